@@ -227,11 +227,15 @@ class _Record:
 
 
 def _protects(call: Call, folder: str) -> bool:
-    """Return whether the call would write where the verdicts are."""
-    runs = os.path.realpath(os.path.dirname(folder))
+    """Return whether the call would write into the team's folder, where the verdicts and the configuration are.
+
+    The folders of agents that have no other are in it too; those may be written.
+    """
+    team = os.path.realpath(os.path.dirname(os.path.dirname(folder)))
     named = [call.input[key] for key in _FILE_KEYS if isinstance(call.input.get(key), str)]
+    paths = [os.path.realpath(os.path.expanduser(path)) + "/" for path in named]
     return call.tool in _WRITES_FILES and any(
-        os.path.realpath(os.path.expanduser(path)).startswith(runs + "/") for path in named
+        path.startswith(f"{team}/") and not path.startswith(f"{team}/agents/") for path in paths
     )
 
 
@@ -246,7 +250,10 @@ def pass_call(given: dict[str, Any], mark: str, said: dict[str, str] | None) -> 
     with open(os.path.join(folder, "gate.json"), encoding="utf-8") as file:
         policy = Policy(json.load(file))
     if _protects(call, folder):
-        said = {"permissionDecision": "deny", "permissionDecisionReason": "The files of runs are not yours to change."}
+        said = {
+            "permissionDecision": "deny",
+            "permissionDecisionReason": "The files of the team are not yours to change.",
+        }
     ruling = judge(call, policy, record.rows(), record.verdict(call), is_used=record.is_used(call), said=said)
     if ruling.uses_verdict:
         record.use_verdict(call)

@@ -299,12 +299,15 @@ def test_of_two_calls_at_once_one_is_parked(run: Path) -> None:
     assert [process.wait(45) for process in hooks] == [0, 0]
 
 
-def test_it_does_not_change_the_files_of_runs(run: Path) -> None:
+def test_it_does_not_change_the_files_of_the_team(run: Path) -> None:
     (run / "gate.json").write_text(json.dumps({"run": "7", "session": SESSION, "ask_people": [], "deny": []}))
-    (run.parents[2] / "link").symlink_to(run)
-    for place in (run / "verdicts" / "toolu_9.json", run.parents[2] / "link" / "gate.json", run / "x" / ".." / "y"):
-        assert hook(run, call("Write", {"file_path": str(place)}))[1]["permissionDecision"] == "deny"
-    assert hook(run, call("Write", {"file_path": str(run.parents[1] / "note")}, "toolu_2")) == (0, {})
+    team, home = run.parents[1], run.parents[2]
+    (home / "link").symlink_to(run)
+    files = (run / "verdicts" / "toolu_9.json", home / "link" / "gate.json", team / "agents" / ".." / "teamsup.toml")
+    for file in files:
+        assert hook(run, call("Write", {"file_path": str(file)}))[1]["permissionDecision"] == "deny"
+    for number, file in enumerate((team / "agents" / "ops" / "note", home / "note", home / "default-not" / "x")):
+        assert hook(run, call("Edit", {"file_path": str(file)}, f"toolu_{number + 2}")) == (0, {})
 
 
 def test_a_tool_that_no_verdict_is_about_leaves_large_inputs_out_of_the_record(run: Path) -> None:
