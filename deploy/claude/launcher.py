@@ -57,7 +57,7 @@ def find_program(program: str) -> str:
 
 
 def hand_over(words: list[str], installation: str) -> _socket.socket | None:
-    """Hand this process's streams over; the connection to the server that has them, or None if none took them.
+    """Pass this process's streams to a forked server. Return the connection to it, or None if no server took them.
 
     ``installation`` is the folder of the program that ``words`` run.
     """

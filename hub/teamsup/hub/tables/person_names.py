@@ -17,7 +17,7 @@ class PersonNames:
     """The id behind the first colon of the name, or all of it."""
 
     def are_quoted(self, quotes: str | None) -> bool:
-        """Return whether one of them is in the ``quotes`` of a message's metadata: a JSON list, or one name."""
+        """Return whether one of the names is in the ``quotes`` of a message's metadata: a JSON list, or one name."""
         try:
             found = json.loads(quotes or "[]")
         except ValueError:

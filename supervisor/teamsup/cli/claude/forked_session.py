@@ -215,7 +215,7 @@ def join_surroundings(launcher: int) -> None:
 
 
 def control_group(lines: str) -> str:
-    """Return the one control group of a process, from its /proc/PID/cgroup. Raise Refused where it has several."""
+    """Return the one control group of a process, from its /proc/PID/cgroup. Raise Refused if it has several."""
     if lines.count("\n") != 1 or not lines.startswith("0::"):
         raise Refused("it has control groups of the first version")
     return lines[3:].strip()

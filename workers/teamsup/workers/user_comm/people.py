@@ -36,7 +36,7 @@ def session_of(message: Message) -> str:
 
 
 def name_of(message: Message) -> str:
-    """Return the name of the person, in one short line. Only the gateway may give another than the sender's."""
+    """Return the name of the person, in one short line. Only the gateway may give a name other than the sender's."""
     name = (message.sender == GATEWAY and message.metadata.get("author_name")) or message.sender
     return shorten(sanitize(str(name)), _MAX_NAME) or message.sender
 
