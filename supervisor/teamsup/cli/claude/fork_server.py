@@ -53,8 +53,10 @@ class ForkServer:
             before, found = found, self._files.read_stamps()
             # Do not start in the middle of an installation.
             if found != self._program and found == before:
+                print("the program has changed, and is loaded again", flush=True)
                 return
-            if _read_stamp(self._path) != self._socket_stamp:
+            # While the team's folder is away there is nowhere to listen.
+            if self._path.parent.is_dir() and _read_stamp(self._path) != self._socket_stamp:
                 # Nobody finds it any more.
                 return
 
