@@ -54,7 +54,7 @@ def test_who_starts_reloads_or_restarts_hears_of_a_held_worker_and_what_it_lacks
     teamsup.team.configuration.write_text(quiet)
     assert teamsup.run("start", "--detach").returncode == 0, "nobody has asked for the gateway"
     try:
-        teamsup.team.configuration.write_text(quiet + worker_section("own", UNCONFIGURED))
+        teamsup.team.configuration.write_text(quiet + worker_section("own", UNCONFIGURED, start_seconds=20))
         reload = teamsup.run("reload")
         restart = teamsup.run("restart", "own")
     finally:
