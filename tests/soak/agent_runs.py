@@ -17,6 +17,7 @@ import psutil
 
 from helpers.runner_harness import RunnerHarness
 from helpers.support import TeamsupCommand
+from teamsup.hub import MessageHub
 from teamsup.workers.agent_runner.run import Run
 
 _PARALLEL = 6
@@ -61,6 +62,10 @@ def run_with_kills(harness: RunnerHarness, causes: int, seed: int = 0) -> RunTal
         if chance.random() < 0.2:
             harness.kill()
             kills["runner"] += 1
+            if chance.random() < 0.5:
+                # As when it is away for longer than a claim lasts.
+                with MessageHub(harness.team, agent="gcp") as agent:
+                    agent.maintenance.release_abandoned()
             harness.start()
         elif processes and chance.random() < 0.3:
             with contextlib.suppress(psutil.Error):
@@ -94,7 +99,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         harness = RunnerHarness(TeamsupCommand(Path(folder)).team)
         try:
-            tally = run_with_kills(harness, int(sys.argv[1]))
+            tally = run_with_kills(harness, int(sys.argv[1]), seed=int(time.time()))
         finally:
             harness.close()
     print(tally)
