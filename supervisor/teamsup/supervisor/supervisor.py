@@ -205,7 +205,6 @@ class Supervisor:
             self._hub.maintenance.release_abandoned()
             self._migrate_components()
             self._enrollment.enroll(self._configuration)
-            self._hub.start_watcher()
             return True
 
         self._has_joined = await self._caller.call(join) or False
