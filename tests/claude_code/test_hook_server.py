@@ -88,7 +88,7 @@ async def test_a_turn_that_no_prompt_began_is_held_again(team: Team, join: Join)
             assert lead.hook("Stop", stop_hook_active=False)["decision"] == "block"
 
 
-async def test_a_session_that_begins_or_forgets_hears_again_of_what_waits(team: Team, join: Join) -> None:
+async def test_a_session_that_begins_or_forgets_is_notified_again_of_what_waits(team: Team, join: Join) -> None:
     scout = join("scout")
 
     async with open_session(team) as lead:
@@ -306,7 +306,7 @@ async def test_a_subagents_call_counts_as_its_own_even_when_the_hub_is_held(team
     assert user.queries.message("#1").sender == "scout"
 
 
-async def test_a_call_that_its_hook_should_have_told_of_is_nobodys(team: Team, join: Join) -> None:
+async def test_a_call_that_its_hook_should_have_announced_is_nobodys(team: Team, join: Join) -> None:
     user = join("user")
 
     async with open_session(team) as lead:
@@ -337,7 +337,7 @@ async def test_one_of_two_subagents_of_a_name_that_ends_leaves_the_other_online(
         assert scout() == "offline"
 
 
-async def test_of_two_servers_of_one_claude_code_the_first_hears_the_hooks(team: Team, join: Join) -> None:
+async def test_of_two_servers_of_one_claude_code_the_first_receives_the_hooks(team: Team, join: Join) -> None:
     scout = join("scout")
     join("other")
 
@@ -398,7 +398,7 @@ async def test_a_server_takes_the_place_of_one_that_was_killed(team: Team, join:
 LIMIT = {"error": "rate_limit", "last_assistant_message": "You've hit your 5-hour limit · resets 2pm (UTC)"}
 
 
-async def test_who_asked_hears_that_a_turn_died_of_a_limit_instead_of_silence(team: Team, join: Join) -> None:
+async def test_who_asked_is_notified_that_a_turn_died_of_a_limit(team: Team, join: Join) -> None:
     scout = join("scout")
 
     async with open_session(team) as lead:

@@ -165,9 +165,7 @@ async def test_a_live_session_keeps_its_leases_and_its_presence(
     staying.cancel()
 
 
-async def test_a_subagent_that_has_not_been_heard_of_for_long_is_gone(
-    join: Join, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_subagent_without_a_sign_for_long_is_gone(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(participants, "_RENEW_INTERVAL_SECONDS", 0.01)
     monkeypatch.setattr(participants, "_SUBAGENT_TIMEOUT_SECONDS", 0.0)
     user, hub = join("user"), join("lead")

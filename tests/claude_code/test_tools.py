@@ -125,7 +125,7 @@ async def test_a_broadcast_says_whom_it_reaches(team: Team, join: Join) -> None:
     assert len(scout.claim()) == 1
 
 
-async def test_status_tells_of_the_team_of_one_agent_and_of_one_message(team: Team, join: Join) -> None:
+async def test_status_shows_the_team_one_agent_and_one_message(team: Team, join: Join) -> None:
     scout = join("scout")
 
     async with open_session(team) as lead:

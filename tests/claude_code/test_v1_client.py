@@ -125,7 +125,7 @@ def test_a_v1_client_sends_reads_and_replies(team: Team, join: Join) -> None:
 
 
 @pytest.mark.slow
-def test_a_v1_client_waits_told_of_the_progress_until_something_arrives(team: Team, join: Join) -> None:
+def test_a_v1_client_waits_with_progress_until_something_arrives(team: Team, join: Join) -> None:
     scout = join("scout")
 
     with session(team) as lead:

@@ -38,7 +38,7 @@ def test_only_a_present_runner_starts_agents() -> None:
     assert read_startable_agents([], NOW) == {}
 
 
-def test_an_agent_with_an_obstacle_hears_no_message() -> None:
+def test_an_agent_with_an_obstacle_receives_no_message() -> None:
     assert StartableAgent(("message",)).hears_messages
     assert not StartableAgent(("message",), "paused").hears_messages
     assert not StartableAgent(("schedule",)).hears_messages

@@ -77,7 +77,7 @@ def test_what_claude_code_says_reaches_the_server_and_its_answer_is_printed(tmp_
     assert given.result() == b'{"tool_response": "\xff\x00\xc3\xa9\n"}\n'
 
 
-def test_much_is_passed_on_and_answers_come_in_pieces(tmp_path: Path, serve: Serve) -> None:
+def test_much_is_passed_on_and_answers_come_in_chunks(tmp_path: Path, serve: Serve) -> None:
     given = serve(b'{"a": "', b"x" * 300_000, b'"}')
     assert hook(tmp_path, b"y" * 20_000_000) == b'{"a": "' + b"x" * 300_000 + b'"}'
     assert given.result() == b"y" * 20_000_000

@@ -94,7 +94,7 @@ def test_every_hook_is_quick_to_start_and_to_give_up() -> None:
         assert hook["timeout"] == 30 if script.endswith("guard.py") else hook["timeout"] <= 5
 
 
-def test_the_server_hears_of_its_own_calls_and_the_guard_of_commands_and_neither_of_other_tools() -> None:
+def test_hooks_pass_the_server_its_own_calls_and_the_guard_commands_and_neither_other_tools() -> None:
     for tool in TOOLS:
         for server in SERVERS:
             assert scripts_before(f"{server}__{tool}") == {"hook.py"}
@@ -116,7 +116,7 @@ def test_the_server_hears_of_its_own_calls_and_the_guard_of_commands_and_neither
         "SubagentStop",
     ],
 )
-def test_the_server_hears_of_what_happens_in_a_session(event: str) -> None:
+def test_the_server_learns_what_happens_in_a_session(event: str) -> None:
     assert [hook["args"][-1] for _, hook in hooks(event)] == ["${CLAUDE_PLUGIN_ROOT}/hook.py"]
 
 

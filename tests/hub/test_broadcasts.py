@@ -25,7 +25,7 @@ def readers(hub: MessageHub, message_id: str) -> list[str]:
 @pytest.mark.parametrize(
     "seen", ["datetime('now', '-6 days')", "unixepoch('now', '-6 days')", "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')"]
 )
-def test_it_reaches_who_was_heard_of_within_seven_days(join: Join, team: Team, seen: str) -> None:
+def test_it_reaches_who_was_active_within_seven_days(join: Join, team: Team, seen: str) -> None:
     lead = join("lead")
     run_foreign_sql(team, f"INSERT INTO agent_status (agent_name, last_heartbeat) VALUES ('scout', {seen})")
 

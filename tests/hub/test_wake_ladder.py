@@ -60,7 +60,7 @@ def test_given_back_means_unread_again_from_the_foot_of_the_ladder(join: Join) -
     assert said(lead, WakeStep.ANNOUNCED) == ["one"]
 
 
-def test_a_reader_that_begins_hears_again_of_all_that_waits(join: Join) -> None:
+def test_a_reader_that_begins_gets_all_that_waits_again(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "one")
     lead.wake_ladder.take_wake_step(WakeStep.WOKEN)
@@ -107,7 +107,7 @@ def test_a_wait_for_a_step_ends_with_what_can_be_announced_there(join: Join) -> 
     assert not woken.is_alive()
 
 
-def test_a_sender_hears_once_of_an_agent_that_does_not_read(join: Join) -> None:
+def test_a_sender_is_notified_once_of_an_agent_that_does_not_read(join: Join) -> None:
     now = [1_000_000_000.0]
     scout = join("scout", clock=lambda: now[0])
     join("lead")

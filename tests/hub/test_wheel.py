@@ -65,7 +65,7 @@ def test_the_example_of_the_docs_runs_with_the_hub_alone(python: Path, tmp_path:
             assert thanks.message.content == "thank you"
 
 
-def test_the_hub_alone_brings_nothing_of_the_rest_and_hears_foreign_writers(python: Path, tmp_path: Path) -> None:
+def test_the_hub_alone_brings_nothing_of_the_rest_and_notices_foreign_writers(python: Path, tmp_path: Path) -> None:
     program = (
         "import importlib.util, sys; from teamsup.hub import MessageHub, Team; from pathlib import Path\n"
         "print(*[name for name in ('config', 'terminal', 'claude_code', 'supervisor', 'workers', 'cli')"

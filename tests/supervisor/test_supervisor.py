@@ -43,7 +43,7 @@ def start_broken(teamsup: TeamsupCommand, what: str) -> Iterator[subprocess.Pope
         process.terminate()
 
 
-def test_one_that_cannot_hear_its_doorbell_goes_on(teamsup: TeamsupCommand) -> None:
+def test_one_that_cannot_use_its_doorbell_goes_on(teamsup: TeamsupCommand) -> None:
     teamsup.configure("")
 
     with start_broken(teamsup, "Doorbell, 'wait_async', RuntimeError('broken')") as process:

@@ -192,7 +192,7 @@ def test_what_an_agent_lets_people_decide_reaches_them_and_is_answered_after_a_r
         assert lead.claim()[0].message.content == "not now"
 
 
-def test_what_an_agent_tells_user_comm_reaches_people(running: TeamsupCommand) -> None:
+def test_what_an_agent_writes_to_user_comm_reaches_people(running: TeamsupCommand) -> None:
     with MessageHub(running.team, agent="console-ann") as ann, MessageHub(running.team, agent="alert-manager") as agent:
         ann.register("console")
         agent.register()

@@ -219,7 +219,7 @@ def test_a_dry_run_writes_nothing(person: InitSetup) -> None:
     assert everything_in(person.project) == before
 
 
-def test_a_dry_run_of_a_team_that_runs_tells_only_of_who_is_missing(person: InitSetup) -> None:
+def test_a_dry_run_of_a_team_that_runs_reports_only_who_is_missing(person: InitSetup) -> None:
     with MessageHub(person.team) as hub:
         for name in ("lead", "gcp-monitor"):
             hub.enroll(name)
@@ -370,7 +370,7 @@ def test_unknown_servers_are_reported_and_not_changed(person: InitSetup) -> None
         ("dangling symlink", "it is a dangling symlink"),
     ],
 )
-def test_a_place_that_cannot_be_written_is_refused_and_nobody_enrolled(
+def test_a_folder_that_cannot_be_written_is_refused_and_nobody_enrolled(
     person: InitSetup, obstacle: str, why: str
 ) -> None:
     match obstacle:
@@ -389,7 +389,7 @@ def test_a_place_that_cannot_be_written_is_refused_and_nobody_enrolled(
     assert everything_in(person.home) == before
 
 
-def test_a_home_of_teams_that_only_the_project_names_is_used_and_told_in_the_hint(person: InitSetup) -> None:
+def test_a_home_of_teams_that_only_the_project_names_is_used_and_shown_in_the_hint(person: InitSetup) -> None:
     teams = person.home / "my teams"
     person.writes(json.dumps({"env": {"TEAMSUP_HOME": str(teams)}}))
 

@@ -282,7 +282,7 @@ def test_a_line_without_an_answer_does_not_keep_the_others_back(running: Teamsup
 
 
 @pytest.mark.slow
-def test_news_are_kept_for_a_person_who_is_not_there(running: TeamsupCommand) -> None:
+def test_announcements_are_kept_for_a_person_who_is_not_there(running: TeamsupCommand) -> None:
     with MessageHub(running.team, agent="lead") as lead:
         lead.send("user_comm", "disk is full", message_type="notification")
     running.run("chat", stdin="")

@@ -333,7 +333,7 @@ def test_an_agent_without_a_session_is_reported_and_is_not_a_failure(patient: Do
     assert "no session has ever served it" in found["scout"]["text"]
 
 
-def test_a_session_that_hears_nothing_is_a_failure(patient: DoctorSetup) -> None:
+def test_a_session_that_receives_nothing_is_a_failure(patient: DoctorSetup) -> None:
     with MessageHub(patient.team, agent="scout") as scout:
         scout.register(pid=os.getpid())
         _wait_since_long(patient, "scout")
@@ -345,7 +345,7 @@ def test_a_session_that_hears_nothing_is_a_failure(patient: DoctorSetup) -> None
     assert "messages cannot reach it" in found["scout"]["text"]
 
 
-def test_hooks_that_were_heard_and_a_monitor_that_runs_are_seen(patient: DoctorSetup) -> None:
+def test_hooks_that_ran_and_a_monitor_that_runs_are_seen(patient: DoctorSetup) -> None:
     with MessageHub(patient.team, agent="scout") as scout:
         scout.register(pid=os.getpid(), hooks="2020-01-01T00:00:00+00:00")
         _wait_since_long(patient, "scout")
@@ -358,7 +358,7 @@ def test_hooks_that_were_heard_and_a_monitor_that_runs_are_seen(patient: DoctorS
                 monitor.terminate()
 
 
-def test_a_subagent_hears_by_the_hooks_of_its_session(patient: DoctorSetup) -> None:
+def test_a_subagent_is_notified_by_the_hooks_of_its_session(patient: DoctorSetup) -> None:
     with MessageHub(patient.team, agent="lead") as lead, MessageHub(patient.team, agent="scout") as scout:
         lead.register(pid=os.getpid(), hooks="2020-01-01T00:00:00+00:00")
         scout.register(pid=os.getpid())

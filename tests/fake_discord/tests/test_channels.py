@@ -58,7 +58,7 @@ def test_threads_of_people_are_reported_listed_and_closed() -> None:
     run(use)
 
 
-def test_direct_messages_are_heard_and_answered_but_not_listed() -> None:
+def test_direct_messages_are_received_and_answered_but_not_listed() -> None:
     async def use(discord: FakeDiscord) -> None:
         async with running(Bot(discord)) as bot:
             channel = await discord.open_dm(ANN)

@@ -93,7 +93,7 @@ def test_content_is_empty_without_the_intent_but_for_mentions_and_direct_message
     run(use)
 
 
-def test_what_an_intent_does_not_cover_is_not_heard() -> None:
+def test_what_an_intent_does_not_cover_is_not_received() -> None:
     async def use(discord: FakeDiscord) -> None:
         intents = library.Intents.none()
         intents.guilds = intents.dm_messages = True
@@ -192,7 +192,7 @@ def test_a_zombie_is_noticed_because_nothing_is_acknowledged() -> None:
     run(use, rules=DiscordRules(heartbeat=0.1, late_heartbeat=50))
 
 
-def test_a_deaf_connection_is_acknowledged_and_tells_nothing() -> None:
+def test_a_deaf_connection_is_acknowledged_and_gets_no_event() -> None:
     async def use(discord: FakeDiscord) -> None:
         async with running(Bot(discord)) as bot:
             await discord.stop_telling()

@@ -36,7 +36,7 @@ def test_a_bell_rings_for_its_agent_only(team: Team) -> None:
         assert not scout.wait(0)
 
 
-def test_every_reader_of_an_agent_hears_it(team: Team) -> None:
+def test_every_reader_of_an_agent_is_woken(team: Team) -> None:
     team.create()
     with open_doorbell(team.run, "scout") as first, open_doorbell(team.run, "scout") as second:
         Doorbells(team.run).ring(["scout"])
@@ -107,7 +107,7 @@ def test_a_doorbell_is_rung_although_the_time_of_its_folder_was_set_back(team: T
         assert bell.wait(5)
 
 
-def test_two_bells_that_are_put_up_at_the_same_moment_are_both_heard(team: Team) -> None:
+def test_two_bells_that_are_put_up_at_the_same_moment_are_both_noticed(team: Team) -> None:
     team.create()
     bells = Doorbells(team.run)
     with open_doorbell(team.run, "scout") as first:
@@ -270,7 +270,7 @@ def test_one_process_watches_and_when_it_is_killed_another_takes_over(join: Join
         assert bell.wait(TIMEOUT_SECONDS)
 
 
-def test_foreign_writers_are_heard_again_after_the_last_connection_closed(team: Team) -> None:
+def test_foreign_writers_are_noticed_again_after_the_last_connection_closed(team: Team) -> None:
     with MessageHub(team, agent="scout") as scout:
         scout.register()
     assert not team.database.with_name("messages.db-wal").exists()

@@ -110,7 +110,7 @@ def test_people_learn_of_a_loop_only_by_its_incident_while_a_worker_watches(desk
     assert desk.told(3600, is_watched=True) == ([], [])
 
 
-def test_nobody_else_tells_of_a_loop_of_monitor_bridge(desk: NotifierSetup) -> None:
+def test_nobody_else_reports_a_loop_of_monitor_bridge(desk: NotifierSetup) -> None:
     desk.die("monitor-bridge", State.BACKOFF)
     desk.told(1, is_watched=True)
     for _ in range(5):
@@ -140,14 +140,14 @@ def test_an_unconfigured_worker_is_reported_unless_it_is_optional(desk: Notifier
     assert desk.told(3600, optional=["gateway"]) == ([], [])
 
 
-def test_a_worker_that_is_configured_no_more_is_not_told_of(desk: NotifierSetup) -> None:
+def test_a_worker_that_is_configured_no_more_is_not_reported(desk: NotifierSetup) -> None:
     desk.die("feed")
     del desk.members["feed"]
 
     assert desk.told(1) == ([], [])
 
 
-def test_that_somebody_who_should_hear_of_it_is_not_there_is_a_trouble(desk: NotifierSetup) -> None:
+def test_that_a_recipient_is_not_there_is_a_trouble(desk: NotifierSetup) -> None:
     desk.lead.maintenance.retire("lead")
     desk.die("feed")
 
@@ -168,7 +168,7 @@ def test_lasting_degradation_is_reported_once_and_its_end_once(desk: NotifierSet
     assert desk.told()[0] == ["feed is no longer degraded."]
 
 
-def test_a_worker_that_is_degraded_for_a_moment_is_not_told_of(desk: NotifierSetup) -> None:
+def test_a_worker_that_is_degraded_for_a_moment_is_not_reported(desk: NotifierSetup) -> None:
     desk.degrade(feed="Discord is away.")
     desk.told(30)
     desk.degrade()
@@ -183,7 +183,7 @@ def test_what_is_due_while_the_hub_takes_nothing_makes_nobody_look_without_a_pau
     assert (desk.pause(), desk.pause(1)) == (1, math.inf)
 
 
-def test_who_is_not_reached_by_the_watcher_hears_of_a_loop_from_the_supervisor(desk: NotifierSetup) -> None:
+def test_who_is_not_reached_by_the_watcher_is_notified_of_a_loop_by_the_supervisor(desk: NotifierSetup) -> None:
     for _ in range(6):
         desk.die("feed", State.BACKOFF)
 

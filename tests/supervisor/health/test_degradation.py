@@ -306,7 +306,7 @@ while True:
 """
 
 
-def test_a_worker_of_the_users_own_says_that_it_is_degraded_and_everybody_who_asks_hears_it(
+def test_a_worker_of_the_users_own_says_that_it_is_degraded_and_every_view_shows_it(
     run_workers: Callable[[str], TeamsupCommand],
     teamsup: TeamsupCommand,
     tmp_path: Path,

@@ -103,7 +103,7 @@ def test_what_a_worker_has_left_behind_in_a_transaction_is_killed(run_workers: R
 
 
 @pytest.mark.slow
-def test_a_stranger_that_holds_the_hub_is_named_until_it_lets_go(
+def test_a_foreign_process_that_holds_the_hub_is_named_until_it_lets_go(
     run_workers: RunWorkers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -174,7 +174,7 @@ def test_what_else_prevents_writes_is_said(
 
 
 @pytest.mark.slow
-def test_a_team_starts_while_a_stranger_holds_its_hub_and_names_it(teamsup: TeamsupCommand) -> None:
+def test_a_team_starts_while_a_foreign_process_holds_its_hub_and_names_it(teamsup: TeamsupCommand) -> None:
     teamsup.configure(worker_section("own") + heartbeat_worker_section("beats"))
     takes_writes(teamsup)
     with contextlib.ExitStack() as held:

@@ -48,7 +48,7 @@ def test_who_is_not_configured_says_itself_what_it_lacks() -> None:
     assert unready_reason(HELD, None) == "not configured: no key for the exchange"
 
 
-def test_who_starts_reloads_or_restarts_hears_of_a_held_worker_and_what_it_lacks(teamsup: TeamsupCommand) -> None:
+def test_who_starts_reloads_or_restarts_learns_of_a_held_worker_and_what_it_lacks(teamsup: TeamsupCommand) -> None:
     quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in ("user_comm", "monitor-bridge", FORK_SERVER))
     teamsup.team.folder.mkdir(parents=True)
     teamsup.team.configuration.write_text(quiet)

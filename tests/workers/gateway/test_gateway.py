@@ -46,7 +46,7 @@ async def test_all_others_are_ignored(team: Team, join: Join) -> None:
         assert (await next_delivery(user_comm)).message.message_id == f"discord:{allowed}"
 
 
-async def test_a_long_answer_comes_in_order_in_pieces_that_discord_takes(team: Team, join: Join) -> None:
+async def test_a_long_answer_comes_in_order_in_chunks_that_discord_takes(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         text = "\n".join(f"line {number} 👋" for number in range(500))

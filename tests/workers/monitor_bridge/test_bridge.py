@@ -125,7 +125,7 @@ def test_an_alert_reaches_an_agent_whose_answer_reaches_people_until_it_is_resol
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_not_there_keeps_no_source_from_being_heard(begin: Callable[..., Bridge]) -> None:
+def test_a_disk_that_is_not_there_keeps_no_source_from_being_received(begin: Callable[..., Bridge]) -> None:
     bridge = begin('watch_host = true\nconfirmations = 1\ndisk_path = "/nowhere"\n')
     why = "disk cannot be measured at /nowhere: No such file or directory"
     eventually(lambda: why in bridge.teamsup.ps()["monitor-bridge"]["note"], "the note says it")
@@ -182,7 +182,7 @@ def test_a_person_looks_at_what_was_refused(begin: Callable[..., Bridge]) -> Non
 
 
 @pytest.mark.slow
-def test_an_acknowledgement_while_the_bridge_is_down_is_kept_and_told(begin: Callable[..., Bridge]) -> None:
+def test_an_acknowledgement_while_the_bridge_is_down_is_kept_and_reported(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
     assert bridge.post(title="one") == 200
     heard(bridge.lead)
@@ -266,7 +266,7 @@ def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[
 
 
 @pytest.mark.slow
-def test_people_hear_that_the_command_failed(begin: Callable[..., Bridge]) -> None:
+def test_people_are_notified_that_the_command_failed(begin: Callable[..., Bridge]) -> None:
     command = json.dumps(["sh", "-c", "echo no route to mail >&2; exit 3"])
     bridge = begin(f"ack_timeout_seconds = 1\ncommand = {command}\n")
     bridge.lead.maintenance.mark_offline("lead")
@@ -378,7 +378,7 @@ def test_a_real_alertmanager_is_silenced_by_an_acknowledgement_and_its_end_still
 
 
 @pytest.mark.slow
-def test_people_hear_that_it_could_not_be_silenced(begin: Callable[..., Bridge]) -> None:
+def test_people_are_notified_that_it_could_not_be_silenced(begin: Callable[..., Bridge]) -> None:
     with fake_alertmanager(status=500) as (url, _):
         bridge = begin(more=f'silence_url = "{url}"\n')
         assert bridge.post(title="one", labels={"alertname": "One"}) == 200

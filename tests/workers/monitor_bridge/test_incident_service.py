@@ -58,7 +58,7 @@ def test_what_is_resolved_before_it_was_read_is_withdrawn(desk: IncidentHarness)
     assert desk.read("user_comm") == []
 
 
-def test_who_has_read_of_it_hears_once_that_it_is_resolved(desk: IncidentHarness) -> None:
+def test_who_has_read_of_it_is_notified_once_that_it_is_resolved(desk: IncidentHarness) -> None:
     desk.ingest(FIRING)
     (first,) = desk.read("alert-manager")
     desk.ingest(resolved(FIRING))
@@ -71,7 +71,7 @@ def test_who_has_read_of_it_hears_once_that_it_is_resolved(desk: IncidentHarness
     assert desk.read("user_comm") == []
 
 
-def test_people_who_were_told_hear_it_too(join: Join) -> None:
+def test_people_who_were_notified_learn_it_too(join: Join) -> None:
     desk = IncidentHarness(join, here=())
     desk.ingest(FIRING)
     assert len(desk.read("user_comm")) == 1
@@ -82,7 +82,7 @@ def test_people_who_were_told_hear_it_too(join: Join) -> None:
     assert desk.read("alert-manager") == []
 
 
-def test_old_news_that_come_late_are_none(desk: IncidentHarness) -> None:
+def test_old_reports_that_come_late_change_nothing(desk: IncidentHarness) -> None:
     desk.ingest(FIRING)
     desk.ingest(resolved(FIRING))
     desk.ingest(FIRING)
@@ -181,7 +181,7 @@ def test_a_problem_that_comes_back_worse_is_reported_at_once(join: Join) -> None
         desk.read("alert-manager")
 
 
-def test_a_group_is_one_conversation_told_as_one(desk: IncidentHarness) -> None:
+def test_a_group_is_one_conversation_reported_as_one(desk: IncidentHarness) -> None:
     group = [
         replace(FIRING, fingerprint=f"k{number}", title=f"web-0{number} is down", group="g") for number in range(3)
     ]
@@ -228,7 +228,7 @@ def test_a_new_group_after_the_end_is_a_new_conversation(desk: IncidentHarness) 
     assert message.conversation_id == f"incident:{desk.open[0].id}"
 
 
-def test_critical_mutes_the_warning_of_the_same_thing(desk: IncidentHarness) -> None:
+def test_critical_inhibits_the_warning_of_the_same_subject(desk: IncidentHarness) -> None:
     critical = replace(FIRING, fingerprint="c", severity="critical", subject="cpu of web-01", title="very high")
     warning = replace(FIRING, fingerprint="w", subject="cpu of web-01", title="high")
     desk.ingest(critical)
@@ -264,7 +264,7 @@ def test_a_critical_one_that_gets_better_mutes_nothing_any_more(desk: IncidentHa
     assert "2 alerts" in desk.read("alert-manager")[0].content
 
 
-def test_one_that_grows_worse_is_news(desk: IncidentHarness) -> None:
+def test_one_that_grows_worse_is_reported(desk: IncidentHarness) -> None:
     desk.ingest(FIRING)
     desk.read("alert-manager")
     desk.ingest(replace(FIRING, severity="critical"))
@@ -273,7 +273,7 @@ def test_one_that_grows_worse_is_news(desk: IncidentHarness) -> None:
     assert len(desk.all) == 1
 
 
-def test_other_things_are_not_muted(desk: IncidentHarness) -> None:
+def test_other_subjects_are_not_inhibited(desk: IncidentHarness) -> None:
     desk.ingest(replace(FIRING, fingerprint="c", severity="critical", subject="cpu"))
     desk.ingest(
         replace(FIRING, fingerprint="w", subject="memory"),
@@ -312,7 +312,7 @@ def test_a_storm_becomes_one_digest_with_counts(desk: IncidentHarness) -> None:
     assert "Resolved" in message.content
 
 
-def test_also_when_it_comes_in_one_piece(desk: IncidentHarness) -> None:
+def test_also_when_it_comes_in_one_part(desk: IncidentHarness) -> None:
     desk.ingest(*storm(500))
     desk.advance(5)
     (message,) = desk.read("alert-manager")
@@ -329,7 +329,7 @@ def test_what_was_read_before_the_storm_stays_what_it_is(desk: IncidentHarness) 
     assert message.conversation_id != before.conversation_id
 
 
-def test_a_storm_that_goes_on_is_not_told_every_time(desk: IncidentHarness) -> None:
+def test_a_storm_that_goes_on_is_not_reported_every_time(desk: IncidentHarness) -> None:
     desk.ingest(*storm(100))
     desk.advance(5)
     desk.read("alert-manager")
@@ -362,7 +362,7 @@ def test_what_others_wrote_stays_in_its_frame(desk: IncidentHarness) -> None:
     assert "](" not in told.content
 
 
-def test_a_sign_of_life_is_noted_and_told_to_nobody(desk: IncidentHarness) -> None:
+def test_a_heartbeat_is_noted_and_sent_to_nobody(desk: IncidentHarness) -> None:
     desk.ingest(SourceHeartbeat(SOURCE, "k", "Watchdog"))
     desk.ingest(SourceHeartbeat(SOURCE, "k", "Watchdog"))
     assert len(desk.hub.query("SELECT * FROM source_heartbeats")) == 1

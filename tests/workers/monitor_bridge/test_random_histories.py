@@ -65,7 +65,7 @@ def check(desk: IncidentHarness) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_nothing_is_lost_and_somebody_hears(join: Join, seed: int) -> None:
+def test_nothing_is_lost_and_somebody_is_notified(join: Join, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     command = ("true",) if seed % 3 == 0 else ()
     desk = IncidentHarness(join, ack_timeout_seconds=120.0, command=command, storm_per_minute=chance.choice((3, 20)))

@@ -175,7 +175,7 @@ def test_who_is_to_decide_what_somebody_else_has_asked_is_shown_it_too(ann: Mess
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
-def test_of_an_agent_that_was_retired_its_person_hears(ann: MessageHub, join: Join) -> None:
+def test_a_person_is_notified_when_their_agent_was_retired(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     join("gcp")
     ask(ann, "@lead @gcp how is the load?")
@@ -286,7 +286,7 @@ def progress(hub: MessageHub, words: str) -> list[Message]:
     return [each for each in hub.queries.peek() if each.message_type == "status_report" and words in each.content]
 
 
-def test_news_that_come_with_the_answer_do_not_follow_it(team: Team, ann: MessageHub, join: Join) -> None:
+def test_progress_that_comes_with_the_answer_does_not_follow_it(team: Team, ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     with MessageHub(team, agent="user_comm") as hub:
         hub.register("daemon")
@@ -337,7 +337,7 @@ def test_the_longest_question_reaches_its_agent_and_the_longest_answer_its_perso
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
-def test_when_the_clock_is_set_back_people_still_hear_how_it_goes(ann: MessageHub, join: Join) -> None:
+def test_when_the_clock_is_set_back_people_still_see_progress(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     ask(ann, "@lead how is the load?")
     claim_next(lead)

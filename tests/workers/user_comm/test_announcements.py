@@ -88,7 +88,7 @@ def test_who_takes_care_of_what_joined_later_says_so_there_alone(told: Announcem
     assert {shown for shown, _ in told.settled()} == {first.message_id, second.message_id}
 
 
-def test_who_takes_care_of_it_is_news_on_discord_unless_that_was_answered_in_its_channel(
+def test_who_acknowledged_it_is_announced_on_discord_unless_that_was_answered_in_its_channel(
     told: AnnouncementReader,
 ) -> None:
     for where, news in (("discord:1", []), ("discord:2", ["notification"]), (None, ["notification"])):

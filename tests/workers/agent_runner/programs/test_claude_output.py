@@ -172,7 +172,7 @@ def test_the_last_result_counts_and_a_new_turn_takes_the_one_before_back() -> No
     assert read(INIT, *api_error(529, "server_error"), INIT, COMPLETED).text == "all calm"
 
 
-def test_it_tells_which_tools_are_in_use_and_what_happens_now() -> None:
+def test_it_reports_which_tools_are_in_use_and_what_happens_now() -> None:
     lines = [INIT, answer(use("mcp__plugin_teamsup_teamsup__team_send_message"))]
     assert read(*lines).progress == "team_send_message"
     lines += [answer(use("Bash", "toolu_2"), use("Bash", "toolu_3"), identity="msg_2")]

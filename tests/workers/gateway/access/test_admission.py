@@ -72,7 +72,7 @@ async def test_who_has_left_has_no_role_any_more(team: Team, join: Join) -> None
     assert stored_contents(team) == ["still here"]
 
 
-async def test_a_stranger_who_cannot_be_answered_holds_up_nobody(team: Team, join: Join) -> None:
+async def test_an_unknown_user_who_cannot_be_answered_holds_up_nobody(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord, ALLOW_ANN):
         await wait_until_connected(user_comm)

@@ -48,5 +48,7 @@ def test_a_paired_user_is_admitted_and_a_bot_cannot_pair() -> None:
         (GatewaySection(guilds=(3,)), True),
     ],
 )
-def test_places_are_looked_into_where_somebody_could_be_heard(section: GatewaySection, is_worth_a_look: bool) -> None:
+def test_channels_are_looked_into_where_somebody_could_be_admitted(
+    section: GatewaySection, is_worth_a_look: bool
+) -> None:
     assert could_allow(section, (), Author(user=0, channel=2, guild=3)) is is_worth_a_look

@@ -31,7 +31,7 @@ from teamsup.workers.gateway.connection.token import BotToken
 Join = Callable[..., MessageHub]
 
 
-async def test_the_status_tells_how_long_how_fast_and_when_last(team: Team, join: Join) -> None:
+async def test_the_status_shows_how_long_how_fast_and_when_last(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         shown = r"connected for \d+s, latency \d+ ms, last event (just now|\d+0s ago)"

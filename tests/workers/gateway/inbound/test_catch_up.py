@@ -39,26 +39,26 @@ def look(
         (ago(1), [ChannelCursor(CHANNEL, ago(1), None)], False),
     ],
 )
-def test_an_open_place_has_news_if_its_last_message_was_not_seen(
+def test_an_open_channel_has_messages_if_its_last_one_was_not_seen(
     last_message: int | None, known: list[ChannelCursor], has_news: bool
 ) -> None:
     assert look([OpenChannel(CHANNEL, GUILD, None, last_message)], *known) == [(CHANNEL, has_news)]
 
 
-def test_a_place_that_is_younger_than_the_gateway_has_news_from_its_beginning() -> None:
+def test_a_channel_that_is_younger_than_the_gateway_has_messages_from_its_beginning() -> None:
     thread = ago(5)
 
     assert look([OpenChannel(thread, GUILD, CHANNEL, ago(4))]) == [(thread, True)]
 
 
-def test_nobody_looks_where_nobody_could_be_heard() -> None:
+def test_nobody_looks_where_nobody_could_be_admitted() -> None:
     here = [OpenChannel(CHANNEL, GUILD, None, ago(1))]
 
     assert look(here, section=GatewaySection()) == []
     assert look(here, section=GatewaySection(), paired=[7]) == [(CHANNEL, True)]
 
 
-def test_direct_messages_and_threads_that_are_closed_are_looked_into_though_no_login_tells_of_them() -> None:
+def test_direct_messages_and_closed_threads_are_looked_into_though_no_login_lists_them() -> None:
     direct, closed, long_closed = (
         ChannelCursor(11, ago(900), 7),
         ChannelCursor(12, ago(100), None),

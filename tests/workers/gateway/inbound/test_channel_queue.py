@@ -5,7 +5,7 @@ import asyncio
 from teamsup.workers.gateway.inbound.channel_queue import ChannelQueue, stop_queues
 
 
-def test_what_was_missed_comes_between_what_was_heard_before_and_after() -> None:
+def test_what_was_missed_comes_between_what_was_received_before_and_after() -> None:
     async def use() -> list[str]:
         session, done = 1, []
         gate = asyncio.Event()
@@ -39,7 +39,7 @@ def test_what_was_missed_comes_between_what_was_heard_before_and_after() -> None
     ]  # fmt: skip
 
 
-def test_a_place_that_has_missed_nothing_is_not_looked_at() -> None:
+def test_a_channel_that_has_missed_nothing_is_not_looked_at() -> None:
     async def use() -> list[str]:
         done: list[str] = []
 

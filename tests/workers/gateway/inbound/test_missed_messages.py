@@ -67,7 +67,7 @@ async def test_the_first_start_takes_in_nothing_that_was_written_before(team: Te
 
 
 @pytest.mark.slow
-async def test_places_made_meanwhile_are_caught_up_from_their_beginning(team: Team, join: Join) -> None:
+async def test_channels_made_meanwhile_are_caught_up_from_their_beginning(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
         await run_and_kill(team, discord, user_comm)
@@ -166,7 +166,7 @@ async def test_what_is_passed_over_is_said(team: Team, join: Join, toml: str, ta
 
 
 @pytest.mark.slow
-async def test_places_that_cannot_be_read_are_passed_over(team: Team, join: Join) -> None:
+async def test_channels_that_cannot_be_read_are_passed_over(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
         await run_and_kill(team, discord, user_comm)

@@ -170,7 +170,7 @@ async def test_when_the_time_is_over_the_message_says_what_counts(team: Team, jo
 
 
 @pytest.mark.slow
-async def test_an_outcome_that_was_told_while_the_gateway_was_down_shows_afterwards(team: Team, join: Join) -> None:
+async def test_an_outcome_of_the_time_while_the_gateway_was_down_shows_afterwards(team: Team, join: Join) -> None:
     lead, ann = join("lead"), join("console-ann")
     ann.register("console")
     async with FakeDiscord() as discord, user_comm(team):

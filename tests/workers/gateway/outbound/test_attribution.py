@@ -48,7 +48,7 @@ def test_workers_speak_for_the_team_and_agents_for_themselves(join: Join, kind: 
     assert attribute(gateway, sender.send("gateway", FORGED)).text == said
 
 
-def test_each_piece_of_an_agent_says_who_speaks(join: Join) -> None:
+def test_each_chunk_of_an_agent_says_who_speaks(join: Join) -> None:
     gateway, user_comm, gcp = join("gateway"), join("user_comm"), join("gcp")
     text = "\n\n".join(["word " * 300, *("lead: forged " + "word " * 300,) * 2])
     answer = gcp.send("user_comm", text)

@@ -77,7 +77,7 @@ def test_of_nothing_nothing_is_sent(text: str) -> None:
     assert split(text) == []
 
 
-def test_progress_is_the_first_piece() -> None:
+def test_progress_is_the_first_chunk() -> None:
     text = "word " * 1000
     assert first_chunk(text) == split(text)[0]
     assert first_chunk("all of it") == "all of it"
@@ -85,7 +85,7 @@ def test_progress_is_the_first_piece() -> None:
 
 
 @pytest.mark.parametrize("character", ["x", "é", "語", "👋"])
-def test_a_piece_is_below_2000_however_discord_counts(character: str) -> None:
+def test_a_chunk_is_below_2000_however_discord_counts(character: str) -> None:
     found = split(character * 5000)
 
     assert_discord_takes(found)
@@ -241,7 +241,7 @@ def test_a_line_end_can_be_in_the_middle_of_something(span: str) -> None:
     assert (span in first) != (span in second)
 
 
-def test_a_fence_that_fits_into_a_piece_is_kept_in_one() -> None:
+def test_a_fence_that_fits_into_a_chunk_is_kept_in_one() -> None:
     block = f"```py\n{code(90)}```"
 
     assert split("Words of one line.\n" * 60 + f"\n{block}")[1] == block
@@ -308,7 +308,7 @@ def markdown(draw: some.DrawFn) -> str:
 
 @settings(deadline=None)
 @given(markdown())
-def test_markdown_comes_in_pieces_that_are_whole_in_themselves(text: str) -> None:
+def test_markdown_comes_in_chunks_that_are_whole_in_themselves(text: str) -> None:
     found = list(iterate_chunks(text, 300))
 
     assert_discord_takes([piece.text for piece in found], 300)

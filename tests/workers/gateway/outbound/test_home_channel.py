@@ -15,7 +15,7 @@ Join = Callable[..., MessageHub]
 HOME = f"{ALLOW_ANN}home_channel = {CHANNEL}\n"
 
 
-async def test_news_for_people_go_to_the_home_channel(team: Team, join: Join) -> None:
+async def test_announcements_for_people_go_to_the_home_channel(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join, toml=ALLOW_ANN + f"home_channel = {CHANNEL}\n") as (discord, user_comm):
         news = user_comm.send("gateway", "lead has died", message_type="notification")
         await wait_until_sent(user_comm, news)
@@ -29,7 +29,7 @@ async def test_news_for_people_go_to_the_home_channel(team: Team, join: Join) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["503 before", "429", "lost reply"])
-async def test_news_keep_their_order_in_trouble(team: Team, join: Join, trouble: FaultKind) -> None:
+async def test_announcements_keep_their_order_in_trouble(team: Team, join: Join, trouble: FaultKind) -> None:
     async with gateway_with_hub(team, join, toml=ALLOW_ANN + f"home_channel = {CHANNEL}\n") as (discord, user_comm):
         discord.faults.add(trouble, SAYING, skip=1, times=2)
         news = [f"news {number}" for number in range(8)]
@@ -39,7 +39,7 @@ async def test_news_keep_their_order_in_trouble(team: Team, join: Join, trouble:
 
 
 @pytest.mark.slow
-async def test_a_storm_of_news_holds_up_no_answer(team: Team, join: Join) -> None:
+async def test_a_storm_of_announcements_holds_up_no_answer(team: Team, join: Join) -> None:
     home = ALLOW_ANN + f"home_channel = {CHANNEL}\n"
     async with gateway_with_hub(team, join, DiscordRules(limits=REAL_LIMITS), home) as (discord, user_comm):
         other = await discord.add_channel("other")
@@ -54,7 +54,7 @@ async def test_a_storm_of_news_holds_up_no_answer(team: Team, join: Join) -> Non
 
 
 @pytest.mark.slow
-async def test_news_without_a_home_channel_are_not_for_discord(team: Team, join: Join) -> None:
+async def test_announcements_without_a_home_channel_are_not_for_discord(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (_, user_comm):
         news = user_comm.send("gateway", "lead has died", message_type="notification")
         await wait_for_outcome(user_comm, news, "not for Discord")

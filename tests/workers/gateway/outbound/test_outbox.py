@@ -53,7 +53,7 @@ async def test_what_cannot_be_seen_is_shown_to_be_there(team: Team, join: Join) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["500 before", "lost reply", "503 after"])
-async def test_trouble_in_the_middle_of_a_long_answer_doubles_no_piece(team: Team, join: Join, kind: FaultKind) -> None:
+async def test_trouble_in_the_middle_of_a_long_answer_doubles_no_chunk(team: Team, join: Join, kind: FaultKind) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         discord.faults.add(kind, SAYING, skip=2)
         await wait_until_sent(user_comm, send_to_gateway(user_comm, LONG), send_to_gateway(user_comm, "after it"))
@@ -161,7 +161,7 @@ async def test_nobody_is_pinged_but_whom_the_sender_names(team: Team, join: Join
 
 
 @pytest.mark.slow
-async def test_an_alert_rings_whom_its_sender_names(team: Team, join: Join) -> None:
+async def test_an_alert_reaches_whom_its_sender_names(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         alert = {"title": "Disk", "severity": "critical"}
         await wait_until_sent(

@@ -95,7 +95,7 @@ async def test_rights_that_come_back_bring_the_answer_with_its_files(team: Team,
         assert [each.filename for each in said.attachments] == ["a.txt"]
 
 
-async def test_a_channel_that_has_lost_its_rights_tells_the_person_directly(team: Team, join: Join) -> None:
+async def test_a_person_whose_channel_has_lost_its_rights_is_notified_directly(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join, toml=IMPATIENT) as (discord, user_comm):
         await discord.say("How is it?")
         asked = await next_delivery(user_comm)
@@ -125,7 +125,7 @@ async def test_a_message_that_automod_blocks_is_replaced_by_a_notice(team: Team,
 
 
 @pytest.mark.slow
-async def test_a_locked_thread_tells_in_its_channel(team: Team, join: Join) -> None:
+async def test_a_locked_thread_is_reported_in_its_channel(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         thread = await discord.open_thread("aside")
         await discord.say("How is it?", channel=thread)
@@ -163,7 +163,9 @@ async def test_a_channel_that_is_gone_is_looked_for_once_and_ends_the_answer(tea
 
 
 @pytest.mark.slow
-async def test_a_home_channel_that_refuses_keeps_the_news_and_degrades_the_gateway(team: Team, join: Join) -> None:
+async def test_a_home_channel_that_refuses_keeps_the_announcements_and_degrades_the_gateway(
+    team: Team, join: Join
+) -> None:
     toml = IMPATIENT + f"home_channel = {CHANNEL}\n"
     async with gateway_with_hub(team, join, toml=toml) as (discord, user_comm):
         await discord.forbid(CHANNEL, Permission.SEND_MESSAGES)
@@ -181,7 +183,9 @@ async def test_a_home_channel_that_refuses_keeps_the_news_and_degrades_the_gatew
 
 
 @pytest.mark.parametrize("why", ["Unknown Channel", "Missing Permissions"])
-async def test_a_home_channel_that_would_refuse_is_noticed_before_any_news(team: Team, join: Join, why: str) -> None:
+async def test_a_home_channel_that_would_refuse_is_noticed_before_any_announcement(
+    team: Team, join: Join, why: str
+) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
         await discord.forbid(CHANNEL, Permission.SEND_MESSAGES)
@@ -203,7 +207,7 @@ async def test_refused_progress_is_not_reported(team: Team, join: Join) -> None:
         assert await discord.said() == ["It is well"]
 
 
-async def test_a_notice_is_not_told_twice(team: Team, join: Join) -> None:
+async def test_a_notice_is_not_sent_twice(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         await discord.set_rule("blocked_words", ("Discord", "secret"))
         direct = await discord.open_dm()

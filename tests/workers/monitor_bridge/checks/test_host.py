@@ -43,7 +43,7 @@ def test_a_load_around_its_limit_does_not_flap() -> None:
     assert look(courses, 91.0) == (courses, [])
 
 
-def test_after_calm_the_next_time_is_news_again() -> None:
+def test_after_calm_the_next_time_is_reported_again() -> None:
     courses, news = look({"CPU": CheckState(is_bad=True)}, 84.0)
     assert not courses["CPU"].is_bad
     assert len(news) == 1

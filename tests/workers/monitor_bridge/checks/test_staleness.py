@@ -114,7 +114,7 @@ def test_a_rule_may_end_it_and_its_end_says_why(join: Join) -> None:
     assert desk.read("user_comm")[-1].content.startswith("Resolved after ")
 
 
-def test_the_time_in_which_nobody_could_be_heard_does_not_count(desk: IncidentHarness) -> None:
+def test_the_time_in_which_nothing_could_be_received_does_not_count(desk: IncidentHarness) -> None:
     can_receive = True
     looks = staleness(desk, SourceSection("alertmanager"), lambda: can_receive)
     desk.ingest(FIRING)

@@ -55,7 +55,7 @@ def test_who_runs_and_cannot_work_is_a_problem_and_so_are_we() -> None:
     assert problems(degraded("gateway", silent=121)) == ["gateway silent"]
 
 
-def test_another_reason_is_news_of_the_same_problem() -> None:
+def test_another_reason_is_a_report_of_the_same_problem() -> None:
     courses: dict[str, CheckState] = {}
     told = []
     for reason in ("one", "one", "two", "two", ""):

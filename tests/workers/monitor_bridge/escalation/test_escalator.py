@@ -15,7 +15,7 @@ def desk(join: Join) -> IncidentHarness:
     return IncidentHarness(join, ack_timeout_seconds=180.0)
 
 
-def test_an_agent_that_reads_and_does_not_act_is_rung_again_then_the_next_then_people(desk: IncidentHarness) -> None:
+def test_an_agent_that_reads_and_does_not_act_is_reminded_then_the_next_then_people(desk: IncidentHarness) -> None:
     desk.ingest(FIRING)
     (first,) = desk.read("alert-manager")
     desk.advance(179)
@@ -166,7 +166,7 @@ def test_a_person_acknowledges_and_the_agent_and_people_are_notified(desk: Incid
     assert desk.read("user_comm") == []
 
 
-def test_who_has_not_read_of_it_hears_only_that_somebody_takes_care_of_it(desk: IncidentHarness) -> None:
+def test_who_has_not_read_of_it_learns_only_that_somebody_acknowledged_it(desk: IncidentHarness) -> None:
     desk.ingest(FIRING)
     desk.acknowledgements.acknowledge(["all"], "ann")
     (message,) = desk.read("alert-manager")
@@ -174,7 +174,7 @@ def test_who_has_not_read_of_it_hears_only_that_somebody_takes_care_of_it(desk: 
     assert desk.read("lead") == []
 
 
-def test_everybody_who_has_read_of_it_hears_who_takes_care_of_it(desk: IncidentHarness) -> None:
+def test_everybody_who_has_read_of_it_learns_who_acknowledged_it(desk: IncidentHarness) -> None:
     desk.ingest(FIRING)
     for _ in range(2):
         desk.read("alert-manager")
@@ -185,7 +185,7 @@ def test_everybody_who_has_read_of_it_hears_who_takes_care_of_it(desk: IncidentH
     assert desk.read("lead") == []
 
 
-def test_people_hear_that_an_agent_has_read_the_alert_but_not_the_reminder(desk: IncidentHarness) -> None:
+def test_people_are_notified_that_an_agent_has_read_the_alert_but_not_the_reminder(desk: IncidentHarness) -> None:
     desk.ingest(replace(FIRING, labels={"team": "alone"}))
     desk.read("alert-manager")
     desk.advance(180)
@@ -203,12 +203,12 @@ def test_all_are_acknowledged_at_once(desk: IncidentHarness) -> None:
     assert desk.acknowledgements.acknowledge(["all"], "ann").answer == "Every open incident is acknowledged."
 
 
-def test_acknowledging_one_of_a_group_acknowledges_what_was_told_with_it(desk: IncidentHarness) -> None:
+def test_acknowledging_one_of_a_group_acknowledges_what_was_reported_with_it(desk: IncidentHarness) -> None:
     desk.ingest(*(replace(FIRING, fingerprint=f"k{number}", group="g") for number in range(3)))
     assert len(desk.acknowledgements.acknowledge([str(desk.open[1].id)], "ann").incidents) == 3
 
 
-def test_what_joins_an_acknowledged_group_is_news_again(desk: IncidentHarness) -> None:
+def test_what_joins_an_acknowledged_group_is_reported_again(desk: IncidentHarness) -> None:
     desk.ingest(replace(FIRING, group="g"))
     desk.read("alert-manager")
     desk.acknowledgements.acknowledge(["all"], "ann")
@@ -285,7 +285,7 @@ def test_a_clock_that_is_set_back_holds_nothing_up(desk: IncidentHarness) -> Non
     assert len(desk.read("user_comm")) == 1
 
 
-def test_what_cannot_be_told_does_not_hold_up_the_others(
+def test_what_cannot_be_sent_does_not_hold_up_the_others(
     desk: IncidentHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.ingest(FIRING, replace(FIRING, fingerprint="k2", title="another"))
@@ -325,7 +325,7 @@ def test_an_agent_that_was_retired_meanwhile_is_said_to_have_left_and_is_not_bro
     assert len(desk.read("user_comm")) == 1
 
 
-def test_what_becomes_news_while_the_command_runs_is_escalated_too(join: Join) -> None:
+def test_what_grows_worse_while_the_command_runs_is_escalated_too(join: Join) -> None:
     desk = IncidentHarness(join, here=(), command=("true",))
     desk.ingest(replace(FIRING, group="g"))
     (first,) = desk.advance(180).commands

@@ -53,7 +53,7 @@ def test_an_agent_gets_no_alert_about_itself() -> None:
     assert agents(routes, "team", agent="alert-manager") == ("lead",)
 
 
-def test_monitor_bridge_is_not_told_by_itself() -> None:
+def test_monitor_bridge_is_not_notified_by_itself() -> None:
     routes = AlertRoutes(
         MonitorSection(recipient="monitor-bridge"), {"all": AlertRouteSection(("Monitor-Bridge", "lead"))}
     )

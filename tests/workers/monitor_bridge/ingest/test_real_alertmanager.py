@@ -168,7 +168,7 @@ def incidents(hub: MessageHub) -> list[tuple[str, str]]:
     return [(row["fingerprint"], row["state"]) for row in rows]
 
 
-def test_with_a_wrong_secret_it_is_not_heard_and_knows_why(
+def test_with_a_wrong_secret_it_is_refused_and_knows_why(
     recorder: AlertRecorder, sources: dict[str, SourceSection], tmp_path: Path
 ) -> None:
     wrong = {"authorization": {"type": "Bearer", "credentials": base64.b64encode(SECRET.encode()).decode()}}

@@ -132,7 +132,7 @@ class TestSecrets:
     @pytest.mark.parametrize(
         "headers", [{"Origin": "null"}, {"Sec-Fetch-Site": "none"}, {"Referer": "http://127.0.0.1/"}, {"origin": ""}]
     )
-    def test_a_page_in_a_browser_is_not_heard_even_without_a_secret(
+    def test_a_page_in_a_browser_is_refused_even_without_a_secret(
         self, port: RunningServer, recorder: AlertRecorder, headers: dict[str, str]
     ) -> None:
         assert port.request("/open", "x", headers).status == 403
@@ -498,7 +498,7 @@ class TestStrangers:
         silent[-1].sendall(b"POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\ny")
         assert silent[-1].recv(100).startswith(b"HTTP/1.1 200 ")
 
-    def test_who_has_proven_it_is_not_closed_for_strangers(
+    def test_who_has_proven_it_is_not_closed_for_others(
         self, connect: Callable[[bytes], socket.socket], port: RunningServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
@@ -806,7 +806,7 @@ class TestConfiguration:
         assert "has no key 'secret'" in self.refusal(hub, self.LOOPBACK + '[source.a]\nsecret = "hello"\n')
 
 
-def test_the_team_is_not_started_with_sources_that_strangers_could_pass_for(team: Team) -> None:
+def test_the_team_is_not_started_with_sources_that_anybody_could_pass_for(team: Team) -> None:
     from teamsup.supervisor.configuration.team_configuration import load_configuration
 
     team.create()

@@ -111,7 +111,7 @@ def test_a_slow_alertmanager_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -
         given_up.set()
 
 
-def test_people_hear_once_that_many_could_not_be_silenced(desk: IncidentHarness) -> None:
+def test_people_are_notified_once_that_many_could_not_be_silenced(desk: IncidentHarness) -> None:
     desk.ingest(*(replace(FIRING, fingerprint=f"k{number}", labels=LABELS) for number in range(40)))
     done = desk.acknowledgements.acknowledge(["all"], "ann")
     desk.read("user_comm")

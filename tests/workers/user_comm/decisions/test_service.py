@@ -142,7 +142,7 @@ def test_it_is_shown_to_everybody_and_to_who_comes_later(
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_of_two_who_press_at_once_one_decides_and_the_other_hears_who(
+def test_of_two_who_press_at_once_one_decides_and_the_other_learns_who(
     gateway: MessageHub, join: Join, team: Team, configure: Callable[..., None]
 ) -> None:
     configure("[gateway]\nhome_channel = 9\n")

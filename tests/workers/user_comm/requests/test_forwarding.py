@@ -46,7 +46,7 @@ def test_each_step_is_reported_and_then_the_answer(ann: MessageHub, join: Join) 
     assert (answer.content, answer.reply_to, answer.conversation_id) == ("lead: calm", question.message_id, HERE)
 
 
-def test_an_answer_that_comes_at_once_has_no_news_before_it(
+def test_an_answer_that_comes_at_once_has_no_progress_before_it(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
     configure("", progress_seconds=60)
@@ -163,7 +163,7 @@ def test_a_person_and_the_way_they_came_by_stand_with_what_they_wrote(ann: Messa
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_stop_takes_a_question_back_and_tells_the_agent_that_has_read_it(ann: MessageHub, join: Join) -> None:
+def test_stop_takes_a_question_back_and_notifies_the_agent_that_has_read_it(ann: MessageHub, join: Join) -> None:
     lead, gcp = join("lead"), join("gcp")
     ask(ann, "@lead @gcp how is the load?")
     first = claim_next(lead)

@@ -43,7 +43,7 @@ def test_a_person_is_notified_once_that_nobody_has_read_their_question(asleep: T
         assert receive_next(ann).content == "gcp-monitor: low"
 
 
-def test_who_knows_already_that_an_agent_is_away_is_not_told_again(asleep: TeamsupCommand) -> None:
+def test_who_knows_already_that_an_agent_is_away_is_not_notified_again(asleep: TeamsupCommand) -> None:
     with MessageHub(asleep.team, agent="console-ann") as ann:
         ann.maintenance.mark_offline("gcp-monitor")
         ann.register("console")

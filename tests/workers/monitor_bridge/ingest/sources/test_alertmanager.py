@@ -28,7 +28,7 @@ def test_an_alert_that_fires() -> None:
     )
 
 
-def test_its_end_has_the_same_identity_and_thing() -> None:
+def test_its_end_has_the_same_identity_and_subject() -> None:
     begun = parse_alert("alertmanager", load_payload("alertmanager_firing.json"))
     body = change_payload("alertmanager_firing.json", "alerts", 0, "status", value="resolved")
     body["alerts"][0]["endsAt"] = "2026-01-15T11:00:00Z"
@@ -45,7 +45,7 @@ def test_one_that_was_captured() -> None:
     assert found.title == "Deployment: Kubernetes Deployment Replicas Mismatch"
 
 
-def test_a_beginning_that_moves_is_news_of_the_same_problem() -> None:
+def test_a_beginning_that_moves_is_a_report_of_the_same_problem() -> None:
     first = parse_alert("alertmanager", load_payload("alertmanager_firing.json"))
     later = parse_alert(
         "alertmanager", change_payload("alertmanager_firing.json", "alerts", 0, "startsAt", value="2026-01-16")

@@ -24,7 +24,7 @@ def test_an_incident_that_is_closed() -> None:
     assert found.occurred_at == datetime.fromtimestamp(1746178747, UTC)
 
 
-def test_two_policies_about_one_thing_are_about_one_thing() -> None:
+def test_two_policies_about_one_subject_are_about_one_subject() -> None:
     warning = change_payload("google_open.json", "incident", "policy_name", value="the same, earlier")
     assert (
         parse_alert("google_cloud", warning).subject
