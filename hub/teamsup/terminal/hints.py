@@ -55,5 +55,5 @@ def find_team(name: str | None) -> Team:
 
 def _is_on_path(program: str) -> bool:
     """Return the result of ``shutil.which``. Importing shutil takes 0.3 MiB of every worker."""
-    places = (Path(folder, program) for folder in os.get_exec_path())
-    return any(place.is_file() and os.access(place, os.X_OK) for place in places)
+    files = (Path(folder, program) for folder in os.get_exec_path())
+    return any(file.is_file() and os.access(file, os.X_OK) for file in files)
