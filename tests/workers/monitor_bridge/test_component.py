@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from helpers.incident_harness import FIRING, IncidentHarness, Join
+from helpers.incident_harness import FIRING, IncidentHarness, Join, resolved
 from teamsup.workers.monitor_bridge.component import component
 from teamsup.workers.monitor_bridge.message_handler import MessageHandler
 
@@ -48,3 +48,29 @@ def test_forget_does_not_answer_an_incident_that_is_open_again(join: Join) -> No
 
     (incident,) = desk.open
     assert (incident.state, incident.acknowledged_by, incident.responded_by) == ("firing", None, None)
+
+
+def test_forget_removes_every_text_that_names_the_one_who_took_care(join: Join) -> None:
+    desk = IncidentHarness(join)
+    desk.agents["user_comm"].register("daemon")
+    handler = MessageHandler(desk.hub, desk.incidents, desk.acknowledgements)
+
+    def write(text: str, **person: str) -> None:
+        desk.agents["user_comm"].send("monitor-bridge", text, metadata=person)
+        for delivery in desk.hub.claim(10):
+            handler.handle(delivery, "")
+
+    desk.ingest(FIRING)
+    desk.read("alert-manager")
+    write("ack 1", author_name="Annabel", person="discord:30")
+    for question in ("alerts", "alerts 1", "ack 1"):
+        write(question, author_name="Bob", person="discord:31")
+    desk.ingest(resolved(FIRING))
+    sql = "SELECT count(*) FROM messages WHERE content LIKE '%Annabel%' OR metadata LIKE '%Annabel%'"
+    ((named,),) = desk.hub.query(sql)
+    assert named >= 6
+
+    desk.hub.maintenance.forget("discord:30", TABLES)
+
+    assert [tuple(row) for row in desk.hub.query(sql)] == [(0,)]
+    assert "Bob" in desk.hub.query("SELECT group_concat(metadata) FROM messages")[0][0]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from helpers.incident_harness import FIRING, IncidentHarness, Join, resolved
+from teamsup.config.components import installed_tables
 from teamsup.hub import Message, MessageHub
 from teamsup.workers.user_comm.announcements import Announcer
 from teamsup.workers.user_comm.outcome import Done
@@ -108,3 +109,18 @@ def test_a_warning_that_something_critical_mutes_is_settled_with_it(told: Announ
     (critical,) = told.read()
     told.desk.acknowledgements.acknowledge(["all"], "ann")
     assert {shown for shown, _ in told.settled()} == {warning.message_id, critical.message_id}
+
+
+def test_forget_removes_what_people_were_shown_about_who_took_care(told: AnnouncementReader) -> None:
+    told.desk.ingest(FIRING)
+    told.read()
+    told.desk.acknowledgements.acknowledge(["all"], "Annabel", person="discord:30")
+    told.read()
+    told.desk.ingest(resolved(FIRING))
+    told.read()
+    sql = "SELECT count(*) FROM messages WHERE content LIKE '%Annabel%' OR metadata LIKE '%Annabel%'"
+    assert told.desk.hub.query(sql)[0][0] >= 4
+
+    told.desk.hub.maintenance.forget("discord:30", installed_tables())
+
+    assert told.desk.hub.query(sql)[0][0] == 0

@@ -34,3 +34,5 @@ NOT_FOR_DISCORD = "not for Discord"
 
 PAIRED_KEY = "paired"
 """The key in the gateway's presence with the Discord ids of paired users."""
+NAMED_PEOPLE_KEY = "quotes"
+"""The metadata key for the people whom the text names or quotes: ``teamsup forget`` removes the message with them."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from teamsup.hub import CallerError, Delivery, Message, MessageHub
 from teamsup.hub.models import HUB_SENDER
 
+from ..protocol import NAMED_PEOPLE_KEY
 from .escalation.acknowledgements import Acknowledgements, parse_numbers
 from .incident_service import IncidentService
 from .incidents import incident, incident_table, listing, rendering
@@ -47,6 +48,8 @@ class MessageOutcome:
     answer: str | None = None
     is_error: bool = False
     acknowledged: tuple[Incident, ...] = ()
+    people: tuple[str, ...] = ()
+    """The ids of the people whom the answer may name."""
 
 
 class MessageHandler:
@@ -71,7 +74,7 @@ class MessageHandler:
         try:
             if isinstance(request, IncidentQuery):
                 # Prepare the text before the transaction, so that other writers do not wait.
-                return self._end(delivery, MessageOutcome(self._answer(request, note)))
+                return self._end(delivery, self._answer(request, note))
             with self._hub.transaction():
                 return self._end(delivery, self._carry_out(request, message))
         except CallerError as error:
@@ -83,7 +86,8 @@ class MessageHandler:
         elif outcome.is_error:
             self._hub.reply(delivery, outcome.answer, message_type="error")
         else:
-            self._hub.reply(delivery, outcome.answer)
+            people = list(outcome.people)
+            self._hub.reply(delivery, outcome.answer, metadata={NAMED_PEOPLE_KEY: people} if people else None)
         return outcome.acknowledged
 
     def _classify(self, message: Message) -> IncidentReport | IncidentCommand | IncidentQuery | None:
@@ -115,18 +119,24 @@ class MessageHandler:
         if verb == "ack":
             where = message.conversation_id if command.agent is None else None
             done = self._acknowledgements.acknowledge(words, command.author, command.agent, where, command.person)
-            return MessageOutcome(done.answer, acknowledged=done.incidents)
+            return MessageOutcome(done.answer, acknowledged=done.incidents, people=done.people)
         closed = self._incidents.close(parse_numbers(words, "Name the incident, and nothing else: close ID."))
         return MessageOutcome(rendering.render_closed(closed, command.author))
 
-    def _answer(self, query: IncidentQuery, note: str) -> str:
+    def _answer(self, query: IncidentQuery, note: str) -> MessageOutcome:
         now = datetime.now(UTC)
         match query.words:
             case ["alerts"]:
-                return "\n".join(listing.render_table(incident_table.open_incidents(self._hub)[:_MAX_LISTED], now))
+                return self._list(incident_table.open_incidents(self._hub)[:_MAX_LISTED], now)
             case ["alerts", "all"]:
-                return "\n".join(listing.render_table(incident_table.all_incidents(self._hub, _MAX_LISTED), now))
+                return self._list(incident_table.all_incidents(self._hub, _MAX_LISTED), now)
             case ["alerts" | "incident", word] if (number := incident.parse_number(word)) is not None:
-                return listing.render_incident(incident_table.get_incident(self._hub, number), now)
+                found = incident_table.get_incident(self._hub, number)
+                people = tuple(incident_table.people_named(self._hub, [found]))
+                return MessageOutcome(listing.render_incident(found, now), people=people)
             case _:
-                return note or "No figures yet."
+                return MessageOutcome(note or "No figures yet.")
+
+    def _list(self, found: Sequence[Incident], now: datetime) -> MessageOutcome:
+        people = incident_table.people_named(self._hub, found)
+        return MessageOutcome("\n".join(listing.render_table(found, now)), people=tuple(people))

@@ -5,7 +5,7 @@ from typing import Any
 
 from teamsup.hub import Message, MessageHub, UnknownMessage
 
-from ..protocol import CLOSE_BUTTONS, GATEWAY
+from ..protocol import CLOSE_BUTTONS, GATEWAY, NAMED_PEOPLE_KEY
 from .outcome import Done, Later, Outcome
 from .people import announcement_recipients, attribute_to_sender, forwarded_metadata
 from .routing.live_rules import LiveRules
@@ -43,17 +43,24 @@ class Announcer:
                     message_id=_announcement_id(announcement.id) if has_buttons else None,
                 )
             if GATEWAY in people and isinstance(closing := announcement.metadata.get(CLOSE_BUTTONS), Mapping):
-                self._disable_buttons(closing, announcement.conversation_id)
+                self._disable_buttons(closing, announcement)
         return Done(f"passed on to {len(people)}")
 
-    def _disable_buttons(self, closing: Mapping[str, Any], conversation: str | None) -> None:
+    def _disable_buttons(self, closing: Mapping[str, Any], announcement: Message) -> None:
         """Disable the buttons of an announcement: once on acknowledgement, and once on resolution."""
         for number in closing.get("messages") or ():
             shown = _announcement_id(number)
             closed = self._hub.queries.find(reply_to=shown, message_type=CLOSE_BUTTONS, limit=1)
             if self._is_shown(shown) and (closing.get("is_over") or not closed):
                 text = str(closing.get("text"))
-                self._hub.send(GATEWAY, text, message_type=CLOSE_BUTTONS, conversation_id=conversation, reply_to=shown)
+                self._hub.send(
+                    GATEWAY,
+                    text,
+                    message_type=CLOSE_BUTTONS,
+                    metadata={NAMED_PEOPLE_KEY: announcement.metadata.get(NAMED_PEOPLE_KEY) or []},
+                    conversation_id=announcement.conversation_id,
+                    reply_to=shown,
+                )
 
     def _is_shown(self, message_id: str) -> bool:
         """Return whether we have sent this announcement to the gateway."""

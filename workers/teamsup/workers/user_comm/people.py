@@ -10,12 +10,12 @@ from teamsup.hub.models import MAX_MESSAGE_BYTES
 from teamsup.terminal.console import SESSION_AGENT
 from teamsup.terminal.formatting import prefix_speaker, sanitize
 
-from ..protocol import GATEWAY, PAIRED_KEY, SOURCE_KEY
+from ..protocol import GATEWAY, NAMED_PEOPLE_KEY, PAIRED_KEY, SOURCE_KEY
 from .routing.live_rules import DiscordAccess
 
 _MAX_NAME = 100
 _SPARE_BYTES = 1024
-_FORWARDED_KEYS = ("alert", "commands", "files", "person", "ping")
+_FORWARDED_KEYS = ("alert", "commands", "files", "person", "ping", NAMED_PEOPLE_KEY)
 
 
 def person_of(message: Message) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import CallerError, Message, MessageHub, UnknownMessage
 
+from ...protocol import NAMED_PEOPLE_KEY
 from ..incidents import group_table, incident, incident_table, listing, rendering
 from ..incidents.group import IncidentGroups
 from ..incidents.incident import Incident
@@ -24,6 +25,8 @@ class AcknowledgeResult:
 
     answer: str
     incidents: tuple[Incident, ...] = ()
+    people: tuple[str, ...] = ()
+    """The ids of the people whom the answer may name."""
 
 
 class Acknowledgements:
@@ -53,8 +56,9 @@ class Acknowledgements:
             for group_id in firsts:
                 changed += self._acknowledge_group(group_id, who, person or who)
             if changed:
-                self._notify(changed, who, agent, where)
-            return AcknowledgeResult(self._describe_result(wanted, changed, who), tuple(changed))
+                self._notify(changed, who, person or who, agent, where)
+            people = incident_table.people_named(self._hub, wanted)
+            return AcknowledgeResult(self._describe_result(wanted, changed, who), tuple(changed), tuple(people))
 
     def group_of(self, message: Message) -> int | None:
         """Return the group that a message belongs to: it answers a message of the group, or is in its conversation."""
@@ -80,7 +84,7 @@ class Acknowledgements:
         with self._hub.transaction():
             changed = self._acknowledge_group(group_id, message.sender, message.sender) if ack is not None else []
             if changed:
-                self._notify(changed, message.sender, message.sender)
+                self._notify(changed, message.sender, message.sender, message.sender)
             text = message.content if ack is None else ack["rest"]
             if text.strip():
                 self._forward_report(group_id, message.sender, text)
@@ -111,7 +115,9 @@ class Acknowledgements:
             metadata={"alert": rendering.build_alert_facts(about, severity="info"), "incident": group_id},
         )
 
-    def _notify(self, changed: Sequence[Incident], who: str, agent: str | None, where: str | None = None) -> None:
+    def _notify(
+        self, changed: Sequence[Incident], who: str, person: str, agent: str | None, where: str | None = None
+    ) -> None:
         """Notify all agents that know of the incident, and always people."""
         for group_id in dict.fromkeys(each.group_id for each in changed):
             group = group_table.get_group(self._hub, group_id)
@@ -125,11 +131,12 @@ class Acknowledgements:
                 knows |= self._groups.withdraw(group_id, name)
             # Do not enroll agents again that have left the team.
             for name in sorted((knows - {agent}) & set(self._groups.agents_by_name())):
-                self._groups.send(group, name, text, "acknowledged")
+                self._groups.send(group, name, text, "acknowledged", metadata={NAMED_PEOPLE_KEY: [person]})
             facts = {
                 "alert": rendering.build_alert_facts(of_this, severity="info"),
                 "incident": group_id,
                 "answered_in": where,
+                NAMED_PEOPLE_KEY: [person],
             }
             closing = self._groups.close_buttons(group_id, rendering.render_acknowledged_note(who))
             self._groups.send(group, USER_COMM, text, "acknowledged", metadata=facts | closing)

@@ -12,7 +12,7 @@ from teamsup.config.people_protocol import USER_COMM
 from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, DeliveryState, Message, MessageHub, UnknownMessage
 
-from ...protocol import CLOSE_BUTTONS
+from ...protocol import CLOSE_BUTTONS, NAMED_PEOPLE_KEY
 from . import group_table, incident, incident_table, rendering
 from .group_table import IncidentGroup
 from .incident import Incident, group_conversation_id
@@ -119,7 +119,11 @@ class IncidentGroups:
     def resolve(self, group: IncidentGroup, over: list[Incident], now: float, moment: datetime) -> None:
         """Resolve the group: withdraw unread messages, and notify agents and people that know of it once."""
         knows = self.withdraw(group.group_id)
-        facts = {"alert": rendering.build_alert_facts(over, severity="resolved"), "incident": group.group_id}
+        facts: dict[str, Any] = {
+            "alert": rendering.build_alert_facts(over, severity="resolved"),
+            "incident": group.group_id,
+            NAMED_PEOPLE_KEY: incident_table.people_named(self._hub, over),
+        }
         closing = self.close_buttons(group.group_id, rendering.render_resolved_note(over, moment), is_over=True)
         # Do not enroll agents again that have left the team.
         for recipient in sorted(knows & {USER_COMM, *self.agents_by_name()}):

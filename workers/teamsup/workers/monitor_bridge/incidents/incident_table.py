@@ -5,7 +5,7 @@ Times are Unix seconds where a parameter is a number. Writes run in the caller's
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from teamsup.hub import MessageHub
@@ -186,6 +186,17 @@ def acknowledge_group(hub: MessageHub, group_id: int, who: str, person: str, now
         " WHERE group_id = ? AND state = 'firing'",
         (who, person, format_time(now), group_id),
     )
+
+
+def people_named(hub: MessageHub, incidents: Sequence[Incident]) -> list[str]:
+    """Return the ids of those who acknowledged these incidents or responded to their groups, whom a text may name."""
+    marks = ", ".join("?" for _ in incidents)
+    rows = hub.query(
+        "SELECT i.acknowledged_by_id, c.responded_by_id FROM incidents AS i"  # noqa: S608
+        f" {group_table.JOIN} WHERE i.id IN ({marks})",
+        tuple(each.id for each in incidents),
+    )
+    return sorted({person for row in rows for person in row if person is not None})
 
 
 def resolve_group(hub: MessageHub, group_id: int, now: float) -> None:

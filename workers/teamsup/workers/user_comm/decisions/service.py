@@ -250,7 +250,7 @@ class DecisionService:
             text, kind = (
                 (words.render_outcome(ended), "error") if ended.answer is None else (ended.answer, DECISION_ANSWER)
             )
-            self._notify_asker(ended, text, kind, {"author_name": name} if name else {})
+            self._notify_asker(ended, text, kind, {"author_name": name, "person": person} if name else {})
         self._send_outcome(ended, but=None if by is None else by.sender)
         return ended
 

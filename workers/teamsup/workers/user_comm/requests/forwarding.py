@@ -9,7 +9,7 @@ from teamsup.config.startable_agents import find_agent
 from teamsup.hub import Agent, Message, MessageHub
 from teamsup.hub.models import HUB_SENDER
 
-from ...protocol import GATEWAY, SOURCE_KEY
+from ...protocol import GATEWAY, NAMED_PEOPLE_KEY, SOURCE_KEY
 from ..conversations import NO_HISTORY, ConversationHistory, Conversations
 from ..outcome import Done, Outcome, Reply
 from ..people import (
@@ -125,7 +125,7 @@ class Forwarder:
             if not self._hub.cancel(relay.message_id):
                 return False
             words, context = split_context(relay)
-            quotes = ConversationHistory(people=tuple(relay.metadata.get("quotes", ())))
+            quotes = ConversationHistory(people=tuple(relay.metadata.get(NAMED_PEOPLE_KEY, ())))
             self._relays.delete(relay.id)
             new = self._relays.send(other, words, question, context=context, history=quotes)
             self._relays.set_last_progress(new.id, notes[0])

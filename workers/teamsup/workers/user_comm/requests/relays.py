@@ -15,7 +15,7 @@ from teamsup.hub import Agent, DeliveryState, Message, MessageHub, UnknownMessag
 from teamsup.hub.timestamps import format_time, parse_time
 from teamsup.terminal.console import MORE_ANSWERS
 
-from ...protocol import DELETED_TYPE, GATEWAY
+from ...protocol import DELETED_TYPE, GATEWAY, NAMED_PEOPLE_KEY
 from ..conversations import NO_HISTORY, ConversationHistory, original_id
 from ..people import name_of, person_of, shorten, split_context, truncate_to_limit
 from .progress import describe_report
@@ -96,7 +96,7 @@ class Relays:
         if question.sender == GATEWAY:
             metadata["origin"] = "Discord"
         if history.people:
-            metadata["quotes"] = list(history.people)
+            metadata[NAMED_PEOPLE_KEY] = list(history.people)
         relay = self._hub.send(
             agent.name,
             truncate_to_limit(f"{words}{context}{history.text}", metadata, question),
@@ -193,7 +193,9 @@ class Relays:
         self._hub.send(
             relay.recipient or self._hub.agent,
             f'{name_of(question)} still waits for your answer to #{relay.id}: "{words}"',
-            metadata={key: value for key, value in relay.metadata.items() if key not in ("body_length", "quotes")},
+            metadata={
+                key: value for key, value in relay.metadata.items() if key not in ("body_length", NAMED_PEOPLE_KEY)
+            },
             conversation_id=relay.conversation_id,
             reply_to=relay.message_id,
         )
