@@ -517,10 +517,9 @@ async def test_a_dialog_that_was_answered_at_the_terminal_needs_no_decision_any_
     user_comm = join("user_comm")
     user_comm.register("daemon")
     async with open_session(team) as lead:
-        process = lead.start_hook("PermissionRequest", patience="60", **ASKS)
-        request = await request_to_people(user_comm)
-        process.kill()
-        process.wait(TIMEOUT_SECONDS)
+        with lead.start_hook("PermissionRequest", patience="60", **ASKS) as process:
+            request = await request_to_people(user_comm)
+            process.kill()
         withdrawal = await request_to_people(user_comm)
         assert (withdrawal.message_type, withdrawal.reply_to) == ("opinion_withdrawn", request.message_id)
 

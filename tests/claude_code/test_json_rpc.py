@@ -93,6 +93,8 @@ class RawSession:
         self.server.stdin.close()
         assert self.server.wait(TIMEOUT_SECONDS) == 0
         self._reader.join()
+        assert self.server.stdout is not None
+        self.server.stdout.close()
         assert all(len(answers) == 1 for request, answers in self._answers.items() if request is not None)
 
 

@@ -294,9 +294,13 @@ def test_of_two_calls_at_once_one_is_parked(run: Path) -> None:
             assert process.stdin is not None
             process.stdin.write(json.dumps(call(identity=f"toolu_{number}")).encode())
             process.stdin.close()
-    said = [json.loads(process.stdout.read())["hookSpecificOutput"] for process in hooks if process.stdout]
-    assert sorted(each["permissionDecision"] for each in said) == ["defer", "deny"]
-    assert [process.wait(45) for process in hooks] == [0, 0]
+    decisions = []
+    for process in hooks:
+        with process:
+            assert process.stdout is not None
+            decisions.append(json.loads(process.stdout.read())["hookSpecificOutput"]["permissionDecision"])
+    assert sorted(decisions) == ["defer", "deny"]
+    assert [process.returncode for process in hooks] == [0, 0]
 
 
 def test_it_does_not_change_the_files_of_the_team(run: Path) -> None:
