@@ -537,7 +537,7 @@ def test_the_service_manager_is_notified(
                 return lines
 
     run_workers(worker_section("one"))
-    assert heard("READY=1")[1] == "STATUS=1 of 4 workers run"
+    assert heard("READY=1")[1] == "STATUS=1 of 6 workers run"
     heard("WATCHDOG=1")
     heard("WATCHDOG=1")
     teamsup.run("reload")
