@@ -113,11 +113,11 @@ class RunnerHarness:
         )
 
     def run_in(self, state: RunState, number: int = 1) -> Run:
-        """Return a run, once it is in this state."""
+        """Return a run, once it is in this state; a running one once the pid of its process is stored."""
 
         def look() -> Run | None:
             run = self.table.get(number)
-            return run if run is not None and run.state == state else None
+            return run if run is not None and run.state == state and (state != "running" or run.pid) else None
 
         try:
             return eventually(look, f"run {number} is {state}")

@@ -65,7 +65,7 @@ def test_who_starts_reloads_or_restarts_learns_of_a_held_worker_and_what_it_lack
         teamsup.run("stop")
 
     why = "own does not run: not configured: no key for the exchange. See: teamsup"
-    assert [each.returncode for each in (start, reload, restart)] == [4, 4, 4]
+    assert [each.returncode for each in (start, reload, restart)] == [4, 4, 4], restart.stdout
     assert refusal_of(start).endswith(f", but {why} logs own")
     assert refusal_of(reload) == f"teamsup: start own. {why} ps own"
     assert refusal_of(restart) == f"teamsup: {why} ps own"

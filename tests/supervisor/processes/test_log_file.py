@@ -84,6 +84,7 @@ def test_one_that_was_copied_and_emptied_is_rotated_by_its_real_size(path: Path)
     assert list(path.parent.glob("own.log.*")) == []
     assert reader is not None
     assert list(reader.read_new()) == ["at last"]
+    reader.close()
 
 
 def test_it_is_rotated_with_so_many_older_ones(path: Path) -> None:
