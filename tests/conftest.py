@@ -23,6 +23,13 @@ for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the slow tests only warn: what they kill and interrupt stays open until it is collected."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.filterwarnings("default"))
+
+
 @pytest.fixture
 def team(tmp_path: Path) -> Team:
     return Team("crew", tmp_path / "crew")
