@@ -82,7 +82,7 @@ def tagged_processes(mark: str) -> list[psutil.Process]:
 
 @contextlib.contextmanager
 def hold_write_lock(database: Path) -> Iterator[int]:
-    """The pid of a stranger's process that holds the write lock."""
+    """The pid of a foreign process that holds the write lock."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD_LOCK_CODE, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

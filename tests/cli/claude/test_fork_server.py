@@ -286,10 +286,10 @@ def test_a_launcher_that_lacks_a_descriptor_starts_the_server_itself(served: Tea
 
 def test_a_fork_server_outlives_clients_that_are_not_launchers(served: Team, fork_server: tuple[Team, int]) -> None:
     for given in (b"", b"\0" * 8, b"\xff" * 100):
-        with socket.socket(socket.AF_UNIX) as stranger:
-            stranger.connect(str(served.run / SOCKET_NAME))
-            assert peer_uid(stranger) == os.getuid()
-            stranger.sendall(given)
+        with socket.socket(socket.AF_UNIX) as foreign:
+            foreign.connect(str(served.run / SOCKET_NAME))
+            assert peer_uid(foreign) == os.getuid()
+            foreign.sendall(given)
     with Session(served) as session:
         session.answer()
         assert session.server().ppid() == fork_server[1]

@@ -41,12 +41,12 @@ def test_it_is_run_once_when_the_hub_takes_no_writes(
     monkeypatch.setenv("SECRET_OF_A_SOURCE", "hush")
     told = tmp_path / "told"
     team = run_workers(section(told))
-    with hold_write_lock(team.team.database) as stranger:
+    with hold_write_lock(team.team.database) as foreign_pid:
         text = text_of(told)
         told.unlink()
         assert f"{team.team.database} takes no writes." in text
         assert text.endswith("critical, secret: \n")
-        wait_for_log_line(team, f"Pid {stranger} (")
+        wait_for_log_line(team, f"Pid {foreign_pid} (")
         assert not told.exists()
 
 

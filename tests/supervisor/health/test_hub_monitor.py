@@ -1,4 +1,4 @@
-"""A hub that takes no writes: a worker that holds it is replaced, and a stranger is named."""
+"""A hub that takes no writes: a worker that holds it is replaced, and a foreign process is named."""
 
 import asyncio
 import contextlib
@@ -112,8 +112,8 @@ def test_a_foreign_process_that_holds_the_hub_is_named_until_it_lets_go(
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         team = run_workers(heartbeat_worker_section("own"))
         pid = wait_for_state(team, "own", "RUNNING")["pid"]
-        with hold_write_lock(team.team.database) as stranger:
-            named = f"Pid {stranger} ({sys.executable} -c import sqlite3"
+        with hold_write_lock(team.team.database) as foreign_pid:
+            named = f"Pid {foreign_pid} ({sys.executable} -c import sqlite3"
 
             eventually(lambda: named in manager.recv(4096).decode(), "the service manager's status line")
             assert wait_for_log_line(team, named).endswith("holds the hub's write lock. End that program.")
@@ -122,7 +122,7 @@ def test_a_foreign_process_that_holds_the_hub_is_named_until_it_lets_go(
 
         eventually(lambda: team.run("ps").returncode == 0, "all well again")
     assert ps_row(team, "supervisor")["note"] == ""
-    assert psutil.pid_exists(stranger) is False
+    assert psutil.pid_exists(foreign_pid) is False
     assert (ps_row(team, "own")["pid"], ps_row(team, "own")["restarts"]) == (pid, 0)
 
 
@@ -178,10 +178,10 @@ def test_a_team_starts_while_a_foreign_process_holds_its_hub_and_names_it(teamsu
     teamsup.configure(worker_section("own") + heartbeat_worker_section("beats"))
     takes_writes(teamsup)
     with contextlib.ExitStack() as held:
-        stranger = held.enter_context(hold_write_lock(teamsup.team.database))
+        foreign_pid = held.enter_context(hold_write_lock(teamsup.team.database))
         with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
             try:
-                wait_for_log_line(teamsup, f"Pid {stranger} (")
+                wait_for_log_line(teamsup, f"Pid {foreign_pid} (")
                 wait_for_state(teamsup, "own", "RUNNING")
             finally:
                 held.close()

@@ -60,7 +60,7 @@ def database(team: Team) -> Iterator[Path]:
 
 
 @pytest.fixture
-def stranger(database: Path) -> Iterator["subprocess.Popen[str]"]:
+def foreign_process(database: Path) -> Iterator["subprocess.Popen[str]"]:
     """A process that holds the write lock until its stdin is closed."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDS, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -73,14 +73,14 @@ def stranger(database: Path) -> Iterator["subprocess.Popen[str]"]:
 
 @pytest.mark.parametrize("locks", ["/proc/locks", "/nowhere/locks", os.devnull])
 def test_its_owner_is_found_without_opening_the_database(
-    database: Path, stranger: "subprocess.Popen[str]", locks: str
+    database: Path, foreign_process: "subprocess.Popen[str]", locks: str
 ) -> None:
     """From the kernel's list, without a list, and with one that does not name the file."""
-    os.kill(stranger.pid, signal.SIGSTOP)
+    os.kill(foreign_process.pid, signal.SIGSTOP)
     try:
-        assert find_lock_owner(database, Path(locks)) == LockOwner(stranger.pid)
+        assert find_lock_owner(database, Path(locks)) == LockOwner(foreign_process.pid)
     finally:
-        os.kill(stranger.pid, signal.SIGCONT)
+        os.kill(foreign_process.pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("locks", ["/proc/locks", "/nowhere/locks"])

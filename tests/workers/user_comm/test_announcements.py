@@ -45,82 +45,82 @@ class AnnouncementReader:
 
 
 @pytest.fixture
-def told(join: Join) -> AnnouncementReader:
+def announced(join: Join) -> AnnouncementReader:
     return AnnouncementReader(join)
 
 
-def test_what_was_shown_says_who_takes_care_of_it_and_then_that_it_is_over(told: AnnouncementReader) -> None:
-    told.desk.ingest(FIRING)
-    (shown,) = told.read()
+def test_what_was_shown_says_who_takes_care_of_it_and_then_that_it_is_over(announced: AnnouncementReader) -> None:
+    announced.desk.ingest(FIRING)
+    (shown,) = announced.read()
     assert list(shown.metadata["commands"]) == ["Acknowledge"]
-    told.desk.acknowledgements.acknowledge(["all"], "ann")
-    assert told.settled() == [(shown.message_id, "ann takes care of it.")]
-    told.desk.now += 60
-    told.desk.ingest(resolved(FIRING))
-    assert told.settled() == [(shown.message_id, "Resolved after 1m 0s. ann took care of it.")]
+    announced.desk.acknowledgements.acknowledge(["all"], "ann")
+    assert announced.settled() == [(shown.message_id, "ann takes care of it.")]
+    announced.desk.now += 60
+    announced.desk.ingest(resolved(FIRING))
+    assert announced.settled() == [(shown.message_id, "Resolved after 1m 0s. ann took care of it.")]
 
 
-def test_it_says_that_it_is_over_also_when_nobody_took_care_of_it(told: AnnouncementReader) -> None:
-    told.desk.ingest(FIRING)
-    (shown,) = told.read()
-    told.desk.ingest(resolved(FIRING))
-    assert told.settled() == [(shown.message_id, "Resolved after 0s.")]
+def test_it_says_that_it_is_over_also_when_nobody_took_care_of_it(announced: AnnouncementReader) -> None:
+    announced.desk.ingest(FIRING)
+    (shown,) = announced.read()
+    announced.desk.ingest(resolved(FIRING))
+    assert announced.settled() == [(shown.message_id, "Resolved after 0s.")]
 
 
-def test_where_no_channel_is_home_any_more_nothing_is_said(told: AnnouncementReader, join: Join) -> None:
+def test_where_no_channel_is_home_any_more_nothing_is_said(announced: AnnouncementReader, join: Join) -> None:
     join("console-bob").register("console")
-    told.desk.ingest(FIRING)
-    told.read()
-    told.set_home(0)
-    told.desk.acknowledgements.acknowledge(["all"], "ann")
-    assert told.read() == []
+    announced.desk.ingest(FIRING)
+    announced.read()
+    announced.set_home(0)
+    announced.desk.acknowledgements.acknowledge(["all"], "ann")
+    assert announced.read() == []
 
 
-def test_who_takes_care_of_what_joined_later_says_so_there_alone(told: AnnouncementReader) -> None:
-    told.desk.ingest(replace(FIRING, group="g"))
-    (first,) = told.read()
-    told.desk.acknowledgements.acknowledge(["all"], "ann")
-    told.read()
-    told.desk.ingest(replace(FIRING, group="g", fingerprint="k2", severity="critical"))
-    (second,) = told.read()
-    told.desk.acknowledgements.acknowledge(["all"], "bob")
-    assert told.settled() == [(second.message_id, "bob takes care of it.")]
-    told.desk.ingest(*(resolved(replace(FIRING, fingerprint=key)) for key in ("k1", "k2")))
-    assert {shown for shown, _ in told.settled()} == {first.message_id, second.message_id}
+def test_who_takes_care_of_what_joined_later_says_so_there_alone(announced: AnnouncementReader) -> None:
+    announced.desk.ingest(replace(FIRING, group="g"))
+    (first,) = announced.read()
+    announced.desk.acknowledgements.acknowledge(["all"], "ann")
+    announced.read()
+    announced.desk.ingest(replace(FIRING, group="g", fingerprint="k2", severity="critical"))
+    (second,) = announced.read()
+    announced.desk.acknowledgements.acknowledge(["all"], "bob")
+    assert announced.settled() == [(second.message_id, "bob takes care of it.")]
+    announced.desk.ingest(*(resolved(replace(FIRING, fingerprint=key)) for key in ("k1", "k2")))
+    assert {shown for shown, _ in announced.settled()} == {first.message_id, second.message_id}
 
 
 def test_who_acknowledged_it_is_announced_on_discord_unless_that_was_answered_in_its_channel(
-    told: AnnouncementReader,
+    announced: AnnouncementReader,
 ) -> None:
     for where, news in (("discord:1", []), ("discord:2", ["notification"]), (None, ["notification"])):
-        told.desk.ingest(FIRING)
-        told.read()
-        told.desk.acknowledgements.acknowledge(["all"], "ann", where=where)
-        assert [each.message_type for each in told.read() if each.message_type != "close_buttons"] == news
-        told.desk.ingest(resolved(FIRING))
-        told.read()
-        told.desk.now += 3600
+        announced.desk.ingest(FIRING)
+        announced.read()
+        announced.desk.acknowledgements.acknowledge(["all"], "ann", where=where)
+        assert [each.message_type for each in announced.read() if each.message_type != "close_buttons"] == news
+        announced.desk.ingest(resolved(FIRING))
+        announced.read()
+        announced.desk.now += 3600
 
 
-def test_a_warning_that_something_critical_mutes_is_settled_with_it(told: AnnouncementReader) -> None:
-    told.desk.ingest(replace(FIRING, subject="disk"))
-    (warning,) = told.read()
-    told.desk.ingest(replace(FIRING, subject="disk", fingerprint="k2", severity="critical"))
-    (critical,) = told.read()
-    told.desk.acknowledgements.acknowledge(["all"], "ann")
-    assert {shown for shown, _ in told.settled()} == {warning.message_id, critical.message_id}
+def test_a_warning_that_something_critical_mutes_is_settled_with_it(announced: AnnouncementReader) -> None:
+    announced.desk.ingest(replace(FIRING, subject="disk"))
+    (warning,) = announced.read()
+    announced.desk.ingest(replace(FIRING, subject="disk", fingerprint="k2", severity="critical"))
+    (critical,) = announced.read()
+    announced.desk.acknowledgements.acknowledge(["all"], "ann")
+    assert {shown for shown, _ in announced.settled()} == {warning.message_id, critical.message_id}
 
 
-def test_forget_removes_what_people_were_shown_about_who_took_care(told: AnnouncementReader) -> None:
-    told.desk.ingest(FIRING)
-    told.read()
-    told.desk.acknowledgements.acknowledge(["all"], "Annabel", person="discord:30")
-    told.read()
-    told.desk.ingest(resolved(FIRING))
-    told.read()
+def test_forget_removes_what_people_were_shown_about_who_took_care(announced: AnnouncementReader) -> None:
+    announced.desk.ingest(FIRING)
+    announced.read()
+    announced.desk.acknowledgements.acknowledge(["all"], "Annabel", person="discord:30")
+    announced.read()
+    announced.desk.ingest(resolved(FIRING))
+    announced.read()
     sql = "SELECT count(*) FROM messages WHERE content LIKE '%Annabel%' OR metadata LIKE '%Annabel%'"
-    assert told.desk.hub.query(sql)[0][0] >= 4
+    assert announced.desk.hub.query(sql)[0][0] >= 4
 
-    told.desk.hub.maintenance.forget("discord:30", installed_tables())
+    announced.desk.hub.maintenance.forget("discord:30", installed_tables())
 
-    assert told.desk.hub.query(sql)[0][0] == 0
+    assert announced.desk.hub.query(sql)[0][0] == 0

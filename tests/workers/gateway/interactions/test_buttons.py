@@ -135,10 +135,10 @@ async def test_only_a_user_who_may_not_decide_sees_the_refusal(team: Team, join:
     lead = join("lead")
     toml = f"[gateway]\nusers = [{BOB}]\ndeciders = [{ANN}]\nhome_channel = {CHANNEL}\n"
     async with FakeDiscord() as discord, both(team, discord, lead, toml):
-        stranger = await discord.add_person("Eve")
+        unknown_user = await discord.add_person("Eve")
         asked = ask(lead)
         message = await shown(discord)
-        assert await told(discord, await press(discord, message, "restart", stranger)) == [NOT_A_DECIDER]
+        assert await told(discord, await press(discord, message, "restart", unknown_user)) == [NOT_A_DECIDER]
         assert await told(discord, await press(discord, message, "restart", BOB)) == [
             f"You may not decide #{asked.id}."
         ]
