@@ -266,6 +266,15 @@ def test_a_saved_section_applies_without_a_restart(harness: RunnerHarness) -> No
     assert harness.answer_to(asked).content == "second"
 
 
+def test_an_agent_that_is_configured_while_the_team_runs_is_known_at_once(harness: RunnerHarness) -> None:
+    harness.configure()
+    harness.start()
+
+    harness.configure("[agent.oci]", "start = ['message']", "command = ['true']")
+
+    eventually(lambda: harness.ann.find_agent("oci"), "oci")
+
+
 def test_a_program_asks_people_and_goes_on_with_what_they_decide(harness: RunnerHarness) -> None:
     harness.configure()
     harness.start()

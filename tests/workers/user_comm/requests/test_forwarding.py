@@ -6,6 +6,7 @@ import pytest
 
 from helpers.mailbox import claim_next, receive, receive_next
 from helpers.support import eventually
+from teamsup.config.startable_agents import AGENT_RUNNER, StartableAgent
 from teamsup.hub import MessageHub
 from teamsup.hub.models import MAX_ATTEMPTS, Message, WakeStep
 from teamsup.terminal.console import is_final_answer
@@ -348,3 +349,18 @@ def test_trace_and_history_show_this_conversation_alone(ann: MessageHub, join: J
     assert "secret" not in said
     ask(ann, "/history many")
     assert receive(ann, "error").content == "How many? Write a number from 1 to 50: /history 20"
+
+
+def test_an_absent_agent_that_a_message_starts_is_asked_itself(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
+) -> None:
+    configure('fallback_agents = { lead = "gcp" }\n')
+    gcp = join("gcp")
+    gcp.enroll("lead")
+    with MessageHub(gcp.team, agent=AGENT_RUNNER) as runner:
+        runner.register("daemon", startable={"lead": StartableAgent(("message",)).to_metadata()})
+        ask(ann, "@lead how is the load?")
+
+        assert news(ann) == "lead is asleep (a message starts it); your message waits for it."
+    assert not gcp.queries.peek()
+    assert user_comm is not None

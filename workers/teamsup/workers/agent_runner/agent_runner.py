@@ -5,6 +5,7 @@ import asyncio
 import shutil
 import threading
 import time
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -152,11 +153,23 @@ class AgentRunner(Worker):
         """Look at each ring of the doorbell, at each change here, and at each deadline."""
         while True:
             names = set(self._settings.agents)
+            await self._enroll(names)
             bells = (PRESENCE_TOPIC, *{doorbell_name(name) for name in names})
             with open_doorbell(self.hub.team.run, self.name, *bells) as bell:
                 while names == set(self._settings.agents):
                     self._changed.clear()
                     await self._wait(bell, await self._dispatch(tasks))
+
+    async def _enroll(self, names: Collection[str]) -> None:
+        """Make agents known as soon as they are configured, so that others can write to them."""
+        for name in names:
+            while True:
+                try:
+                    await self.in_thread(self.hub.enroll, name)
+                    break
+                except StoreError as error:
+                    self.log.error("%s Trying again.", error)
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> float:
         """Start due runs. Return the seconds until the next look."""

@@ -9,6 +9,7 @@ from teamsup.config.components import find_command
 from teamsup.config.loader import Config
 from teamsup.config.people_protocol import USER_COMM, CommandDefinition
 from teamsup.config.sections import TeamSection
+from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, Delivery, Message, MessageHub, StoreError
 from teamsup.terminal.console import EXIT_CODE
 
@@ -191,7 +192,7 @@ class UserCommDaemon(Worker):
         body, context = split_context(message)
         text = body.removeprefix(_EDITED_PREFIX) if isinstance(kind, Edit) else body
         origin = self._origin_of(message)
-        route = route_line(text, origin, self._rules.rules, self.hub.agents(), self._matcher)
+        route = route_line(text, origin, self._rules.rules, list_agents(self.hub), self._matcher)
         if isinstance(kind, Question) and _is_reading(route):
             self._conclude(delivery, self._follow_route(route, message, origin, context))
             return

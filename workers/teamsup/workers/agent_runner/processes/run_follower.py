@@ -115,7 +115,9 @@ class RunFollower:
             # A person must configure it; what the system lacks may be there in a minute.
             is_incident = isinstance(error, NotConfigured)
             until = None if is_incident else time.time() + _MINUTE
-            await self._until_stored(self.conclusion.wait, run, Pause("agent", str(error), until, is_incident))
+            await self._until_stored(
+                self.conclusion.wait, run, Pause("agent", str(error).rstrip("."), until, is_incident)
+            )
             return None
         recorded = await self._until_stored(self._table.record_start, run, marked.mark, time.time())
         if recorded is None:
