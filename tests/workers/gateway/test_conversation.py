@@ -41,9 +41,9 @@ def test_the_conversation_of_the_readme(
         await discord.until(lambda: discord.world.messages[asked].reactions.keys() == {"✅"}, "it is answered")
         load = (await discord.said())[-1]
         assert re.fullmatch(r"monitor-bridge: CPU \d+ %, memory \d+ %, disk \d+ %", load)
-        gateway = (await asyncio.to_thread(teamsup.ps))["gateway"]
-        assert gateway["state"] == "RUNNING"
-        assert re.fullmatch(r"connected for .+, latency \d+ ms, last event .+", gateway["note"])
+        shown = re.compile(r"connected for .+, latency \d+ ms, last event .+")
+        await wait_until(lambda: shown.fullmatch(teamsup.ps()["gateway"]["note"]), "the gateway says it is connected")
+        assert teamsup.ps()["gateway"]["state"] == "RUNNING"
 
     token = tmp_path / "token"
     token.touch(0o600)
