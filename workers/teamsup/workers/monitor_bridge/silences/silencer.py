@@ -56,6 +56,10 @@ class Silencer:
             failed: list[Incident] = []
             why = ""
             try:
+                if wanted:
+                    with contextlib.suppress(alertmanager_api.SilenceFailed):
+                        # Note first that it is known there: then its end is recognised, however soon it comes.
+                        await self._check_source(name, source)
                 for number in wanted:
                     each = await asyncio.to_thread(incident_table.get_incident, self._hub, number)
                     if each.state != incident.ACKNOWLEDGED:
@@ -70,10 +74,6 @@ class Silencer:
                 if failed:
                     self._log.error("%s of %s are not silenced: %s", len(failed), name, why)
                     await asyncio.to_thread(self._report_failure, failed, why)
-                if wanted:
-                    with contextlib.suppress(alertmanager_api.SilenceFailed):
-                        # Note that it is known there, so that its end is recognised even if it comes soon.
-                        await self._check_source(name, source)
             except TeamsupError as error:
                 self._log.error("acknowledged alerts of %s are not silenced: %s", name, error)
 
