@@ -30,8 +30,6 @@ RETIRED_WORDS = {
     "told": "notified, reported",
 }
 """Each with the word of today."""
-EXCEPTIONS = {"_tell", "tell_agent_story", "tell_alert_story"}
-"""The demo tells stories."""
 EXCEPTIONS = {"is_notified"}
 """Names that stay: a sender who waits learns it, which is not yet a notification."""
 

@@ -197,7 +197,7 @@ def test_a_program_that_is_not_there_is_an_incident_until_a_person_mends_it(harn
     asked = harness.tell("answer Well.")
 
     why = eventually(lambda: degraded(harness), "the incident")
-    assert "[agent.gcp] directory: there is no folder /no/such/folder." in why
+    assert "[agent.gcp] directory: there is no folder /no/such/folder" in why
     assert harness.run_in("planned").starts == 0
     harness.configure()
     assert harness.answer_to(asked).content == "Well."

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from teamsup.config.people_protocol import UNKNOWN_DECIDERS
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.hub.models import HUB_SENDER
 from teamsup.workers.agent_runner.approvals.approvals import Approvals, parse_request_id, request_id
@@ -140,7 +141,7 @@ def test_only_a_persons_permission_allows(hub: MessageHub, message: Message, why
 
 def test_a_message_that_is_not_an_answer_decides_nothing(hub: MessageHub) -> None:
     approvals = Approvals(hub)
-    assert approvals.accept(answer({**DECIDED, "strangers": ["bob"]})) is None
+    assert approvals.accept(answer({**DECIDED, UNKNOWN_DECIDERS: ["bob"]})) is None
     assert approvals.accept(answer(DECIDED, sender="lead")) is None
     assert approvals.accept(replace(answer(DECIDED), reply_to="m1")) is None
     assert approvals.accept(replace(answer(DECIDED), reply_to=None)) is None

@@ -7,7 +7,6 @@ from teamsup.hub import Message
 from teamsup.hub.models import HUB_SENDER
 
 from ..protocol import ANNOUNCED_TYPES, DELETED_TYPE, EDITED_TYPE, GATEWAY
-from .people import split_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +154,11 @@ def _is_failure(message: Message, replied: Message) -> bool:
     """Return whether the message reports that the gateway did not show a message of ours."""
     is_notice = message.message_type == "error" and message.sender in (GATEWAY, HUB_SENDER)
     return is_notice and (replied.sender, replied.recipient) == (USER_COMM, GATEWAY)
+
+
+def split_context(message: Message) -> tuple[str, str]:
+    """Return a person's text, and the gateway's additions: a quotation, attachments, a delay."""
+    length = message.metadata.get("body_length")
+    if not isinstance(length, int) or not 0 <= length <= len(message.content):
+        return message.content, ""
+    return message.content[:length], message.content[length:]

@@ -11,10 +11,11 @@ from teamsup.hub.models import DeliveryState
 from teamsup.terminal.console import EXIT_CODE
 from teamsup.terminal.formatting import describe_delivery, describe_presence
 
+from .classification import split_context
 from .conversations import Conversations
 from .decisions.service import DecisionService
 from .outcome import ErrorReply, Reply
-from .people import person_of, quote_messages, shorten, split_context
+from .people import person_of, quote_messages, shorten
 from .requests.relays import Relays
 
 _MENTIONS = (

@@ -11,6 +11,7 @@ from teamsup.terminal.console import SESSION_AGENT
 from teamsup.terminal.formatting import prefix_speaker, sanitize
 
 from ..protocol import GATEWAY, NAMED_PEOPLE_KEY, PAIRED_KEY, SOURCE_KEY
+from .classification import split_context
 from .routing.live_rules import DiscordAccess
 
 _MAX_NAME = 100
@@ -129,14 +130,6 @@ def shorten(text: str, characters: int) -> str:
     """Return the text as one line of at most this many characters."""
     line = " ".join(text.split())
     return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
-
-
-def split_context(message: Message) -> tuple[str, str]:
-    """Return a person's text, and the gateway's additions: a quotation, attachments, a delay."""
-    length = message.metadata.get("body_length")
-    if not isinstance(length, int) or not 0 <= length <= len(message.content):
-        return message.content, ""
-    return message.content[:length], message.content[length:]
 
 
 def quote_messages(messages: Sequence[Message], me: str, characters: int = 300) -> str:

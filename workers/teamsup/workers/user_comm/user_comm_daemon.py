@@ -34,6 +34,7 @@ from .classification import (
     Progress,
     Question,
     classify,
+    split_context,
 )
 from .commands import READING_COMMANDS, CommandHandler
 from .component import component
@@ -41,7 +42,6 @@ from .conversations import Conversations
 from .decisions.service import DecisionService
 from .decisions.table import DecisionTable
 from .outcome import Done, ErrorReply, Later, Outcome, Reply
-from .people import split_context
 from .requests.follow_up import FollowUp
 from .requests.forwarding import Forwarder
 from .requests.relays import Relays

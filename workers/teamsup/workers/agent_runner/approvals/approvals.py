@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from teamsup.config.people_protocol import DECISION_REQUEST, DECISION_WITHDRAWAL, USER_COMM
+from teamsup.config.people_protocol import DECISION_REQUEST, DECISION_WITHDRAWAL, UNKNOWN_DECIDERS, USER_COMM
 from teamsup.hub import CallerError, Message, MessageHub
 from teamsup.hub.errors import UnknownMessage
 from teamsup.hub.models import HUB_SENDER
@@ -108,7 +108,7 @@ class Approvals:
         if answer.sender == HUB_SENDER:
             return CallVerdict(run, call_id, "deny", f"People could not be asked: {answer.content}")
         said = answer.metadata
-        if said.get("state") == "open" or "strangers" in said:
+        if said.get("state") == "open" or UNKNOWN_DECIDERS in said:
             return None
         if said.get("state") == "defaulted":
             return CallVerdict(run, call_id, "deny", "Nobody has decided in time, so this call is denied.")

@@ -11,11 +11,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST
+from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST, UNKNOWN_DECIDERS
 from teamsup.hub import CallerError, Message, MessageHub, StoreError
 
 from ...protocol import GATEWAY
-from ..classification import DecisionAnswer
+from ..classification import DecisionAnswer, split_context
 from ..outcome import Done, Outcome, Reply
 from ..people import (
     announcement_recipients,
@@ -26,7 +26,6 @@ from ..people import (
     name_of,
     person_of,
     session_of,
-    split_context,
 )
 from ..requests.relays import QUESTION_REF_KEY, Relays
 from ..routing.live_rules import LiveRules
@@ -88,7 +87,7 @@ class DecisionService:
         access = self._rules.gateway
         if unknown := [name for name in asked.deciders if not is_known_decider(self._hub, name, access)]:
             text = words.render_unknown_deciders(decision, unknown, announcement_recipients(self._hub, home=False))
-            self._notify_asker(decision, text, "status_report", {"unknown_deciders": unknown})
+            self._notify_asker(decision, text, "status_report", {UNKNOWN_DECIDERS: unknown})
         return Done(outcome)
 
     def answer(self, message: Message, answer: DecisionAnswer) -> Outcome:

@@ -10,6 +10,7 @@ from teamsup.hub import Agent, Message, MessageHub
 from teamsup.hub.models import HUB_SENDER
 
 from ...protocol import GATEWAY, NAMED_PEOPLE_KEY, SOURCE_KEY
+from ..classification import split_context
 from ..conversations import NO_HISTORY, ConversationHistory, Conversations
 from ..outcome import Done, Outcome, Reply
 from ..people import (
@@ -18,7 +19,6 @@ from ..people import (
     forwarded_metadata,
     person_of,
     shorten,
-    split_context,
 )
 from ..routing.live_rules import LiveRules
 from ..routing.rules import Forward, Origin
