@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -31,10 +32,10 @@ def scout(teamsup: TeamsupCommand) -> Iterator[MessageHub]:
         yield hub
 
 
-def after(action: Callable[[], object], said: ToolCall) -> Callable[[], ToolCall]:
+def after(action: Callable[[], object], said: str | ToolCall) -> Callable[[], str | ToolCall]:
     """The model says this once that was done."""
 
-    def step() -> ToolCall:
+    def step() -> str | ToolCall:
         action()
         return said
 
@@ -48,6 +49,11 @@ def is_at_work(scout: MessageHub) -> bool:
 
 def listens(scout: MessageHub) -> bool:
     return count_listeners(scout.team, "lead") > 0
+
+
+def waits_for_server(scout: MessageHub) -> Callable[[], object]:
+    """Claude Code does not wait for its servers before the first request, and hooks say nothing without ours."""
+    return lambda: eventually(lambda: (lead := scout.find_agent("lead")) and lead.status == "online", "lead is here")
 
 
 def test_an_agent_sends_waits_is_woken_and_replies(claude: ClaudeCode, scout: MessageHub) -> None:
@@ -170,8 +176,11 @@ def test_a_project_that_was_set_up_needs_nothing_more(claude: ClaudeCode, teamsu
 
 
 def test_an_idle_session_is_woken_by_its_monitor(claude: ClaudeCode, scout: MessageHub) -> None:
-    with ScriptedModel({"": ["nothing to do", READ, "read it"]}) as model, claude.converse(model, "go"):
-        eventually(lambda: listens(scout) and model.received and not is_at_work(scout), "it is idle, and watched")
+    status = ToolCall(f"{TOOL_PREFIX}team_update_status", {"status": "online"})
+    in_turn = Event()
+    script: Script = [after(waits_for_server(scout), status), after(in_turn.set, "nothing to do"), READ, "read it"]
+    with ScriptedModel({"": script}) as model, claude.converse(model, "go"):
+        eventually(lambda: in_turn.is_set() and listens(scout) and not is_at_work(scout), "it is idle, and watched")
         scout.send("lead", "wake up")
         eventually(lambda: model.is_finished, "it was woken and has read")
         assert WAKE_LINE in model.received
@@ -201,7 +210,7 @@ def test_people_permit_a_call_of_an_open_session(claude: ClaudeCode, scout: Mess
     touch = ToolCall("Bash", {"command": f"touch {tmp_path / 'effect'}"})
     with (
         MessageHub(scout.team, agent="user_comm") as user_comm,
-        ScriptedModel({"": [touch, "done"]}) as model,
+        ScriptedModel({"": [after(waits_for_server(scout), touch), "done"]}) as model,
         claude.converse(model, "go"),
     ):
         user_comm.register("daemon")
