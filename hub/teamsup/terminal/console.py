@@ -27,6 +27,9 @@ SESSION_AGENT = "session"
 """Metadata of a message from a command that Claude Code ran: the agent of that session."""
 
 
+_LOOK_SECONDS = 0.05
+
+
 class NoAnswer(CallerError):
     """The question is stored, but no answer arrived in time."""
 
@@ -114,6 +117,20 @@ def ask_once(
                     return delivery.message
         finally:
             hub.maintenance.retire(name)
+    raise NoAnswer(f"{recipient} has not answered within {seconds:.0f} s. See: {command_hint(team, 'logs', recipient)}")
+
+
+def ask_in_own_name(team: Team, recipient: str, content: str, seconds: float) -> Message:
+    """Ask in the person's lasting name, so that later messages about it arrive. Return the answer. Raise NoAnswer."""
+    with open_as(team, None) as hub:
+        question = hub.send(recipient, content, metadata=session_metadata(), expires_in=seconds)
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            # Claiming would take other messages of this person from ``read`` and an open chat.
+            for message in hub.queries.find(reply_to=question.message_id, sender=recipient):
+                hub.complete_unclaimed(message, outcome="shown")
+                return message
+            time.sleep(_LOOK_SECONDS)
     raise NoAnswer(f"{recipient} has not answered within {seconds:.0f} s. See: {command_hint(team, 'logs', recipient)}")
 
 

@@ -126,6 +126,21 @@ def test_agent_runner_does_what_a_person_asks(
     assert (done.returncode, done.stdout) == (0, "As you wish.\n")
 
 
+def test_the_answer_of_a_started_agent_reaches_the_person_who_started_it(
+    teamsup: TeamsupCommand, runner: MessageHub
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(answer_one, runner, "Run 1 is planned.")
+        assert teamsup.run("agents", "start", "gcp").stdout == "Run 1 is planned.\n"
+    with MessageHub(teamsup.team, agent="gcp") as gcp:
+        gcp.answer(gcp.queries.message("#1"), "The disk is fine.")
+
+    shown = teamsup.run("read").stdout
+
+    assert "The disk is fine." in shown
+    assert "Run 1 is planned." not in shown
+
+
 def test_a_refusal_of_agent_runner_is_an_error(teamsup: TeamsupCommand, runner: MessageHub) -> None:
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(answer_one, runner, "There is no [agent.x].", "error")

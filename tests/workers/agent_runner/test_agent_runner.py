@@ -223,6 +223,7 @@ def test_a_person_starts_an_agent(harness: RunnerHarness) -> None:
     asked = harness.ann.send("agent-runner", "start gcp answer by hand")
 
     told = eventually(lambda: harness.ann.queries.find(reply_to=asked.message_id)[1:], "the answer of the run")
+    assert "runs show 1" in harness.ann.queries.find(reply_to=asked.message_id)[0].content
     assert (told[0].sender, told[0].content) == ("gcp", "by hand")
     run = harness.run_in("done")
     assert (run.cause.kind, run.cause.key) == ("person", asked.message_id)

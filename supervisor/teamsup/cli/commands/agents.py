@@ -16,7 +16,7 @@ from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.validation import list_names, quote
 from teamsup.supervisor.state_file import read_state
 from teamsup.supervisor.team_lock import owner_pid
-from teamsup.terminal.console import ask_once, exit_code_of
+from teamsup.terminal.console import ask_in_own_name, exit_code_of
 from teamsup.terminal.formatting import describe_presence, format_duration, format_table, sanitize
 from teamsup.terminal.hints import command_hint, find_team
 
@@ -142,7 +142,7 @@ def _request(team: Team, *words: str) -> None:
         why = f": {sanitize(runner.note)}" if runner is not None and runner.note else "."
         doctor = command_hint(team, "doctor")
         raise AgentNotStartable(f"{AGENT_RUNNER}, which starts agents, {state}{why} To find out why: {doctor}")
-    answer = ask_once(team, AGENT_RUNNER, " ".join(words), _ANSWER_SECONDS)
+    answer = ask_in_own_name(team, AGENT_RUNNER, " ".join(words), _ANSWER_SECONDS)
     if exit_code_of(answer):
         raise AgentNotStartable(answer.content)
     print(sanitize(answer.content))

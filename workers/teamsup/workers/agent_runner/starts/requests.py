@@ -10,6 +10,7 @@ from teamsup.hub import CallerError, Message, MessageHub
 from teamsup.hub.models import HUB_SENDER
 from teamsup.hub.validation import list_names, quote
 from teamsup.terminal.console import SESSION_AGENT
+from teamsup.terminal.hints import command_hint
 
 from ..approvals.approvals import Approvals
 from ..approvals.decision_requests import DecisionOfPeople, read_decision
@@ -94,7 +95,8 @@ class RunRequests:
         section = self._settings.section(name)
         directory = self._settings.directory(name)
         run = self._table.insert(name, cause, self._clock(), directory=directory, model=section.model)
-        text = f"Run {run.id} of {name} is planned. It starts within the limits; its answer follows."
+        show = command_hint(self._hub.team, "runs", "show", str(run.id))
+        text = f"Run {run.id} of {name} is planned. It starts within the limits; its answer follows. To see it: {show}"
         return RequestOutcome(text, run.id)
 
     def _pause(self, message: Message, name: str, reason: str) -> RequestOutcome:
