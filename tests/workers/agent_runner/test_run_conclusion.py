@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from teamsup.config.loader import Config
+from teamsup.config.people_protocol import DECISION_REQUEST
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.workers.agent_runner.judgement import Finish, Judgement, Park, Pause, Resume, StartAgain, Unknown
 from teamsup.workers.agent_runner.processes.agent_settings import AgentSettings
@@ -77,6 +78,18 @@ def test_a_report_on_the_way_is_not_an_answer(desk: Desk) -> None:
     desk.gcp.answer(desk.message, "I look at it.", message_type="status_report")
     desk.conclude(Finish("done", answer="It is full."))
     assert [each.content for each in desk.answers()] == ["I look at it.", "It is full."]
+
+
+def test_a_question_to_the_sender_is_not_an_answer(desk: Desk) -> None:
+    desk.gcp.answer(desk.message, "Which disk?", message_type=DECISION_REQUEST, metadata={"options": ["a", "b"]})
+    desk.conclude(Finish("done", answer="Both are full."))
+    assert [each.content for each in desk.answers()] == ["Which disk?", "Both are full."]
+
+
+def test_a_reply_to_somebody_else_is_not_an_answer(desk: Desk) -> None:
+    desk.gcp.send("user_comm", "Ann asks about the disk.", reply_to=desk.message.message_id)
+    desk.conclude(Finish("done", answer="It is full."))
+    assert [(each.recipient, each.content) for each in desk.answers()][1:] == [("ann", "It is full.")]
 
 
 def test_a_failure_is_reported_with_what_there_is(desk: Desk) -> None:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from teamsup.config.people_protocol import DECISION_REQUEST
 from teamsup.hub import CallerError, Delivery, Message, MessageHub, StaleLease, UnknownMessage
 from teamsup.hub.timestamps import as_datetime
 
@@ -230,12 +231,17 @@ class RunConclusion:
 
 
 def has_answered(hub: MessageHub, run: Run) -> bool:
-    """Return whether the agent has answered the message of its run by itself."""
+    """Return whether the agent has answered the sender of its run's message by itself. A question is not an answer."""
     if run.cause.message_number is None:
         return False
-    answers = hub.queries.find(reply_to=run.cause.key, sender=run.agent)
+    try:
+        message = hub.queries.message(run.cause.key)
+    except UnknownMessage:
+        return False
+    answers = hub.queries.find(reply_to=run.cause.key, sender=run.agent, recipient=message.sender)
     return any(
-        answer.message_type != "status_report" and not answer.message_id.startswith("run:") for answer in answers
+        answer.message_type not in ("status_report", DECISION_REQUEST) and not answer.message_id.startswith("run:")
+        for answer in answers
     )
 
 
