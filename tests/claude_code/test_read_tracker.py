@@ -165,6 +165,28 @@ async def test_a_live_session_keeps_its_leases_and_its_presence(
     staying.cancel()
 
 
+async def test_a_run_does_not_speak_for_a_live_session_of_its_agent(
+    team: Team, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scout = join("scout")
+    session, started = join("lead"), MessageHub(team, agent="lead")
+    session.register(pid=4711)
+    monkeypatch.setenv("TEAMSUP_RUN", "/teams/default:7#boot")
+    run = participants.Participants(started).main
+
+    def metadata() -> object:
+        return [dict(agent.metadata) for agent in scout.agents() if agent.name == "lead"]
+
+    await asyncio.to_thread(run.join)
+    await run.send_heartbeat()
+    assert metadata() == [{"pid": 4711}]
+
+    scout.maintenance.mark_offline("lead")
+    await run.send_heartbeat()
+    assert metadata() == [{"run": 7}]
+    started.close()
+
+
 async def test_a_subagent_without_a_sign_for_long_is_gone(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(participants, "_RENEW_INTERVAL_SECONDS", 0.01)
     monkeypatch.setattr(participants, "_SUBAGENT_TIMEOUT_SECONDS", 0.0)

@@ -82,7 +82,8 @@ class Participant:
     def join(self) -> None:
         """Go online, and announce all waiting messages. Raise InvalidName when the name is a daemon's."""
         if self.has_own_mailbox:
-            self.hub.register(**self._all_details())
+            if not self._is_beside_session():
+                self.hub.register(**self._all_details())
             self.hub.wake_ladder.reset_wake_steps()
 
     @asynccontextmanager
@@ -108,7 +109,16 @@ class Participant:
     async def send_heartbeat(self) -> None:
         """Send a heartbeat."""
         if self.has_own_mailbox:
-            await run_in_thread(lambda: self.hub.heartbeat(self._status, **self._all_details()))
+            await run_in_thread(self._send_heartbeat)
+
+    def _send_heartbeat(self) -> None:
+        if not self._is_beside_session():
+            self.hub.heartbeat(self._status, **self._all_details())
+
+    def _is_beside_session(self) -> bool:
+        """Return whether we are in a run, and a session that a person has opened reports the presence of the agent."""
+        known = None if self._run is None else self.hub.find_agent(self.hub.agent)
+        return known is not None and known.is_present(datetime.now(UTC)) and not known.metadata.get(RUN)
 
     def set_status(self, status: str, note: str) -> None:
         """Set the status, and the note for people, of the next heartbeat. In a run, no note leaves the runner's."""

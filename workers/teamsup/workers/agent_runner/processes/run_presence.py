@@ -34,8 +34,11 @@ class RunPresence:
             own = _own_note(hub, run)
             details: dict[str, Any] = {"note": own or "; ".join(notes), RUN: run.id}
             hub.register("agent", **details, **({OWN_NOTE: own} if own else {}))
-        elif known is not None and known.metadata.get(RUN):
-            hub.heartbeat(OFFLINE, note="")
+            return
+        with hub.transaction():  # a session may have been opened since
+            known = hub.find_agent(run.agent)
+            if known is not None and known.metadata.get(RUN):
+                hub.heartbeat(OFFLINE, note="")
 
 
 def _own_note(hub: MessageHub, run: Run) -> str:
