@@ -145,3 +145,54 @@ def test_a_clock_that_was_set_back_starts_nothing_twice(make_office: Callable[..
 
     assert office.look().starts == []
     assert len(office.table.latest()) == 1
+
+
+def open_session(office: Office) -> MessageHub:
+    """A person's session of ``gcp``, which is present from now on."""
+    session = MessageHub(office.runner.team, agent="gcp", clock=office.clock)
+    session.register(pid=4711)
+    return session
+
+
+def test_a_run_that_has_begun_goes_on_beside_a_session_that_cannot_read_its_message(
+    make_office: Callable[..., Office],
+) -> None:
+    office = make_office()
+    office.ann.send("gcp", "hello")
+    (run,) = office.look().starts
+    office.table.record_start(run, "mark", BEGIN)
+    decided = office.table.update(run, state="planned", is_decided=True, pid=0, starts=1)
+    with open_session(office):
+        assert office.look().starts == [decided]
+
+
+def test_a_session_gets_the_message_of_a_run_that_has_not_begun_and_what_it_leaves_starts_the_run(
+    make_office: Callable[..., Office],
+) -> None:
+    office = make_office()
+    message = office.ann.send("gcp", "hello")
+    (run,) = office.look().starts
+    with open_session(office) as session:
+        assert office.look().starts == []
+        (given,) = session.queries.peek()
+        assert given.message_id == message.message_id
+        stopped = office.table.latest()[0]
+        assert (stopped.state, stopped.reason) == ("stopped", "a session has its message")
+        session.maintenance.mark_offline("gcp")
+
+    (again,) = office.look().starts
+
+    assert (again.id, again.state) == (run.id, "planned")
+    assert again.lease_token not in ("", run.lease_token)
+    assert office.look().starts == [again]
+
+
+def test_a_run_is_over_when_a_session_has_read_its_message(make_office: Callable[..., Office]) -> None:
+    office = make_office()
+    office.ann.send("gcp", "hello")
+    office.look()
+    with open_session(office) as session:
+        office.look()
+        session.acknowledge(session.claim()[0])
+        session.maintenance.mark_offline("gcp")
+    assert office.look().starts == []

@@ -9,7 +9,7 @@ from typing import Any
 
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.config.startable_agents import RUN
-from teamsup.hub import Agent, CallerError, Message, MessageHub, StoreError, UnknownMessage
+from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StaleLease, StoreError, UnknownMessage
 from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS
 
 from ..processes.agent_settings import AgentSettings
@@ -23,6 +23,7 @@ from .schedule import find_zone, last_due_tick, next_tick
 LEASE_SECONDS = 600.0
 """Seconds for which a message stays ours while this process is away."""
 _MAX_NOTIFIED = 50
+_WITH_SESSION = "a session has its message"
 _MINUTE = 60.0
 
 
@@ -148,6 +149,9 @@ class Dispatcher:
             if run.next_try_at is not None and run.next_try_at > at.now:
                 found.wait_until(run.next_try_at)
                 continue
+            if run.cause.kind == "message" and not run.starts and live_until(at.agents.get(name), at.now) is not None:
+                self._hand_over(name, run)
+                continue
             verdict = self._admit(name, section, at, run)
             if isinstance(verdict, Wait):
                 self._note_wait(name, verdict, found)
@@ -157,6 +161,19 @@ class Dispatcher:
                 return False
             self._add(name, run, at, found)
         return True
+
+    def _hand_over(self, name: str, run: Run) -> None:
+        """Let the live session read the message of a run that has had no process. If it leaves it, the run returns."""
+        hub = self._open_hub(name)
+        with hub.transaction():
+            if run.lease_token:
+                with suppress(StaleLease, UnknownMessage):
+                    message = hub.queries.message(run.cause.key)
+                    now = datetime.fromtimestamp(self._clock(), UTC)
+                    hub.release(Delivery(message, name, 1, run.lease_token, now))
+            RunTable(hub).update(
+                run, state="stopped", reason=_WITH_SESSION, lease_token="", next_try_at=None, ended_at=self._clock()
+            )
 
     def _start_messages(self, name: str, section: AgentSection, at: _Situation, found: Dispatch) -> None:
         hub = self._open_hub(name)
@@ -168,7 +185,8 @@ class Dispatcher:
                 break
             message = waiting[0]
             cause = Cause("message", message.message_id, message.id, message.conversation_id or "")
-            if self._table.find(name, cause) is None:
+            known = self._table.find(name, cause)
+            if known is None or known.reason == _WITH_SESSION:
                 verdict = self._admit(name, section, at, cause)
                 if isinstance(verdict, Wait):
                     self._note_wait(name, verdict, found)
@@ -192,6 +210,8 @@ class Dispatcher:
                 directory = self._settings.directory(name)
                 session = self._find_session(name, section, cause, directory, at.now)
                 run = table.insert(name, cause, at.now, directory=directory, session=session, model=section.model)
+                if run.reason == _WITH_SESSION:
+                    run = table.update(run, state="planned", reason="", ended_at=None)
                 if not run.is_open:
                     hub.acknowledge(delivery, outcome=run.reason or run.state)
                     return None
@@ -228,7 +248,8 @@ class Dispatcher:
             now=at.now,
             login=self._settings.login(name),
             pauses=pauses,
-            live_until=live_until(at.agents.get(name), at.now),
+            # A session cannot read the message of a run that has begun.
+            live_until=None if isinstance(cause, Run) and cause.starts else live_until(at.agents.get(name), at.now),
             is_busy=is_busy,
             own=at.spending[name],
             team=at.total,
