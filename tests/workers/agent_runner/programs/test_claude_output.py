@@ -162,6 +162,8 @@ def test_a_server_that_failed_is_an_error_although_the_agent_goes_on() -> None:
     servers = [{"name": "plugin:teamsup:teamsup", "status": "failed"}, {"name": "x", "status": "connected"}]
     output = read({**INIT, "mcp_servers": servers}, COMPLETED)
     assert (output.ending, output.detail) == ("configuration", "the MCP server teamsup has failed")
+    assert output.lacks_tools
+    assert not read({**INIT, "mcp_servers": servers}, INIT).lacks_tools, "the next process may have them"
     assert read({**INIT, "mcp_servers": None}, COMPLETED).ending == "completed"
 
 

@@ -155,11 +155,12 @@ class RunFollower:
                     reason = f"it ran longer than {section.max_minutes:g} minutes"
                 if not reason and await asyncio.to_thread(is_withdrawn, self._hub, run):
                     reason = WITHDRAWN
+                lacks_tools = await asyncio.to_thread(self._report_progress, run, section)
                 if reason:
                     run = await self._until_stored(self._record_stop, run, reason)
+                if reason or lacks_tools:  # without its tools nobody has stopped it; its output says why
                     await run_process.end_process(process, self._settings.runner.stop_seconds)
                     break
-                await asyncio.to_thread(self._report_progress, run, section)
                 await asyncio.wait(
                     (ended, stop), timeout=min(_PROGRESS_SECONDS, left), return_when=asyncio.FIRST_COMPLETED
                 )
@@ -180,9 +181,8 @@ class RunFollower:
         program = self._program(section)
         output, calls = program.read(folder, run), program.read_calls(folder)
         answered = has_answered(self._open_hub(run.agent), run)
-        judged = judge(output, calls, is_alive=False, has_answered=answered)
-        if judged is None:  # the process has ended, so there is a judgement
-            judged = StartAgain()
+        # It is never None, because the process has ended.
+        judged = judge(output, calls, is_alive=False, has_answered=answered) or StartAgain()
         if run.stop:
             judged = judge_stopped(run, judged)
         run = self.conclusion.conclude(run, output, calls, judged)
@@ -289,11 +289,12 @@ class RunFollower:
         ]
         return seen[-_HISTORY_MESSAGES:]
 
-    def _report_progress(self, run: Run, section: AgentSection) -> None:
+    def _report_progress(self, run: Run, section: AgentSection) -> bool:
         output = self._program(section).read(run_folder(self._hub.team, run.id), run)
         minutes = max(0.0, time.time() - (run.started_at or time.time())) / _MINUTE
         parts = [output.progress, f"turn {output.turns}" if output.turns else "", f"{minutes:.0f} min"]
         self._report(run, ", ".join(part for part in parts if part))
+        return output.lacks_tools
 
     def _section(self, run: Run) -> AgentSection:
         """Return the section of its agent, with the folder of the run's beginning."""

@@ -82,7 +82,9 @@ class OutputReader:
 
     def _begin_turn(self) -> None:
         """The end of an earlier turn does not count any more."""
-        self._output = replace(self._output, ending="none", text="", detail="", resets_at=None, deferred=None)
+        self._output = replace(
+            self._output, ending="none", text="", detail="", resets_at=None, deferred=None, lacks_tools=False
+        )
         self._error, self._limit = "", None
 
     def _read_init(self, said: Mapping[str, Any]) -> None:
@@ -96,6 +98,7 @@ class OutputReader:
             # It would continue without these tools, and report a success.
             names = ", ".join("teamsup" if name == _SERVER_OF_THE_TEAM else name for name in failed)
             self._end("configuration", f"the MCP server {names} has failed")
+            self._output = replace(self._output, lacks_tools=True)
 
     def _read_retry(self, said: Mapping[str, Any]) -> None:
         self.is_fruitless = False

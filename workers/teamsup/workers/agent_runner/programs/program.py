@@ -83,6 +83,8 @@ class RunOutput:
     session_id: str = ""
     has_transcript: bool = False
     """Whether the session can be resumed."""
+    lacks_tools: bool = False
+    """Whether its process continues without some of its tools, so that it must be ended."""
     decision: Mapping[str, Any] = field(default_factory=dict)
     """With "deferred" and no call: another program's question to people (text, options)."""
 
