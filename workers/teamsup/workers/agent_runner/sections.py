@@ -81,7 +81,7 @@ class AgentSection:
     max_parallel: int = 1
     """Conversations at a time."""
     keep_session_minutes: float = 55.0
-    """Seconds after a run in which the conversation continues in its session; 0: never."""
+    """Minutes after a run in which the conversation continues in its session; 0: never."""
     gate: tuple[str, ...] = ()
     """A command that decides before each run: exit code 0 starts it, 1 does not, and its stdout is the reason."""
     ask_people: tuple[str, ...] = ()
