@@ -24,6 +24,8 @@ _MAX_INPUT = 16_384
 """Characters of the input in the record of a call. The input of a parked call is kept whole, because people see it."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _FILE_KEYS = ("file_path", "notebook_path", "path")
+_SETTINGS = re.compile(r"(^|/)\.claude/settings[^/]*\.json/$", re.IGNORECASE)
+"""The settings of Claude Code, as a path with a slash behind it."""
 _WRITES_FILES = ("Edit", "MultiEdit", "NotebookEdit", "Write")
 
 
@@ -227,15 +229,17 @@ class _Record:
 
 
 def _protects(call: Call, folder: str) -> bool:
-    """Return whether the call would write into the team's folder, where the verdicts and the configuration are.
+    """Return whether the call would write into the team's folder, or into the settings of Claude Code.
 
+    The folder has the verdicts and the configuration. Those settings can switch off the hooks.
     The folders of agents that have no other are in it too; those may be written.
     """
     team = os.path.realpath(os.path.dirname(os.path.dirname(folder)))
     named = [call.input[key] for key in _FILE_KEYS if isinstance(call.input.get(key), str)]
     paths = [os.path.realpath(os.path.expanduser(path)) + "/" for path in named]
-    return call.tool in _WRITES_FILES and any(
-        path.startswith(f"{team}/") and not path.startswith(f"{team}/agents/") for path in paths
+    is_setting = any(_SETTINGS.search(path) for path in (*paths, *(f"{os.path.normpath(path)}/" for path in named)))
+    return call.tool in _WRITES_FILES and (
+        is_setting or any(path.startswith(f"{team}/") and not path.startswith(f"{team}/agents/") for path in paths)
     )
 
 
@@ -252,7 +256,7 @@ def pass_call(given: dict[str, Any], mark: str, said: dict[str, str] | None) -> 
     if _protects(call, folder):
         said = {
             "permissionDecision": "deny",
-            "permissionDecisionReason": "The files of the team are not yours to change.",
+            "permissionDecisionReason": "The files of the team and of Claude Code's settings are not yours to change.",
         }
     ruling = judge(call, policy, record.rows(), record.verdict(call), is_used=record.is_used(call), said=said)
     if ruling.uses_verdict:

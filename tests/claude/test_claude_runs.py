@@ -174,6 +174,20 @@ def test_a_project_cannot_switch_the_gate_off(rig: RunRig, tmp_path: Path) -> No
     assert not (tmp_path / "effect").exists()
 
 
+def test_a_project_that_switches_hooks_off_does_not_switch_the_gate_off(
+    rig: RunRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (rig.project / ".claude").mkdir()
+    settings = {"disableAllHooks": True, "permissions": {"allow": ["Bash"]}}
+    (rig.project / ".claude" / "settings.json").write_text(json.dumps(settings))
+    seen = replace(rig, agent=replace(rig.agent, setting_sources=("project",)))
+    # The settings may appear after this check.
+    monkeypatch.setattr("teamsup.workers.agent_runner.programs.claude_code._check_hooks", lambda *_: None)
+    with ScriptedModel({"": [touch(tmp_path / "effect"), "finished"]}) as model:
+        assert seen.complete(model, "go").ending == "deferred"
+    assert not (tmp_path / "effect").exists()
+
+
 def test_what_the_projects_rules_deny_is_not_asked_for(rig: RunRig, tmp_path: Path) -> None:
     (rig.project / ".claude").mkdir()
     (rig.project / ".claude" / "settings.json").write_text('{"permissions": {"deny": ["Bash(echo:*)"]}}')

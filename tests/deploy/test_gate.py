@@ -314,6 +314,21 @@ def test_it_does_not_change_the_files_of_the_team(run: Path) -> None:
         assert hook(run, call("Edit", {"file_path": str(file)}, f"toolu_{number + 2}")) == (0, {})
 
 
+def test_it_does_not_change_the_settings_of_claude_code(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "project" / ".claude").mkdir(parents=True)
+    (tmp_path / "project" / ".claude" / "settings.json").symlink_to(tmp_path / "elsewhere.json")
+    own = run.parents[1] / "agents" / "ops" / ".claude" / "settings.local.json"
+    files = (
+        tmp_path / "project" / ".claude" / "settings.json",
+        own,
+        ".claude/x/../settings.json",
+        "~/.claude/settings.json",
+    )
+    for file in files:
+        assert hook(run, call("Write", {"file_path": str(file)}))[1]["permissionDecision"] == "deny", file
+    assert hook(run, call("Write", {"file_path": "/x/.claude/notes.json"}, "toolu_2")) == (0, {})
+
+
 def test_a_tool_that_no_verdict_is_about_leaves_large_inputs_out_of_the_record(run: Path) -> None:
     hook(run, call("Write", {"file_path": "/x", "content": "x" * 100_000}))
     assert 16_000 < (run / "calls.jsonl").stat().st_size < 20_000

@@ -194,6 +194,19 @@ def test_no_project_changes_who_the_agent_is(plan: Plan, folder: Path) -> None:
     assert kept == {name: value for name, value in launch.environment.items() if name.startswith("TEAMSUP")}
 
 
+@pytest.mark.parametrize(("source", "name"), [("project", "settings.json"), ("local", "settings.local.json")])
+def test_settings_that_switch_off_the_hooks_are_refused(
+    plan: Plan, folder: Path, tmp_path: Path, source: str, name: str
+) -> None:
+    project = tmp_path / "project"
+    (project / ".claude").mkdir(parents=True)
+    (project / ".claude" / name).write_text('{"disableAllHooks": true}')
+    with pytest.raises(NotConfigured, match="disableAllHooks"):
+        plan(directory=str(project), setting_sources=(source,))
+    plan(directory=str(project))
+    assert json.loads((folder / "settings.json").read_text())["disableAllHooks"] is False
+
+
 def test_the_gate_knows_whom_it_judges_and_which_rules_deny(plan: Plan, folder: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     (project / ".claude").mkdir(parents=True)

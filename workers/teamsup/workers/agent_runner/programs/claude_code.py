@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,7 @@ class ClaudeCode:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         environment |= {**_ENVIRONMENT, **agent.environment, **_private_folders(folder)}
+        _check_hooks(run, _setting_files(agent, directory, environment))
         settings = folder / "settings.json"
         settings.write_text(json.dumps(run_settings(agent, environment), indent=1))
         _set_aside(folder, is_empty=not prompt)
@@ -234,6 +235,7 @@ def run_settings(agent: AgentSection, environment: Mapping[str, str]) -> Mapping
     hook = {"type": "command", "command": "sh", "args": command, "timeout": _HOOK_SECONDS}
     before, after = ([{"matcher": _all_but(names), "hooks": [hook]}] for names in (["Bash", *unrecorded], unrecorded))
     return {
+        "disableAllHooks": False,
         "hooks": {"PreToolUse": before, "PostToolUse": after, "PostToolUseFailure": after},
         "env": {name: value for name, value in environment.items() if name.startswith("TEAMSUP")},
     }
@@ -255,19 +257,38 @@ def denied_rules(agent: AgentSection, directory: Path, environment: Mapping[str,
     """Return the rules of denial of this run: people are not asked about a call that these refuse. Claude Code reads
     them too. An unreadable file has no rules for us.
     """
-    sources = {
-        "user": Path(_config_folder(environment)) / "settings.json",
-        "project": directory / ".claude" / "settings.json",
-        "local": directory / ".claude" / "settings.local.json",
-    }
     rules: list[str] = []
-    for file in (_MANAGED_SETTINGS, *(sources[name] for name in agent.setting_sources)):
+    for file in _setting_files(agent, directory, environment):
         try:
             permissions = json.loads(file.read_text("utf-8")).get("permissions", {})
             rules += [rule for rule in permissions.get("deny", []) if isinstance(rule, str)]
         except (OSError, ValueError, AttributeError, TypeError):
             continue
     return rules
+
+
+def _check_hooks(run: Run, files: Iterable[Path]) -> None:
+    """Raise NotConfigured if one of these settings switches the hooks off: the gate is a hook."""
+    for file in files:
+        try:
+            is_off = bool(json.loads(file.read_text("utf-8")).get("disableAllHooks"))
+        except (OSError, ValueError, AttributeError):
+            continue
+        if is_off:
+            raise NotConfigured(
+                f"[agent.{run.agent}] setting_sources: {file} has disableAllHooks, which would switch off the gate of"
+                " the run. Remove it there, or remove the source."
+            )
+
+
+def _setting_files(agent: AgentSection, directory: Path, environment: Mapping[str, str]) -> list[Path]:
+    """Return the settings that apply to a run besides its own."""
+    sources = {
+        "user": Path(_config_folder(environment)) / "settings.json",
+        "project": directory / ".claude" / "settings.json",
+        "local": directory / ".claude" / "settings.local.json",
+    }
+    return [_MANAGED_SETTINGS, *(sources[name] for name in agent.setting_sources)]
 
 
 def find_transcript(folder: Path, session: str) -> Path | None:
