@@ -277,6 +277,12 @@ def test_a_verdict_that_was_used_up_before_its_run_was_killed_allows_nothing_mor
     assert "unknown" in hook(run, call())[1]["permissionDecisionReason"]
 
 
+def test_a_call_that_was_given_up_is_still_refused(run: Path) -> None:
+    rows = [row("began"), row("given_up")]
+    (run / "calls.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    assert "unknown" in hook(run, call())[1]["permissionDecisionReason"]
+
+
 def test_of_two_calls_at_once_one_is_parked(run: Path) -> None:
     (run / "calls.jsonl").touch()
     with open(run / "calls.jsonl") as held:

@@ -1,5 +1,6 @@
 """What is stored of a judgement: the row, the message and the answer, all of it or nothing."""
 
+import json
 import logging
 from collections.abc import Callable
 
@@ -8,8 +9,11 @@ import pytest
 from teamsup.config.loader import Config
 from teamsup.config.people_protocol import DECISION_REQUEST
 from teamsup.hub import Message, MessageHub, Team
+from teamsup.workers.agent_runner.approvals.decision_requests import DecisionOfPeople
 from teamsup.workers.agent_runner.judgement import Finish, Judgement, Park, Pause, Resume, StartAgain, Unknown
 from teamsup.workers.agent_runner.processes.agent_settings import AgentSettings
+from teamsup.workers.agent_runner.processes.run_process import run_folder
+from teamsup.workers.agent_runner.programs.call_ledger import CallLedger
 from teamsup.workers.agent_runner.programs.program import Call, DeferredCall, RunOutput
 from teamsup.workers.agent_runner.run import Cause, Run
 from teamsup.workers.agent_runner.run_conclusion import MAX_TRIES, RunConclusion
@@ -22,7 +26,7 @@ CALL = Call("toolu_1", "Bash", "began", {"command": "reboot"})
 class Desk:
     """A started run of ``gcp`` for a message of ``ann``, and the conclusion that acts on it."""
 
-    def __init__(self, team: Team, ann: MessageHub) -> None:
+    def __init__(self, team: Team, ann: MessageHub, **section: object) -> None:
         self.ann = ann
         self.runner = MessageHub(team, agent="agent-runner")
         self.runner.enroll("user_comm", "daemon")
@@ -35,11 +39,18 @@ class Desk:
         run = self.table.insert("gcp", cause, NOW)
         assert self.table.record_start(run, "mark", NOW) is not None
         self.run = self.table.update(run, lease_token=delivery.lease_token, pid=12, process_identity="then")
-        settings = AgentSettings(team, Config(team, {"agent": {"gcp": {}}}))
+        settings = AgentSettings(team, Config(team, {"agent": {"gcp": section}}))
         self.conclusion = RunConclusion(self.runner, settings, lambda _: self.gcp, logging.getLogger(), lambda: NOW)
 
     def conclude(self, judged: Judgement, output: RunOutput | None = None, calls: tuple[Call, ...] = ()) -> Run:
         return self.conclusion.conclude(self.run, output or RunOutput(), calls, judged)
+
+    def write_calls(self, *calls: Call) -> CallLedger:
+        folder = run_folder(self.ann.team, self.run.id)
+        folder.mkdir(parents=True)
+        rows = [{"id": call.id, "tool": call.tool, "event": call.event, "input": call.input} for call in calls]
+        (folder / "calls.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return CallLedger(folder)
 
     def answers(self) -> list[Message]:
         return self.ann.queries.find(reply_to=self.message.message_id)
@@ -178,3 +189,19 @@ def test_a_run_that_died_in_a_call_is_left_to_people_who_are_asked_after_it_is_s
         (asked,) = people.queries.peek()
     assert asked.metadata["options"] == ["run it again", "it is done", "give up"]
     assert desk.delivery == "leased"
+
+
+def test_a_run_that_is_run_again_has_given_up_the_call_in_which_it_died(desk: Desk) -> None:
+    ledger = desk.write_calls(CALL)
+    unknown = desk.conclude(Unknown(CALL), calls=(CALL,))
+    assert ledger.calls() == [CALL]
+    again = DecisionOfPeople(0, "run it again", "ann", "decided")
+    assert desk.conclusion.decide(unknown, again, (CALL,)).state == "planned"
+    assert ledger.calls() == []
+
+
+def test_so_has_a_run_that_a_rule_runs_again(team: Team, join: Callable[..., MessageHub]) -> None:
+    desk = Desk(team, join("ann"), on_unknown="again")
+    ledger = desk.write_calls(CALL)
+    assert desk.conclude(Unknown(CALL), calls=(CALL,)).state == "planned"
+    assert ledger.calls() == []

@@ -316,6 +316,22 @@ def test_a_session_with_a_transcript_can_go_on(plan: Plan, team: Team, folder: P
     assert ClaudeCode(team).read(folder, RUN).has_transcript
 
 
+def test_a_call_that_was_given_up_is_not_the_one_in_which_the_run_dies_later(
+    plan: Plan, team: Team, folder: Path
+) -> None:
+    plan()
+    write_call(folder, "began")
+    ledger = CallLedger(folder)
+    ledger.give_up(ledger.calls())
+    assert events(team, folder) == []
+    given_up = ledger.given_up_call()
+    assert given_up is not None
+    assert (given_up.id, given_up.input) == ("toolu_1", {"command": "x"})
+    write_call(folder, "began", "toolu_2")
+    assert events(team, folder) == [("toolu_2", "began")]
+    assert ledger.given_up_call() is None
+
+
 def test_a_verdict_is_written_once(folder: Path, plan: Plan) -> None:
     plan()
     write_call(folder, "parked")

@@ -113,7 +113,7 @@ class RunConclusion:
         with hub.transaction():
             return self._pause(RunTable(hub), run, pause)
 
-    def decide(self, run: Run, decision: DecisionOfPeople) -> Run:
+    def decide(self, run: Run, decision: DecisionOfPeople, calls: Sequence[Call] = ()) -> Run:
         """Apply the decision of people about a run with an unknown outcome."""
         hub = self._open_hub(run.agent)
         with hub.transaction():
@@ -121,6 +121,7 @@ class RunConclusion:
             match decision.chosen:
                 case 0:
                     reason = f"{decision.by} had it run again"
+                    CallLedger(run_folder(self._hub.team, run.id)).give_up(calls)
                     return table.update(run, state="planned", reason=reason, decision="", tries=0, next_try_at=None)
                 case 1:
                     return self._finish(hub, table, run, Finish("done", f"{decision.by} said that it is done"))
@@ -142,7 +143,7 @@ class RunConclusion:
             case Pause():
                 return self._pause(table, run, judged)
             case Unknown(call):
-                return self._leave_to_people(table, run, call)
+                return self._leave_to_people(table, run, call, calls)
 
     def _finish(self, hub: MessageHub, table: RunTable, run: Run, end: Finish) -> Run:
         text = end.answer.strip()
@@ -212,11 +213,12 @@ class RunConclusion:
             self._log.warning("nothing starts for %s: %s", name or "the login of this user", pause.reason)
         return table.update(run, state="planned", reason=pause.reason, tries=max(0, run.tries - 1), next_try_at=None)
 
-    def _leave_to_people(self, table: RunTable, run: Run, call: Call) -> Run:
+    def _leave_to_people(self, table: RunTable, run: Run, call: Call, calls: Sequence[Call]) -> Run:
         """Do not run it again by ourselves, unless a rule allows it."""
         section = self._settings.section(run.agent)
         reason = f"it died in {describe_call(call)}"[:_MAX_REASON_CHARACTERS]
         if section.on_unknown == "again" and run.tries < MAX_TRIES:
+            CallLedger(run_folder(self._hub.team, run.id)).give_up(calls)
             return table.update(run, state="planned", reason=f"{reason}; on_unknown has it run again")
         asked = decision_requests.request_id_of_unknown(run)
         return table.update(run, state="unknown", reason=reason, decision=asked)

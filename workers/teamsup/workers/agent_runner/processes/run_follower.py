@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from teamsup.hub import Message, MessageHub, NotConfigured, StoreError, UnknownMessage
 
+from ..approvals.decision_requests import DecisionOfPeople
 from ..judgement import Finish, Pause, StartAgain, judge
+from ..programs.call_ledger import CallLedger
 from ..programs.command import BRIEFING, CommandProgram
 from ..programs.environment import build_environment
 from ..programs.program import AgentProgram, Call
@@ -195,6 +197,11 @@ class RunFollower:
         program, folder = self._program(self._section(run)), run_folder(self._hub.team, run.id)
         self.conclusion.ask_people(run, program.read(folder, run), program.read_calls(folder))
 
+    def decide(self, run: Run, decision: DecisionOfPeople) -> None:
+        """Apply the decision of people about a run with an unknown outcome. Raise StoreError."""
+        calls = self._program(self._section(run)).read_calls(run_folder(self._hub.team, run.id))
+        self.conclusion.decide(run, decision, calls)
+
     def _brief(self, run: Run, section: AgentSection, program: AgentProgram, folder: Path) -> tuple[Briefing, bool]:
         """Return the briefing of the run, and whether it continues in a session. Store the briefing for other
         programs."""
@@ -207,7 +214,7 @@ class RunFollower:
             is_resumed = program.read(folder, run).has_transcript
             calls = program.read_calls(folder)
         message = self._message_of(run)
-        unfinished = next((call for call in calls if call.event == "began"), None)
+        unfinished = next((call for call in calls if call.event == "began"), CallLedger(folder).given_up_call())
         briefing = Briefing(
             run=run,
             team=self._hub.team.name,

@@ -7,15 +7,18 @@ import json
 import os
 import re
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
-from .program import Call, CallEvent
+from .program import WHOLE_PROGRAM, Call, CallEvent
 
 _EVENTS: tuple[CallEvent, ...] = ("began", "done", "parked", "denied")
 _DROPPED = "dropped"
 """The event of a parked call that its session has lost. People are not asked about it any more."""
+_GIVEN_UP = "given_up"
+"""The event of a call whose outcome stays unknown: the run goes on without it. The gate still refuses its id."""
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 Verdict = Literal["allow", "deny"]
 
@@ -41,7 +44,7 @@ class CallLedger:
         for number, row in enumerate(self._rows()):
             known = latest.get(str(row.get("id")))
             event = row.get("event")
-            if event == _DROPPED:
+            if event in (_DROPPED, _GIVEN_UP):
                 latest.pop(str(row.get("id")), None)
                 continue
             given = row.get("input")
@@ -66,6 +69,20 @@ class CallLedger:
         for call in self.calls():
             if call.event == "parked":
                 self._append({"id": call.id, "tool": call.tool, "event": _DROPPED, "at": time.time()})
+
+    def give_up(self, calls: Iterable[Call]) -> None:
+        """Note that the run goes on although nobody knows the outcome of these calls: a later death is not in them."""
+        for call in calls:
+            if call.event == "began" and call.id != WHOLE_PROGRAM:
+                given = {"id": call.id, "tool": call.tool, "input": dict(call.input)}
+                self._append({**given, "event": _GIVEN_UP, "at": time.time()})
+
+    def given_up_call(self) -> Call | None:
+        """Return the first call that was given up at the latest death, if no other call has begun since."""
+        latest = list(takewhile(lambda row: row.get("event") == _GIVEN_UP, reversed(self._rows())))
+        if not latest:
+            return None
+        return Call(str(latest[-1]["id"]), str(latest[-1]["tool"]), "began", latest[-1]["input"])
 
     def write_verdict(self, run: int, call: Call, verdict: Verdict, reason: str) -> None:
         """Write the decision of people about a parked call. A second verdict on it changes nothing."""

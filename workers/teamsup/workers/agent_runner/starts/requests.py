@@ -129,7 +129,7 @@ class RunRequests:
             return RequestOutcome()
         decision = read_decision(message)
         if run.state == "unknown":
-            self._follower.conclusion.decide(run, decision)
+            self._follower.decide(run, decision)
         elif run.state == "parked":
             if not self._write_decision(run, message, decision):
                 return RequestOutcome()
