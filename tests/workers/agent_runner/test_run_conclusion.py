@@ -191,6 +191,32 @@ def test_a_run_that_died_in_a_call_is_left_to_people_who_are_asked_after_it_is_s
     assert desk.delivery == "leased"
 
 
+@pytest.mark.parametrize(
+    ("judged", "output", "calls"),
+    [
+        (Unknown(CALL), RunOutput(), (CALL,)),
+        (Park(None), RunOutput("deferred", decision={"text": "Restart?", "options": ["yes", "no"]}), ()),
+    ],
+)
+def test_if_all_deciders_are_agents_nobody_is_asked_and_the_run_fails(
+    team: Team, join: Callable[..., MessageHub], judged: Judgement, output: RunOutput, calls: tuple[Call, ...]
+) -> None:
+    desk = Desk(team, join("ann"), deciders=["gcp"])
+    run = desk.conclusion.ask_people(desk.conclude(judged, output, calls), output, calls)
+    assert run.state == "failed"
+    assert "the deciders of the configuration are agents" in desk.answers()[0].content
+    with MessageHub(desk.ann.team, agent="user_comm") as people:
+        assert people.queries.peek() == []
+
+
+def test_a_question_that_cannot_be_sent_ends_the_run(desk: Desk) -> None:
+    output = RunOutput("deferred", decision={"text": "Restart?", "options": ["yes" * 100_000, "no"]})
+    run = desk.conclusion.ask_people(desk.conclude(Park(None), output), output, ())
+    assert run.state == "failed"
+    assert "people cannot be asked" in run.reason
+    assert desk.delivery == "done"
+
+
 def test_a_run_that_is_run_again_has_given_up_the_call_in_which_it_died(desk: Desk) -> None:
     ledger = desk.write_calls(CALL)
     unknown = desk.conclude(Unknown(CALL), calls=(CALL,))

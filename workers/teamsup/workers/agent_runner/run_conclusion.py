@@ -70,15 +70,19 @@ class RunConclusion:
             return self._act(hub, table, run, judged, calls)
 
     def ask_people(self, run: Run, output: RunOutput, calls: Sequence[Call]) -> Run:
-        """Ask people about a parked or unknown run. Its row is stored already, so that no answer comes too early."""
+        """Ask people about a parked or unknown run. Its row is stored already, so that no answer comes too early.
+
+        A run that they cannot be asked about fails.
+        """
+        obstacle = ""
         section, folder = self._settings.section(run.agent), run_folder(self._hub.team, run.id)
         if run.state == "unknown":
             if (unfinished := next((call for call in calls if call.event == "began"), None)) is not None:
-                decision_requests.ask_about_unknown(self._hub, run, section, unfinished)
+                obstacle = decision_requests.ask_about_unknown(self._hub, run, section, unfinished)
         elif run.state != "parked":
             return run
         elif (parked := next((call for call in calls if call.event == "parked"), None)) is None:
-            decision_requests.ask_for_program(self._hub, run, section, output.decision)
+            obstacle = decision_requests.ask_for_program(self._hub, run, section, output.decision)
         else:
             ledger = CallLedger(folder)
             if ledger.verdict_on(parked.id) is None:
@@ -86,6 +90,8 @@ class RunConclusion:
             if ledger.verdict_on(parked.id) is not None:
                 # No question is needed, or it was decided before.
                 return RunTable(self._hub).update(run, state="planned", is_decided=True, next_try_at=None)
+        if obstacle:
+            return self.finish(run, Finish("failed", f"{run.reason}; {obstacle}" if run.reason else obstacle))
         return run
 
     def finish(self, run: Run, end: Finish) -> Run:

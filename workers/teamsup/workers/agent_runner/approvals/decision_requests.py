@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teamsup.config.people_protocol import DECISION_REQUEST, MAX_OPTIONS, USER_COMM
-from teamsup.hub import CallerError, Message, MessageHub
+from teamsup.hub import CallerError, Message, MessageHub, UnknownMessage
 
 from ..programs.program import Call
 from ..prompt import describe_call
@@ -53,22 +53,23 @@ def request_id_of_program(run: Run) -> str:
     return f"run:{run.id}:asks:{run.starts}"
 
 
-def ask_about_unknown(hub: MessageHub, run: Run, agent: AgentSection, call: Call) -> None:
-    """Ask people how to continue with a run that died in a call."""
+def ask_about_unknown(hub: MessageHub, run: Run, agent: AgentSection, call: Call) -> str:
+    """Ask people how to continue with a run that died in a call. Return why they cannot be asked, else an empty
+    text."""
     text = (
         f"Run {run.id} of {run.agent} died in a call, and nobody knows whether it took effect: {describe_call(call)}"
         "\nLook before you choose. What is to become of it?"
     )
-    _ask(hub, run, agent, request_id_of_unknown(run), text, UNKNOWN_OPTIONS)
+    return _ask(hub, run, agent, request_id_of_unknown(run), text, UNKNOWN_OPTIONS)
 
 
-def ask_for_program(hub: MessageHub, run: Run, agent: AgentSection, asked: Mapping[str, Any]) -> None:
-    """Ask people the program's own question."""
+def ask_for_program(hub: MessageHub, run: Run, agent: AgentSection, asked: Mapping[str, Any]) -> str:
+    """Ask people the program's own question. Return why they cannot be asked, else an empty text."""
     options = asked.get("options")
     listed: Sequence[str] = [str(each) for each in options][:MAX_OPTIONS] if isinstance(options, list) else ()
     text = str(asked.get("text") or "What is your decision?")[:_MAX_INPUT_CHARACTERS]
     default = str(asked["default"]) if asked.get("default") in listed else None
-    _ask(
+    return _ask(
         hub,
         run,
         agent,
@@ -90,14 +91,18 @@ def _ask(
     *,
     default: str | None = None,
     seconds: float | None = None,
-) -> None:
-    """Ask only once, even if this is called again."""
+) -> str:
+    """Ask only once, even if this is called again. Return why people cannot be asked, else an empty text."""
     metadata: dict[str, Any] = {"options": list(options), "run": run.id}
     if default is not None:
         metadata |= {"default": default, "default_denies": default == "deny"}
     if agent.deciders:
+        # An empty list would mean everybody.
         metadata["deciders"] = people_among(hub, agent.deciders)
+        if not metadata["deciders"]:
+            return "no person may decide: the deciders of the configuration are agents"
     hub.enroll(USER_COMM, "daemon")
+    reason = ""
     for reply_to in (run.cause.key if run.cause.message_number is not None else None, None):
         try:
             hub.send(
@@ -110,9 +115,17 @@ def _ask(
                 expires_in=seconds,
                 priority="high",
             )
-        except CallerError:
+        except CallerError as error:
             # The cause is gone, or it was asked with other words before: the first question counts.
-            if reply_to is None:
-                break
+            reason = f"people cannot be asked: {str(error).rstrip('.')}"
         else:
-            break
+            return ""
+    return "" if _is_known(hub, message_id) else reason
+
+
+def _is_known(hub: MessageHub, message_id: str) -> bool:
+    try:
+        hub.queries.message(message_id)
+    except UnknownMessage:
+        return False
+    return True

@@ -188,7 +188,7 @@ class RunFollower:
         if run.stop:
             judged = judge_stopped(run, judged)
         run = self.conclusion.conclude(run, output, calls, judged)
-        self.conclusion.ask_people(run, output, calls)
+        run = self.conclusion.ask_people(run, output, calls)
         self._log.info("run %d of %s is %s%s", run.id, run.agent, run.state, f": {run.reason}" if run.reason else "")
         return run
 
