@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # importing typing takes as long as the rest of this program
 _MAX_INPUT = 16_384
 """Characters of the input in the record of a call. The input of a parked call is kept whole, because people see it."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_COMPOUND = re.compile(r"[;&|`\n]|[$<>]\(")
+_GIT_OPTIONS = re.compile(r"^git( -[Cc] \S+)+")
 _FILE_KEYS = ("file_path", "notebook_path", "path")
 _SETTINGS = re.compile(r"(^|/)\.claude/settings[^/]*\.json/$", re.IGNORECASE)
 """The settings of Claude Code, as a path with a slash behind it."""
@@ -84,7 +86,7 @@ def judge(
     events = [row["event"] for row in rows if row["id"] == call.id]
     if is_used or "began" in events or "done" in events:
         return _deny("This call has begun before, and its outcome is unknown. Look at what it did before you go on.")
-    if "parked" not in events and not any(matches(rule, call.tool, call.input) for rule in policy.asked):
+    if "parked" not in events and not any(asks(rule, call.tool, call.input) for rule in policy.asked):
         return Ruling("began", *((said["permissionDecision"], said["permissionDecisionReason"]) if said else ()))
     if call.is_in_subagent or call.session != policy.session:
         return _deny("People are asked for this, and only the agent itself can ask. Return what should be done.")
@@ -140,6 +142,20 @@ def matches(rule: str, tool: str, arguments: dict[str, Any]) -> bool:
     if pattern.endswith(":*"):
         return command == pattern[:-2] or command.startswith(f"{pattern[:-2]} ")
     return _glob(pattern).fullmatch(command) is not None
+
+
+def asks(rule: str, tool: str, arguments: dict[str, Any]) -> bool:
+    """Return whether people must permit this call by this rule.
+
+    A rule on single commands also asks for a command of several parts, because each part may be the one that it names.
+    """
+    if matches(rule, tool, arguments):
+        return True
+    command = arguments.get("command")
+    if tool != "Bash" or not rule.startswith("Bash(") or not isinstance(command, str):
+        return False
+    plain = _GIT_OPTIONS.sub("git", " ".join(command.split()))
+    return _COMPOUND.search(command) is not None or matches(rule, tool, {"command": plain})
 
 
 def _glob(pattern: str) -> re.Pattern[str]:

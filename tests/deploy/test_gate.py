@@ -74,6 +74,32 @@ def test_a_call_that_people_are_asked_for_is_parked_until_they_decide() -> None:
     assert rule(call(), row("parked")) == PARK_AGAIN
 
 
+@pytest.mark.parametrize(
+    ("command", "ruling"),
+    [
+        ("git push origin", PARK),
+        ("git  push", PARK),
+        ("git -C . -c a=b push", PARK),
+        ("cd x && git push", PARK),
+        ("true; git push", PARK),
+        ("true | git push", PARK),
+        ("true & git push", PARK),
+        ("true\ngit push", PARK),
+        ("echo $(git push)", PARK),
+        ("echo `git push`", PARK),
+        ("cat <(git push)", PARK),
+        ("git pull", PASS),
+        ("git -C . pull", PASS),
+        ("echo $HOME > file", PASS),
+    ],
+)
+def test_a_condition_asks_for_its_command_and_for_commands_of_several_parts(
+    command: str, ruling: tuple[str, str, bool]
+) -> None:
+    assert rule(call(given={"command": command}), asked=("Bash(git push:*)",)) == ruling
+    assert rule(call("Write", {"command": command}), asked=("Bash(git push:*)",)) == PASS
+
+
 def test_what_people_allowed_runs_and_what_they_denied_does_not() -> None:
     assert rule(call(), row("parked"), by_people=verdict()) == ALLOW
     assert rule(call(), row("parked"), by_people=verdict("deny")) == DENY

@@ -88,6 +88,16 @@ def test_tools_that_people_are_asked_for_are_never_allowed() -> None:
     AgentSection(allowed_tools=("Read", "mcp__github"), ask_people=("ReadMcpResource", "mcp__gitlab"))
 
 
+def test_a_condition_that_the_gate_cannot_check_is_refused() -> None:
+    for rule in ("WebFetch(domain:x)", "Edit(/etc/**)", "mcp__github(x)"):
+        with pytest.raises(ValueError, match="only Bash may have a condition"):
+            AgentSection(ask_people=(rule,))
+    with pytest.raises(ValueError, match="setting_sources"):
+        AgentSection(ask_people=("Bash(git push:*)",), setting_sources=("project",))
+    AgentSection(ask_people=("Bash(git push:*)",))
+    AgentSection(ask_people=("Bash",), setting_sources=("project",))
+
+
 def test_an_agent_is_the_plugins_or_has_the_persons_instructions(plan: Plan, team: Team) -> None:
     assert "--agent" not in plan().argv
     assert option(plan(run=replace(RUN, agent="gcp-monitor")), "--agent") == "teamsup:gcp-monitor"

@@ -151,6 +151,15 @@ class AgentSection:
                     raise ValueError(
                         f"allowed_tools and ask_people both name {allowed}; people are asked, or they are not"
                     )
+        for rule in self.ask_people:
+            name, parenthesis, _ = rule.partition("(")
+            if parenthesis and name != "Bash":
+                raise ValueError(f"ask_people: only Bash may have a condition; write {name!r} instead of {rule!r}")
+            if parenthesis and self.setting_sources:
+                raise ValueError(
+                    f"ask_people: with setting_sources write 'Bash' instead of {rule!r}, because those settings may"
+                    " allow the same command in other words"
+                )
         if self.ask_people and self.command:
             raise ValueError('ask_people needs program = "claude"; with command the program itself asks')
 
