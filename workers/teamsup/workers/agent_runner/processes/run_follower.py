@@ -23,7 +23,7 @@ from ..run import Run
 from ..run_conclusion import RunConclusion, has_answered, judge_stopped
 from ..run_table import RunTable
 from ..sections import AgentSection
-from . import run_process
+from . import run_limits, run_process
 from .agent_settings import AgentSettings
 from .run_process import RunProcess, run_folder, run_mark
 
@@ -85,6 +85,8 @@ class RunFollower:
                 run, process = started
             if process is not None:
                 run = await self._wait(run, process)
+            folder = run_folder(self._hub.team, run.id)
+            await asyncio.to_thread(run_limits.record_seconds, folder, run, has_just_ended=process is not None)
             await self._until_stored(self._conclude, run)
             await asyncio.to_thread(self._report, run, "")
         finally:
@@ -96,9 +98,13 @@ class RunFollower:
         if not run.starts and not run.is_resumed:
             # The section may have been corrected since the cause came.
             run = await self._until_stored(self._update_directory, run)
-        section = self._section(run)
-        folder = run_folder(self._hub.team, run.id)
+        section, folder = self._section(run), run_folder(self._hub.team, run.id)
         program = self._program(section)
+        seconds = run_limits.used_seconds(folder, run)
+        if run.starts and (used_up := run_limits.find_used_up(section, run, seconds)):
+            await self._until_stored(self.conclusion.finish, run, Finish("failed", used_up))
+            return None
+        section = run_limits.subtract_used(section, run, seconds)
         marked = replace(run, mark=run_mark(self._hub.team, run.id))
         try:
             briefing, is_resumed = await asyncio.to_thread(self._brief, run, section, program, folder)
@@ -146,7 +152,8 @@ class RunFollower:
     async def _wait(self, run: Run, process: RunProcess) -> Run:
         """Wait for the end of the process. End it when its time is over, or on request."""
         section = self._section(run)
-        ends = (run.started_at or time.time()) + section.max_minutes * _MINUTE
+        used = run_limits.used_seconds(run_folder(self._hub.team, run.id), run)
+        ends = (run.started_at or time.time()) + section.max_minutes * _MINUTE - used
         ended = asyncio.create_task(run_process.wait_ended(process))
         stop = asyncio.create_task(self._stops[run.id].wait())
         try:
@@ -178,8 +185,7 @@ class RunFollower:
         """Judge the run after its process has ended. First kill the orphans of that process."""
         if left := run_process.sweep(run.mark):
             self._log.info("run %d had left %d processes, which are killed", run.id, len(left))
-        section = self._section(run)
-        folder = run_folder(self._hub.team, run.id)
+        section, folder = self._section(run), run_folder(self._hub.team, run.id)
         program = self._program(section)
         output, calls = program.read(folder, run), program.read_calls(folder)
         answered = has_answered(self._open_hub(run.agent), run)
