@@ -18,7 +18,8 @@ from .program import WHOLE_PROGRAM, Call, Ending, Launch, RunOutput
 _TRY_AGAIN = 75
 _CANNOT_RUN = (126, 127)
 _KILLED = 128
-"""A shell's exit code above this means that a signal ended its program."""
+_LAST_SIGNAL = 64
+"""A shell's exit code of 128 and a signal's number means that this signal ended its program."""
 _MAX_OUTPUT_BYTES = 4 * 2**20
 _MAX_DETAIL_CHARACTERS = 500
 _BEGAN, _EXIT, _OUTPUT, _ERRORS = "began", "exit", "stdout.jsonl", "stderr.log"
@@ -73,13 +74,17 @@ class CommandProgram:
         if not (folder / _BEGAN).exists():
             return ()
         code = _exit_code(folder)
-        is_ended = code is not None and code <= _KILLED
+        is_ended = code is not None and not _is_kill(code)
         return (Call(WHOLE_PROGRAM, _name_of(folder), "done" if is_ended else "began"),)
+
+
+def _is_kill(code: int) -> bool:
+    return _KILLED < code <= _KILLED + _LAST_SIGNAL
 
 
 def _judge_exit(code: int | None, said: RunOutput, error: str) -> tuple[Ending, str]:
     """Return the end of the program, and the reason."""
-    if code is None or code > _KILLED:
+    if code is None or _is_kill(code):
         return "none", ""
     if code == 0:
         return ("deferred" if said.decision else "completed"), ""
