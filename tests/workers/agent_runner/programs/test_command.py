@@ -73,6 +73,12 @@ def test_lines_of_json_are_progress_answer_and_cost(stage: Stage) -> None:
     assert (output.usd, output.turns, output.tokens_in) == (0.75, 2, 10)
 
 
+def test_an_answer_behind_too_much_output_is_a_failure_not_silence(stage: Stage) -> None:
+    stage.play("""head -c 4194304 /dev/zero | tr '\\0' '\\n'; echo '{"answer": "Well."}'""")
+    output = stage.program.read(stage.folder, stage.run)
+    assert (output.ending, output.detail) == ("gave_up", "its output is above 4 MiB, and the rest was not read")
+
+
 def test_the_costs_of_its_processes_are_added_up(stage: Stage) -> None:
     for cost in (0.5, 0.25):
         stage.play(f"echo '{{\"cost\": {cost}}}'; exit 75")

@@ -57,6 +57,11 @@ class CommandProgram:
         costs = [each.usd for each in said if each.usd is not None]
         code = _exit_code(folder)
         ending, detail = _judge_exit(code, latest, _last_line(folder / _ERRORS))
+        if ending in ("completed", "deferred") and (folder / _OUTPUT).stat().st_size > _MAX_OUTPUT_BYTES:
+            ending, detail = (
+                "gave_up",
+                f"its output is above {_MAX_OUTPUT_BYTES // 2**20} MiB, and the rest was not read",
+            )
         return RunOutput(
             ending=ending,
             text=latest.text,
