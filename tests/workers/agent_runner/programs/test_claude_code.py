@@ -168,6 +168,15 @@ def test_what_the_cli_must_not_do_in_a_run_is_switched_off_unless_a_person_says_
     assert plan(environment={"API_TIMEOUT_MS": "5"}).environment["API_TIMEOUT_MS"] == "5"
 
 
+def test_no_section_changes_who_the_agent_is_or_what_its_file_of_variables_says(plan: Plan, team: Team) -> None:
+    team.folder.mkdir(exist_ok=True)
+    (team.folder / "ops.env").write_text("KEY=of the file\n")
+    (team.folder / "ops.env").chmod(0o600)
+    launch = plan(env_file="ops.env", environment={"TEAMSUP_AGENT": "evil", "TEAMSUP_RUN": "", "KEY": "of the section"})
+    assert (launch.environment["TEAMSUP_AGENT"], launch.environment["TEAMSUP_RUN"]) == ("ops", RUN.mark)
+    assert launch.environment["KEY"] == "of the file"
+
+
 def hooks(folder: Path, event: str) -> list[dict[str, Any]]:
     settings = json.loads((folder / "settings.json").read_text())
     found: list[dict[str, Any]] = settings["hooks"][event]

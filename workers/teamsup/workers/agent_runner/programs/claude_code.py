@@ -94,7 +94,7 @@ class ClaudeCode:
             raise NotConfigured(f"[agent.{run.agent}] directory: there is no folder {directory}.")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        environment |= {**_ENVIRONMENT, **agent.environment, **_private_folders(folder)}
+        environment = {**_ENVIRONMENT, **environment, **_private_folders(folder)}
         _check_hooks(run, _setting_files(agent, directory, environment))
         settings = folder / "settings.json"
         settings.write_text(json.dumps(run_settings(agent, environment), indent=1))
