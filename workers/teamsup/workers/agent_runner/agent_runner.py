@@ -297,9 +297,11 @@ class AgentRunner(Worker):
     def _prune(self) -> None:
         """Remove old runs, and the files of runs without a row."""
         self._table.prune(time.time() - self._keep_seconds, time.time())
-        known = self._table.numbers()
         folder = self.hub.team.folder / "runs"
-        for each in folder.iterdir() if folder.is_dir() else ():
+        # List the folders first: a run that begins in between has its row before its folder.
+        found = list(folder.iterdir()) if folder.is_dir() else []
+        known = self._table.numbers()
+        for each in found:
             if each.name.isdecimal() and int(each.name) not in known:
                 shutil.rmtree(each, ignore_errors=True)
 
