@@ -59,7 +59,7 @@ class AgentRunner(Worker):
         self._table = RunTable(hub)
         self._presence_of_runs = RunPresence(self._open_hub)
         self._follower = RunFollower(
-            hub, self._settings, self._open_hub, ClaudeCode(hub.team), self._presence_of_runs.report, self.log
+            hub, self._settings, self._open_hub, ClaudeCode(hub.team), self._report, self.log
         )
         self._dispatcher = Dispatcher(hub, self._settings, self._open_hub)
         self._requests = RunRequests(hub, self._settings, self._follower, self._request_stop)
@@ -231,16 +231,24 @@ class AgentRunner(Worker):
         self._followed[run.id] = tasks.create_task(self._follow_to_end(run))
 
     async def _follow_to_end(self, run: Run) -> None:
-        """Follow a run. A bug of ours must neither forget a process nor end other runs."""
+        """Follow a run. A bug of ours must neither forget a process nor end other runs.
+
+        After a fault only a process is followed again: when a run starts, the dispatcher decides.
+        """
+        is_due = True
         try:
             while True:
                 try:
-                    await self._follower.follow(run)
+                    if is_due:
+                        await self._follower.follow(run)
+                    elif run.state in ("parked", "unknown"):
+                        await self.in_thread(self._follower.ask_people, run)
                 except Exception as error:
                     self.log.exception("run %d of %s cannot be followed", run.id, run.agent)
                     await self.degrade(f"run {run.id}", f"Run {run.id} cannot be followed: {error}")
                     await asyncio.sleep(_AFTER_FAULT_SECONDS)
-                    run = await self.in_thread(self._read_run, run)
+                    run = await self._read_again(run)
+                    is_due = run.state == "running"
                 else:
                     await self.recover(f"run {run.id}")
                     return
@@ -248,8 +256,21 @@ class AgentRunner(Worker):
             del self._followed[run.id]
             self._changed.set()
 
-    def _read_run(self, run: Run) -> Run:
-        return self._table.get(run.id) or run
+    async def _read_again(self, run: Run) -> Run:
+        """Return the run's row as soon as the store is readable."""
+        while True:
+            try:
+                return await self.in_thread(self._table.get, run.id) or run
+            except StoreError as error:
+                self.log.error("%s Trying again.", error)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    def _report(self, run: Run, note: str) -> None:
+        """Report the current work of a run. Its next step does not depend on that report."""
+        try:
+            self._presence_of_runs.report(run, note)
+        except StoreError as error:
+            self.log.error("the work of run %d could not be reported: %s", run.id, error)
 
     def _request_stop(self, number: int, reason: str) -> bool:
         """End the process of a run, from any thread. Return whether it has one."""

@@ -1,0 +1,108 @@
+"""What follows a fault of ours: no run starts past its limits, and nothing that people are asked is lost."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from teamsup.config.loader import Config
+from teamsup.hub import MessageHub, StoreError, Team
+from teamsup.workers.agent_runner import agent_runner
+from teamsup.workers.agent_runner.agent_runner import AgentRunner
+from teamsup.workers.agent_runner.run import Cause, Run
+
+NOW = 1_800_000_000.0
+
+
+class FaultyFollower:
+    """Follows a run as far as a test says, and fails the first time."""
+
+    def __init__(self, act: Callable[[Run], object]) -> None:
+        self.act = act
+        self.followed: list[str] = []
+        self.asked: list[str] = []
+
+    async def follow(self, run: Run) -> None:
+        self.followed.append(run.state)
+        if len(self.followed) == 1:
+            self.act(run)
+            raise OSError("no space left")
+
+    def ask_people(self, run: Run) -> None:
+        self.asked.append(run.state)
+
+
+class Desk:
+    """agent-runner with a running run of ``gcp``; no process is started."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        hub.register("daemon")
+        hub.enroll("gcp")
+        self.runner = AgentRunner(hub, Config(hub.team, {"agent": {"gcp": {"start": ["message"]}}}))
+        self.table = self.runner._table
+        planned = self.table.insert("gcp", Cause("schedule", "tick"), NOW)
+        started = self.table.record_start(planned, "mark", NOW)
+        assert started is not None
+        self.run = started
+
+    def follow(self, follower: FaultyFollower) -> None:
+        async def follow() -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self.runner._followed[self.run.id] = task
+            await self.runner._follow_to_end(self.run)
+
+        self.runner._follower = follower  # type: ignore[assignment]
+        asyncio.run(follow())
+        assert self.runner._followed == {}
+
+
+@pytest.fixture
+def desk(team: Team, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(agent_runner, "_AFTER_FAULT_SECONDS", 0.0)
+    monkeypatch.setattr(agent_runner, "_RETRY_SECONDS", 0.0)
+    with MessageHub(team, agent="agent-runner") as hub:
+        yield Desk(hub)
+
+
+@pytest.mark.parametrize("state", ["planned", "done", "stopped"])
+def test_after_a_fault_a_run_without_a_process_is_left_to_the_dispatcher(desk: Desk, state: str) -> None:
+    follower = FaultyFollower(lambda run: desk.table.update(run, state=state))
+    desk.follow(follower)
+    assert (follower.followed, follower.asked) == (["running"], [])
+
+
+@pytest.mark.parametrize("state", ["parked", "unknown"])
+def test_after_a_fault_people_are_asked_and_nothing_is_started(desk: Desk, state: str) -> None:
+    follower = FaultyFollower(lambda run: desk.table.update(run, state=state))
+    desk.follow(follower)
+    assert (follower.followed, follower.asked) == (["running"], [state])
+
+
+def test_after_a_fault_a_process_is_followed_again(desk: Desk) -> None:
+    follower = FaultyFollower(lambda _: None)
+    desk.follow(follower)
+    assert follower.followed == ["running", "running"]
+
+
+def test_a_store_that_cannot_be_read_after_a_fault_ends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([StoreError("busy"), desk.run])
+
+    def get(_: int) -> Run:
+        answer = next(answers)
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(desk.table, "get", get)
+    follower = FaultyFollower(lambda _: None)
+    desk.follow(follower)
+    assert follower.followed == ["running", "running"]
+
+
+def test_a_report_that_cannot_be_stored_does_not_stop_a_run(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def report(*_: object) -> None:
+        raise StoreError("busy")
+
+    monkeypatch.setattr(desk.runner._presence_of_runs, "report", report)
+    desk.runner._report(desk.run, "")
