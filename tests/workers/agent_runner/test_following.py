@@ -9,7 +9,9 @@ from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, StoreError, Team
 from teamsup.workers.agent_runner import agent_runner
 from teamsup.workers.agent_runner.agent_runner import AgentRunner
+from teamsup.workers.agent_runner.processes import run_process
 from teamsup.workers.agent_runner.run import Cause, Run
+from teamsup.workers.agent_runner.sections import AgentSection
 
 NOW = 1_800_000_000.0
 
@@ -106,3 +108,22 @@ def test_a_report_that_cannot_be_stored_does_not_stop_a_run(desk: Desk, monkeypa
 
     monkeypatch.setattr(desk.runner._presence_of_runs, "report", report)
     desk.runner._report(desk.run, "")
+
+
+def test_a_start_that_the_system_refuses_keeps_the_decision_of_people(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BlockingIOError("too many processes")
+
+    monkeypatch.setattr(run_process, "spawn", refuse)
+    desk.runner._settings.agents = {"gcp": AgentSection(command=("true",))}
+    directory = desk.runner._settings.directory("gcp")
+    planned = desk.table.update(desk.run, state="planned", is_decided=True, directory=directory)
+
+    asyncio.run(desk.runner._follower.follow(planned))
+
+    found = desk.table.get(planned.id)
+    assert found is not None
+    assert (found.state, found.starts, found.is_decided) == ("planned", 2, True)
+    assert "too many processes" in found.reason

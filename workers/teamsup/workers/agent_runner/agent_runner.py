@@ -58,9 +58,7 @@ class AgentRunner(Worker):
         self._hubs_lock = threading.Lock()
         self._table = RunTable(hub)
         self._presence_of_runs = RunPresence(self._open_hub)
-        self._follower = RunFollower(
-            hub, self._settings, self._open_hub, ClaudeCode(hub.team), self._report, self.log
-        )
+        self._follower = RunFollower(hub, self._settings, self._open_hub, ClaudeCode(hub.team), self._report, self.log)
         self._dispatcher = Dispatcher(hub, self._settings, self._open_hub)
         self._requests = RunRequests(hub, self._settings, self._follower, self._request_stop)
         self._changed = asyncio.Event()

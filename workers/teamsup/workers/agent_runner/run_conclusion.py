@@ -114,10 +114,11 @@ class RunConclusion:
         return True
 
     def wait(self, run: Run, pause: Pause) -> Run:
-        """Let a run wait that could not be started, with all others that have the same obstacle."""
+        """Let a run wait that could not be started, with all others that have this obstacle. It keeps its decision."""
         hub = self._open_hub(run.agent)
         with hub.transaction():
-            return self._pause(RunTable(hub), run, pause)
+            table = RunTable(hub)
+            return table.update(self._pause(table, run, pause), is_decided=run.is_decided)
 
     def decide(self, run: Run, decision: DecisionOfPeople, calls: Sequence[Call] = ()) -> Run:
         """Apply the decision of people about a run with an unknown outcome."""

@@ -130,14 +130,15 @@ class RunFollower:
         recorded = await self._until_stored(self._table.record_start, run, marked.mark, time.time())
         if recorded is None:
             return None
-        run = recorded
+        planned, run = run, recorded
         try:
             process = await asyncio.to_thread(run_process.spawn, launch, folder, run.mark)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             is_incident = isinstance(error, FileNotFoundError | PermissionError | ValueError)
             until = None if is_incident else time.time() + _MINUTE
             pause = Pause("agent", f"its program cannot be started: {error}", until, is_incident)
-            await self._until_stored(self.conclusion.wait, run, pause)
+            # The next start has to continue with the decision of people too.
+            await self._until_stored(self.conclusion.wait, replace(run, is_decided=planned.is_decided), pause)
             return None
         self._log.info("run %d of %s started, pid %d", run.id, run.agent, process.pid)
         await asyncio.to_thread(self._report, run, "started")
