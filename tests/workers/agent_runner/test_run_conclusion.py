@@ -17,7 +17,7 @@ from teamsup.workers.agent_runner.programs.call_ledger import CallLedger
 from teamsup.workers.agent_runner.programs.program import Call, DeferredCall, RunOutput
 from teamsup.workers.agent_runner.run import Cause, Run
 from teamsup.workers.agent_runner.run_conclusion import MAX_TRIES, RunConclusion
-from teamsup.workers.agent_runner.run_table import RunTable
+from teamsup.workers.agent_runner.run_table import AgentPause, RunTable
 
 NOW = 1_800_000_000.0
 CALL = Call("toolu_1", "Bash", "began", {"command": "reboot"})
@@ -231,3 +231,19 @@ def test_so_has_a_run_that_a_rule_runs_again(team: Team, join: Callable[..., Mes
     ledger = desk.write_calls(CALL)
     assert desk.conclude(Unknown(CALL), calls=(CALL,)).state == "planned"
     assert ledger.calls() == []
+
+
+@pytest.mark.parametrize("fault", [Pause("agent", "no folder", is_incident=True), Pause("agent", "busy", NOW + 600)])
+def test_a_fault_does_not_replace_the_pause_of_a_person(desk: Desk, fault: Pause) -> None:
+    desk.table.pause(AgentPause("agent", "gcp", "ann paused it", NOW))
+    run = desk.conclude(fault)
+    assert (run.state, run.reason) == ("planned", fault.reason)
+    desk.table.end_incidents("agent")
+    assert [pause.reason for pause in desk.table.pauses(NOW)] == ["ann paused it"]
+
+
+def test_a_person_replaces_any_pause(desk: Desk) -> None:
+    desk.conclude(Pause("agent", "no folder", is_incident=True))
+    for reason in ("ann paused it", "bob paused it"):
+        assert not desk.table.pause(AgentPause("agent", "gcp", reason, NOW))
+    assert [(pause.reason, pause.is_incident) for pause in desk.table.pauses(NOW)] == [("bob paused it", False)]

@@ -42,6 +42,11 @@ class AgentPause:
     is_incident: bool = False
     """Whether only a person can help."""
 
+    @property
+    def is_of_person(self) -> bool:
+        """Whether a person has paused it. A fault never replaces such a pause."""
+        return self.until is None and not self.is_incident
+
 
 class RunTable:
     """The runs of one team. A verb that changes something is its own transaction, or part of the open one."""
@@ -168,9 +173,13 @@ class RunTable:
         return int(count), float(usd)
 
     def pause(self, pause: AgentPause) -> bool:
-        """Store a pause, and return whether it is a new one."""
+        """Store a pause, and return whether it is a new one. Only a person replaces the pause of a person."""
         key = (pause.kind, pause.name)
         with self._hub.transaction():
+            if not pause.is_of_person and any(
+                known.is_of_person and (known.kind, known.name) == key for known in self.pauses(0.0)
+            ):
+                return False
             known = self._hub.execute("DELETE FROM agent_pauses WHERE kind = ? AND name = ?", key)
             self._hub.execute(
                 "INSERT INTO agent_pauses (kind, name, reason, since, until, is_incident) VALUES (?, ?, ?, ?, ?, ?)",
