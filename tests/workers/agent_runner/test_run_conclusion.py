@@ -247,3 +247,8 @@ def test_a_person_replaces_any_pause(desk: Desk) -> None:
     for reason in ("ann paused it", "bob paused it"):
         assert not desk.table.pause(AgentPause("agent", "gcp", reason, NOW))
     assert [(pause.reason, pause.is_incident) for pause in desk.table.pauses(NOW)] == [("bob paused it", False)]
+
+
+def test_a_limit_that_has_reset_already_still_pauses_for_a_minute(desk: Desk) -> None:
+    desk.conclude(Pause("login", "5-hour limit", NOW - 5))
+    assert [pause.until for pause in desk.table.pauses(NOW)] == [NOW + 60]

@@ -28,6 +28,8 @@ MAX_TRIES = 5
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 10.0, 600.0
 _PAUSE_SECONDS = 900.0
 """Seconds of a login's pause if its end is unknown."""
+_SHORTEST_PAUSE_SECONDS = 60.0
+"""Seconds of a pause whose end has passed already, as the clocks of two machines differ."""
 _MAX_ANSWER_BYTES = 200_000
 _MAX_REASON_CHARACTERS = 500
 
@@ -215,6 +217,8 @@ class RunConclusion:
         until = pause.until
         if until is None and not pause.is_incident:
             until = self._clock() + _PAUSE_SECONDS
+        if until is not None:
+            until = max(until, self._clock() + _SHORTEST_PAUSE_SECONDS)
         stored = AgentPause(pause.scope, name, pause.reason, self._clock(), until, pause.is_incident)
         if table.pause(stored):
             self._log.warning("nothing starts for %s: %s", name or "the login of this user", pause.reason)
