@@ -10,6 +10,7 @@ from teamsup.hub import MessageHub, StoreError, Team
 from teamsup.workers.agent_runner import agent_runner
 from teamsup.workers.agent_runner.agent_runner import AgentRunner
 from teamsup.workers.agent_runner.processes import run_process
+from teamsup.workers.agent_runner.processes.run_follower import RunFollower
 from teamsup.workers.agent_runner.run import Cause, Run
 from teamsup.workers.agent_runner.sections import AgentSection
 
@@ -33,6 +34,9 @@ class FaultyFollower:
     def ask_people(self, run: Run) -> None:
         self.asked.append(run.state)
 
+    async def end_if_stopped(self, run: Run) -> None:
+        pass
+
 
 class Desk:
     """agent-runner with a running run of ``gcp``; no process is started."""
@@ -47,7 +51,7 @@ class Desk:
         assert started is not None
         self.run = started
 
-    def follow(self, follower: FaultyFollower) -> None:
+    def follow(self, follower: FaultyFollower | RunFollower) -> None:
         async def follow() -> None:
             task = asyncio.current_task()
             assert task is not None
@@ -127,3 +131,31 @@ def test_a_start_that_the_system_refuses_keeps_the_decision_of_people(
     assert found is not None
     assert (found.state, found.starts, found.is_decided) == ("planned", 2, True)
     assert "too many processes" in found.reason
+
+
+@pytest.mark.parametrize("state", ["planned", "parked", "unknown"])
+@pytest.mark.parametrize("is_faulty", [False, True], ids=["at the end of its task", "after a fault"])
+def test_a_stop_is_not_lost_when_the_process_has_just_ended(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, state: str, is_faulty: bool
+) -> None:
+    async def follow(run: Run) -> None:
+        desk.table.update(run, state=state)
+        desk.runner._loop = asyncio.get_running_loop()
+        assert await asyncio.to_thread(desk.runner._request_stop, run.id, "ann stopped it")
+        if is_faulty:
+            raise OSError("no space left")
+
+    monkeypatch.setattr(desk.runner._follower, "follow", follow)
+    desk.follow(desk.runner._follower)
+
+    found = desk.table.get(desk.run.id)
+    assert found is not None
+    assert (found.state, found.reason) == ("stopped", "ann stopped it")
+
+
+def test_a_run_without_a_task_is_not_said_to_be_followed(desk: Desk) -> None:
+    async def request() -> bool:
+        desk.runner._loop = asyncio.get_running_loop()
+        return await asyncio.to_thread(desk.runner._request_stop, desk.run.id, "ann stopped it")
+
+    assert not asyncio.run(request())

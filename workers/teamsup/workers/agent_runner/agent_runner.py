@@ -241,6 +241,8 @@ class AgentRunner(Worker):
                         await self._follower.follow(run)
                     elif run.state in ("parked", "unknown"):
                         await self.in_thread(self._follower.ask_people, run)
+                    await self.recover(f"run {run.id}")
+                    await self._follower.end_if_stopped(run)
                 except Exception as error:
                     self.log.exception("run %d of %s cannot be followed", run.id, run.agent)
                     await self.degrade(f"run {run.id}", f"Run {run.id} cannot be followed: {error}")
@@ -248,7 +250,6 @@ class AgentRunner(Worker):
                     run = await self._read_again(run)
                     is_due = run.state == "running"
                 else:
-                    await self.recover(f"run {run.id}")
                     return
         finally:
             del self._followed[run.id]
@@ -271,11 +272,18 @@ class AgentRunner(Worker):
             self.log.error("the work of run %d could not be reported: %s", run.id, error)
 
     def _request_stop(self, number: int, reason: str) -> bool:
-        """End the process of a run, from any thread. Return whether it has one."""
-        if number not in self._followed or self._loop is None:
+        """End the process of a run, from any thread. Return whether its task ends the run."""
+        if self._loop is None:
             return False
-        self._loop.call_soon_threadsafe(self._follower.request_stop, number, reason)
-        return True
+
+        async def request() -> bool:
+            # In the loop, so that the task does not end between these two steps.
+            if number not in self._followed:
+                return False
+            self._follower.request_stop(number, reason)
+            return True
+
+        return asyncio.run_coroutine_threadsafe(request(), self._loop).result()
 
     async def _lease_loop(self) -> None:
         """Renew the leases of the runs' messages, also while people decide."""

@@ -64,13 +64,22 @@ class RunFollower:
         self._stop_reasons: dict[int, str] = {}
         self.conclusion = RunConclusion(hub, settings, open_hub, log)
 
-    def request_stop(self, number: int, reason: str) -> bool:
-        """End the process of a run. Return whether it is being followed."""
-        if number not in self._stops:
-            return False
+    def request_stop(self, number: int, reason: str) -> None:
+        """End the process of a run. ``end_if_stopped`` ends a run that has no process by then."""
         self._stop_reasons[number] = reason
-        self._stops[number].set()
-        return True
+        if (stop := self._stops.get(number)) is not None:
+            stop.set()
+
+    async def end_if_stopped(self, run: Run) -> None:
+        """End a run whose stop was requested when it had no process to end."""
+        if reason := self._stop_reasons.get(run.id):
+            await self._until_stored(self._stop_open, run, reason)
+            del self._stop_reasons[run.id]
+
+    def _stop_open(self, run: Run, reason: str) -> None:
+        found = self._table.get(run.id)
+        if found is not None and found.is_open:
+            self.conclusion.finish(found, Finish("stopped", reason))
 
     async def follow(self, run: Run) -> None:
         """Follow a planned or running run to its next state."""
@@ -91,7 +100,6 @@ class RunFollower:
             await asyncio.to_thread(self._report, run, "")
         finally:
             del self._stops[run.id]
-            self._stop_reasons.pop(run.id, None)
 
     async def _start(self, run: Run) -> tuple[Run, RunProcess | None] | None:
         """Start a process; None when there is none to follow. The row says so before it is started."""
