@@ -252,3 +252,38 @@ def test_a_person_replaces_any_pause(desk: Desk) -> None:
 def test_a_limit_that_has_reset_already_still_pauses_for_a_minute(desk: Desk) -> None:
     desk.conclude(Pause("login", "5-hour limit", NOW - 5))
     assert [pause.until for pause in desk.table.pauses(NOW)] == [NOW + 60]
+
+
+def planned_without_lease(desk: Desk) -> Run:
+    """The run after an outage in which its lease has ended."""
+    desk.gcp.maintenance.release_abandoned()
+    desk.runner.execute("UPDATE deliveries SET state = 'ready', lease_token = NULL, lease_expires_at = NULL")
+    return desk.table.update(desk.run, state="planned")
+
+
+def test_a_message_that_a_session_has_answered_starts_nothing(desk: Desk) -> None:
+    run = planned_without_lease(desk)
+    with MessageHub(desk.ann.team, agent="gcp") as session:
+        session.reply(session.claim()[0], "It is full.")
+
+    assert desk.conclusion.yield_to_session(run)
+
+    assert [each.content for each in desk.answers()] == ["It is full."]
+    found = desk.table.get(run.id)
+    assert found is not None
+    assert (found.state, found.reason, found.ended_at) == ("stopped", "a session has ended its message", NOW)
+
+
+def test_a_run_waits_while_a_session_has_its_message(desk: Desk) -> None:
+    run = planned_without_lease(desk)
+    with MessageHub(desk.ann.team, agent="gcp") as session:
+        session.claim()
+        assert desk.conclusion.yield_to_session(run)
+    found = desk.table.get(run.id)
+    assert found is not None
+    assert (found.state, found.reason, found.next_try_at) == ("planned", "a session has its message", NOW + 60)
+
+
+def test_a_run_starts_with_its_own_lease_or_when_nobody_has_its_message(desk: Desk) -> None:
+    assert not desk.conclusion.yield_to_session(desk.run)
+    assert not desk.conclusion.yield_to_session(planned_without_lease(desk))

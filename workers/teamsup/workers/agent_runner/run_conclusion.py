@@ -30,6 +30,8 @@ _PAUSE_SECONDS = 900.0
 """Seconds of a login's pause if its end is unknown."""
 _SHORTEST_PAUSE_SECONDS = 60.0
 """Seconds of a pause whose end has passed already, as the clocks of two machines differ."""
+_SESSION_SECONDS = 60.0
+"""Seconds until a run looks again whether a session still has its message."""
 _MAX_ANSWER_BYTES = 200_000
 _MAX_REASON_CHARACTERS = 500
 
@@ -121,6 +123,28 @@ class RunConclusion:
         with hub.transaction():
             table = RunTable(hub)
             return table.update(self._pause(table, run, pause), is_decided=run.is_decided)
+
+    def yield_to_session(self, run: Run) -> bool:
+        """Start nothing for a message that a session has claimed after our lease had ended. Return whether one has.
+
+        The run ends with that message. A run that continues with a decision of people has read its message before.
+        """
+        if run.cause.kind != "message" or run.is_decided:
+            return False
+        hub = self._open_hub(run.agent)
+        table = RunTable(hub)
+        match _delivery_state(hub, run):
+            case "done" | "dead":
+                # Its sender has the answer of that session, or was told that there is none.
+                changes = {"state": "stopped", "ended_at": self._clock(), "lease_token": "", "next_try_at": None}
+                table.update(run, reason="a session has ended its message", **changes)
+                self._approvals.withdraw(run)
+                return True
+            case "leased" if not _has_lease(hub, run, self._clock()):
+                later = self._clock() + _SESSION_SECONDS
+                table.update(run, reason="a session has its message", lease_token="", next_try_at=later)
+                return True
+        return False
 
     def decide(self, run: Run, decision: DecisionOfPeople, calls: Sequence[Call] = ()) -> Run:
         """Apply the decision of people about a run with an unknown outcome."""
@@ -241,6 +265,26 @@ class RunConclusion:
             return hub.queries.message(run.cause.key)
         except UnknownMessage:
             return None
+
+
+def _delivery_state(hub: MessageHub, run: Run) -> str:
+    try:
+        states = hub.queries.trace(run.cause.key)
+    except UnknownMessage:
+        return ""
+    return next((each.state for each in states if each.recipient == run.agent), "")
+
+
+def _has_lease(hub: MessageHub, run: Run, now: float) -> bool:
+    """Return whether the message is still leased to us, and renew that lease."""
+    if not run.lease_token:
+        return False
+    message, ends = hub.queries.message(run.cause.key), as_datetime(now + LEASE_SECONDS)
+    try:
+        hub.extend(Delivery(message, run.agent, max(1, run.starts), run.lease_token, ends), LEASE_SECONDS)
+    except StaleLease:
+        return False
+    return True
 
 
 def has_answered(hub: MessageHub, run: Run) -> bool:

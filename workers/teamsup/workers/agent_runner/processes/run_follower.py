@@ -103,6 +103,8 @@ class RunFollower:
 
     async def _start(self, run: Run) -> tuple[Run, RunProcess | None] | None:
         """Start a process; None when there is none to follow. The row says so before it is started."""
+        if await self._until_stored(self.conclusion.yield_to_session, run):
+            return None
         if not run.starts and not run.is_resumed:
             # The section may have been corrected since the cause came.
             run = await self._until_stored(self._update_directory, run)
