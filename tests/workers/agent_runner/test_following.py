@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from teamsup.config.loader import Config
-from teamsup.hub import MessageHub, StoreError, Team
+from teamsup.hub import MessageHub, OptionalNotConfigured, StoreError, Team
 from teamsup.workers.agent_runner import agent_runner
 from teamsup.workers.agent_runner.agent_runner import AgentRunner
 from teamsup.workers.agent_runner.processes import run_process
@@ -159,3 +159,39 @@ def test_a_run_without_a_task_is_not_said_to_be_followed(desk: Desk) -> None:
         return await asyncio.to_thread(desk.runner._request_stop, desk.run.id, "ann stopped it")
 
     assert not asyncio.run(request())
+
+
+@pytest.mark.parametrize(
+    ("state", "then"),
+    [("planned", "stopped"), ("parked", "stopped"), ("unknown", "stopped"), ("running", "running")],
+)
+def test_a_run_whose_section_was_removed_ends_unless_it_has_a_process(desk: Desk, state: str, then: str) -> None:
+    desk.table.update(desk.run, state=state)
+    desk.runner._settings.agents = {"oci": AgentSection()}
+    taken_over = desk.runner._take_over()
+    found = desk.table.get(desk.run.id)
+    assert found is not None
+    assert found.state == then
+    assert [run.id for run in taken_over] == ([desk.run.id] if then == "running" else [])
+
+
+def test_the_end_of_a_process_whose_section_was_removed_ends_its_run(desk: Desk) -> None:
+    async def dispatch() -> None:
+        desk.runner._settings.agents = {"oci": AgentSection()}
+        desk.table.update(desk.run, state="parked")
+        async with asyncio.TaskGroup() as tasks:
+            await desk.runner._dispatch(tasks)
+
+    asyncio.run(dispatch())
+
+    found = desk.table.get(desk.run.id)
+    assert found is not None
+    assert (found.state, found.reason) == ("stopped", "its section was removed")
+
+
+def test_the_removal_of_the_last_section_ends_all_runs(desk: Desk) -> None:
+    with pytest.raises(OptionalNotConfigured):
+        AgentRunner(desk.runner.hub, Config(desk.runner.hub.team, {}))
+    found = desk.table.get(desk.run.id)
+    assert found is not None
+    assert found.state == "stopped"

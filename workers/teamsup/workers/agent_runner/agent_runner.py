@@ -49,16 +49,18 @@ class AgentRunner(Worker):
         super().__init__(hub, settings)
         self._keep_seconds = settings.section("team", TeamSection).keep_days * 86400
         self._settings = AgentSettings(hub.team, settings)
-        if not self._settings.agents:
-            end_marked(RUN_VARIABLE, lambda mark: is_mark_of(hub.team.folder, mark), _STOP_SECONDS)
-            raise OptionalNotConfigured(
-                "No agent can be started: add a section [agent.NAME] to teamsup.toml, then run: teamsup reload"
-            )
         self._hubs: dict[str, MessageHub] = {}
         self._hubs_lock = threading.Lock()
         self._table = RunTable(hub)
         self._presence_of_runs = RunPresence(self._open_hub)
         self._follower = RunFollower(hub, self._settings, self._open_hub, ClaudeCode(hub.team), self._report, self.log)
+        if not self._settings.agents:
+            end_marked(RUN_VARIABLE, lambda mark: is_mark_of(hub.team.folder, mark), _STOP_SECONDS)
+            self._follower.conclusion.end_removed(())
+            self._close_hubs()
+            raise OptionalNotConfigured(
+                "No agent can be started: add a section [agent.NAME] to teamsup.toml, then run: teamsup reload"
+            )
         self._dispatcher = Dispatcher(hub, self._settings, self._open_hub)
         self._requests = RunRequests(hub, self._settings, self._follower, self._request_stop)
         self._changed = asyncio.Event()
@@ -118,8 +120,7 @@ class AgentRunner(Worker):
                 tasks.create_task(self._prune_loop())
         finally:
             # Do not release deliveries: our agents keep what they have claimed.
-            for hub in self._hubs.values():
-                hub.close()
+            self._close_hubs()
 
     async def _prepare(self) -> list[Run]:
         """Return the earlier worker's runs with a process, and end processes that belong to no run."""
@@ -134,14 +135,15 @@ class AgentRunner(Worker):
         open_runs = self._table.open_runs()
         for name in {*self._settings.agents, *(run.agent for run in open_runs)}:
             self.hub.enroll(name)
+        running = [run for run in open_runs if run.state == "running"]
+        self._follower.conclusion.end_removed({run.id for run in running})
         for kind in ("agent", "login"):
             # Perhaps a person has mended it before this start; else the next run finds the fault again.
             self._table.end_incidents(kind)
-        running = [run for run in open_runs if run.state == "running"]
         if killed := sweep_others(self.hub.team, {run_mark(self.hub.team, run.id) for run in running}):
             self.log.info("killed what ended runs had left: %s", ", ".join(map(str, killed)))
         self._renew_leases()
-        for run in open_runs:
+        for run in self._table.open_runs():
             # The earlier worker may have died before it asked.
             if run.state in ("parked", "unknown"):
                 self._follower.ask_people(run)
@@ -172,6 +174,7 @@ class AgentRunner(Worker):
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> float:
         """Start due runs. Return the seconds until the next look."""
         try:
+            await self.in_thread(self._follower.conclusion.end_removed, set(self._followed))
             found = await self.in_thread(self._dispatcher.look, set(self._followed))
         except StoreError as error:
             await self.degrade("starts", f"Agents cannot be started: {error}")
@@ -338,6 +341,10 @@ class AgentRunner(Worker):
             if name not in self._hubs:
                 self._hubs[name] = MessageHub(self.hub.team, agent=name)
             return self._hubs[name]
+
+    def _close_hubs(self) -> None:
+        for hub in self._hubs.values():
+            hub.close()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from teamsup.config.people_protocol import DECISION_REQUEST
@@ -105,6 +105,12 @@ class RunConclusion:
             ended = self._finish(hub, RunTable(hub), run, end)
         self._approvals.withdraw(run)
         return ended
+
+    def end_removed(self, with_process: Collection[int]) -> None:
+        """End the runs of agents without a section, except those with a process: nothing will start them."""
+        for run in RunTable(self._hub).open_runs():
+            if run.agent not in self._settings.agents and run.id not in with_process:
+                self.finish(run, Finish("stopped", "its section was removed"))
 
     def deny_overdue(self, run: Run) -> bool:
         """Deny a parked call whose deadline has long passed without a word of user_comm; return whether it was."""
