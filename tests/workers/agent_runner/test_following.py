@@ -92,7 +92,7 @@ def test_after_a_fault_a_process_is_followed_again(desk: Desk) -> None:
 
 
 def test_a_store_that_cannot_be_read_after_a_fault_ends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([StoreError("busy"), desk.run])
+    answers: Iterator[StoreError | Run] = iter([StoreError("busy"), desk.run])
 
     def get(_: int) -> Run:
         answer = next(answers)
@@ -195,3 +195,37 @@ def test_the_removal_of_the_last_section_ends_all_runs(desk: Desk) -> None:
     found = desk.table.get(desk.run.id)
     assert found is not None
     assert found.state == "stopped"
+
+
+def test_a_run_under_way_is_judged_by_the_program_that_began_it(desk: Desk) -> None:
+    desk.runner._settings.agents = {"gcp": AgentSection(command=("true",))}
+    directory = desk.runner._settings.directory("gcp")
+    planned = desk.table.update(desk.run, state="planned", directory=directory)
+    follower = desk.runner._follower
+
+    async def follow() -> None:
+        started = await follower._start(planned)
+        assert started is not None
+        run, process = started
+        assert process is not None
+        await run_process.wait_ended(process)
+        desk.runner._settings.agents = {"gcp": AgentSection()}
+        follower._conclude(run)
+
+    asyncio.run(follow())
+
+    found = desk.table.get(planned.id)
+    assert found is not None
+    assert (found.state, found.program) == ("done", "command")
+
+
+def test_another_program_does_not_go_on_with_a_run(desk: Desk) -> None:
+    desk.runner._settings.agents = {"gcp": AgentSection(command=("true",))}
+    directory = desk.runner._settings.directory("gcp")
+    planned = desk.table.update(desk.run, state="planned", program="claude", directory=directory)
+
+    asyncio.run(desk.runner._follower.follow(planned))
+
+    found = desk.table.get(planned.id)
+    assert found is not None
+    assert (found.state, found.starts, found.reason) == ("failed", 1, "its program was changed while it was under way")

@@ -43,7 +43,7 @@ class Run:
     starts: int = 0
     """Processes that were started for it."""
     program: str = ""
-    """The program and its version."""
+    """The kind of its program, "command" or "claude", since its first start."""
     model: str = ""
     created_at: float = 0.0
     started_at: float | None = None

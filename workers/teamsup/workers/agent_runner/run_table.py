@@ -92,7 +92,7 @@ class RunTable:
         self._hub.execute(f"UPDATE runs SET {columns} WHERE id = :id", values | {"id": run.id})  # noqa: S608
         return self.get(run.id) or run
 
-    def record_start(self, run: Run, mark: str, now: float) -> Run | None:
+    def record_start(self, run: Run, mark: str, now: float, program: str = "") -> Run | None:
         """Store that a process with this mark is about to be started for it: before it is. None: it is not planned any
         more, so nothing may be started.
         """
@@ -105,6 +105,7 @@ class RunTable:
                 run,
                 reason="",
                 mark=mark,
+                program=program,
                 is_decided=False,
                 starts=run.starts + 1,
                 started_at=now,

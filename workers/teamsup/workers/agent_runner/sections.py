@@ -128,6 +128,11 @@ class AgentSection:
         self._check_tools()
 
     @property
+    def kind(self) -> str:
+        """The kind of its program: "command" or "claude"."""
+        return "command" if self.command else "claude"
+
+    @property
     def _environment_texts(self) -> tuple[str, ...]:
         return *self.environment, *self.environment.values()
 

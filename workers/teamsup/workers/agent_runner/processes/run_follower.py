@@ -57,7 +57,7 @@ class RunFollower:
         self._table = RunTable(hub)
         self._settings = settings
         self._open_hub = open_hub
-        self._programs: dict[bool, AgentProgram] = {True: CommandProgram(hub.team), False: claude}
+        self._programs: dict[str, AgentProgram] = {"command": CommandProgram(hub.team), "claude": claude}
         self._report = report
         self._log = log
         self._stops: dict[int, asyncio.Event] = {}
@@ -109,7 +109,7 @@ class RunFollower:
             # The section may have been corrected since the cause came.
             run = await self._until_stored(self._update_directory, run)
         section, folder = self._section(run), run_folder(self._hub.team, run.id)
-        program = self._program(section)
+        program = self._program(run, section)
         seconds = run_limits.used_seconds(folder, run)
         if run.starts and (used_up := run_limits.find_used_up(section, run, seconds)):
             await self._until_stored(self.conclusion.finish, run, Finish("failed", used_up))
@@ -120,6 +120,8 @@ class RunFollower:
             briefing, is_resumed = await asyncio.to_thread(self._brief, run, section, program, folder)
             if await asyncio.to_thread(is_withdrawn, self._hub, run):
                 refused: Finish | None = Finish("stopped", WITHDRAWN)
+            elif run.program not in ("", section.kind):
+                refused = Finish("failed", "its program was changed while it was under way")
             else:
                 refused = await self._ask_gate(marked, section, folder)
             if refused is not None:
@@ -137,7 +139,7 @@ class RunFollower:
                 self.conclusion.wait, run, Pause("agent", str(error).rstrip("."), until, is_incident)
             )
             return None
-        recorded = await self._until_stored(self._table.record_start, run, marked.mark, time.time())
+        recorded = await self._until_stored(self._table.record_start, run, marked.mark, time.time(), section.kind)
         if recorded is None:
             return None
         planned, run = run, recorded
@@ -197,7 +199,7 @@ class RunFollower:
         if left := run_process.sweep(run.mark):
             self._log.info("run %d had left %d processes, which are killed", run.id, len(left))
         section, folder = self._section(run), run_folder(self._hub.team, run.id)
-        program = self._program(section)
+        program = self._program(run, section)
         output, calls = program.read(folder, run), program.read_calls(folder)
         answered = has_answered(self._open_hub(run.agent), run)
         # It is never None, because the process has ended.
@@ -211,12 +213,12 @@ class RunFollower:
 
     def ask_people(self, run: Run) -> None:
         """Ask people about a parked or unknown run, unless they were asked. Raise StoreError."""
-        program, folder = self._program(self._section(run)), run_folder(self._hub.team, run.id)
+        program, folder = self._program(run, self._section(run)), run_folder(self._hub.team, run.id)
         self.conclusion.ask_people(run, program.read(folder, run), program.read_calls(folder))
 
     def decide(self, run: Run, decision: DecisionOfPeople) -> None:
         """Apply the decision of people about a run with an unknown outcome. Raise StoreError."""
-        calls = self._program(self._section(run)).read_calls(run_folder(self._hub.team, run.id))
+        calls = self._program(run, self._section(run)).read_calls(run_folder(self._hub.team, run.id))
         self.conclusion.decide(run, decision, calls)
 
     def _brief(self, run: Run, section: AgentSection, program: AgentProgram, folder: Path) -> tuple[Briefing, bool]:
@@ -314,7 +316,7 @@ class RunFollower:
         return seen[-_HISTORY_MESSAGES:]
 
     def _report_progress(self, run: Run, section: AgentSection) -> bool:
-        output = self._program(section).read(run_folder(self._hub.team, run.id), run)
+        output = self._program(run, section).read(run_folder(self._hub.team, run.id), run)
         minutes = max(0.0, time.time() - (run.started_at or time.time())) / _MINUTE
         parts = [output.progress, f"turn {output.turns}" if output.turns else "", f"{minutes:.0f} min"]
         self._report(run, ", ".join(part for part in parts if part))
@@ -324,8 +326,8 @@ class RunFollower:
         """Return the section of its agent, with the folder of the run's beginning."""
         return replace(self._settings.section(run.agent), directory=run.directory)
 
-    def _program(self, section: AgentSection) -> AgentProgram:
-        return self._programs[bool(section.command)]
+    def _program(self, run: Run, section: AgentSection) -> AgentProgram:
+        return self._programs[run.program or section.kind]
 
     async def _until_stored(self, action: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401
         """Store it as soon as the store is writable: no process may be forgotten, or started twice."""
