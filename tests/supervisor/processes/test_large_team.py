@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from helpers.custom_workers import SLEEP_CODE, ps_row, wait_for_state, worker_section
-from helpers.support import TIMEOUT_SECONDS, TeamsupCommand
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually
 from teamsup.hub import Team
 from teamsup.supervisor.configuration.process_policy import ProcessPolicy
 from teamsup.supervisor.configuration.team_configuration import Program
@@ -48,7 +48,7 @@ def test_a_chain_of_500_that_depend_on_each_other_waits_for_its_first(run_worker
 
     team = run_workers("".join(chain))
 
-    assert ps_row(team, "c1")["note"] == "waits for c0"
+    eventually(lambda: ps_row(team, "c1")["note"] == "waits for c0", "it is shown")
     assert ps_row(team, "c499")["note"] == "waits for c498"
 
 

@@ -19,7 +19,7 @@ from teamsup.hub.timestamps import as_datetime
 from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, open_doorbell
 from teamsup.terminal.console import EXIT_CODE
 
-from ..worker import Worker, main
+from ..worker import Worker, main, retry_in_thread
 from .component import component
 from .judgement import Finish
 from .processes.agent_settings import AgentSettings
@@ -163,13 +163,7 @@ class AgentRunner(Worker):
     async def _enroll(self, names: Collection[str]) -> None:
         """Make agents known as soon as they are configured, so that others can write to them."""
         for name in names:
-            while True:
-                try:
-                    await self.in_thread(self.hub.enroll, name)
-                    break
-                except StoreError as error:
-                    self.log.error("%s Trying again.", error)
-                await asyncio.sleep(_RETRY_SECONDS)
+            await retry_in_thread(self.log, self.hub.enroll, name)
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> float:
         """Start due runs. Return the seconds until the next look."""

@@ -16,7 +16,6 @@ from ..approvals.decision_requests import DecisionOfPeople
 from ..judgement import Finish, Pause, StartAgain, judge
 from ..programs.call_ledger import CallLedger
 from ..programs.command import BRIEFING, CommandProgram
-from ..programs.environment import build_environment
 from ..programs.program import AgentProgram, Call
 from ..prompt import Allowance, Briefing, describe_call, render_prompt, to_json
 from ..run import Run
@@ -25,14 +24,12 @@ from ..run_table import RunTable
 from ..sections import AgentSection
 from . import run_limits, run_process
 from .agent_settings import AgentSettings
+from .gate_command import ask_gate
 from .run_process import RunProcess, run_folder, run_mark
 
 T = TypeVar("T")
 DECISION = "decision.json"
 """The decision of people for a program that asked by itself."""
-_GATE_SECONDS = 60.0
-_GATE_REFUSES = 1
-_MAX_GATE_CHARACTERS = 300
 _HISTORY_MESSAGES = 10
 _PROGRESS_SECONDS = 5.0
 _STORE_PAUSE_SECONDS = 1.0
@@ -123,7 +120,7 @@ class RunFollower:
             elif run.program not in ("", section.kind):
                 refused = Finish("failed", "its program was changed while it was under way")
             else:
-                refused = await self._ask_gate(marked, section, folder)
+                refused = await ask_gate(self._hub.team, marked, section, folder)
             if refused is not None:
                 await self._until_stored(self.conclusion.finish, run, refused)
                 return None
@@ -247,37 +244,6 @@ class RunFollower:
         )
         (folder / BRIEFING).write_text(json.dumps(to_json(briefing), ensure_ascii=False))
         return briefing, is_resumed
-
-    async def _ask_gate(self, run: Run, section: AgentSection, folder: Path) -> Finish | None:
-        """Ask the command whether a run is worth it, before its first process; return why not.
-
-        Raise OSError if the command cannot decide; then nothing starts.
-        """
-        if not section.gate or run.starts or run.cause.kind == "person":
-            return None
-        environment = build_environment(self._hub.team, run, section)
-        process = await asyncio.create_subprocess_exec(
-            *section.gate,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=self._hub.team.folder,
-            env=environment,
-        )
-        try:
-            async with asyncio.timeout(_GATE_SECONDS):
-                out, err = await process.communicate((folder / BRIEFING).read_bytes())
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            raise OSError(f"its gate has not answered within {_GATE_SECONDS:.0f} seconds") from None
-        said = out.decode(errors="replace").strip()[:_MAX_GATE_CHARACTERS]
-        if process.returncode == 0:
-            return None
-        if process.returncode == _GATE_REFUSES:
-            return Finish("stopped", f"its gate did not start it: {said or 'it gave no reason'}")
-        last = err.decode(errors="replace").strip().splitlines()[-1:]
-        raise OSError(f"its gate failed with exit code {process.returncode}: {' '.join(last)[:_MAX_GATE_CHARACTERS]}")
 
     def _allowance(self, run: Run, section: AgentSection) -> Allowance:
         usage = self._table.usage(time.time(), run.agent)

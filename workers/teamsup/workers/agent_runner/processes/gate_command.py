@@ -1,0 +1,48 @@
+"""The gate of an agent: the person's command that decides whether a run is worth it, before its first process."""
+
+import asyncio
+from pathlib import Path
+
+from teamsup.hub import Team
+
+from ..judgement import Finish
+from ..programs.command import BRIEFING
+from ..programs.environment import build_environment
+from ..run import Run
+from ..sections import AgentSection
+
+_GATE_SECONDS = 60.0
+_GATE_REFUSES = 1
+_MAX_GATE_CHARACTERS = 300
+
+
+async def ask_gate(team: Team, run: Run, section: AgentSection, folder: Path) -> Finish | None:
+    """Ask the command whether a run is worth it, before its first process; return why not.
+
+    Raise OSError if the command cannot decide; then nothing starts.
+    """
+    if not section.gate or run.starts or run.cause.kind == "person":
+        return None
+    environment = build_environment(team, run, section)
+    process = await asyncio.create_subprocess_exec(
+        *section.gate,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=team.folder,
+        env=environment,
+    )
+    try:
+        async with asyncio.timeout(_GATE_SECONDS):
+            out, err = await process.communicate((folder / BRIEFING).read_bytes())
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise OSError(f"its gate has not answered within {_GATE_SECONDS:.0f} seconds") from None
+    said = out.decode(errors="replace").strip()[:_MAX_GATE_CHARACTERS]
+    if process.returncode == 0:
+        return None
+    if process.returncode == _GATE_REFUSES:
+        return Finish("stopped", f"its gate did not start it: {said or 'it gave no reason'}")
+    last = err.decode(errors="replace").strip().splitlines()[-1:]
+    raise OSError(f"its gate failed with exit code {process.returncode}: {' '.join(last)[:_MAX_GATE_CHARACTERS]}")
