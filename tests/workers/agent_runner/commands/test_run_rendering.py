@@ -42,7 +42,7 @@ def test_one_run_shows_everything_that_is_known_of_it() -> None:
 
     for part in ("message #12", "discord:5", "12,000 in, 300 out", "Read, Bash", "t.jsonl", "/team/runs/7"):
         assert part in shown
-    assert "answer      All is well.\n              Nothing to do." in shown
+    assert "answer        All is well.\n                Nothing to do." in shown
     assert "next try" not in shown
 
 

@@ -11,7 +11,7 @@ from ..run import Run
 _HEADINGS = ("ID", "AGENT", "STATE", "CAUSE", "BEGAN", "TOOK", "TURNS", "COST", "REASON")
 _NOTHING = "-"
 _REASON_CHARACTERS = 60
-_LABEL_WIDTH = 12
+_LABEL_WIDTH = 14
 
 
 def render_table(runs: Sequence[Run], now: float) -> list[str]:
