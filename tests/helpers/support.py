@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeVar
 
 from helpers.command_server import command_server
@@ -76,8 +77,8 @@ class TeamsupCommand:
             check=False,
         )
 
-    def open(self, *words: str, stdin: int | None = None, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    def open(self, *words: str, stdin: int | None = None, stdout: int = subprocess.PIPE) -> "OpenCommand":
+        return OpenCommand(
             self.line(*words), stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, text=True, env=self.environment
         )
 
@@ -90,6 +91,20 @@ class TeamsupCommand:
         """The log of this worker or of the supervisor: each line with its time."""
         path = self.team.logs / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+
+class OpenCommand(subprocess.Popen[str]):
+    """A command that runs beside the test. A test that fails ends it, else the test would wait for it without end."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self.poll() is None:
+            self.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.wait(TIMEOUT_SECONDS)
+            self.kill()
+        super().__exit__(kind, error, trace)
 
 
 def clean_environment() -> dict[str, str]:

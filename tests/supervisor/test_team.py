@@ -42,11 +42,14 @@ def test_a_question_outlives_the_worker_that_would_have_answered_it(running: Tea
 def test_stop_ends_the_team_and_leaves_no_process(teamsup: TeamsupCommand) -> None:
     with teamsup.open("start") as supervisor:
         eventually(lambda: is_team_ready(teamsup), "all workers ready")
-        family = psutil.Process(supervisor.pid).children(recursive=True)
-        assert {process.pid for process in family} == {
-            row["pid"] for row in teamsup.ps().values() if row["pid"] not in (None, supervisor.pid)
-        }
 
+        def family_in_ps() -> list[psutil.Process] | None:
+            """The last worker starts after the team is ready, and those that are not configured end then."""
+            found = psutil.Process(supervisor.pid).children(recursive=True)
+            shown = {row["pid"] for row in teamsup.ps().values() if row["pid"] not in (None, supervisor.pid)}
+            return found if {process.pid for process in found} == shown and len(found) > 2 else None
+
+        family = eventually(family_in_ps, "all processes of the team are in ps")
         stop = teamsup.run("stop")
 
         assert (stop.returncode, stop.stdout) == (0, "Team 'default' has ended.\n")
