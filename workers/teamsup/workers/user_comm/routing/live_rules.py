@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 from dataclasses import dataclass, fields
 
 from teamsup.config.components import installed_components
@@ -33,6 +34,7 @@ class LiveRules:
     def __init__(self, hub: MessageHub, settings: Config, log: logging.Logger) -> None:
         self._hub = hub
         self._log = log
+        self._lock = threading.Lock()
         # The file may have changed after these settings were read, so read it once more.
         self._stamp: _Stamp = (-1, -1, -1)
         self._rules, self._gateway = _read_rules(settings), _read_access(settings)
@@ -62,6 +64,11 @@ class LiveRules:
         return self._gateway
 
     def _reload_if_changed(self) -> None:
+        # The heartbeat's thread looks too. A message must not take the old rules while that thread reads the new ones.
+        with self._lock:
+            self._reload()
+
+    def _reload(self) -> None:
         stamp, before = self._current_stamp(), self._rules
         if stamp != self._stamp:
             self._stamp = stamp
