@@ -121,28 +121,27 @@ def _describe_time(moment: float | None, now: datetime, word: str) -> str:
 
 
 def _start(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    _request(hub.team, "start", arguments.name, *arguments.text)
+    _request(hub, "start", arguments.name, *arguments.text)
 
 
 def _pause(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    _request(hub.team, "pause", arguments.name, *arguments.reason)
+    _request(hub, "pause", arguments.name, *arguments.reason)
 
 
 def _resume(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    _request(hub.team, "resume", arguments.name)
+    _request(hub, "resume", arguments.name)
 
 
-def _request(team: Team, *words: str) -> None:
+def _request(hub: MessageHub, *words: str) -> None:
     """Let agent-runner do it, and print its answer. Raise AgentNotStartable and NoAnswer."""
-    with MessageHub(team) as hub:
-        runner = hub.find_agent(AGENT_RUNNER)
+    runner = hub.find_agent(AGENT_RUNNER)
     now = datetime.now(UTC)
     if runner is None or not runner.is_present(now):
         state = "was never started" if runner is None else f"is {describe_presence(runner, now)}"
         why = f": {sanitize(runner.note)}" if runner is not None and runner.note else "."
-        doctor = command_hint(team, "doctor")
+        doctor = command_hint(hub.team, "doctor")
         raise AgentNotStartable(f"{AGENT_RUNNER}, which starts agents, {state}{why} To find out why: {doctor}")
-    answer = ask_in_own_name(team, AGENT_RUNNER, " ".join(words), _ANSWER_SECONDS)
+    answer = ask_in_own_name(hub.team, AGENT_RUNNER, " ".join(words), _ANSWER_SECONDS)
     if exit_code_of(answer):
         raise AgentNotStartable(answer.content)
     print(sanitize(answer.content))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from teamsup.config.startable_agents import OWN_NOTE, RUN
-from teamsup.hub import MessageHub
+from teamsup.hub import Agent, MessageHub
 from teamsup.hub.models import OFFLINE
 
 from ..run import Run
@@ -31,7 +31,7 @@ class RunPresence:
             return  # a live session, which speaks for itself
         if notes:
             # Register each time, so that no check misses the heartbeats of an ended run.
-            own = _own_note(hub, run)
+            own = _own_note(known, run)
             details: dict[str, Any] = {"note": own or "; ".join(notes), RUN: run.id}
             hub.register("agent", **details, **({OWN_NOTE: own} if own else {}))
             return
@@ -41,7 +41,6 @@ class RunPresence:
                 hub.heartbeat(OFFLINE, note="")
 
 
-def _own_note(hub: MessageHub, run: Run) -> str:
+def _own_note(known: Agent | None, run: Run) -> str:
     """Return the note that the agent has set itself in this run."""
-    known = hub.find_agent(run.agent)
     return str(known.metadata.get(OWN_NOTE) or "") if known is not None and known.metadata.get(RUN) == run.id else ""
