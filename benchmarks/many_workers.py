@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from teamsup.hub import Team
-from teamsup.supervisor.processes.lifecycle import State
-from teamsup.supervisor.state_file import read_state
+from teamsup.status.process_state import State
+from teamsup.status.state_file import read_state
 
 WORKERS = 500
 MOST_SECONDS = 5.0

@@ -17,10 +17,11 @@ FLOORS = {
     "hub": set(),
     "config": {"hub"},
     "terminal": {"hub", "config"},
+    "status": {"hub", "config", "terminal"},
     "claude_code": {"hub", "config", "terminal"},
-    "supervisor": {"hub", "config", "terminal"},
-    "workers": {"hub", "config", "terminal", "claude_code"},
-    "cli": {"hub", "config", "terminal", "claude_code", "supervisor"},
+    "supervisor": {"hub", "config", "terminal", "status"},
+    "workers": {"hub", "config", "terminal", "status", "claude_code"},
+    "cli": {"hub", "config", "terminal", "status", "claude_code", "supervisor"},
 }
 # One worker knows no other; what they share stands directly in workers.
 WORKERS = sorted(file.parent.name for file in (ROOT / "workers/teamsup/workers").glob("*/component.py"))

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from helpers.support import TeamsupCommand, eventually
-from teamsup.supervisor.processes.orphans import TAG_VARIABLE
+from teamsup.hub.engines.marked_processes import TAG_VARIABLE
 
 SLEEP_CODE = "import time; time.sleep(1000)"
 HEARTBEAT_CODE = """

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from helpers.support import TeamsupCommand, eventually
-from teamsup.supervisor.processes.orphans import TAG_VARIABLE
+from teamsup.hub.engines.marked_processes import TAG_VARIABLE
 
 _GRANDCHILD = "import time; time.sleep(1000)"
 _WORKER = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {_GRANDCHILD!r}], start_new_session=True);"

@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from helpers.command_server import command_server
-from teamsup.cli.team_status import read_team_status
 from teamsup.config.components import installed_components
 from teamsup.hub import Team
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
+from teamsup.status.team_status import read_team_status
 
 T = TypeVar("T")
 TIMEOUT_SECONDS = 45.0

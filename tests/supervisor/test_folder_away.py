@@ -9,6 +9,7 @@ import pytest
 from helpers.custom_workers import wait_for_state, worker_section
 from helpers.support import TeamsupCommand, refusal_of
 from teamsup.hub import Team
+from teamsup.status import team_lock
 from teamsup.supervisor.processes import orphans
 
 REFUSED = (["stop"], ["start"], ["reload"], ["send", "own", "hello"], ["alerts"], ["mcp", "--agent", "lead"])
@@ -57,9 +58,9 @@ def test_a_supervisor_is_found_by_the_marks_of_its_own_teams_workers(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark = orphans.process_tag(team, "own", 1)
-    monkeypatch.setattr(orphans, "marked_processes", lambda _: iter([(None, mark)]))
-    assert orphans.supervisor_of(team) == os.getpid()
-    assert orphans.supervisor_of(Team("other", team.folder.with_name("other"))) is None
+    monkeypatch.setattr(team_lock, "marked_processes", lambda _: iter([(None, mark)]))
+    assert team_lock.supervisor_of(team) == os.getpid()
+    assert team_lock.supervisor_of(Team("other", team.folder.with_name("other"))) is None
 
-    monkeypatch.setattr(orphans, "marked_processes", lambda _: iter([(None, f"{mark}1")]))
-    assert orphans.supervisor_of(team) is None, "it lives in another container"
+    monkeypatch.setattr(team_lock, "marked_processes", lambda _: iter([(None, f"{mark}1")]))
+    assert team_lock.supervisor_of(team) is None, "it lives in another container"

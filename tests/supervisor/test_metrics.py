@@ -11,9 +11,9 @@ import pytest
 from helpers.support import eventually
 from teamsup.config.components import Component, ComponentMetric
 from teamsup.hub import Agent, MessageHub, Stats, Team
+from teamsup.status.state_file import TeamState, WorkerState
 from teamsup.supervisor import metrics
 from teamsup.supervisor.metrics import MetricsServer, render_component_metrics, render_metrics
-from teamsup.supervisor.state_file import TeamState, WorkerState
 
 
 def free_port() -> int:

@@ -18,6 +18,7 @@ from teamsup.hub.errors import InvalidName
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
+from .entries import EntrySource
 from .entry_points import EntryPoint, describe_collision, find_entry_points
 from .loader import Config
 from .people_protocol import PEOPLE_COMMANDS, CommandDefinition
@@ -88,6 +89,8 @@ class Component:
     metrics: str = ""
     """The function, "module:function", that returns ComponentMetrics. It gets the open hub, in a thread of the
     supervisor, so its module must be light."""
+    entries: str = ""
+    """The function, "module:function", that returns its EntrySources: what pages show of it besides its messages."""
     people_commands: tuple[CommandDefinition, ...] = ()
     """Commands that people can write to it, such as ``/alerts``. user_comm forwards them and returns the answers."""
     tables: ComponentTables | None = None
@@ -178,6 +181,14 @@ def load_function(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
     found: Callable[..., Any] = getattr(importlib.import_module(module), function)
     return found
+
+
+@functools.cache
+def entry_sources() -> tuple[EntrySource, ...]:
+    """Return the sources of all installed components. Raises ImportError and AttributeError for a wrong name."""
+    return tuple(
+        source for each in installed_components().values() if each.entries for source in load_function(each.entries)()
+    )
 
 
 @functools.cache

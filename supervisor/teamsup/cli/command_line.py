@@ -78,7 +78,7 @@ def _require_folder(name: str | None) -> None:
     """Raise StoreUnavailable if the team's folder is away and a supervisor waits for it."""
     team = Team.named(name)
     if not team.folder.is_dir():
-        from teamsup.supervisor.team_lock import require_folder
+        from teamsup.status.team_lock import require_folder
 
         require_folder(team)
 

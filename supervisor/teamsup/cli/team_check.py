@@ -19,16 +19,16 @@ from teamsup.hub import NotConfigured, Team
 from teamsup.hub.engines import maintenance_progress
 from teamsup.hub.models import NOT_CONFIGURED, SUPERVISOR
 from teamsup.hub.validation import list_names
+from teamsup.status.process_state import State
+from teamsup.status.team_status import ParticipantStatus, TeamStatus
 from teamsup.supervisor.configuration import team_configuration
 from teamsup.supervisor.configuration.team_configuration import Program
 from teamsup.supervisor.health.write_lock import find_lock_owner
-from teamsup.supervisor.processes.lifecycle import State
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import format_duration
 
 from .command_line import COMMANDS
 from .component_commands import find_faults
-from .team_status import ParticipantStatus, TeamStatus
 
 _MIN_FREE_BYTES = 2**30
 _PROBE_BYTES = 4096

@@ -6,7 +6,7 @@ from typing import ParamSpec, TypeVar
 
 from teamsup.hub import SchemaTooNew, StoreError, TeamsupError
 
-from .health.degradation import Troubles
+from .health.troubles import Troubles
 
 P = ParamSpec("P")
 T = TypeVar("T")

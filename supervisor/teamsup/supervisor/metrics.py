@@ -13,9 +13,8 @@ from typing import Any
 from teamsup.config.components import ComponentMetric, installed_components, load_function
 from teamsup.hub import Agent, MessageHub, Stats, TeamsupError
 from teamsup.hub.models import DELIVERY_STATES
-
-from .processes.lifecycle import State
-from .state_file import TeamState
+from teamsup.status.process_state import State
+from teamsup.status.state_file import TeamState
 
 Sample = tuple[str, float]
 """The labels as text, and the value."""

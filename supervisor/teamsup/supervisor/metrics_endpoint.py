@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from teamsup.hub import MessageHub
+from teamsup.status.state_file import TeamState
 
-from .health.degradation import Troubles
-from .state_file import TeamState
+from .health.troubles import Troubles
 
 if TYPE_CHECKING:
     from .metrics import MetricsServer

@@ -3,19 +3,22 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from teamsup.hub import Agent, Team
+from teamsup.status.degradation import degradation_reason
+from teamsup.status.process_state import State
+from teamsup.status.state_file import TeamState, WorkerState, write_state
+from teamsup.status.team_lock import leave_word
+from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint
 
-from .health.degradation import Troubles, degradation_reason, format_status
+from .health.troubles import Troubles
 from .processes.managed_process import ManagedProcess
 from .processes.process_manager import ProcessManager
 from .sd_notify import ServiceNotifier
-from .state_file import TeamState, WorkerState, write_state
-from .team_lock import leave_word
 
 _PUBLISH_RATIO, _MAX_PUBLISH_SECONDS = 5.0, 0.5
 """A change is published after this many times the duration of a publication, but after at most so many seconds."""
@@ -142,3 +145,20 @@ class StatusPublisher:
 
     def _worker_states(self) -> Iterator[WorkerState]:
         return map(self._manager.state_of, self._manager.processes.values())
+
+
+def format_status(
+    workers: Sequence[WorkerState], agents: Mapping[str, Agent], troubles: Troubles, now: datetime
+) -> str:
+    """Return the team's status in one line for a service manager: troubles, running workers, and failed ones."""
+    running = sum(worker.state == State.RUNNING for worker in workers)
+    lines = [f"{running} of {len(workers)} workers run"]
+    if troubles:
+        lines.insert(0, str(troubles))
+    for worker in workers:
+        if reason := degradation_reason(worker, agents.get(worker.name), now) or worker.reason:
+            lines.append(f"{worker.name}: {reason}")
+        elif worker.state not in (State.RUNNING, State.STOPPED):
+            lines.append(f"{worker.name}: {worker.state}")
+    # The reader takes every line for one of ours, and a reason may contain foreign text.
+    return sanitize("; ".join(lines)).replace("\n", " ")

@@ -12,8 +12,10 @@ from teamsup.hub import Agent, Delivery, MessageHub, Team
 from teamsup.hub.errors import UnusableComponent
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR
 from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells, open_doorbell
+from teamsup.status import state_file, team_lock
+from teamsup.status.crash import Crash
+from teamsup.status.degradation import blocked_reason, is_optional
 
-from . import state_file, team_lock
 from .background import BackgroundTasks, HubCaller
 from .configuration.team_configuration import TeamConfiguration
 from .control.reloader import ConfigurationReloader
@@ -21,12 +23,11 @@ from .control.request_handler import RequestHandler
 from .enrollment import WorkerEnrollment
 from .health.alarm import OutageAlarm, describe_watcher_outage
 from .health.crash_notifier import CrashNotifier
-from .health.degradation import Troubles, blocked_reason, is_optional
 from .health.health_monitor import MEMORY_CHECK_SECONDS, HealthMonitor
 from .health.hub_monitor import CHECK_SECONDS, HubMonitor
+from .health.troubles import Troubles
 from .metrics_endpoint import MetricsEndpoint
 from .processes import child, orphans
-from .processes.crash import Crash
 from .processes.managed_process import ManagedProcess
 from .processes.process_manager import ProcessManager
 from .processes.spawner import Spawner

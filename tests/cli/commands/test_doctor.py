@@ -32,10 +32,10 @@ from teamsup.config.resources import resource_path
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines import maintenance_progress
 from teamsup.hub.wakeup.doorbell import Doorbell, Doorbells
-from teamsup.supervisor import state_file
+from teamsup.status import state_file
+from teamsup.status.crash import Crash
+from teamsup.status.state_file import TeamState, WorkerState
 from teamsup.supervisor.configuration import team_configuration
-from teamsup.supervisor.processes.crash import Crash
-from teamsup.supervisor.state_file import TeamState, WorkerState
 from teamsup.terminal.findings import Finding, Verdict
 from teamsup.terminal.hints import command_hint, is_invocation_of
 

@@ -11,6 +11,7 @@ import pytest
 
 from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, refusal_of
 from teamsup.hub import Team
+from teamsup.hub.engines.marked_processes import TAG_VARIABLE
 from teamsup.hub.engines.process_identity import identity_of, pid_namespace, send_signal
 from teamsup.supervisor.processes import orphans
 
@@ -84,7 +85,7 @@ def test_what_a_container_runs_in_a_folder_of_the_same_name_is_not_ours(team: Te
     mark = orphans.process_tag(team, "own", 1)
     other = mark.replace(f"#{pid_namespace()}", "#1")
     ours, theirs = (
-        subprocess.Popen(["sleep", "1000"], env={**os.environ, orphans.TAG_VARIABLE: each}) for each in (mark, other)
+        subprocess.Popen(["sleep", "1000"], env={**os.environ, TAG_VARIABLE: each}) for each in (mark, other)
     )
     try:
         assert orphans.kill_orphans_of_predecessor(team) == [ours.pid]

@@ -13,10 +13,11 @@ from helpers.custom_workers import SLEEP_CODE, hold_write_lock, wait_for_log_lin
 from helpers.support import TeamsupCommand, eventually
 from teamsup.config.components import CommandHook
 from teamsup.hub import Team
+from teamsup.status.process_state import State
 from teamsup.supervisor.configuration.team_configuration import Program
 from teamsup.supervisor.health import alarm
 from teamsup.supervisor.health.alarm import OutageAlarm, describe_watcher_outage
-from teamsup.supervisor.processes.lifecycle import Process, State
+from teamsup.supervisor.processes.lifecycle import Process
 from teamsup.supervisor.processes.managed_process import ManagedProcess
 
 RunWorkers = Callable[[str], TeamsupCommand]

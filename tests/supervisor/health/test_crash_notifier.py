@@ -8,11 +8,12 @@ import pytest
 
 from helpers.clock import ManualClock
 from teamsup.hub import MessageHub
+from teamsup.status.crash import Crash
+from teamsup.status.process_state import State
 from teamsup.supervisor.configuration.team_configuration import Program
 from teamsup.supervisor.health.crash_notifier import CrashNotifier
-from teamsup.supervisor.health.degradation import Troubles
-from teamsup.supervisor.processes.crash import Crash
-from teamsup.supervisor.processes.lifecycle import Process, State
+from teamsup.supervisor.health.troubles import Troubles
+from teamsup.supervisor.processes.lifecycle import Process
 from teamsup.supervisor.processes.managed_process import ManagedProcess
 
 Join = Callable[..., MessageHub]

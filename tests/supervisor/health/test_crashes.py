@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from teamsup.status.crash import KEPT_CRASHES, Crash, append_crash
 from teamsup.supervisor.health import crashes
 from teamsup.supervisor.health.crashes import CrashSeries, WorkerCondition
-from teamsup.supervisor.processes.crash import KEPT_CRASHES, Crash, append_crash
 
 CRASH = Crash(at=1000, pid=7, reason="exit code 3", failures=1, next_try_at=1000, lines=("oops",))
 NOT_CONFIGURED = replace(CRASH, reason="not configured", next_try_at=None)

@@ -21,9 +21,10 @@ from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, run_for
 from teamsup.claude_code.rendering import render_agent
 from teamsup.config.components import installed_components
 from teamsup.hub import Agent, MessageHub, Team
-from teamsup.supervisor import state_file, team_lock
-from teamsup.supervisor.health.degradation import Troubles, degradation_reason
-from teamsup.supervisor.state_file import TeamState, WorkerState
+from teamsup.status import state_file, team_lock
+from teamsup.status.degradation import degradation_reason
+from teamsup.status.state_file import TeamState, WorkerState
+from teamsup.supervisor.health.troubles import Troubles
 from teamsup.terminal.formatting import describe_presence
 from teamsup.workers.user_comm.commands import render_agents, render_status
 

@@ -26,8 +26,8 @@ from helpers.support import TeamsupCommand, eventually
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines import maintenance_progress
 from teamsup.supervisor.health import hub_monitor
-from teamsup.supervisor.health.degradation import Troubles
 from teamsup.supervisor.health.hub_monitor import HubMonitor
+from teamsup.supervisor.health.troubles import Troubles
 from teamsup.supervisor.health.write_lock import LockOwner
 from teamsup.supervisor.processes.process_manager import ProcessManager
 from teamsup.supervisor.processes.spawner import Spawner

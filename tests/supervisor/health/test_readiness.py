@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from helpers.custom_workers import worker_section
 from helpers.support import FORK_SERVER, TeamsupCommand, refusal_of
 from teamsup.hub import Agent
+from teamsup.status.crash import Crash
+from teamsup.status.state_file import WorkerState
 from teamsup.supervisor.health.readiness import describe_unready, is_not_configured, unready_reason
-from teamsup.supervisor.processes.crash import Crash
-from teamsup.supervisor.state_file import WorkerState
 
 UNCONFIGURED = "print('no key for the exchange'); raise SystemExit(78)"
 DEATH = Crash(0, 7, "not configured", 1, None, ("no key for the exchange",))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from teamsup.status.process_state import State
 from teamsup.supervisor.configuration.process_policy import ProcessPolicy, RestartPolicy
 from teamsup.supervisor.processes.lifecycle import (
     DUMP_SECONDS,
@@ -18,7 +19,6 @@ from teamsup.supervisor.processes.lifecycle import (
     Ready,
     SpawnFailed,
     Start,
-    State,
     Stop,
     Tick,
     transition,

@@ -14,6 +14,8 @@ from .process_identity import pid_namespace
 if TYPE_CHECKING:
     import psutil
 
+TAG_VARIABLE = "TEAMSUP_WORKER"
+"""The mark of a worker's processes: its process tag."""
 RUN_VARIABLE = "TEAMSUP_RUN"
 """The mark of the processes of one agent's run. They have no mark of a worker, because a run outlives its worker."""
 _NAMESPACE_SEPARATOR = "#"

@@ -17,7 +17,7 @@ from prompt_toolkit.styles import Style
 
 from teamsup.hub import Delivery, Message, SchemaTooNew, StaleLease, StoreError, TeamsupError
 from teamsup.hub.models import new_message_id
-from teamsup.supervisor.team_lock import describe_not_running, owner_pid
+from teamsup.status.team_lock import describe_not_running, owner_pid
 from teamsup.terminal.console import ConsoleChat, answered_message_id, is_progress
 from teamsup.terminal.formatting import sanitize
 

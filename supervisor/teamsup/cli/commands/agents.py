@@ -14,8 +14,8 @@ from teamsup.config.startable_agents import AGENT_RUNNER, StartableAgent, list_a
 from teamsup.hub import Agent, CallerError, MessageHub, Team, UnknownRecipient
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.validation import list_names, quote
-from teamsup.supervisor.state_file import read_state
-from teamsup.supervisor.team_lock import owner_pid
+from teamsup.status.state_file import read_state
+from teamsup.status.team_lock import owner_pid
 from teamsup.terminal.console import ask_in_own_name, exit_code_of
 from teamsup.terminal.formatting import describe_presence, format_duration, format_table, sanitize
 from teamsup.terminal.hints import command_hint, find_team

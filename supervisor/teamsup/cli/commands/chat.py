@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Delivery, Message, StaleLease, Team, TeamsupError
-from teamsup.supervisor.team_lock import describe_not_running, owner_pid
+from teamsup.status.team_lock import describe_not_running, owner_pid
 from teamsup.terminal.console import (
     ConsoleChat,
     NoAnswer,

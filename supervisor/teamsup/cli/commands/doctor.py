@@ -15,7 +15,7 @@ from teamsup.hub import Agent, MessageHub, StoreError, Team
 from teamsup.hub.team import normalize_name
 from teamsup.hub.timestamps import parse_time
 from teamsup.hub.wakeup.doorbell import Doorbells
-from teamsup.supervisor.team_lock import describe_without_folder, owner_pid, owner_without_folder
+from teamsup.status.team_lock import describe_without_folder, owner_pid, owner_without_folder
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, installed_command, is_invocation_of
@@ -83,8 +83,9 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
             )
         ]
     # These imports take a tenth of a second, and --help does not need them.
+    from teamsup.status.team_status import read_team_status
+
     from ..team_check import check_configuration, check_folder, check_hub, check_participants
-    from ..team_status import read_team_status
 
     if not team.database.exists() and not trouble and owner_pid(team) is None:
         hint = f"Start it with: {call('start')}"

@@ -13,7 +13,7 @@ from teamsup.config.components import installed_tables
 from teamsup.config.loader import Config
 from teamsup.config.sections import TeamSection
 from teamsup.hub import CallerError, MessageHub, StoreCorrupt, Team
-from teamsup.supervisor import team_lock
+from teamsup.status import team_lock
 from teamsup.terminal.formatting import format_age, sanitize
 from teamsup.terminal.hints import command_hint, find_team
 from teamsup.terminal.renamed_verb import add_renamed_verb

@@ -12,12 +12,11 @@ from datetime import datetime
 
 from teamsup.hub import CallerError, SchemaTooNew, StoreError, Team
 from teamsup.hub.validation import list_names, quote
-from teamsup.supervisor.processes.crash import Crash
-from teamsup.supervisor.processes.lifecycle import State
-from teamsup.supervisor.team_lock import describe_not_running
+from teamsup.status.crash import Crash
+from teamsup.status.process_state import State
+from teamsup.status.team_lock import describe_not_running
+from teamsup.status.team_status import ParticipantStatus, read_team_status
 from teamsup.terminal.formatting import format_duration, format_table, sanitize
-
-from ..team_status import ParticipantStatus, read_team_status
 
 EXIT_NOT_RUNNING = 3
 EXIT_UNWELL = 4

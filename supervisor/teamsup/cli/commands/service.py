@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from teamsup.hub import CallerError, Team
-from teamsup.supervisor.team_lock import AlreadyRunning, owner_pid
+from teamsup.status.team_lock import AlreadyRunning, owner_pid
 from teamsup.terminal.hints import UnknownTeam, command_hint, installed_command
 
 from ..service.units import (

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import SUPERVISOR
+from teamsup.status.team_lock import acquire_lock
 from teamsup.supervisor.configuration.accepted_configuration import load_at_boot
 from teamsup.supervisor.control.client import WorkersNotReady, send_request
 from teamsup.supervisor.health.readiness import describe_unready
 from teamsup.supervisor.processes import resource_limits
 from teamsup.supervisor.sd_notify import ServiceNotifier
-from teamsup.supervisor.team_lock import acquire_lock
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint
 

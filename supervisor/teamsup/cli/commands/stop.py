@@ -6,10 +6,10 @@ import signal
 import time
 
 from teamsup.hub import CallerError, Team
+from teamsup.status.state_file import read_last_state
+from teamsup.status.team_lock import acquire_lock, owner_pid, signal_owner
 from teamsup.supervisor.control.client import send_request
 from teamsup.supervisor.processes import orphans
-from teamsup.supervisor.state_file import read_last_state
-from teamsup.supervisor.team_lock import acquire_lock, owner_pid, signal_owner
 
 from ..arguments import add_timeout
 

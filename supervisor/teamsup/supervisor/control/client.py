@@ -2,10 +2,9 @@
 
 from teamsup.hub import CallerError, Team
 from teamsup.hub.models import SUPERVISOR
+from teamsup.status.team_lock import require_running
 from teamsup.terminal.console import ask_once
 from teamsup.terminal.formatting import sanitize
-
-from ..team_lock import require_running
 
 WAIT_SECONDS_KEY = "seconds"
 """Metadata of a request: the seconds that the supervisor shall wait for workers to be ready."""

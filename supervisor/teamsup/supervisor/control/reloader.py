@@ -15,6 +15,7 @@ from typing import Any
 from teamsup.config.loader import load_file
 from teamsup.hub import NotConfigured, Team, TeamsupError
 from teamsup.hub.models import SUPERVISOR
+from teamsup.status.process_state import ALIVE, State
 from teamsup.terminal.hints import command_hint
 
 from ..background import BackgroundTasks
@@ -23,9 +24,9 @@ from ..configuration.reload_plan import ReloadPlan, plan_reload
 from ..configuration.section_owners import follows_sections
 from ..configuration.team_configuration import TeamConfiguration, secrets_of
 from ..enrollment import WorkerEnrollment
-from ..health.degradation import Troubles
+from ..health.troubles import Troubles
 from ..metrics_endpoint import MetricsEndpoint
-from ..processes.lifecycle import ALIVE, State, needs_configuration
+from ..processes.lifecycle import needs_configuration
 from ..processes.managed_process import ManagedProcess
 from ..processes.process_manager import ProcessManager
 from ..processes.spawner import Spawner

@@ -11,16 +11,16 @@ from teamsup.config.components import run_owners
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StoreError, TeamsupError
 from teamsup.hub.models import NOT_CONFIGURED
 from teamsup.hub.validation import list_names, quote
+from teamsup.status.process_state import State, has_succeeded
+from teamsup.status.state_file import WorkerState
 from teamsup.terminal.hints import command_hint
 
 from ..background import HubCaller
-from ..health.degradation import Troubles
 from ..health.readiness import describe_unready, is_not_configured, unready_reason
-from ..processes.lifecycle import State, has_succeeded
+from ..health.troubles import Troubles
 from ..processes.managed_process import ManagedProcess
 from ..processes.orphans import end_runs
 from ..processes.process_manager import ProcessManager
-from ..state_file import WorkerState
 from ..status_publisher import StatusPublisher
 from .client import EXIT_CODE_KEY, WAIT_SECONDS_KEY, WorkersNotReady
 from .reloader import ConfigurationReloader

@@ -9,10 +9,10 @@ from functools import partial
 
 from teamsup.config.components import CommandHook
 from teamsup.hub import Team
+from teamsup.status.process_state import State
 from teamsup.terminal.command_hook import team_variables
 from teamsup.terminal.formatting import format_duration
 
-from ..processes.lifecycle import State
 from ..processes.managed_process import ManagedProcess
 from ..processes.resource_limits import restore_limits
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from teamsup.hub import MessageHub, UnknownRecipient
 from teamsup.hub.models import NOT_CONFIGURED, new_message_id
+from teamsup.status.crash import Crash
+from teamsup.status.process_state import ALIVE
 
-from ..processes.crash import Crash
-from ..processes.lifecycle import ALIVE
 from ..processes.managed_process import ManagedProcess
 from . import crashes
 from .crashes import CrashSeries, WorkerCondition
-from .degradation import Troubles
+from .troubles import Troubles
 
 _EXPIRES_SECONDS = 24 * 3600.0
 _CAUSE_PREFIX = "crash notification:"

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from teamsup.hub.models import NOT_CONFIGURED
+from teamsup.status.crash import SPAWN_FAILED_PREFIX, Crash
+from teamsup.status.process_state import State
 from teamsup.terminal.formatting import format_duration
-
-from ..processes.crash import SPAWN_FAILED_PREFIX, Crash
-from ..processes.lifecycle import State
 
 _BATCH_SECONDS = 1.0
 """Seconds that a first crash waits for others, and for its outcome."""

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 
 from teamsup.hub import Agent
 from teamsup.hub.models import NOT_CONFIGURED, PRESENCE_TIMEOUT_SECONDS
+from teamsup.status.process_state import ALIVE, State
+from teamsup.status.process_stats import measure_memory, measure_tree_memory
 
 from ..processes import lifecycle
-from ..processes.lifecycle import ALIVE, State
 from ..processes.managed_process import ManagedProcess
 from ..processes.process_manager import ProcessManager
 from . import heartbeats
 from .heartbeats import Heartbeat
-from .process_stats import measure_memory, measure_tree_memory
 
 MEMORY_CHECK_SECONDS = 5.0
 _CHECK_SECONDS = PRESENCE_TIMEOUT_SECONDS / 6

@@ -11,7 +11,7 @@ from teamsup.hub.engines.maintenance_progress import MaintenanceProgress
 from ..processes import lifecycle, orphans
 from ..processes.process_manager import ProcessManager
 from . import write_outage
-from .degradation import Troubles
+from .troubles import Troubles
 from .write_lock import LockOwner, find_lock_owner
 from .write_outage import WriteOutage
 

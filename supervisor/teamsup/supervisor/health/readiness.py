@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from teamsup.hub import Agent
 from teamsup.hub.models import NOT_CONFIGURED
 from teamsup.hub.validation import MAX_LISTED_NAMES
-
-from ..processes.lifecycle import State
-from ..state_file import WorkerState
-from .degradation import blocked_reason, missing_configuration
+from teamsup.status.degradation import blocked_reason, missing_configuration
+from teamsup.status.process_state import State
+from teamsup.status.state_file import WorkerState
 
 
 def is_not_configured(worker: WorkerState, agent: Agent | None) -> bool:

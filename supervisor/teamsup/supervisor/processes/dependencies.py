@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from .lifecycle import State, has_succeeded
+from teamsup.status.process_state import State, has_succeeded
+
 from .managed_process import ManagedProcess
 
 

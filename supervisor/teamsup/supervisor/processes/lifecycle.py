@@ -6,11 +6,11 @@ pauses with full jitter, without a limit. A worker that was well for long enough
 """
 
 import os
-import signal
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from teamsup.hub.models import NOT_CONFIGURED
+from teamsup.status.process_state import ALIVE, State, describe_exit
 
 from ..configuration.process_policy import ProcessPolicy, RestartPolicy
 
@@ -18,16 +18,6 @@ DUMP_SECONDS = 1.0
 """Seconds that a hung worker has to print its stacks before it is killed."""
 _FIRST_BACKOFF_SECONDS = 0.5
 _USUAL_POLICY = ProcessPolicy()
-
-
-class State(StrEnum):
-    STOPPED = "STOPPED"
-    STARTING = "STARTING"
-    RUNNING = "RUNNING"
-    BACKOFF = "BACKOFF"
-    STOPPING = "STOPPING"
-    EXITED = "EXITED"
-    FATAL = "FATAL"
 
 
 class Action(StrEnum):
@@ -109,9 +99,6 @@ class Tick:
 
 Event = Start | Ready | SpawnFailed | Exited | Hung | MemoryExceeded | Stop | Tick
 Transition = tuple[Process, tuple[Action, ...]]
-ALIVE = (State.STARTING, State.RUNNING)
-BLOCKED = (State.EXITED, State.FATAL)
-"""The worker stays so until somebody starts it, or its configuration changes."""
 
 
 def transition(process: Process, event: Event, now: float, policy: ProcessPolicy = _USUAL_POLICY) -> Transition:
@@ -139,24 +126,9 @@ def transition(process: Process, event: Event, now: float, policy: ProcessPolicy
     return process, ()
 
 
-def describe_exit(code: int) -> str:
-    """Return a phrase for an exit code."""
-    if code >= 0:
-        return NOT_CONFIGURED if code == os.EX_CONFIG else f"exit code {code}"
-    try:
-        return f"signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"signal {-code}"
-
-
 def needs_configuration(process: Process) -> bool:
     """Return whether it lacks something that a changed configuration may bring."""
     return process.state is State.FATAL or (process.state is State.EXITED and process.reason == NOT_CONFIGURED)
-
-
-def has_succeeded(state: str, reason: str) -> bool:
-    """Return whether a worker has ended well, as its restart policy allows."""
-    return state == State.EXITED and reason == describe_exit(0)
 
 
 def _spawn(process: Process, now: float, policy: ProcessPolicy) -> Transition:

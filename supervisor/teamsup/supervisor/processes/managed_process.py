@@ -4,10 +4,12 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field, replace
 
+from teamsup.status.crash import KEPT_LINES, Crash
+from teamsup.status.process_state import ALIVE, State
+
 from ..configuration.team_configuration import Program
 from .child import Child
-from .crash import KEPT_LINES, Crash
-from .lifecycle import ALIVE, Process, State
+from .lifecycle import Process
 
 
 @dataclass

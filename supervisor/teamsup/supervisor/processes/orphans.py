@@ -15,20 +15,19 @@ from typing import TYPE_CHECKING
 from teamsup.hub import Team
 from teamsup.hub.engines.marked_processes import (
     RUN_VARIABLE,
+    TAG_VARIABLE,
     end_marked,
     is_mark_of,
     kill_all,
     kill_marked,
     make_mark,
     marked_processes,
-    words_of,
 )
 from teamsup.terminal.formatting import sanitize
 
 if TYPE_CHECKING:
     import psutil
 
-TAG_VARIABLE = "TEAMSUP_WORKER"
 GUEST_VARIABLE = "TEAMSUP_HOST"
 """The variable with the process tag of a worker that has guests. They have its environment, and are not orphans."""
 _PR_SET_CHILD_SUBREAPER = 36
@@ -109,18 +108,6 @@ def end_runs(team: Team, seconds: float = 5.0) -> list[int]:
     Each process gets a SIGTERM, after which a run can go on later, and after ``seconds`` a SIGKILL.
     """
     return end_marked(RUN_VARIABLE, lambda value: is_mark_of(team.folder, value), seconds)
-
-
-def supervisor_of(team: Team) -> int | None:
-    """Return the pid of the supervisor that runs the team, if at least one of its workers is alive and readable."""
-    import psutil
-
-    for _, value in marked_processes(TAG_VARIABLE):
-        if is_mark_of(team.folder, value):
-            pid = words_of(value).rpartition("@")[2].partition(".")[0]
-            if pid.isdecimal() and psutil.pid_exists(int(pid)):
-                return int(pid)
-    return None
 
 
 def find_lineage(pid: int) -> ProcessLineage:

@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from teamsup.hub.models import NOT_CONFIGURED, SUPERVISOR
+from teamsup.status.crash import KEPT_COLUMNS, KEPT_LINES, Crash, append_crash
+from teamsup.status.process_state import ALIVE, BLOCKED, State, describe_exit, has_succeeded
+from teamsup.status.state_file import WorkerState
 from teamsup.terminal.formatting import sanitize
 
 from ..configuration.team_configuration import Program
-from ..state_file import WorkerState
 from . import lifecycle, orphans
 from .child import Child
-from .crash import KEPT_COLUMNS, KEPT_LINES, Crash, append_crash
 from .dependencies import Dependencies, satisfies_dependents
-from .lifecycle import ALIVE, BLOCKED, Action, Process, State
+from .lifecycle import Action, Process
 from .managed_process import ManagedProcess
 from .orphan_killer import OrphanKiller
 from .spawner import Spawner
@@ -303,7 +304,7 @@ class ProcessManager:
         except Exception as error:
             self._log(f"{worker.name}: {type(error).__name__}: {error}")
         lines = tuple(worker.last_lines)
-        reason = worker.process.reason if worker.process.will_replace else lifecycle.describe_exit(code)
+        reason = worker.process.reason if worker.process.will_replace else describe_exit(code)
         if reason != NOT_CONFIGURED or not lines:
             # A worker that is not configured has logged that itself.
             self._log(f"{worker.name} ended ({reason})")
@@ -311,7 +312,7 @@ class ProcessManager:
 
         def record(before: Process) -> None:
             asked = before.state is State.STOPPING and not before.will_replace
-            if not asked and not lifecycle.has_succeeded(worker.process.state, reason):
+            if not asked and not has_succeeded(worker.process.state, reason):
                 ran = None if before.ready_at is None else time.monotonic() - before.ready_at
                 self._record_crash(worker, child.pid, reason, lines, ran)
 

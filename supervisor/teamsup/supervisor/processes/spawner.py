@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from teamsup.config.loader import CONFIGURATION_VARIABLE
 from teamsup.hub import Team
+from teamsup.hub.engines.marked_processes import TAG_VARIABLE
+from teamsup.status.crash import SPAWN_FAILED_PREFIX
 
 from ..configuration.team_configuration import Program, secrets_withheld_from
 from .child import Child
-from .crash import SPAWN_FAILED_PREFIX
 from .lifecycle import SpawnFailed
-from .orphans import GUEST_VARIABLE, TAG_VARIABLE, process_tag
+from .orphans import GUEST_VARIABLE, process_tag
 
 
 class Spawner:

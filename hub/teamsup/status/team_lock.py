@@ -10,11 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from teamsup.hub import CallerError, StoreUnavailable, Team
+from teamsup.hub.engines.marked_processes import TAG_VARIABLE, is_mark_of, marked_processes, words_of
 from teamsup.hub.engines.process_identity import identity_of, send_signal
 from teamsup.hub.engines.sqlite.file_lock import try_lock
 from teamsup.terminal.hints import command_hint
-
-from .processes import orphans
 
 _LOCK_BYTES, _WORD_BYTES = 200, 800
 
@@ -98,7 +97,19 @@ def _read_owner(team: Team) -> tuple[int, str] | None:
 
 def owner_without_folder(team: Team) -> int | None:
     """Return the pid of a supervisor that goes on while the team's folder, with the lock, is away."""
-    return None if team.folder.is_dir() else orphans.supervisor_of(team)
+    return None if team.folder.is_dir() else supervisor_of(team)
+
+
+def supervisor_of(team: Team) -> int | None:
+    """Return the pid of the supervisor that runs the team, if at least one of its workers is alive and readable."""
+    import psutil
+
+    for _, value in marked_processes(TAG_VARIABLE):
+        if is_mark_of(team.folder, value):
+            pid = words_of(value).rpartition("@")[2].partition(".")[0]
+            if pid.isdecimal() and psutil.pid_exists(int(pid)):
+                return int(pid)
+    return None
 
 
 def require_folder(team: Team) -> None:

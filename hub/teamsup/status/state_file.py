@@ -10,8 +10,8 @@ from typing import Any
 
 from teamsup.hub import Team
 
-from .processes.crash import Crash
-from .processes.lifecycle import State
+from .crash import Crash
+from .process_state import State
 from .team_lock import owner_pid, read_word
 
 

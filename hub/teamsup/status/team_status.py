@@ -8,18 +8,19 @@ from datetime import UTC, datetime
 from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, MessageHub, StoreError, StoreUnavailable, Team
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
-from teamsup.supervisor.health.degradation import (
+from teamsup.terminal.formatting import format_duration
+
+from .crash import Crash
+from .degradation import (
     degradation_reason,
     is_from_process,
     is_optional,
     missing_configuration,
 )
-from teamsup.supervisor.health.process_stats import read_stats
-from teamsup.supervisor.processes.crash import Crash
-from teamsup.supervisor.processes.lifecycle import State, has_succeeded
-from teamsup.supervisor.state_file import TeamState, WorkerState, read_state
-from teamsup.supervisor.team_lock import describe_without_folder, owner_pid, owner_without_folder
-from teamsup.terminal.formatting import format_duration
+from .process_state import State, has_succeeded
+from .process_stats import read_stats
+from .state_file import TeamState, WorkerState, read_state
+from .team_lock import describe_without_folder, owner_pid, owner_without_folder
 
 _DEGRADED, _UNKNOWN = DEGRADED.upper(), "unknown"
 _SUPERVISOR_SECONDS = PRESENCE_TIMEOUT_SECONDS / 2

@@ -1,0 +1,190 @@
+"""What a component shows to people besides messages, such as incidents: the seam between a component and a page.
+
+A page knows neither the component nor its tables. It gets texts and times, and gives back the name of an action.
+All texts may come from outside the team: who shows them must escape them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+from teamsup.hub import CallerError, MessageHub
+
+Shape = Literal[
+    "well",
+    "working",
+    "paused",
+    "degraded",
+    "silent",
+    "failed",
+    "unknown",
+    "decision",
+    "letter",
+    "paged",
+    "notified",
+    "read",
+    "clock",
+    "acknowledged",
+]
+"""The shape of a state; it has a colour of its own. ``unknown`` is never shown like ``well``."""
+
+
+class ActionRejected(CallerError):
+    """The action is not possible, or what it was about has changed since it was shown; the text says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """A moment in a sentence: "4 s ago", "for 4 s" (not live: "since 14:02:10") or "in 4 s"."""
+
+    at: datetime
+    form: Literal["ago", "for", "in"] = "ago"
+
+
+Text = tuple[str | Age, ...]
+"""A sentence for people, whose ages become older while it is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryState:
+    """A state: its shape and its word, such as "firing". The evidence stands beside it."""
+
+    shape: Shape
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryAction:
+    """What a person can do about an entry. ``name`` is for ``act()``; the label is for people."""
+
+    name: str
+    label: str
+    asks_first: str = ""
+    """What will happen, in a sentence that asks; the label then ends with "…". Empty: it needs no question."""
+    is_main: bool = False
+    """Whether most people press this one next."""
+    needs_text: str = ""
+    """The label of the text that a person must write; empty: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that only a person can end."""
+
+    kind: str
+    """The kind of its source, which names its entry together with ``id``."""
+    id: str
+    label: str
+    """What it is, such as "Incident 14"."""
+    title: str
+    evidence: Text
+    state: EntryState
+    since: datetime
+    deadline: datetime | None = None
+    """What happens without a person happens then."""
+    deadline_note: str = ""
+    """That, in some words: "then wait counts"."""
+    actions: tuple[EntryAction, ...] = ()
+    version: str = ""
+    is_critical: bool = False
+    address: str = ""
+    """The page about it; empty: that of its entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """One line of a list. ``cells`` stand under the source's columns."""
+
+    id: str
+    title: str
+    state: EntryState
+    evidence: Text
+    at: datetime
+    cells: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEvent:
+    """Something that has happened, or that comes next (``is_future``). ``at`` is None if nobody knows the time."""
+
+    at: datetime | None
+    text: Text
+    state: EntryState
+    is_future: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Everything about one thing, such as an incident. ``facts`` and ``texts`` are pairs of a label and a text."""
+
+    kind: str
+    id: str
+    label: str
+    title: str
+    state: EntryState
+    evidence: Text
+    since: datetime
+    facts: tuple[tuple[str, str], ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
+    timeline: tuple[TimelineEvent, ...] = ()
+    """The oldest first; what comes next stands at the end."""
+    links: tuple[tuple[str, str], ...] = ()
+    """Labels and addresses of what belongs to it, such as a decision."""
+    actions: tuple[EntryAction, ...] = ()
+    version: str = ""
+    conversation: str | None = None
+    """The id of its messages' conversation."""
+
+
+class EntrySource(Protocol):
+    """All entries of one kind. Its functions read, but for ``act()``; they may be called in any thread, and raise the
+    errors of the hub.
+    """
+
+    @property
+    def kind(self) -> str:
+        """A word for programs, such as "incident"."""
+
+    @property
+    def title(self) -> str:
+        """The heading of its list, such as "Incidents"."""
+
+    @property
+    def address(self) -> str:
+        """The address of its list: "/incidents"; an entry is at "/incidents/14"."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The headings of the cells of its rows."""
+
+    @property
+    def filters(self) -> Mapping[str, tuple[str, ...]]:
+        """The values of each filter by its name in an address; the first value is the default."""
+
+    def needs(self, hub: MessageHub, now: datetime) -> Sequence[Need]:
+        """Return what only a person can end, in any order."""
+
+    def count_open(self, hub: MessageHub) -> int:
+        """Return how many entries are not over, for the navigation."""
+
+    def rows(
+        self, hub: MessageHub, filters: Mapping[str, str], before: str | None, limit: int, now: datetime
+    ) -> Sequence[EntryRow]:
+        """Return the newest entries, or the newest before the one with the id ``before``."""
+
+    def entry(self, hub: MessageHub, entry_id: str, now: datetime) -> Entry | None:
+        """Return the entry; None: there is none."""
+
+    def act(self, hub: MessageHub, entry_id: str, action: str, version: str, person: str, text: str) -> str:
+        """Do it as that person, and return the outcome as a sentence. ``version`` is the one that was shown.
+
+        ``person`` is the name of a console, such as ``console-ann``. This may take some seconds. Raise CallerError if
+        it is not possible, or if the entry has changed its meaning: "ben has acknowledged it".
+        """
+
+
+def sort_needs(needs: Sequence[Need]) -> list[Need]:
+    """Return them as a person should read them: what is critical, then by the next deadline, then the oldest."""
+    never = datetime.max.replace(tzinfo=UTC)
+    return sorted(needs, key=lambda each: (not each.is_critical, each.deadline or never, each.since))

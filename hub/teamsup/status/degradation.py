@@ -1,0 +1,52 @@
+"""Workers that report that they are degraded, blocked or not configured. Pure."""
+
+from datetime import datetime
+
+from teamsup.hub import Agent
+from teamsup.hub.models import NOT_CONFIGURED, PRESENCE_TIMEOUT_SECONDS
+
+from .process_state import State
+from .state_file import WorkerState
+
+_ROUNDING_SECONDS = 1.0
+"""A foreign program may store the time of its heartbeat in whole seconds."""
+
+
+def degradation_reason(worker: WorkerState, agent: Agent | None, now: datetime) -> str:
+    """Return the reason in its heartbeat why the worker cannot do its work; empty if it can. Ignore an old heartbeat,
+    or one of an earlier process.
+    """
+    if agent is None or agent.last_heartbeat is None or worker.state != State.RUNNING:
+        return ""
+    is_fresh = abs((now - agent.last_heartbeat).total_seconds()) < (
+        worker.heartbeat_seconds or PRESENCE_TIMEOUT_SECONDS
+    )
+    return agent.degraded if is_fresh and is_from_process(worker, agent, now) else ""
+
+
+def is_from_process(worker: WorkerState, agent: Agent, now: datetime) -> bool:
+    """Return whether the last heartbeat comes from the worker's present process, not from an earlier one."""
+    if agent.last_heartbeat is None:
+        return False
+    started = worker.started_at or 0.0
+    # A start in the future was noted before the clock was set back.
+    return agent.last_heartbeat.timestamp() + _ROUNDING_SECONDS >= started or started > now.timestamp()
+
+
+def is_optional(agent: Agent | None) -> bool:
+    """Return whether it reports that it is not configured, which is well for an optional part."""
+    return agent is not None and agent.status == NOT_CONFIGURED and bool(agent.metadata.get("optional"))
+
+
+def missing_configuration(worker: WorkerState, agent: Agent | None) -> str:
+    """Return the setting that an unconfigured worker lacks, in the worker's own words if it has reported any."""
+    note = "" if agent is None else agent.note
+    last = next((crash.lines[-1] for crash in worker.crashes[-1:] if crash.lines), "")
+    return note or last or worker.reason
+
+
+def blocked_reason(worker: WorkerState, agent: Agent | None) -> str:
+    """Return why a worker waits until a person has corrected something; empty: it does not wait."""
+    if worker.state == State.EXITED and worker.reason == NOT_CONFIGURED:
+        return "" if is_optional(agent) else missing_configuration(worker, agent)
+    return worker.reason if worker.state == State.FATAL else ""

@@ -1,0 +1,37 @@
+"""The states of a worker's process, and the ends of one. Pure."""
+
+import os
+import signal
+from enum import StrEnum
+
+from teamsup.hub.models import NOT_CONFIGURED
+
+
+class State(StrEnum):
+    STOPPED = "STOPPED"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    BACKOFF = "BACKOFF"
+    STOPPING = "STOPPING"
+    EXITED = "EXITED"
+    FATAL = "FATAL"
+
+
+ALIVE = (State.STARTING, State.RUNNING)
+BLOCKED = (State.EXITED, State.FATAL)
+"""The worker stays so until somebody starts it, or its configuration changes."""
+
+
+def describe_exit(code: int) -> str:
+    """Return a phrase for an exit code."""
+    if code >= 0:
+        return NOT_CONFIGURED if code == os.EX_CONFIG else f"exit code {code}"
+    try:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"signal {-code}"
+
+
+def has_succeeded(state: str, reason: str) -> bool:
+    """Return whether a worker has ended well, as its restart policy allows."""
+    return state == State.EXITED and reason == describe_exit(0)

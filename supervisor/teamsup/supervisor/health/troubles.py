@@ -1,0 +1,58 @@
+"""The supervisor's own troubles, which make it degraded."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+
+class Troubles:
+    """The supervisor's own troubles, by cause: a key such as ``configuration``.
+
+    ``log`` shows a line to the operator; ``on_change`` is called when the troubles change.
+    """
+
+    def __init__(self, log: Callable[[str], None], on_change: Callable[[], None]) -> None:
+        self.since: float | None = None
+        """Unix seconds of the first trouble."""
+        self._log = log
+        self._on_change = on_change
+        self._reasons: dict[str, str] = {}
+
+    def begin(self, cause: str, reason: str) -> None:
+        """Note a trouble, until ``end(cause)``. ``reason`` is a sentence for people."""
+        if self._reasons.get(cause) != reason:
+            self._reasons[cause] = reason
+            self.since = self.since or time.time()
+            self._log(reason)
+            self._on_change()
+
+    def end(self, cause: str) -> None:
+        """Note that the trouble of this ``cause`` is over."""
+        if (reason := self._reasons.pop(cause, None)) is not None:
+            self.since = self.since if self._reasons else None
+            self._log(f"over: {reason}")
+            self._on_change()
+
+    async def attempt(self, action: Callable[[], Awaitable[None]], trouble: str) -> None:
+        """Run the action. A bug in it is a trouble until it succeeds, and must not end the rest of the supervisor."""
+        try:
+            await action()
+        except Exception as error:
+            self.begin(trouble, f"{trouble}: {type(error).__name__}: {error}.")
+        else:
+            self.end(trouble)
+
+    async def repeat(self, seconds: float, action: Callable[[], Awaitable[None]], trouble: str) -> None:
+        """Run the action at this interval until cancelled; a failure is a trouble."""
+        while True:
+            await asyncio.sleep(seconds)
+            await self.attempt(action, trouble)
+
+    def __contains__(self, cause: str) -> bool:
+        return cause in self._reasons
+
+    def __bool__(self) -> bool:
+        return bool(self._reasons)
+
+    def __str__(self) -> str:
+        return " ".join(self._reasons.values())
