@@ -1,6 +1,5 @@
 """docs/architecture.md follows a question from Discord to its answer there: that is the way which it really takes."""
 
-import asyncio
 import contextlib
 import re
 import subprocess
@@ -36,37 +35,36 @@ def test_the_walk_is_short() -> None:
 
 
 @pytest.mark.slow
-def test_a_question_and_its_answer_take_the_way_that_the_page_describes(
+async def test_a_question_and_its_answer_take_the_way_that_the_page_describes(
     team: Team, join: Callable[..., MessageHub], tmp_path: Path
 ) -> None:
     files = {name: tmp_path / name for name in PROGRAMS}
 
-    async def use() -> None:
-        team.create()
-        team.configuration.write_text(ALLOW_ANN)
-        hub = join("observer")
-        async with FakeDiscord() as discord:
-            with recorded(team, discord, files):
-                await wait_until_connected(hub)
-                await wait_until(lambda: hub.find_agent("user_comm"), "user_comm runs")
-                await converse(discord, 1)
-                for file in files.values():
-                    file.touch()
-                await converse(discord, 2)
-                found.update({name: file.read_text().splitlines() for name, file in files.items()})
+    team.create()
+    team.configuration.write_text(ALLOW_ANN)
+    hub = join("observer")
+    async with FakeDiscord() as discord:
+        with recorded(team, discord, files):
+            await wait_until_connected(hub)
+            await wait_until(lambda: hub.find_agent("user_comm"), "user_comm runs")
+            await converse(team, discord, 1)
+            for file in files.values():
+                file.touch()
+            await converse(team, discord, 2)
+            found = {name: file.read_text().splitlines() for name, file in files.items()}
 
-    async def converse(discord: FakeDiscord, times: int) -> None:
-        await discord.say("Hello")
-        await discord.until_said(["Hi there! 👋"] * times)
-        open_deliveries = "SELECT 1 FROM deliveries WHERE done_at IS NULL"
-        await wait_until(lambda: not run_foreign_sql(team, open_deliveries), "all of it is done")
-
-    found: dict[str, list[str]] = {}
-    asyncio.run(use())
     described = described_walk()
     for process, modules in found.items():
         assert set(modules) == set(described[process])
         assert without_loops(modules) == without_loops(described[process])
+
+
+async def converse(team: Team, discord: FakeDiscord, times: int) -> None:
+    """Say hello, and wait for this many answers in all and for the end of each delivery."""
+    await discord.say("Hello")
+    await discord.until_said(["Hi there! 👋"] * times)
+    open_deliveries = "SELECT 1 FROM deliveries WHERE done_at IS NULL"
+    await wait_until(lambda: not run_foreign_sql(team, open_deliveries), "all of it is done")
 
 
 def without_loops(modules: list[str]) -> list[str]:

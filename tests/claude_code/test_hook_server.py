@@ -234,25 +234,22 @@ async def test_a_subagent_is_asked_to_read_its_own_mail_before_it_ends(team: Tea
     assert user.queries.trace("#1")[0].state == "done"
 
 
-def test_the_team_sees_whether_a_session_is_in_a_turn(team: Team, join: Join) -> None:
+async def test_the_team_sees_whether_a_session_is_in_a_turn(team: Team, join: Join) -> None:
     scout = join("scout")
 
     def in_turn() -> bool:
         lead = scout.find_agent("lead")
         return lead is not None and lead.metadata.get("in_turn") is True
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            for event in ("UserPromptSubmit", "PostToolUse"):
-                lead.hook(event)
-                assert in_turn()
-                lead.hook("Stop")
-                assert not in_turn()
-            lead.hook("UserPromptSubmit")
-            lead.hook("SessionStart", source="resume")
+    async with open_session(team) as lead:
+        for event in ("UserPromptSubmit", "PostToolUse"):
+            lead.hook(event)
+            assert in_turn()
+            lead.hook("Stop")
             assert not in_turn()
-
-    asyncio.run(use())
+        lead.hook("UserPromptSubmit")
+        lead.hook("SessionStart", source="resume")
+        assert not in_turn()
 
 
 async def test_the_team_sees_whether_a_session_has_hooks(team: Team, join: Join) -> None:
@@ -267,31 +264,28 @@ async def test_the_team_sees_whether_a_session_has_hooks(team: Team, join: Join)
         assert hooks() is not None
 
 
-def test_a_hook_without_a_server_or_with_nonsense_says_nothing(team: Team) -> None:
+async def test_a_hook_without_a_server_or_with_nonsense_says_nothing(team: Team) -> None:
     def run(given: str, environment: dict[str, str]) -> str:
         ran = subprocess.run(
             [sys.executable, HOOK], input=given, capture_output=True, text=True, env=environment, check=True, timeout=20
         )
         return ran.stdout + ran.stderr
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            environment = {**lead.environment, "CLAUDE_PID": str(os.getpid())}
-            for nonsense in (
-                json.dumps({**STOP, "agent_id": "a", "agent_type": "\ud800"}),
-                "",
-                "{",
-                "[]",
-                "[" * 100_000,
-                '{"hook_event_name": 7}',
-                '{"agent_id": {}}',
-                "\ud800",
-            ):
-                assert run(nonsense.encode(errors="surrogatepass").decode(errors="replace"), environment) == ""
-            assert lead.hook("Stop") == {}
-            assert run(json.dumps({"hook_event_name": "Stop"}), {**environment, "CLAUDE_PID": "1"}) == ""
-
-    asyncio.run(use())
+    async with open_session(team) as lead:
+        environment = {**lead.environment, "CLAUDE_PID": str(os.getpid())}
+        for nonsense in (
+            json.dumps({**STOP, "agent_id": "a", "agent_type": "\ud800"}),
+            "",
+            "{",
+            "[]",
+            "[" * 100_000,
+            '{"hook_event_name": 7}',
+            '{"agent_id": {}}',
+            "\ud800",
+        ):
+            assert run(nonsense.encode(errors="surrogatepass").decode(errors="replace"), environment) == ""
+        assert lead.hook("Stop") == {}
+        assert run(json.dumps({"hook_event_name": "Stop"}), {**environment, "CLAUDE_PID": "1"}) == ""
 
 
 async def test_a_subagents_call_counts_as_its_own_even_when_the_hub_is_held(team: Team, join: Join) -> None:

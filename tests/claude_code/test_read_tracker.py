@@ -61,18 +61,17 @@ async def test_what_a_session_leaves_open_is_unread_again_and_the_agent_offline(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_the_server_and_gives_back_what_is_open(team: Team, join: Join, number: signal.Signals) -> None:
+async def test_a_signal_ends_the_server_and_gives_back_what_is_open(
+    team: Team, join: Join, number: signal.Signals
+) -> None:
     scout = join("scout")
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            scout.send("lead", "one")
-            await lead.call("team_read_messages")
-            pid = next(agent for agent in scout.agents() if agent.name == "lead").metadata["pid"]
-            os.kill(pid, number)
-            await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has ended")
-
-    asyncio.run(use())
+    async with open_session(team) as lead:
+        scout.send("lead", "one")
+        await lead.call("team_read_messages")
+        pid = next(agent for agent in scout.agents() if agent.name == "lead").metadata["pid"]
+        os.kill(pid, number)
+        await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has ended")
     assert scout.queries.trace("#1")[0].state == "ready"
     assert {agent.name: agent.status for agent in scout.agents()}["lead"] == "offline"
 

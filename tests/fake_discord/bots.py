@@ -1,7 +1,7 @@
 """Bots for the tests of this Discord: unmodified discord.py that remembers what it was told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -80,13 +80,3 @@ async def running(bot: Bot, token: str = TOKEN) -> AsyncIterator[Bot]:
             await asyncio.wait([task], timeout=0.5)
         # While its own task reads, discord.py would close with 4000.
         await bot.close()
-
-
-def run(use: Callable[[FakeDiscord], Coroutine[Any, Any, None]], **how: Any) -> None:  # noqa: ANN401 - FakeDiscord's own
-    """One test with a Discord of its own."""
-
-    async def start() -> None:
-        async with FakeDiscord(**how) as discord_:
-            await use(discord_)
-
-    asyncio.run(start())

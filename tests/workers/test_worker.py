@@ -27,14 +27,14 @@ class Echo(Worker):
         self._stopping.set()
 
 
-def test_what_could_not_be_stored_is_tried_again_long_before_its_lease_ends(
+async def test_what_could_not_be_stored_is_tried_again_long_before_its_lease_ends(
     team: Team, join: Callable[..., MessageHub]
 ) -> None:
     ann = join("ann")
     with MessageHub(team, agent="echo") as hub:
         ann.enroll("echo", "daemon")
         ann.send("echo", "Hello")
-        asyncio.run(asyncio.wait_for(Echo(hub, Config(team)).run(), TIMEOUT_SECONDS))
+        await asyncio.wait_for(Echo(hub, Config(team)).run(), TIMEOUT_SECONDS)
     assert [each.content for each in ann.queries.peek()] == ["Hello"]
 
 
@@ -54,12 +54,12 @@ class Broken(Worker):
         return {}
 
 
-def test_a_worker_ends_with_its_heartbeat(
+async def test_a_worker_ends_with_its_heartbeat(
     team: Team, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.01)
     with MessageHub(team, agent="broken") as hub, pytest.raises(ExceptionGroup) as ended:
-        asyncio.run(asyncio.wait_for(Broken(hub, Config(team)).run(), TIMEOUT_SECONDS))
+        await asyncio.wait_for(Broken(hub, Config(team)).run(), TIMEOUT_SECONDS)
     assert [str(error) for error in ended.value.exceptions] == ["out of order"]
     assert not caplog.records
 
@@ -88,14 +88,14 @@ class Feed(Worker):
         return {"note": "3 quotes a second"}
 
 
-def test_a_worker_says_at_once_what_it_cannot_do_and_that_it_can_again(
+async def test_a_worker_says_at_once_what_it_cannot_do_and_that_it_can_again(
     team: Team, join: Callable[..., MessageHub]
 ) -> None:
     ann = join("ann")
     ann.enroll("feed", "daemon")
     seen = []
 
-    async def converse(hub: MessageHub) -> None:
+    with MessageHub(team, agent="feed") as hub:
         running = asyncio.create_task(Feed(hub, Config(team)).run())
         for words in ("lose", "lose the port too", "find the feed", "find the port", "end"):
             message = await asyncio.to_thread(ann.send, "feed", words)
@@ -105,8 +105,6 @@ def test_a_worker_says_at_once_what_it_cannot_do_and_that_it_can_again(
             seen.append((feed.status, feed.note))
         await asyncio.wait_for(running, TIMEOUT_SECONDS)
 
-    with MessageHub(team, agent="feed") as hub:
-        asyncio.run(converse(hub))
     assert seen[:4] == [
         ("degraded", "The feed is closed."),
         ("degraded", "The feed is closed. Port 9095 is taken."),
@@ -115,14 +113,21 @@ def test_a_worker_says_at_once_what_it_cannot_do_and_that_it_can_again(
     ]
 
 
-def test_a_worker_that_cannot_read_its_mailbox_is_degraded_until_it_can(
+async def test_a_worker_that_cannot_read_its_mailbox_is_degraded_until_it_can(
     team: Team, join: Callable[..., MessageHub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.05)
     monkeypatch.setattr(worker, "_PAUSE_SECONDS", 0.01)
     ann = join("ann")
 
-    async def converse(hub: MessageHub) -> list[str]:
+    async def said(status: str) -> str:
+        def note() -> str:
+            feed = ann.find_agent("feed")
+            return feed.note if feed is not None and feed.status == status else ""
+
+        return await asyncio.to_thread(eventually, note, f"a feed that is {status}")
+
+    with MessageHub(team, agent="feed") as hub:
         listen, broken = hub.listen_async, [True]
 
         def listen_unless_broken() -> Any:  # noqa: ANN401 - what the hub gives back
@@ -137,15 +142,5 @@ def test_a_worker_that_cannot_read_its_mailbox_is_degraded_until_it_can(
         notes.append(await said("online"))
         ann.send("feed", "end")
         await asyncio.wait_for(running, TIMEOUT_SECONDS)
-        return notes
 
-    async def said(status: str) -> str:
-        def note() -> str:
-            feed = ann.find_agent("feed")
-            return feed.note if feed is not None and feed.status == status else ""
-
-        return await asyncio.to_thread(eventually, note, f"a feed that is {status}")
-
-    with MessageHub(team, agent="feed") as hub:
-        notes = asyncio.run(converse(hub))
     assert notes == ["Cannot read its mailbox: The store is held by another program.", "3 quotes a second"]

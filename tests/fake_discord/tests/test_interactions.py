@@ -8,7 +8,7 @@ import discord as library
 import pytest
 
 from fake_discord import ANN, BOB, BOT, CHANNEL, DiscordRules, FakeDiscord
-from fake_discord.bots import Bot, run, running
+from fake_discord.bots import Bot, running
 from fake_discord.tests.test_messages import refused
 
 Interaction = library.Interaction[Any]
@@ -25,135 +25,122 @@ async def never(interaction: Interaction, question: str) -> None:
     raise AssertionError(f"{interaction} was not to be run with {question}")
 
 
-def test_commands_are_registered_and_keep_their_ids() -> None:
-    async def use(discord: FakeDiscord) -> None:
-        async with running(Bot(discord)) as bot:
-            add_ask(bot, never)
-            (first,) = await bot.tree.sync()
-            (stored,) = await discord.commands()
-            assert (stored["name"], stored["options"][0]["name"], stored["id"]) == ("ask", "question", str(first.id))
-            await bot.tree.sync()
-            assert await discord.commands() == [stored]
-            assert [command.name for command in await bot.tree.fetch_commands()] == ["ask"]
+async def test_commands_are_registered_and_keep_their_ids(discord: FakeDiscord, bot: Bot) -> None:
+    add_ask(bot, never)
+    (first,) = await bot.tree.sync()
+    (stored,) = await discord.commands()
+    assert (stored["name"], stored["options"][0]["name"], stored["id"]) == ("ask", "question", str(first.id))
+    await bot.tree.sync()
+    assert await discord.commands() == [stored]
+    assert [command.name for command in await bot.tree.fetch_commands()] == ["ask"]
 
-            @bot.tree.command(name="ps", description="x" * 100)
-            async def ps(interaction: Interaction) -> None:
-                await never(interaction, "")
+    @bot.tree.command(name="ps", description="x" * 100)
+    async def ps(interaction: Interaction) -> None:
+        await never(interaction, "")
 
-            await bot.tree.sync()
-            assert [command["name"] for command in await discord.commands()] == ["ask", "ps"]
-            bad = [{"name": "Ask", "description": "upper case"}]
-            assert await refused(bot.http.bulk_upsert_global_commands(BOT, bad)) == (400, 50035)
-            twice = [{"name": "ask", "description": "twice"}] * 2
-            assert await refused(bot.http.bulk_upsert_global_commands(BOT, twice)) == (400, 50035)
-            with pytest.raises(LookupError):
-                await discord.command("unheard-of")
-            with pytest.raises(LookupError, match="wants question"):
-                await discord.command("ask")
-
-    run(use)
+    await bot.tree.sync()
+    assert [command["name"] for command in await discord.commands()] == ["ask", "ps"]
+    bad = [{"name": "Ask", "description": "upper case"}]
+    assert await refused(bot.http.bulk_upsert_global_commands(BOT, bad)) == (400, 50035)
+    twice = [{"name": "ask", "description": "twice"}] * 2
+    assert await refused(bot.http.bulk_upsert_global_commands(BOT, twice)) == (400, 50035)
+    with pytest.raises(LookupError):
+        await discord.command("unheard-of")
+    with pytest.raises(LookupError, match="wants question"):
+        await discord.command("ask")
 
 
-def test_a_deferred_command_is_answered_later() -> None:
-    async def use(discord: FakeDiscord) -> None:
-        may_answer = asyncio.Event()
+async def test_a_deferred_command_is_answered_later(discord: FakeDiscord) -> None:
+    may_answer = asyncio.Event()
 
-        async def answer(interaction: Interaction, question: str) -> None:
-            deferred = await interaction.response.defer(thinking=True)
-            assert deferred is not None
-            assert deferred.is_thinking()
-            await may_answer.wait()
-            await interaction.followup.send(f"about {question}: yes")
-            await interaction.followup.send("and one more thing")
+    async def answer(interaction: Interaction, question: str) -> None:
+        deferred = await interaction.response.defer(thinking=True)
+        assert deferred is not None
+        assert deferred.is_thinking()
+        await may_answer.wait()
+        await interaction.followup.send(f"about {question}: yes")
+        await interaction.followup.send("and one more thing")
 
-        async with running(Bot(discord)) as bot:
-            add_ask(bot, answer)
-            await bot.tree.sync()
-            number = await discord.command("ask", {"question": "life"}, user=BOB)
-            interaction = await discord.interaction(number)
-            await discord.until(lambda: interaction.thinking, "the bot thinks")
-            assert not await discord.interaction_failed(number)
-            may_answer.set()
-            await discord.until(lambda: len(interaction.messages) == 2, "both answers")
+    async with running(Bot(discord)) as bot:
+        add_ask(bot, answer)
+        await bot.tree.sync()
+        number = await discord.command("ask", {"question": "life"}, user=BOB)
+        interaction = await discord.interaction(number)
+        await discord.until(lambda: interaction.thinking, "the bot thinks")
+        assert not await discord.interaction_failed(number)
+        may_answer.set()
+        await discord.until(lambda: len(interaction.messages) == 2, "both answers")
 
-            assert await discord.answers(number) == ["about life: yes", "and one more thing"]
-            assert await discord.said() == ["about life: yes", "and one more thing"]
-            assert not interaction.thinking
-            heard = await bot.hears("interaction")
-            assert (heard.user.id, heard.channel.id, heard.guild.name) == (BOB, CHANNEL, "Crew")
-
-    run(use)
+        assert await discord.answers(number) == ["about life: yes", "and one more thing"]
+        assert await discord.said() == ["about life: yes", "and one more thing"]
+        assert not interaction.thinking
+        heard = await bot.hears("interaction")
+        assert (heard.user.id, heard.channel.id, heard.guild.name) == (BOB, CHANNEL, "Crew")
 
 
-def test_who_answers_after_three_seconds_is_not_known_any_more() -> None:
-    async def use(discord: FakeDiscord) -> None:
-        async with running(Bot(discord)) as bot:
-            codes: list[tuple[int, int]] = []
+async def test_who_answers_after_three_seconds_is_not_known_any_more(discord: FakeDiscord, bot: Bot) -> None:
+    codes: list[tuple[int, int]] = []
 
-            async def answer(interaction: Interaction, question: str) -> None:
-                await discord.advance(3.1)
-                codes.append(await refused(interaction.response.send_message(question)))
-                codes.append(await refused(interaction.followup.send("sorry")))
+    async def answer(interaction: Interaction, question: str) -> None:
+        await discord.advance(3.1)
+        codes.append(await refused(interaction.response.send_message(question)))
+        codes.append(await refused(interaction.followup.send("sorry")))
 
-            add_ask(bot, answer)
-            await bot.tree.sync()
-            number = await discord.command("ask", {"question": "life"})
-            await discord.until(lambda: len(codes) == 2, "both refusals")
-            assert codes == [(404, 10062), (404, 10015)]
-            assert await discord.interaction_failed(number)
-
-    run(use)
+    add_ask(bot, answer)
+    await bot.tree.sync()
+    number = await discord.command("ask", {"question": "life"})
+    await discord.until(lambda: len(codes) == 2, "both refusals")
+    assert codes == [(404, 10062), (404, 10015)]
+    assert await discord.interaction_failed(number)
 
 
-@pytest.mark.parametrize("expired", [(401, 50027, "Invalid Webhook Token"), (404, 10015, "Unknown Webhook")])
-def test_a_token_lives_for_a_quarter_of_an_hour(expired: tuple[int, int, str]) -> None:
-    async def use(discord: FakeDiscord) -> None:
-        async with running(Bot(discord)) as bot:
-            codes: list[tuple[int, int]] = []
+@pytest.mark.parametrize(
+    "rules",
+    [
+        DiscordRules(expired_token=(401, 50027, "Invalid Webhook Token")),
+        DiscordRules(expired_token=(404, 10015, "Unknown Webhook")),
+    ],
+)
+async def test_a_token_lives_for_a_quarter_of_an_hour(discord: FakeDiscord, bot: Bot) -> None:
+    codes: list[tuple[int, int]] = []
 
-            async def answer(interaction: Interaction, question: str) -> None:
-                await interaction.response.defer()
-                await discord.advance(14 * 60)
-                await interaction.followup.send(question)
-                await discord.advance(2 * 60)
-                codes.append(await refused(interaction.followup.send("too late")))
-                codes.append(await refused(interaction.edit_original_response(content="too late")))
+    async def answer(interaction: Interaction, question: str) -> None:
+        await interaction.response.defer()
+        await discord.advance(14 * 60)
+        await interaction.followup.send(question)
+        await discord.advance(2 * 60)
+        codes.append(await refused(interaction.followup.send("too late")))
+        codes.append(await refused(interaction.edit_original_response(content="too late")))
 
-            add_ask(bot, answer)
-            await bot.tree.sync()
-            number = await discord.command("ask", {"question": "life"})
-            await discord.until(lambda: len(codes) == 2, "both refusals")
-            assert codes == [expired[:2]] * 2
-            assert await discord.answers(number) == ["life"]
-
-    run(use, rules=DiscordRules(expired_token=expired))
+    add_ask(bot, answer)
+    await bot.tree.sync()
+    number = await discord.command("ask", {"question": "life"})
+    await discord.until(lambda: len(codes) == 2, "both refusals")
+    assert codes == [discord.rules.expired_token[:2]] * 2
+    assert await discord.answers(number) == ["life"]
 
 
-def test_the_first_answer_is_given_once_and_can_be_for_one_person() -> None:
-    async def use(discord: FakeDiscord) -> None:
-        async with running(Bot(discord)) as bot:
-            codes: list[tuple[int, int]] = []
+async def test_the_first_answer_is_given_once_and_can_be_for_one_person(discord: FakeDiscord, bot: Bot) -> None:
+    codes: list[tuple[int, int]] = []
 
-            async def answer(interaction: Interaction, question: str) -> None:
-                await interaction.response.send_message(question, ephemeral=True)
-                answer = library.webhook.async_.interaction_response_params(5)
-                adapter = library.webhook.async_.async_context.get()
-                token, session = interaction.token, interaction._session
-                sending = adapter.create_interaction_response(interaction.id, token, session=session, params=answer)
-                codes.append(await refused(sending))
-                await interaction.edit_original_response(content="changed")
+    async def answer(interaction: Interaction, question: str) -> None:
+        await interaction.response.send_message(question, ephemeral=True)
+        answer = library.webhook.async_.interaction_response_params(5)
+        adapter = library.webhook.async_.async_context.get()
+        token, session = interaction.token, interaction._session
+        sending = adapter.create_interaction_response(interaction.id, token, session=session, params=answer)
+        codes.append(await refused(sending))
+        await interaction.edit_original_response(content="changed")
 
-            add_ask(bot, answer)
-            await bot.tree.sync()
-            number = await discord.command("ask", {"question": "life"})
-            interaction = await discord.interaction(number)
-            await discord.until(lambda: interaction.messages and interaction.messages[0].versions, "the change")
-            assert codes == [(400, 40060)]
-            assert await discord.answers(number) == ["changed"]
-            assert await discord.said() == []
-            assert not bot.all("message")
-
-    run(use)
+    add_ask(bot, answer)
+    await bot.tree.sync()
+    number = await discord.command("ask", {"question": "life"})
+    interaction = await discord.interaction(number)
+    await discord.until(lambda: interaction.messages and interaction.messages[0].versions, "the change")
+    assert codes == [(400, 40060)]
+    assert await discord.answers(number) == ["changed"]
+    assert await discord.said() == []
+    assert not bot.all("message")
 
 
 class Decision(library.ui.View):
@@ -168,53 +155,43 @@ class Decision(library.ui.View):
         await interaction.response.edit_message(content="Decided", view=self)
 
 
-def test_a_button_works_also_after_the_bot_was_restarted() -> None:
-    async def use(discord: FakeDiscord) -> None:
-        async with running(Bot(discord)) as bot:
-            asked = (await bot.place(CHANNEL).send("Restart it?", view=Decision([]))).id
+async def test_a_button_works_also_after_the_bot_was_restarted(discord: FakeDiscord) -> None:
+    async with running(Bot(discord)) as bot:
+        asked = (await bot.place(CHANNEL).send("Restart it?", view=Decision([]))).id
 
-        pressed: list[tuple[int, str]] = []
-        async with running(Bot(discord)) as bot:
-            bot.add_view(Decision(pressed))
-            number = await discord.press(asked, "decide:yes", user=ANN)
-            message = await discord.message(asked)
-            await discord.until(lambda: message.content == "Decided", "the decision")
+    pressed: list[tuple[int, str]] = []
+    async with running(Bot(discord)) as bot:
+        bot.add_view(Decision(pressed))
+        number = await discord.press(asked, "decide:yes", user=ANN)
+        message = await discord.message(asked)
+        await discord.until(lambda: message.content == "Decided", "the decision")
 
-            assert pressed == [(ANN, "decide:yes")]
-            assert (await discord.interaction(number)).answer == 7
-            with pytest.raises(LookupError):
-                await discord.press(asked, "decide:yes")
-            with pytest.raises(LookupError):
-                await discord.press(asked, "decide:no")
-
-    run(use)
+        assert pressed == [(ANN, "decide:yes")]
+        assert (await discord.interaction(number)).answer == 7
+        with pytest.raises(LookupError):
+            await discord.press(asked, "decide:yes")
+        with pytest.raises(LookupError):
+            await discord.press(asked, "decide:no")
 
 
-def test_a_press_can_be_answered_with_a_message_of_its_own() -> None:
-    async def use(discord: FakeDiscord) -> None:
-        class Deferring(library.ui.View):
-            @library.ui.button(label="More", custom_id="more")
-            async def more(self, interaction: Interaction, _: library.ui.Button["Deferring"]) -> None:
-                await interaction.response.defer()
-                await interaction.followup.send("more")
+async def test_a_press_can_be_answered_with_a_message_of_its_own(discord: FakeDiscord) -> None:
+    class Deferring(library.ui.View):
+        @library.ui.button(label="More", custom_id="more")
+        async def more(self, interaction: Interaction, _: library.ui.Button["Deferring"]) -> None:
+            await interaction.response.defer()
+            await interaction.followup.send("more")
 
-        async with running(Bot(discord)) as bot:
-            channel = await discord.open_dm(ANN)
-            sent = await bot.place(channel).send("Listen", view=Deferring())
-            number = await discord.press(sent.id, "more")
-            await discord.until(lambda: discord.world.interactions[number].messages, "the answer")
-            assert await discord.said(channel) == ["Listen", "more"]
-            assert (await bot.hears("interaction")).user.id == ANN
-
-    run(use)
+    async with running(Bot(discord)) as bot:
+        channel = await discord.open_dm(ANN)
+        sent = await bot.place(channel).send("Listen", view=Deferring())
+        number = await discord.press(sent.id, "more")
+        await discord.until(lambda: discord.world.interactions[number].messages, "the answer")
+        assert await discord.said(channel) == ["Listen", "more"]
+        assert (await bot.hears("interaction")).user.id == ANN
 
 
-def test_components_have_limits() -> None:
-    async def use(discord: FakeDiscord) -> None:
-        async with running(Bot(discord)) as bot:
-            view = library.ui.View()
-            view.add_item(library.ui.Button(label="a", custom_id="same"))
-            view.add_item(library.ui.Button(label="b", custom_id="same"))
-            assert await refused(bot.place(CHANNEL).send("?", view=view)) == (400, 50035)
-
-    run(use)
+async def test_components_have_limits(bot: Bot) -> None:
+    view = library.ui.View()
+    view.add_item(library.ui.Button(label="a", custom_id="same"))
+    view.add_item(library.ui.Button(label="b", custom_id="same"))
+    assert await refused(bot.place(CHANNEL).send("?", view=view)) == (400, 50035)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,16 +30,26 @@ bot.run({TOKEN!r}, log_handler=None)
 """
 
 
-def test_it_keeps_its_world_while_a_bot_is_killed_and_started_again(tmp_path: Path) -> None:
-    (tmp_path / "echo_bot.py").write_text(ECHO)
+@pytest.fixture
+def url() -> Iterator[str]:
+    """Yield the address of a Discord that runs as a process."""
     server = subprocess.Popen([sys.executable, "-m", "fake_discord"], stdout=subprocess.PIPE, env=ENVIRONMENT)
     assert server.stdout is not None
-    url = json.loads(server.stdout.readline())["url"]
+    try:
+        yield json.loads(server.stdout.readline())["url"]
+    finally:
+        server.terminate()
+        assert server.wait(10) == 0
+        server.stdout.close()
+
+
+async def test_it_keeps_its_world_while_a_bot_is_killed_and_started_again(tmp_path: Path, url: str) -> None:
+    (tmp_path / "echo_bot.py").write_text(ECHO)
+    remote = RemoteDiscord(url)
     command = [sys.executable, "-m", "fake_discord.redirect", "echo_bot"]
     environment = {**ENVIRONMENT, "PYTHONPATH": f"{TESTS}:{tmp_path}", "FAKE_DISCORD": url}
 
     async def talk(text: str, heard: list[str]) -> None:
-        remote = RemoteDiscord(url)
         bot = subprocess.Popen(command, env=environment)  # noqa: ASYNC220 - it is only started here
         try:
             await remote.call("connected")
@@ -49,29 +60,20 @@ def test_it_keeps_its_world_while_a_bot_is_killed_and_started_again(tmp_path: Pa
             await asyncio.to_thread(bot.wait, 10)
         await remote.call("disconnected")
 
-    async def use() -> None:
-        remote = RemoteDiscord(url)
-        await talk("one", ["echo one"])
-        await talk("two", ["echo one", "echo two"])
-        assert [message["content"] for message in await remote.call("messages")] == [
-            "one",
-            "echo one",
-            "two",
-            "echo two",
-        ]
-        assert [close["code"] for close in await remote.call("closes")] == [1006, 1006]
-        assert len(await remote.call("logins")) == 2
-        with pytest.raises(LookupError):
-            await remote.call("delete", 1)
-        with pytest.raises(LookupError, match="nobody can start"):
-            await remote.call("start")
-
-    try:
-        asyncio.run(use())
-    finally:
-        server.terminate()
-        assert server.wait(10) == 0
-        server.stdout.close()
+    await talk("one", ["echo one"])
+    await talk("two", ["echo one", "echo two"])
+    assert [message["content"] for message in await remote.call("messages")] == [
+        "one",
+        "echo one",
+        "two",
+        "echo two",
+    ]
+    assert [close["code"] for close in await remote.call("closes")] == [1006, 1006]
+    assert len(await remote.call("logins")) == 2
+    with pytest.raises(LookupError):
+        await remote.call("delete", 1)
+    with pytest.raises(LookupError, match="nobody can start"):
+        await remote.call("start")
 
 
 def struck(seed: int, channels: list[int]) -> list[tuple[int, int]]:

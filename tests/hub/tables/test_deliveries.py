@@ -1,6 +1,5 @@
 """Leases: to one reader at a time, at least once, in order."""
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -311,14 +310,11 @@ def test_listen_gives_one_delivery_after_another(join: Join) -> None:
     assert heard == ["0", "1", "2"]
 
 
-def test_listen_on_an_event_loop(join: Join) -> None:
+async def test_listen_on_an_event_loop(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "hi")
 
-    async def listen() -> list[str]:
-        return [delivery.message.content async for delivery in scout.listen_async(timeout=0)]
-
-    assert asyncio.run(listen()) == ["hi"]
+    assert [delivery.message.content async for delivery in scout.listen_async(timeout=0)] == ["hi"]
 
 
 def test_an_empty_look_writes_nothing(join: Join) -> None:

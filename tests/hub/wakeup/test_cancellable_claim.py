@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from helpers.support import TIMEOUT_SECONDS
+from helpers.support import TIMEOUT_SECONDS, eventually
 from teamsup.hub import Delivery, MessageHub, StoreBusy
 
 Join = Callable[..., MessageHub]
 
 
-def cancel_while_it_claims(reader: MessageHub, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+async def cancel_while_it_claims(reader: MessageHub, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     has_claimed, goes_on = threading.Event(), threading.Event()
     take = reader._mailbox._claim_due
 
@@ -22,34 +22,36 @@ def cancel_while_it_claims(reader: MessageHub, monkeypatch: pytest.MonkeyPatch, 
         goes_on.wait(TIMEOUT_SECONDS)
         return claimed
 
-    async def listen() -> None:
-        listening = asyncio.ensure_future(anext(reader.listen_async()))
-        assert await asyncio.to_thread(has_claimed.wait, TIMEOUT_SECONDS)
-        for _ in range(times):
-            listening.cancel()
-            await asyncio.sleep(0)
-        goes_on.set()
-        with pytest.raises(asyncio.CancelledError):
-            await listening
-
     monkeypatch.setattr(reader._mailbox, "_claim_due", hold)
-    asyncio.run(listen())
+    listening = asyncio.ensure_future(anext(reader.listen_async()))
+    assert await asyncio.to_thread(has_claimed.wait, TIMEOUT_SECONDS)
+    for _ in range(times):
+        listening.cancel()
+        await asyncio.sleep(0)
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
 
 
 @pytest.mark.parametrize("times", [1, 2, 3, 5])
-def test_what_is_claimed_when_the_listener_is_cancelled_is_given_back(
+async def test_what_is_claimed_when_the_listener_is_cancelled_is_given_back(
     join: Join, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     lead, scout = join("lead"), join("scout")
     message = lead.send("scout", "hi")
 
-    cancel_while_it_claims(scout, monkeypatch, times)
+    await cancel_while_it_claims(scout, monkeypatch, times)
 
-    (state,) = lead.queries.trace(message.message_id)
-    assert (state.state, state.attempts, state.read_at) == ("ready", 0, None)
+    def state() -> str:
+        return lead.queries.trace(message.message_id)[0].state
+
+    # A thread gives it back, and perhaps only after the listener has ended.
+    await asyncio.to_thread(eventually, lambda: state() == "ready", "it is given back")
+    (given_back,) = lead.queries.trace(message.message_id)
+    assert (given_back.attempts, given_back.read_at) == (0, None)
 
 
-def test_a_listener_that_cannot_give_back_what_it_has_claimed_still_ends_as_cancelled(
+async def test_a_listener_that_cannot_give_back_what_it_has_claimed_still_ends_as_cancelled(
     join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lead, scout = join("lead"), join("scout")
@@ -59,6 +61,6 @@ def test_a_listener_that_cannot_give_back_what_it_has_claimed_still_ends_as_canc
         raise StoreBusy(f"{delivery.message.message_id} cannot be stored.")
 
     monkeypatch.setattr(scout._mailbox, "release", refuse)
-    cancel_while_it_claims(scout, monkeypatch, 1)
+    await cancel_while_it_claims(scout, monkeypatch, 1)
 
     assert lead.queries.trace(message.message_id)[0].state == "leased"

@@ -172,7 +172,7 @@ def test_a_listener_whose_bell_was_taken_down_puts_it_up_again(join: Join) -> No
     assert heard == ["hi"]
 
 
-def test_a_bell_that_cannot_be_put_up_again_at_present_ends_no_wait(join: Join) -> None:
+async def test_a_bell_that_cannot_be_put_up_again_at_present_ends_no_wait(join: Join) -> None:
     scout = join("scout")
     run = scout.team.run
     with open_doorbell(run, "scout") as bell:
@@ -180,7 +180,7 @@ def test_a_bell_that_cannot_be_put_up_again_at_present_ends_no_wait(join: Join) 
         run.touch()
 
         assert not bell.wait(0)
-        assert not asyncio.run(bell.wait_async(0))
+        assert not await bell.wait_async(0)
 
         run.unlink()
         assert not bell.wait(0)
@@ -204,16 +204,13 @@ def test_a_waiting_reader_is_woken_by_a_send(join: Join) -> None:
     assert woken.is_set()
 
 
-def test_a_wait_on_an_event_loop_leaves_the_loop_free(join: Join) -> None:
+async def test_a_wait_on_an_event_loop_leaves_the_loop_free(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
 
-    async def use() -> bool:
-        waiting = asyncio.create_task(scout.wait_async(TIMEOUT_SECONDS))
-        await asyncio.sleep(0)
-        lead.send("scout", "hi")
-        return await waiting
-
-    assert asyncio.run(use())
+    waiting = asyncio.create_task(scout.wait_async(TIMEOUT_SECONDS))
+    await asyncio.sleep(0)
+    lead.send("scout", "hi")
+    assert await waiting
 
 
 async def test_a_cancelled_wait_leaves_no_bell(join: Join) -> None:

@@ -67,7 +67,7 @@ def test_it_is_run_when_monitor_bridge_does_not_start(teamsup: TeamsupCommand, t
     assert text.startswith("Team default cannot pass on alerts for 10s: monitor-bridge does not run: ")
 
 
-def test_a_command_that_fails_is_run_again_and_one_that_was_well_is_not(
+async def test_a_command_that_fails_is_run_again_and_one_that_was_well_is_not(
     team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alarm, "_MIN_OUTAGE_SECONDS", 0.0)
@@ -76,8 +76,8 @@ def test_a_command_that_fails_is_run_again_and_one_that_was_well_is_not(
     command = CommandHook("monitor-bridge", ("sh", "-c", script), after_seconds=1)
     lines: list[str] = []
 
-    async def outage() -> None:
-        raised = OutageAlarm(team, lines.append)
+    raised = OutageAlarm(team, lines.append)
+    async with asyncio.timeout(20):
         raised.check("It is out.", command, 100.0, dict)
         while len(lines) < 3:
             raised.check("It is out.", command, 100.0, dict)
@@ -85,8 +85,6 @@ def test_a_command_that_fails_is_run_again_and_one_that_was_well_is_not(
         await raised.wait()
         raised.check("It is out.", command, 100.0, dict)
         await raised.wait()
-
-    asyncio.run(asyncio.wait_for(outage(), 20))
 
     assert (tmp_path / "runs").read_text() == "x\nx\n"
     assert lines[1] == "the command of [monitor-bridge] failed and is run again: exit code 1"

@@ -1,6 +1,5 @@
 """Who runs and cannot do its work says so, and what is not known never looks fine."""
 
-import asyncio
 import fcntl
 import json
 import os
@@ -110,7 +109,7 @@ def test_the_hub_notes_since_when_and_forgets_it_with_the_trouble(team: Team) ->
         assert since() == NOW + timedelta(seconds=180)
 
 
-def test_a_mistake_of_the_supervisors_own_is_a_trouble_until_it_goes_well() -> None:
+async def test_a_mistake_of_the_supervisors_own_is_a_trouble_until_it_goes_well() -> None:
     said: list[str] = []
     troubles, looks = Troubles(said.append, lambda: None), iter([ValueError("odd"), ValueError("odd"), None])
 
@@ -118,12 +117,12 @@ def test_a_mistake_of_the_supervisors_own_is_a_trouble_until_it_goes_well() -> N
         if (error := next(looks)) is not None:
             raise error
 
-    asyncio.run(troubles.attempt(look, "Memory is not watched"))
+    await troubles.attempt(look, "Memory is not watched")
     assert str(troubles) == "Memory is not watched: ValueError: odd."
     since = troubles.since
-    asyncio.run(troubles.attempt(look, "Memory is not watched"))
+    await troubles.attempt(look, "Memory is not watched")
     assert troubles.since == since
-    asyncio.run(troubles.attempt(look, "Memory is not watched"))
+    await troubles.attempt(look, "Memory is not watched")
     assert (str(troubles), troubles.since) == ("", None)
     assert said == ["Memory is not watched: ValueError: odd.", "over: Memory is not watched: ValueError: odd."]
 

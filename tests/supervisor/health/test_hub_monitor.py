@@ -1,6 +1,5 @@
 """A hub that takes no writes: a worker that holds it is replaced, and a foreign process is named."""
 
-import asyncio
 import contextlib
 import os
 import socket
@@ -154,7 +153,7 @@ def test_maintenance_that_goes_on_is_shown(run_workers: RunWorkers) -> None:
     ],
     ids=["a thread of ours", "unknown", "nobody"],
 )
-def test_what_else_prevents_writes_is_said(
+async def test_what_else_prevents_writes_is_said(
     team: Team, monkeypatch: pytest.MonkeyPatch, owner: LockOwner | None, text: str
 ) -> None:
     monkeypatch.setattr(hub_monitor, "CHECK_SECONDS", 0.0)
@@ -167,7 +166,7 @@ def test_what_else_prevents_writes_is_said(
         monitor = HubMonitor(hub, manager, Troubles(lines.append, lambda: None))
         monitor.begin_write()
         for _ in range(3):
-            asyncio.run(monitor.check())
+            await monitor.check()
         monitor.end_write()
 
     assert lines == [text, f"over: {text}"]

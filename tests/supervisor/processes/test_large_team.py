@@ -52,7 +52,7 @@ def test_a_chain_of_500_that_depend_on_each_other_waits_for_its_first(run_worker
     assert ps_row(team, "c499")["note"] == "waits for c498"
 
 
-def test_a_mistake_about_one_worker_ends_nobody_else(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_mistake_about_one_worker_ends_nobody_else(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     team.create()
     policy = ProcessPolicy(ready_after=0.01)
     programs = {
@@ -63,22 +63,20 @@ def test_a_mistake_about_one_worker_ends_nobody_else(team: Team, monkeypatch: py
         if member.name == "broken":
             raise ValueError("a mistake of ours")
 
-    async def run_team() -> list[State]:
-        manager = ProcessManager(Spawner(team), WorkerLogs(team.logs, echo=False), change, lambda *_: None)
-        manager.configure(programs, {})
-        manager.start(*programs)
-        for member in manager.processes.values():
-            await manager.wait_until_left(member, State.STOPPED, State.STARTING)
-        states = [member.process.state for member in manager.processes.values()]
-        manager.stop_all()
-        for member in manager.processes.values():
-            while member.child is not None:
-                manager.reap()
-                await asyncio.sleep(0.01)
-        return states
-
     monkeypatch.setattr(WorkerLogs, "write", lambda *_: None)
-    assert asyncio.run(run_team()) == [State.RUNNING] * 3
+    manager = ProcessManager(Spawner(team), WorkerLogs(team.logs, echo=False), change, lambda *_: None)
+    manager.configure(programs, {})
+    manager.start(*programs)
+    for member in manager.processes.values():
+        await manager.wait_until_left(member, State.STOPPED, State.STARTING)
+    states = [member.process.state for member in manager.processes.values()]
+    manager.stop_all()
+    for member in manager.processes.values():
+        while member.child is not None:
+            manager.reap()
+            await asyncio.sleep(0.01)
+
+    assert states == [State.RUNNING] * 3
 
 
 def test_workers_get_the_limits_that_the_supervisor_was_given(run_workers: RunWorkers) -> None:

@@ -51,15 +51,12 @@ class Desk:
         assert started is not None
         self.run = started
 
-    def follow(self, follower: FaultyFollower | RunFollower) -> None:
-        async def follow() -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            self.runner._followed[self.run.id] = task
-            await self.runner._follow_to_end(self.run)
-
+    async def follow(self, follower: FaultyFollower | RunFollower) -> None:
         self.runner._follower = follower  # type: ignore[assignment]
-        asyncio.run(follow())
+        task = asyncio.current_task()
+        assert task is not None
+        self.runner._followed[self.run.id] = task
+        await self.runner._follow_to_end(self.run)
         assert self.runner._followed == {}
 
 
@@ -72,26 +69,28 @@ def desk(team: Team, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
 
 
 @pytest.mark.parametrize("state", ["planned", "done", "stopped"])
-def test_after_a_fault_a_run_without_a_process_is_left_to_the_dispatcher(desk: Desk, state: str) -> None:
+async def test_after_a_fault_a_run_without_a_process_is_left_to_the_dispatcher(desk: Desk, state: str) -> None:
     follower = FaultyFollower(lambda run: desk.table.update(run, state=state))
-    desk.follow(follower)
+    await desk.follow(follower)
     assert (follower.followed, follower.asked) == (["running"], [])
 
 
 @pytest.mark.parametrize("state", ["parked", "unknown"])
-def test_after_a_fault_people_are_asked_and_nothing_is_started(desk: Desk, state: str) -> None:
+async def test_after_a_fault_people_are_asked_and_nothing_is_started(desk: Desk, state: str) -> None:
     follower = FaultyFollower(lambda run: desk.table.update(run, state=state))
-    desk.follow(follower)
+    await desk.follow(follower)
     assert (follower.followed, follower.asked) == (["running"], [state])
 
 
-def test_after_a_fault_a_process_is_followed_again(desk: Desk) -> None:
+async def test_after_a_fault_a_process_is_followed_again(desk: Desk) -> None:
     follower = FaultyFollower(lambda _: None)
-    desk.follow(follower)
+    await desk.follow(follower)
     assert follower.followed == ["running", "running"]
 
 
-def test_a_store_that_cannot_be_read_after_a_fault_ends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_cannot_be_read_after_a_fault_ends_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers: Iterator[StoreError | Run] = iter([StoreError("busy"), desk.run])
 
     def get(_: int) -> Run:
@@ -102,7 +101,7 @@ def test_a_store_that_cannot_be_read_after_a_fault_ends_nothing(desk: Desk, monk
 
     monkeypatch.setattr(desk.table, "get", get)
     follower = FaultyFollower(lambda _: None)
-    desk.follow(follower)
+    await desk.follow(follower)
     assert follower.followed == ["running", "running"]
 
 
@@ -114,7 +113,7 @@ def test_a_report_that_cannot_be_stored_does_not_stop_a_run(desk: Desk, monkeypa
     desk.runner._report(desk.run, "")
 
 
-def test_a_start_that_the_system_refuses_keeps_the_decision_of_people(
+async def test_a_start_that_the_system_refuses_keeps_the_decision_of_people(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -125,7 +124,7 @@ def test_a_start_that_the_system_refuses_keeps_the_decision_of_people(
     directory = desk.runner._settings.directory("gcp")
     planned = desk.table.update(desk.run, state="planned", is_decided=True, directory=directory)
 
-    asyncio.run(desk.runner._follower.follow(planned))
+    await desk.runner._follower.follow(planned)
 
     found = desk.table.get(planned.id)
     assert found is not None
@@ -135,7 +134,7 @@ def test_a_start_that_the_system_refuses_keeps_the_decision_of_people(
 
 @pytest.mark.parametrize("state", ["planned", "parked", "unknown"])
 @pytest.mark.parametrize("is_faulty", [False, True], ids=["at the end of its task", "after a fault"])
-def test_a_stop_is_not_lost_when_the_process_has_just_ended(
+async def test_a_stop_is_not_lost_when_the_process_has_just_ended(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, state: str, is_faulty: bool
 ) -> None:
     async def follow(run: Run) -> None:
@@ -146,19 +145,16 @@ def test_a_stop_is_not_lost_when_the_process_has_just_ended(
             raise OSError("no space left")
 
     monkeypatch.setattr(desk.runner._follower, "follow", follow)
-    desk.follow(desk.runner._follower)
+    await desk.follow(desk.runner._follower)
 
     found = desk.table.get(desk.run.id)
     assert found is not None
     assert (found.state, found.reason) == ("stopped", "ann stopped it")
 
 
-def test_a_run_without_a_task_is_not_said_to_be_followed(desk: Desk) -> None:
-    async def request() -> bool:
-        desk.runner._loop = asyncio.get_running_loop()
-        return await asyncio.to_thread(desk.runner._request_stop, desk.run.id, "ann stopped it")
-
-    assert not asyncio.run(request())
+async def test_a_run_without_a_task_is_not_said_to_be_followed(desk: Desk) -> None:
+    desk.runner._loop = asyncio.get_running_loop()
+    assert not await asyncio.to_thread(desk.runner._request_stop, desk.run.id, "ann stopped it")
 
 
 @pytest.mark.parametrize(
@@ -175,14 +171,12 @@ def test_a_run_whose_section_was_removed_ends_unless_it_has_a_process(desk: Desk
     assert [run.id for run in taken_over] == ([desk.run.id] if then == "running" else [])
 
 
-def test_the_end_of_a_process_whose_section_was_removed_ends_its_run(desk: Desk) -> None:
-    async def dispatch() -> None:
-        desk.runner._settings.agents = {"oci": AgentSection()}
-        desk.table.update(desk.run, state="parked")
-        async with asyncio.TaskGroup() as tasks:
-            await desk.runner._dispatch(tasks)
+async def test_the_end_of_a_process_whose_section_was_removed_ends_its_run(desk: Desk) -> None:
+    desk.runner._settings.agents = {"oci": AgentSection()}
+    desk.table.update(desk.run, state="parked")
 
-    asyncio.run(dispatch())
+    async with asyncio.TaskGroup() as tasks:
+        await desk.runner._dispatch(tasks)
 
     found = desk.table.get(desk.run.id)
     assert found is not None
@@ -197,34 +191,31 @@ def test_the_removal_of_the_last_section_ends_all_runs(desk: Desk) -> None:
     assert found.state == "stopped"
 
 
-def test_a_run_under_way_is_judged_by_the_program_that_began_it(desk: Desk) -> None:
+async def test_a_run_under_way_is_judged_by_the_program_that_began_it(desk: Desk) -> None:
     desk.runner._settings.agents = {"gcp": AgentSection(command=("true",))}
     directory = desk.runner._settings.directory("gcp")
     planned = desk.table.update(desk.run, state="planned", directory=directory)
     follower = desk.runner._follower
 
-    async def follow() -> None:
-        started = await follower._start(planned)
-        assert started is not None
-        run, process = started
-        assert process is not None
-        await run_process.wait_ended(process)
-        desk.runner._settings.agents = {"gcp": AgentSection()}
-        follower._conclude(run)
-
-    asyncio.run(follow())
+    started = await follower._start(planned)
+    assert started is not None
+    run, process = started
+    assert process is not None
+    await run_process.wait_ended(process)
+    desk.runner._settings.agents = {"gcp": AgentSection()}
+    follower._conclude(run)
 
     found = desk.table.get(planned.id)
     assert found is not None
     assert (found.state, found.program) == ("done", "command")
 
 
-def test_another_program_does_not_go_on_with_a_run(desk: Desk) -> None:
+async def test_another_program_does_not_go_on_with_a_run(desk: Desk) -> None:
     desk.runner._settings.agents = {"gcp": AgentSection(command=("true",))}
     directory = desk.runner._settings.directory("gcp")
     planned = desk.table.update(desk.run, state="planned", program="claude", directory=directory)
 
-    asyncio.run(desk.runner._follower.follow(planned))
+    await desk.runner._follower.follow(planned)
 
     found = desk.table.get(planned.id)
     assert found is not None

@@ -1,7 +1,5 @@
 """Every message is answered exactly once and in order, in spite of all failures of the gateway and Discord."""
 
-import asyncio
-
 import pytest
 
 from teamsup.hub import Team
@@ -9,8 +7,8 @@ from workers.gateway.hammer import hammer
 
 
 @pytest.mark.slow
-def test_the_books_balance_after_kills_and_trouble(team: Team) -> None:
-    books = asyncio.run(hammer(team, 1000, every=3.0, pause=0.015))
+async def test_the_books_balance_after_kills_and_trouble(team: Team) -> None:
+    books = await hammer(team, 1000, every=3.0, pause=0.015)
 
     assert books.balanced, books
     assert books.asked == 1000

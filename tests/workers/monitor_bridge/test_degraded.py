@@ -66,7 +66,7 @@ async def test_a_host_that_does_not_answer_holds_up_nothing_else(
         await until(lambda: status(worker)[0] == "online", "it is well again")
 
 
-def test_a_hub_that_takes_nothing_is_said_as_soon_as_it_does(
+async def test_a_hub_that_takes_nothing_is_said_as_soon_as_it_does(
     worker: MonitorBridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_busy = True
@@ -77,15 +77,11 @@ def test_a_hub_that_takes_nothing_is_said_as_soon_as_it_does(
 
     monkeypatch.setattr(worker._checks, "check_team", look)
 
-    async def run() -> None:
-        nonlocal is_busy
-        async with running(worker._check_team_loop):
-            why = "Problems of the team could not be stored: held by another program."
-            await until(lambda: status(worker) == ("degraded", why), "it says so")
-            is_busy = False
-            await until(lambda: status(worker)[0] == "online", "it is well again")
-
-    asyncio.run(run())
+    async with running(worker._check_team_loop):
+        why = "Problems of the team could not be stored: held by another program."
+        await until(lambda: status(worker) == ("degraded", why), "it says so")
+        is_busy = False
+        await until(lambda: status(worker)[0] == "online", "it is well again")
 
 
 async def test_an_alertmanager_that_cannot_be_asked_is_said(join: Join) -> None:

@@ -78,17 +78,15 @@ class Busy(Idle):
 
 
 @pytest.mark.parametrize("kind", [Idle, Busy])
-def test_a_worker_ends_and_tries_nothing_again(team: Team, join: Join, kind: type[Worker]) -> None:
+async def test_a_worker_ends_and_tries_nothing_again(team: Team, join: Join, kind: type[Worker]) -> None:
     join("lead").enroll(kind.name, "daemon")
     join("lead").send(kind.name, "work")
 
-    async def work(hub: MessageHub) -> None:
+    with MessageHub(team, agent=kind.name) as hub:
         running = asyncio.create_task(kind(hub, Config(team)).run())
         await asyncio.to_thread(migrate_further, team)
-        await asyncio.wait_for(running, TIMEOUT_SECONDS)
-
-    with MessageHub(team, agent=kind.name) as hub, pytest.raises(SchemaTooNew, match=SENTENCE):
-        asyncio.run(work(hub))
+        with pytest.raises(SchemaTooNew, match=SENTENCE):
+            await asyncio.wait_for(running, TIMEOUT_SECONDS)
 
 
 async def test_a_session_learns_it_by_its_tools_and_at_every_prompt(team: Team, join: Join) -> None:

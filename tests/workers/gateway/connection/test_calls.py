@@ -1,6 +1,5 @@
 """Asking Discord until it answers, and saying so when that takes long."""
 
-import asyncio
 import itertools
 import logging
 from types import SimpleNamespace
@@ -11,7 +10,9 @@ import pytest
 from teamsup.workers.gateway.connection import calls
 
 
-def test_what_discord_does_not_answer_for_long_is_a_trouble_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_discord_does_not_answer_for_long_is_a_trouble_until_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(calls, "backoff", lambda longest: itertools.chain([0.01], itertools.repeat(longest)))
     monkeypatch.setattr(calls, "_MAX_RETRY_SECONDS", 0.02)
     asks = calls.DiscordCalls(logging.getLogger("gateway"))
@@ -25,6 +26,6 @@ def test_what_discord_does_not_answer_for_long_is_a_trouble_until_it_does(monkey
             raise ConnectionResetError("no route")
         return "well"
 
-    assert asyncio.run(asks.call_discord(question)) == "well"
+    assert await asks.call_discord(question) == "well"
     assert troubles == ["", "", *["Discord does not return the missed messages: no route"] * 2]
     assert asks.failure == ""

@@ -103,7 +103,7 @@ async def test_a_discord_that_was_never_reached_degrades_the_gateway_at_once(tea
             await wait_until(lambda: not _trouble(lead), "it works again")
 
 
-def test_pauses_between_attempts_grow_to_a_minute_and_differ(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pauses_between_attempts_grow_to_a_minute_and_differ(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
 
     async def rest(seconds: float, why: str) -> None:
@@ -121,7 +121,7 @@ def test_pauses_between_attempts_grow_to_a_minute_and_differ(team: Team, monkeyp
         connection = DiscordConnection(hub, BotToken(TOKEN), make_client, tell, tell, logging.getLogger("gateway"))
         monkeypatch.setattr(connection, "_wait_before_retry", rest)
         with pytest.raises(NotConfigured, match="no network"):
-            asyncio.run(connection.run())
+            await connection.run()
 
     longest = [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
     assert all(most / 2 <= pause <= most for pause, most in zip(pauses, longest, strict=True))

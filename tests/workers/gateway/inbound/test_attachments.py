@@ -47,44 +47,38 @@ async def test_files_of_one_message_are_kept_apart(tmp_path: Path) -> None:
     assert stored_files(tmp_path) == ["2-2-a/2", "2-a/0", "3-a/3", "a/1"]
 
 
-def test_an_attachment_does_not_lead_elsewhere(tmp_path: Path) -> None:
-    async def use() -> str:
-        asked: list[str] = []
+async def test_an_attachment_does_not_lead_elsewhere(tmp_path: Path) -> None:
+    asked: list[str] = []
 
-        async def lead_elsewhere(request: web.Request) -> web.Response:
-            asked.append(request.path)
-            raise web.HTTPFound("/latest/meta-data/")
+    async def lead_elsewhere(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        raise web.HTTPFound("/latest/meta-data/")
 
-        async with serve(lead_elsewhere) as url:
-            heard = InboundMessage(7, Author(1, 2), "Ann", "", (Attachment("a.txt", 5, "text/plain", f"{url}/a.txt"),))
-            (line,) = await attachments.download_attachments(heard, tmp_path, 1000, logging.getLogger())
-        assert asked == ["/a.txt"]
-        return line
-
-    assert "could not be downloaded" in asyncio.run(use())
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    async with serve(lead_elsewhere) as url:
+        message = InboundMessage(7, Author(1, 2), "Ann", "", (Attachment("a.txt", 5, "text/plain", f"{url}/a.txt"),))
+        (line,) = await attachments.download_attachments(message, tmp_path, 1000, logging.getLogger())
+    assert asked == ["/a.txt"]
+    assert "could not be downloaded" in line
+    assert stored_files(tmp_path) == []
 
 
-def test_an_attachment_whose_server_is_too_slow_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_attachment_whose_server_is_too_slow_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(attachments, "_DOWNLOAD_SECONDS", 0.1)
 
-    async def use() -> list[str]:
-        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.read()
-            writer.close()
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
 
-        server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/a.txt"
-        heard = InboundMessage(7, Author(user=1, channel=2), "Ann", "", (Attachment("a.txt", 5, "text/plain", url),))
-        lines = await attachments.download_attachments(heard, tmp_path, 1000, logging.getLogger())
-        server.close()
-        return lines
-
-    (line,) = asyncio.run(use())
+        message = InboundMessage(7, Author(user=1, channel=2), "Ann", "", (Attachment("a.txt", 5, "text/plain", url),))
+        (line,) = await attachments.download_attachments(message, tmp_path, 1000, logging.getLogger())
     assert line.startswith(
         "(attachment: a.txt, 5 bytes, text/plain; could not be downloaded: its server is too slow; http"
     )
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert stored_files(tmp_path) == []
 
 
 def test_files_go_with_the_message_that_they_belong_to(team: Team, join: Callable[..., MessageHub]) -> None:

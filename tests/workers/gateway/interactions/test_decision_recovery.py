@@ -41,7 +41,7 @@ def with_discord(
 
 
 @pytest.mark.slow
-def test_a_decision_survives_the_supervisor(
+async def test_a_decision_survives_the_supervisor(
     teamsup: TeamsupCommand, with_discord: Callable[[FakeDiscord], None]
 ) -> None:
     async def run(*words: str) -> str:
@@ -49,7 +49,9 @@ def test_a_decision_survives_the_supervisor(
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
-    async def use(lead: MessageHub) -> None:
+    with MessageHub(teamsup.team, agent="lead") as lead:
+        lead.register()
+        lead.enroll("user_comm", "daemon")
         async with FakeDiscord() as discord:
             with_discord(discord)
             try:
@@ -74,12 +76,8 @@ def test_a_decision_survives_the_supervisor(
             finally:
                 await asyncio.to_thread(teamsup.run, "stop")
 
-    async def decided(lead: MessageHub, asked: Message, answer: str) -> None:
-        delivery = await next_delivery(lead)
-        assert (delivery.message.content, delivery.message.reply_to) == (answer, asked.message_id)
-        lead.acknowledge(delivery)
 
-    with MessageHub(teamsup.team, agent="lead") as lead:
-        lead.register()
-        lead.enroll("user_comm", "daemon")
-        asyncio.run(use(lead))
+async def decided(lead: MessageHub, asked: Message, answer: str) -> None:
+    delivery = await next_delivery(lead)
+    assert (delivery.message.content, delivery.message.reply_to) == (answer, asked.message_id)
+    lead.acknowledge(delivery)

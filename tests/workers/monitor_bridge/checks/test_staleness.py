@@ -157,9 +157,10 @@ async def until(quiet: Silencer, condition: Callable[[], object], what: str) -> 
         await asyncio.to_thread(eventually, condition, what)
     finally:
         following.cancel()
+        await asyncio.wait([following])
 
 
-def test_an_alertmanager_that_can_be_asked_is_asked(desk: IncidentHarness) -> None:
+async def test_an_alertmanager_that_can_be_asked_is_asked(desk: IncidentHarness) -> None:
     labels = {"alertname": "HighCPU"}
     fires = [{"fingerprint": FIRING.fingerprint, "labels": labels}]
     started, asked = [datetime.now(UTC) + timedelta(days=1)], list[str]()
@@ -170,19 +171,15 @@ def test_an_alertmanager_that_can_be_asked_is_asked(desk: IncidentHarness) -> No
         quiet = Silencer(desk.hub, {SOURCE: source}, desk.incidents, 0.01, staleness=looks)
         # The text of a label may be cut, so that only the fingerprint is the same.
         desk.ingest(replace(FIRING, labels={"alertname": "HighC…"}))
-        asyncio.run(
-            until(quiet, lambda: desk.hub.query("SELECT 1 FROM incidents WHERE seen_at_source = 1"), "it is seen")
-        )
+        await until(quiet, lambda: desk.hub.query("SELECT 1 FROM incidents WHERE seen_at_source = 1"), "it is seen")
 
         for _ in range(36):
             desk.now += 600
             looks.find_overdue([])
-        asyncio.run(
-            until(
-                quiet,
-                lambda: desk.open[0].last_seen == datetime.fromtimestamp(int(desk.now * 1000) / 1000, UTC),
-                "it is heard of",
-            )
+        await until(
+            quiet,
+            lambda: desk.open[0].last_seen == datetime.fromtimestamp(int(desk.now * 1000) / 1000, UTC),
+            "it is heard of",
         )
         assert (desk.open[0].stale_at, desk.read("user_comm")) == (None, [])
 
@@ -190,9 +187,9 @@ def test_an_alertmanager_that_can_be_asked_is_asked(desk: IncidentHarness) -> No
         for _ in range(36):
             desk.now += 600
             looks.find_overdue([])
-        asyncio.run(until(quiet, lambda: asked.count("/api/v2/status") > 2, "it is asked"))
+        await until(quiet, lambda: asked.count("/api/v2/status") > 2, "it is asked")
         assert len(desk.open) == 1, "it was started anew, and may not know yet"
 
         started.append(datetime(2020, 1, 1, tzinfo=UTC))
-        asyncio.run(until(quiet, lambda: not desk.open, "it is over"))
+        await until(quiet, lambda: not desk.open, "it is over")
         assert desk.read("user_comm") == []

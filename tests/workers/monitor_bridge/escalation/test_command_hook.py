@@ -20,31 +20,29 @@ def desk(join: Join) -> IncidentHarness:
     return IncidentHarness(join)
 
 
-def run(desk: IncidentHarness, script: str, seconds: float = 20.0) -> str:
+async def run(desk: IncidentHarness, script: str, seconds: float = 20.0) -> str:
     desk.ingest(FIRING)
-    return asyncio.run(
-        run_command(["sh", "-c", script], "text\n" * 100_000, command_hook.command_environment(desk.open), seconds)
-    )
+    variables = command_hook.command_environment(desk.open)
+    return await run_command(["sh", "-c", script], "text\n" * 100_000, variables, seconds)
 
 
-def test_it_need_not_read_and_may_say_much(desk: IncidentHarness) -> None:
-    assert run(desk, "exit 0") == ""
-    assert run(desk, "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo 'no route' >&2; exit 3").endswith(
-        "no route"
-    )
+async def test_it_need_not_read_and_may_say_much(desk: IncidentHarness) -> None:
+    assert await run(desk, "exit 0") == ""
+    said = await run(desk, "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo 'no route' >&2; exit 3")
+    assert said.endswith("no route")
 
 
-def test_a_process_left_in_the_background_is_not_a_failure(desk: IncidentHarness, tmp_path: Path) -> None:
+async def test_a_process_left_in_the_background_is_not_a_failure(desk: IncidentHarness, tmp_path: Path) -> None:
     background = f"sleep 60 & echo $! >> {tmp_path / 'pids'}; "
-    assert run(desk, f"{background} exit 0", seconds=1.0) == ""
-    assert run(desk, f"{background} echo wrong >&2; exit 4", seconds=1.0) == "exit code 4: wrong"
+    assert await run(desk, f"{background} exit 0", seconds=1.0) == ""
+    assert await run(desk, f"{background} echo wrong >&2; exit 4", seconds=1.0) == "exit code 4: wrong"
     for pid in (tmp_path / "pids").read_text().split():
         psutil.Process(int(pid)).kill()
 
 
-def test_one_that_hangs_is_ended_with_all_that_it_began(desk: IncidentHarness, tmp_path: Path) -> None:
+async def test_one_that_hangs_is_ended_with_all_that_it_began(desk: IncidentHarness, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    assert run(desk, f"sleep 1000 & echo $! > {pid}; wait", seconds=1.0) == "it did not end within 1 s"
+    assert await run(desk, f"sleep 1000 & echo $! > {pid}; wait", seconds=1.0) == "it did not end within 1 s"
     number = int(pid.read_text())
     eventually(
         lambda: not psutil.pid_exists(number) or psutil.Process(number).status() == psutil.STATUS_ZOMBIE, "it has ended"
@@ -52,13 +50,13 @@ def test_one_that_hangs_is_ended_with_all_that_it_began(desk: IncidentHarness, t
 
 
 @pytest.mark.parametrize("command", ["/no/such/program", "no\0program"])
-def test_one_that_is_not_there_is_said(desk: IncidentHarness, command: str) -> None:
+async def test_one_that_is_not_there_is_said(desk: IncidentHarness, command: str) -> None:
     desk.ingest(FIRING)
-    assert asyncio.run(run_command([command], "text", {}, 5)).startswith("it could not be started: ")
+    assert (await run_command([command], "text", {}, 5)).startswith("it could not be started: ")
 
 
 @pytest.mark.parametrize("acts", [False, True])
-def test_what_has_failed_is_run_again_until_it_succeeds_or_somebody_acts(
+async def test_what_has_failed_is_run_again_until_it_succeeds_or_somebody_acts(
     join: Join, monkeypatch: pytest.MonkeyPatch, acts: bool
 ) -> None:
     desk = IncidentHarness(join, here=(), command=("siren",), ack_timeout_seconds=1)
@@ -74,13 +72,11 @@ def test_what_has_failed_is_run_again_until_it_succeeds_or_somebody_acts(
             desk.acknowledgements.acknowledge(["all"], "ann")
         return "exit code 1" if acts or len(said) < 3 else ""
 
-    async def run() -> list[str]:
-        monkeypatch.setattr(command_hook, "run_command", command)
-        running = asyncio.create_task(worker._commands.retry(1, "exit code 1"))
-        await asyncio.sleep(0)
-        degraded = list(worker._degraded_causes.values())
-        await running
-        return degraded
+    monkeypatch.setattr(command_hook, "run_command", command)
+    running = asyncio.create_task(worker._commands.retry(1, "exit code 1"))
+    await asyncio.sleep(0)
+    degraded = list(worker._degraded_causes.values())
+    await running
 
-    assert asyncio.run(run()) == ["The command of [monitor-bridge] fails: exit code 1."]
+    assert degraded == ["The command of [monitor-bridge] fails: exit code 1."]
     assert (len(said), worker._degraded_causes) == (1 if acts else 3, {})

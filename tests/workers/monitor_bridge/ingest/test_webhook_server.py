@@ -513,23 +513,20 @@ class TestStrangers:
         eventually(lambda: port.request("/", method="GET").status == 200, "there is room again")
 
     @pytest.mark.parametrize(("trusted", "is_closed"), [([], True), (["203.0.113.0/24"], False)])
-    def test_one_address_has_so_many_connections_unless_it_is_a_proxy_of_ours(
+    async def test_one_address_has_so_many_connections_unless_it_is_a_proxy_of_ours(
         self, trusted: list[str], is_closed: bool
     ) -> None:
-        async def closed() -> list[bool]:
-            async def answer(_: web.BaseRequest) -> web.Response:
-                raise AssertionError
+        async def answer(_: web.BaseRequest) -> web.Response:
+            raise AssertionError
 
-            server = connections.BoundedHttpServer(answer, trusted, logging.getLogger("test"))
-            transports = [RemoteTransport(), *(RemoteTransport() for _ in range(connections.MAX_PER_ADDRESS))]
-            for transport in transports:
-                server().connection_made(transport)
-            try:
-                return [each.is_closing() for each in transports]
-            finally:
-                await server.shutdown(0.01)
-
-        assert asyncio.run(closed()) == [is_closed] + [False] * connections.MAX_PER_ADDRESS
+        server = connections.BoundedHttpServer(answer, trusted, logging.getLogger("test"))
+        transports = [RemoteTransport(), *(RemoteTransport() for _ in range(connections.MAX_PER_ADDRESS))]
+        for transport in transports:
+            server().connection_made(transport)
+        try:
+            assert [each.is_closing() for each in transports] == [is_closed] + [False] * connections.MAX_PER_ADDRESS
+        finally:
+            await server.shutdown(0.01)
 
 
 class RemoteTransport(asyncio.Transport):
@@ -693,11 +690,11 @@ class TestConfirmation:
     @pytest.mark.parametrize(
         ("status", "welcome"), [(200, True), (204, True), (302, False), (404, False), (500, False)]
     )
-    def test_no_redirect_is_followed(self, status: int, welcome: bool) -> None:
-        assert asyncio.run(self.ask(status)) == (welcome, ["/confirm"])
+    async def test_no_redirect_is_followed(self, status: int, welcome: bool) -> None:
+        assert await self.ask(status) == (welcome, ["/confirm"])
 
-    def test_a_missing_server_is_not_a_confirmation(self) -> None:
-        assert not asyncio.run(receiver.confirm_link("http://127.0.0.1:1/"))
+    async def test_a_missing_server_is_not_a_confirmation(self) -> None:
+        assert not await receiver.confirm_link("http://127.0.0.1:1/")
 
 
 class TestThePort:

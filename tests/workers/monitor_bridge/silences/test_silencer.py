@@ -40,6 +40,7 @@ async def until(quiet: Silencer, condition: Callable[[], object]) -> None:
         await asyncio.to_thread(eventually, condition, "what it finds")
     finally:
         following.cancel()
+        await asyncio.wait([following])
 
 
 @contextlib.contextmanager
@@ -81,23 +82,25 @@ def says(said: object) -> bytes:
         b"",
     ],
 )
-def test_another_server_than_alertmanager_is_reported_and_ends_nothing(desk: IncidentHarness, answer: bytes) -> None:
+async def test_another_server_than_alertmanager_is_reported_and_ends_nothing(
+    desk: IncidentHarness, answer: bytes
+) -> None:
     desk.ingest(replace(FIRING, labels=LABELS))
     desk.acknowledgements.acknowledge(["all"], "ann")
     with answering(lambda _: answer) as (url, asked):
         with pytest.raises(SilenceFailed):
-            asyncio.run(alertmanager_api.fetch_firing(url))
-        asyncio.run(until(quiet(desk, url), lambda: len(asked) > 3))
+            await alertmanager_api.fetch_firing(url)
+        await until(quiet(desk, url), lambda: len(asked) > 3)
     assert [each.state for each in desk.open] == ["acknowledged"]
 
 
-def test_strange_labels_there_are_nobodys() -> None:
+async def test_strange_labels_there_are_nobodys() -> None:
     strange = [{"labels": {"a": ["b"]}}, {"labels": 5}, 5, {"labels": {"c": "d"}}]
     with answering(lambda _: says(strange)) as (url, _):
-        assert asyncio.run(alertmanager_api.fetch_firing(url)) == [("", {"a": "['b']"}), ("", {"c": "d"})]
+        assert await alertmanager_api.fetch_firing(url) == [("", {"a": "['b']"}), ("", {"c": "d"})]
 
 
-def test_a_slow_alertmanager_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_alertmanager_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alertmanager_api, "_TIMEOUT_SECONDS", 0.2)
     given_up = threading.Event()
 
@@ -107,22 +110,22 @@ def test_a_slow_alertmanager_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -
 
     with answering(drip) as (url, _):
         with pytest.raises(SilenceFailed, match="did not answer within"):
-            asyncio.run(alertmanager_api.fetch_firing(url))
+            await alertmanager_api.fetch_firing(url)
         given_up.set()
 
 
-def test_people_are_notified_once_that_many_could_not_be_silenced(desk: IncidentHarness) -> None:
+async def test_people_are_notified_once_that_many_could_not_be_silenced(desk: IncidentHarness) -> None:
     desk.ingest(*(replace(FIRING, fingerprint=f"k{number}", labels=LABELS) for number in range(40)))
     done = desk.acknowledgements.acknowledge(["all"], "ann")
     desk.read("user_comm")
     with answering(lambda _: b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n") as (url, asked):
-        asyncio.run(quiet(desk, url).silence_acknowledged(done.incidents))
+        await quiet(desk, url).silence_acknowledged(done.incidents)
     (told,) = desk.read("user_comm")
     assert "and 30 more are acknowledged, but prom still reports them: it answered 500." in told.content
     assert len([each for each in asked if each.startswith("POST")]) < 10
 
 
-def test_an_alertmanager_that_was_started_again_is_not_believed_before_it_can_know(desk: IncidentHarness) -> None:
+async def test_an_alertmanager_that_was_started_again_is_not_believed_before_it_can_know(desk: IncidentHarness) -> None:
     desk.ingest(replace(FIRING, labels=LABELS))
     done = desk.acknowledgements.acknowledge(["all"], "ann")
     fires: list[Any] = [{"labels": LABELS}]
@@ -135,27 +138,27 @@ def test_an_alertmanager_that_was_started_again_is_not_believed_before_it_can_kn
 
     with answering(answer) as (url, asked):
         ours = quiet(desk, url)
-        asyncio.run(ours.silence_acknowledged(done.incidents))
+        await ours.silence_acknowledged(done.incidents)
         fires.clear()
         started = datetime.now(UTC) + timedelta(seconds=1)
-        asyncio.run(until(ours, lambda: asked.count("GET /api/v2/status") > 3))
+        await until(ours, lambda: asked.count("GET /api/v2/status") > 3)
         assert [each.state for each in desk.open] == ["acknowledged"]
 
         started = datetime.now(UTC) - timedelta(days=1)
-        asyncio.run(until(ours, lambda: not desk.open))
+        await until(ours, lambda: not desk.open)
 
 
 @needs_alertmanager
-def test_what_is_over_is_not_silent_when_it_comes_back(desk: IncidentHarness, tmp_path: Path) -> None:
+async def test_what_is_over_is_not_silent_when_it_comes_back(desk: IncidentHarness, tmp_path: Path) -> None:
     with running_alertmanager(tmp_path / "am", "http://127.0.0.1:1/") as real:
         alert = replace(FIRING, labels=LABELS)
         desk.ingest(alert, replace(FIRING, fingerprint="k2", labels={"alertname": "Other"}))
         done = desk.acknowledgements.acknowledge(["all"], "ann")
         ours = quiet(desk, real.url)
-        asyncio.run(ours.silence_acknowledged(done.incidents))
+        await ours.silence_acknowledged(done.incidents)
         assert [each["status"]["state"] for each in real.silences()] == ["active", "active"]
 
         desk.ingest(resolved(alert))
-        asyncio.run(until(ours, lambda: "expired" in [each["status"]["state"] for each in real.silences()]))
+        await until(ours, lambda: "expired" in [each["status"]["state"] for each in real.silences()])
         (active,) = (each for each in real.silences() if each["status"]["state"] == "active")
         assert [matcher["value"] for matcher in active["matchers"]] == ["Other"]
