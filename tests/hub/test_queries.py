@@ -272,3 +272,56 @@ def test_stats_count_what_is_there(join: Join) -> None:
     assert first.created_at is not None
     assert stats.oldest_unread >= first.created_at
     assert stats.file_bytes > 0
+
+
+def test_conversations_come_with_the_newest_first_and_with_what_a_reader_has_not_read(join: Join) -> None:
+    lead, ann = join("lead"), join("console-ann")
+    ann.send("lead", "first", conversation_id="console-ann:1")
+    lead.send("console-ann", "second", conversation_id="console-ann:1")
+    ann.send("lead", "an alert", conversation_id="incident:7")
+    lead.send("console-ann", "alone")
+
+    found = lead.queries.conversations("console-ann")
+
+    assert [(each.id, each.last.content, each.unread) for each in found] == [
+        ("incident:7", "an alert", 0),
+        ("console-ann:1", "second", 1),
+    ]
+
+
+def test_conversations_are_read_in_pages_and_by_the_beginning_of_their_ids(join: Join) -> None:
+    lead = join("lead")
+    for number in range(5):
+        lead.send("lead", str(number), conversation_id=f"incident:{number}")
+        lead.send("lead", str(number), conversation_id=f"work-{number}")
+    lead.send("lead", "again", conversation_id="incident:0")
+
+    first = lead.queries.conversations("lead", prefixes=["incident:"], limit=2)
+    rest = lead.queries.conversations("lead", prefixes=["incident:"], before=first[-1].last.id)
+    others = lead.queries.conversations("lead", without=["incident:"], limit=2)
+
+    assert [each.id for each in first] == ["incident:0", "incident:4"]
+    assert [each.id for each in rest] == ["incident:3", "incident:2", "incident:1"]
+    assert [each.id for each in others] == ["work-4", "work-3"]
+
+
+def test_the_messages_of_a_conversation_before_another_are_counted(join: Join) -> None:
+    lead = join("lead")
+    sent = [lead.send("lead", str(number), conversation_id="long") for number in range(3)]
+
+    assert lead.queries.count_earlier("long", sent[2].id) == (2, sent[0].created_at)
+    assert lead.queries.count_earlier("long", sent[0].id) == (0, None)
+
+
+def test_the_state_of_a_delivery_says_when_it_is_tried_next(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    sent = lead.send("scout", "try this")
+    (delivery,) = scout.claim()
+    (held,) = lead.queries.trace(sent.message_id)
+    assert held.next_try_at == delivery.lease_expires_at
+
+    scout.release(delivery, error="not now", delay=3600)
+
+    (waiting,) = lead.queries.trace(sent.message_id)
+    assert waiting.next_try_at is not None
+    assert waiting.next_try_at > datetime.now(UTC) + timedelta(minutes=59)

@@ -138,6 +138,8 @@ class DeliveryState:
     outcome: str | None
     undeliverable: bool
     """No agent of that name has taken part yet; the delivery waits for one."""
+    next_try_at: datetime | None = None
+    """The end of its backoff, or of the lease of the reader that has it; None: it waits for neither."""
 
 
 @dataclass(frozen=True, slots=True)

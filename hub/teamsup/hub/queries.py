@@ -14,6 +14,7 @@ from .models import DeadLetter, DeliveryState, Message, MessageLabels, Stats
 from .session import HubSession
 from .tables import delivery_states
 from .tables.agents import OPEN_TO_READERS
+from .tables.conversation_list import ConversationState, count_earlier, list_conversations
 from .tables.row_values import LABELS, labels_from_row, message_from_row
 from .team import normalize_name
 from .timestamps import format_time, parse_time
@@ -99,6 +100,29 @@ class Queries:
             (check_text("conversation_id", conversation_id), check_count("limit", limit)),
         )
         return [message_from_row(row) for row in reversed(rows)]
+
+    def conversations(
+        self,
+        reader: str,
+        *,
+        prefixes: Collection[str] = (),
+        without: Collection[str] = (),
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[ConversationState]:
+        """Return conversations, the one with the newest message first, with what ``reader`` has not read in each.
+
+        ``before`` is the ``id`` of a conversation's last message: continue from there into the past. ``prefixes`` and
+        ``without`` are beginnings of their ids.
+        """
+        begin = None if before is None else check_count("before", before, least=_LEAST_ID)
+        reading = normalize_name(reader)
+        return list_conversations(self._store.read, reading, prefixes, without, begin, check_count("limit", limit))
+
+    def count_earlier(self, conversation_id: str, before: int) -> tuple[int, datetime | None]:
+        """Return how many messages of a conversation stand before the message with this ``id``, and since when."""
+        check_count("before", before, least=_LEAST_ID)
+        return count_earlier(self._store.read, check_text("conversation_id", conversation_id), before)
 
     def find(
         self,

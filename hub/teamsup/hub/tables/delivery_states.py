@@ -28,7 +28,8 @@ COUNT_PENDING_WITHOUT_DELIVERY = """
 """
 
 SELECT_STATES = """
-    SELECT d.*, m.created_at AS stored_at,
+    SELECT d.*, m.created_at AS stored_at, CASE d.state WHEN 'ready' THEN d.available_at WHEN 'leased'
+      THEN d.lease_expires_at END AS next_try_at,
       d.recipient NOT IN (SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL) AS undeliverable
     FROM deliveries AS d JOIN messages AS m ON m.id = d.message WHERE d.message IN ({marks})
     ORDER BY d.message, d.recipient
@@ -74,4 +75,5 @@ def state_from_row(row: sqlite3.Row) -> DeliveryState:
         done_at=parse_time(row["done_at"]),
         outcome=row["outcome"],
         undeliverable=bool(row["undeliverable"]),
+        next_try_at=parse_time(row["next_try_at"]),
     )
