@@ -1,11 +1,13 @@
 """What is said to whom until somebody takes care of an alert."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from helpers.incident_harness import FIRING, IncidentHarness, Join, resolved
 from teamsup.hub import CallerError, Message
+from teamsup.workers.monitor_bridge.incidents import listing
 from teamsup.workers.monitor_bridge.incidents.group_table import IncidentGroup
 from teamsup.workers.monitor_bridge.incidents.incident import UnknownIncident
 
@@ -265,6 +267,48 @@ def test_a_bridge_that_begins_again_goes_on_where_the_last_one_was(desk: Inciden
     other.now = desk.now
     other.advance(180)
     assert len(other.read("alert-manager")) == 1
+
+
+def test_a_silenced_incident_notifies_nobody_for_an_hour_and_then_starts_again(desk: IncidentHarness) -> None:
+    desk.ingest(FIRING)
+    desk.read("alert-manager")
+    number = str(desk.open[0].id)
+    words = f'ann has silenced incident {number}, "HighCPU on web-01": nobody is notified of it for 1h 0m.'
+    assert desk.acknowledgements.silence([number], "ann", "console-ann").answer == words
+    assert [message.content for message in desk.read("user_comm")] == [words]
+    for _ in range(11):
+        assert desk.advance(300).commands == ()
+    assert (desk.read("alert-manager"), desk.read("lead"), desk.read("user_comm")) == ([], [], [])
+    state = listing.describe_state(desk.open[0], datetime.fromtimestamp(desk.now, UTC))
+    assert state.startswith("answered by ann, nobody is notified for ")
+
+    desk.advance(300)
+    assert len(desk.read("alert-manager")) == 1
+
+
+def test_a_problem_that_joins_a_silenced_group_ends_the_silence(desk: IncidentHarness) -> None:
+    desk.ingest(replace(FIRING, group="g"))
+    desk.acknowledgements.silence([str(desk.open[0].id)], "ann", "console-ann")
+    desk.ingest(replace(FIRING, fingerprint="k2", title="another", group="g"))
+    desk.advance(60)
+    assert "another" in desk.read("alert-manager")[-1].content
+
+
+def test_what_somebody_works_on_is_not_silenced(desk: IncidentHarness) -> None:
+    desk.ingest(FIRING)
+    desk.acknowledgements.acknowledge(["all"], "ben")
+    desk.read("user_comm")
+    answer = desk.acknowledgements.silence([str(desk.open[0].id)], "ann", "console-ann").answer
+    assert answer == f"Incident {desk.open[0].id} is acknowledged by ben 0s ago."
+    assert desk.read("user_comm") == []
+
+
+def test_a_clock_that_is_set_back_lengthens_no_silence(desk: IncidentHarness) -> None:
+    desk.ingest(FIRING)
+    desk.acknowledgements.silence([str(desk.open[0].id)], "ann", "console-ann")
+    desk.now -= 86400
+    desk.advance(3600)
+    assert len(desk.read("alert-manager")) == 1
 
 
 def test_a_clock_that_is_set_back_holds_nothing_up(desk: IncidentHarness) -> None:

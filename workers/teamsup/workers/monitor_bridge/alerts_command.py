@@ -56,6 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     ack = verb("ack", "acknowledge incidents", _ack)
     ack.add_argument("id", nargs="+", help="the incident's number, or: all")
+    silence = verb("silence", "let nobody be notified of incidents for an hour", _silence)
+    silence.add_argument("id", nargs="+", help="its number")
     close = verb("close", "end an incident that its source has forgotten", _close)
     close.add_argument("id", nargs="+", help="its number")
     kept = verb("rejected", "show the payloads that could not be read", _show_rejected)
@@ -108,6 +110,10 @@ def _show(team: Team, arguments: argparse.Namespace) -> None:
 def _ack(team: Team, arguments: argparse.Namespace) -> None:
     words = [word.strip().lower() for word in arguments.id]
     _send_command(team, ["ack", *(words if words == ["all"] else _check_numbers(team, words))])
+
+
+def _silence(team: Team, arguments: argparse.Namespace) -> None:
+    _send_command(team, ["silence", *_check_numbers(team, arguments.id)])
 
 
 def _close(team: Team, arguments: argparse.Namespace) -> None:

@@ -60,6 +60,13 @@ component = Component(
             worker=MONITOR_BRIDGE,
             request="ack",
         ),
+        CommandDefinition(
+            "silence",
+            "let nobody be notified of an alert for an hour",
+            (CommandArgument("id", "the alert's number"),),
+            worker=MONITOR_BRIDGE,
+            request="silence",
+        ),
     ),
     tables=_TABLES,
     rank=20,

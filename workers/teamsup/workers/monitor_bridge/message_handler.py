@@ -26,7 +26,9 @@ class IncidentReport:
 
 @dataclass(frozen=True, slots=True)
 class IncidentCommand:
-    """``ack`` or ``close``, with its author: ``person`` is the author's id. ``agent`` is empty for people."""
+    """``ack``, ``silence`` or ``close``, with its author. ``person`` is the author's id. ``agent`` is empty for
+    people.
+    """
 
     words: Sequence[str]
     author: str
@@ -106,7 +108,7 @@ class MessageHandler:
             return None
         first, *rest = message.content.split() or [""]
         words = (first.lower().removeprefix("/"), *rest)
-        if words[0] == "ack" or (words[0] == "close" and not is_agent):
+        if words[0] == "ack" or (words[0] in ("close", "silence") and not is_agent):
             if is_agent:
                 return IncidentCommand(words, message.sender, message.sender, message.sender)
             author = str(message.metadata.get("author_name") or message.sender)
@@ -120,6 +122,9 @@ class MessageHandler:
             where = message.conversation_id if command.agent is None else None
             done = self._acknowledgements.acknowledge(words, command.author, command.agent, where, command.person)
             return MessageOutcome(done.answer, acknowledged=done.incidents, people=done.people)
+        if verb == "silence":
+            done = self._acknowledgements.silence(words, command.author, command.person)
+            return MessageOutcome(done.answer, people=done.people)
         closed = self._incidents.close(parse_numbers(words, "Name the incident, and nothing else: close ID."))
         return MessageOutcome(rendering.render_closed(closed, command.author))
 

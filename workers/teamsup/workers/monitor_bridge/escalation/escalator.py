@@ -11,6 +11,7 @@ from teamsup.hub import Agent, MessageHub, StoreError
 from ..incidents import group_table, incident_table, rendering
 from ..incidents.escalation import (
     MAX_NOTIFY_DELAY_SECONDS,
+    SILENCE_SECONDS,
     AgentCandidate,
     EscalationPolicy,
     EscalationState,
@@ -123,7 +124,8 @@ class Escalator:
     def _correct_clock(self, group: IncidentGroup, now: float) -> IncidentGroup:
         """After the clock was set back, let no step wait longer than before."""
         due = group.notify_at
-        if group.since <= now + 1 and (due is None or due <= now + MAX_NOTIFY_DELAY_SECONDS):
+        longest = MAX_NOTIFY_DELAY_SECONDS if group.responded_by is None else SILENCE_SECONDS
+        if group.since <= now + 1 and (due is None or due <= now + longest):
             return group
         changes = {"since": min(group.since, now), "notify_at": None if due is None else min(due, now)}
         group_table.update_group(self._hub, group.group_id, **changes)

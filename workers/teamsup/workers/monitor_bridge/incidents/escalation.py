@@ -10,6 +10,8 @@ EscalationStep = Literal["new", "notified", "reminded", "paged", "command"]
 NotificationOutcome = Literal["unread", "read", "gone"]
 MAX_NOTIFY_DELAY_SECONDS = 300.0
 """The longest wait until an agent is notified of new incidents in a group."""
+SILENCE_SECONDS = 3600.0
+"""How long nobody is notified of a group that a person has silenced."""
 
 
 @dataclass(frozen=True, slots=True)

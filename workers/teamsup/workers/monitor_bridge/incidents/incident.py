@@ -51,12 +51,19 @@ class Incident:
     responded_by: str | None = None
     responded_at: datetime | None = None
     """The agent or person that has responded since the last notification; the escalation then waits."""
+    notify_at: datetime | None = None
+    """The time of the next notification, if one is planned: of further incidents, or after a silence."""
     stale_at: datetime | None = None
     """The time when we noticed that it is stale."""
 
     @property
     def conversation(self) -> str:
         return group_conversation_id(self.group_id)
+
+    @property
+    def silenced_until(self) -> datetime | None:
+        """The end of the silence that a person has asked for; None: there is none."""
+        return self.notify_at if self.state == FIRING and self.responded_by is not None else None
 
     @property
     def is_open(self) -> bool:

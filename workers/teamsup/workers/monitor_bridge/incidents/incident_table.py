@@ -50,9 +50,12 @@ def open_incidents(hub: MessageHub) -> list[Incident]:
     return _worst_first(_select(hub, "i.state <> 'resolved' ORDER BY i.id DESC"))
 
 
-def all_incidents(hub: MessageHub, limit: int) -> list[Incident]:
-    """Return the newest incidents, open or resolved, without those whose beginning never arrived."""
-    return _select(hub, "i.count > 0 ORDER BY i.id DESC LIMIT ?", limit)
+def all_incidents(hub: MessageHub, limit: int, before: int | None = None) -> list[Incident]:
+    """Return the newest incidents, open or resolved, without those whose beginning never arrived. With ``before`` only
+    those with a lower number.
+    """
+    older, values = ("", ()) if before is None else ("AND i.id < ? ", (before,))
+    return _select(hub, f"i.count > 0 {older}ORDER BY i.id DESC LIMIT ?", *values, limit)
 
 
 def resolved_in_group(hub: MessageHub, group_id: int) -> list[Incident]:
@@ -251,7 +254,7 @@ def last_received_by_source(hub: MessageHub) -> dict[str, str]:
 
 def _select(hub: MessageHub, where: str, *values: object) -> list[Incident]:
     rows = hub.query(
-        "SELECT i.*, c.name, c.agent, c.step, c.since, c.responded_by, c.responded_at FROM incidents AS i"  # noqa: S608 - a condition of ours
+        "SELECT i.*, c.name, c.agent, c.step, c.since, c.responded_by, c.responded_at, c.notify_at FROM incidents AS i"  # noqa: S608 - a condition of ours
         f" {group_table.JOIN} WHERE {where}",
         values,
     )
@@ -294,5 +297,6 @@ def _to_incident(row: sqlite3.Row) -> Incident:
         since=parse_time(row["since"]),
         responded_by=row["responded_by"],
         responded_at=parse_time(row["responded_at"]),
+        notify_at=parse_time(row["notify_at"]),
         stale_at=parse_time(row["stale_at"]),
     )

@@ -88,6 +88,9 @@ def _describe_response(incident: Incident, now: datetime) -> str:
         return f"resolved {format_duration((now - incident.ended_at).total_seconds())} ago"
     if incident.inhibited_by is not None and incident.is_open:
         return "inhibited"
+    if incident.silenced_until is not None and incident.silenced_until > now:
+        until = format_duration((incident.silenced_until - now).total_seconds())
+        return f"answered by {sanitize(incident.responded_by or '')}, nobody is notified for {until}"
     responded_at, began = incident.responded_at, incident.first_seen
     if responded_at is not None and (began is None or began <= responded_at):  # and not before this joined
         age = format_duration((now - responded_at).total_seconds())

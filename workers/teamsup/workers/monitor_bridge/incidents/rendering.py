@@ -89,6 +89,11 @@ def render_acknowledged_note(who: str) -> str:
     return f"{sanitize(who)} takes care of it."
 
 
+def render_silenced(incidents: Sequence[Incident], who: str, seconds: float) -> str:
+    duration = format_duration(seconds)
+    return f"{sanitize(who)} has silenced {_render_reference(incidents)}: nobody is notified of it for {duration}."
+
+
 def render_closed(incidents: Sequence[Incident], who: str) -> str:
     return f"{sanitize(who)} has closed {_render_reference(incidents)}." if incidents else "It has ended already."
 
