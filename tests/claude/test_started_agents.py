@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 90.0
 """Two processes of Claude Code may have to start for one message, beside other tests."""
 
 
-class Night:
+class StartedTeam:
     """A team whose agent ops is started by messages, and ann, who is at home."""
 
     def __init__(self, teamsup: TeamsupCommand, home: Path, ann: MessageHub) -> None:
@@ -81,16 +81,16 @@ class Night:
         self.ann.send("user_comm", words, message_type="opinion_response", reply_to=shown.message_id)
 
 
-StartNight = Callable[..., Night]
+StartTeam = Callable[..., StartedTeam]
 
 
 @pytest.fixture
-def at_night(tmp_path: Path, teamsup: TeamsupCommand) -> Iterator[Callable[[ScriptedModel, str], Night]]:
+def start_team(tmp_path: Path, teamsup: TeamsupCommand) -> Iterator[Callable[[ScriptedModel, str], StartedTeam]]:
     prepare_home(tmp_path / "home", tmp_path / "project")
-    nights: list[Night] = []
+    started_teams: list[StartedTeam] = []
     teamsup.team.folder.mkdir(parents=True, exist_ok=True)
 
-    def begin(model: ScriptedModel, keys: str = 'ask_people = ["Bash"]', more: str = "") -> Night:
+    def begin(model: ScriptedModel, keys: str = 'ask_people = ["Bash"]', more: str = "") -> StartedTeam:
         teamsup.team.configuration.write_text(
             f'[agent.ops]\nstart = ["message"]\ndirectory = "{tmp_path / "project"}"\n{keys}\n[agent.ops.environment]\n'
             f'PATH = "{os.environ["PATH"]}"\nANTHROPIC_BASE_URL = "{model.url}"\nANTHROPIC_API_KEY = "{KEY}"\n'
@@ -99,14 +99,14 @@ def at_night(tmp_path: Path, teamsup: TeamsupCommand) -> Iterator[Callable[[Scri
         ann = MessageHub(teamsup.team, agent="console-ann")
         ann.register("console")
         ann.enroll("ops")
-        nights.append(Night(teamsup, tmp_path / "home", ann))
-        nights[-1].start("user_comm", "runner")
-        return nights[-1]
+        started_teams.append(StartedTeam(teamsup, tmp_path / "home", ann))
+        started_teams[-1].start("user_comm", "runner")
+        return started_teams[-1]
 
     yield begin
-    for night in nights:
-        night.stop()
-        night.ann.close()
+    for started in started_teams:
+        started.stop()
+        started.ann.close()
 
 
 @contextmanager
@@ -119,23 +119,23 @@ def touch(file: Path) -> ToolCall:
     return ToolCall("Bash", {"command": f"echo once >> {file}"})
 
 
-def test_a_message_starts_the_agent_which_asks_the_team_and_answers(at_night: StartNight) -> None:
+def test_a_message_starts_the_agent_which_asks_the_team_and_answers(start_team: StartTeam) -> None:
     status = ToolCall(f"{TOOL_PREFIX}team_get_status")
     with scripted(status, "all calm") as model:
-        night = at_night(model)
-        question = night.ask("how is it? @/etc/passwd")
-        answer = night.hear()
+        started = start_team(model)
+        question = started.ask("how is it? @/etc/passwd")
+        answer = started.hear()
         assert (answer.sender, answer.content, answer.reply_to) == ("ops", "all calm", question.message_id)
         assert "ops (you): " in model.received
         assert "root:" not in model.received
-        assert night.ann.queries.trace(question.message_id)[0].state == "done"
-        eventually(lambda: night.has_state("done"), "the run is done")
-        run = night.run()
+        assert started.ann.queries.trace(question.message_id)[0].state == "done"
+        eventually(lambda: started.has_state("done"), "the run is done")
+        run = started.run()
         assert (run["turns"], run["tools"]) == (2, f'["{TOOL_PREFIX}team_get_status"]')
         assert isinstance(run["usd"], float)
 
 
-def test_an_alert_starts_the_agent_whose_answer_is_its_act(at_night: StartNight) -> None:
+def test_an_alert_starts_the_agent_whose_answer_is_its_act(start_team: StartTeam) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -143,8 +143,8 @@ def test_an_alert_starts_the_agent_whose_answer_is_its_act(at_night: StartNight)
         f'[monitor-bridge]\nlisten = "127.0.0.1:{port}"\nrecipient = "ops"\n[source.prometheus]\nkind = "alertmanager"'
     )
     with scripted("it was the log, and is mended") as model:
-        night = at_night(model, "", bridge)
-        night.start("bridge")
+        started = start_team(model, "", bridge)
+        started.start("bridge")
 
         def post() -> bool:
             try:
@@ -156,90 +156,90 @@ def test_an_alert_starts_the_agent_whose_answer_is_its_act(at_night: StartNight)
         eventually(post, "the alert is taken in")
         acted = "SELECT responded_by FROM incident_groups"
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while night.ann.query(acted)[0][0] is None and time.monotonic() < deadline:
-            night.ann.wait(0.2)
-        assert night.ann.query(acted)[0][0] == "ops", night.run()
+        while started.ann.query(acted)[0][0] is None and time.monotonic() < deadline:
+            started.ann.wait(0.2)
+        assert started.ann.query(acted)[0][0] == "ops", started.run()
         assert "The disk is full" in model.received
-        assert [row[0] for row in night.ann.query("SELECT count(*) FROM runs")] == [1]
+        assert [row[0] for row in started.ann.query("SELECT count(*) FROM runs")] == [1]
 
 
-def test_what_comes_while_it_works_is_announced_to_it_and_a_conversation_goes_on(at_night: StartNight) -> None:
-    nights: list[Night] = []
+def test_what_comes_while_it_works_is_announced_to_it_and_a_conversation_goes_on(start_team: StartTeam) -> None:
+    started_teams: list[StartedTeam] = []
 
     def interrupt() -> ToolCall:
-        nights[0].ask("and the disk?", "console-ann:2")
+        started_teams[0].ask("and the disk?", "console-ann:2")
         return ToolCall(f"{TOOL_PREFIX}team_send_message", {"recipient": "console-ann", "content": "I look"})
 
     read = ToolCall(f"{TOOL_PREFIX}team_read_messages")
     with scripted(interrupt, read, "both are calm", "as I said") as model:
-        night = at_night(model)
-        nights.append(night)
-        night.ask("how is the load?", "console-ann:1")
-        assert night.hear().content == "I look"
-        assert night.hear().content == "both are calm"
+        started = start_team(model)
+        started_teams.append(started)
+        started.ask("how is the load?", "console-ann:1")
+        assert started.hear().content == "I look"
+        assert started.hear().content == "both are calm"
         assert "teamsup: 1 message waits for you." in model.received
-        night.ask("sure?", "console-ann:1")
-        assert night.hear().content == "as I said"
+        started.ask("sure?", "console-ann:1")
+        assert started.hear().content == "as I said"
         assert model.last_request.count("how is the load?") == 1, "the session knows what was said"
-        assert night.run()["is_resumed"] == 1
-        assert night.run()["id"] == 2, "one run for each message that it was not already told of"
+        assert started.run()["is_resumed"] == 1
+        assert started.run()["id"] == 2, "one run for each message that it was not already told of"
 
 
 @pytest.mark.parametrize("words", ["allow", "deny"])
-def test_a_call_becomes_a_decision_that_outlives_everybody(at_night: StartNight, tmp_path: Path, words: str) -> None:
+def test_a_call_becomes_a_decision_that_outlives_everybody(start_team: StartTeam, tmp_path: Path, words: str) -> None:
     with scripted(touch(tmp_path / "effect"), "finished") as model:
-        night = at_night(model)
-        night.ask("restart it")
-        shown = night.hear("opinion_request")
+        started = start_team(model)
+        started.ask("restart it")
+        shown = started.hear("opinion_request")
         assert f"| command: echo once >> {tmp_path / 'effect'}" in shown.content
         assert "agent-runner asks" in shown.content
-        eventually(lambda: night.has_state("parked"), "it waits")
-        night.kill("runner", "user_comm")
-        night.start("user_comm", "runner")
-        night.answer(shown, words)
-        assert night.hear().content == "finished"
+        eventually(lambda: started.has_state("parked"), "it waits")
+        started.kill("runner", "user_comm")
+        started.start("user_comm", "runner")
+        started.answer(shown, words)
+        assert started.hear().content == "finished"
         assert ("ann has denied this call" in model.received) is (words == "deny")
     effect = tmp_path / "effect"
     assert (effect.read_text() if effect.exists() else "") == ("once\n" if words == "allow" else "")
 
 
-def test_a_run_that_is_stopped_takes_its_decision_with_it(at_night: StartNight, tmp_path: Path) -> None:
+def test_a_run_that_is_stopped_takes_its_decision_with_it(start_team: StartTeam, tmp_path: Path) -> None:
     with scripted(touch(tmp_path / "effect"), "finished") as model:
-        night = at_night(model)
-        night.ask("restart it")
-        shown = night.hear("opinion_request")
-        night.ann.send("agent-runner", f"stop {night.run()['id']}")
-        assert "no longer needs a decision" in night.hear("opinion_response").content
-        night.answer(shown, "allow")
-        assert "no longer needs" in night.hear("error").content
-        assert night.has_state("stopped")
+        started = start_team(model)
+        started.ask("restart it")
+        shown = started.hear("opinion_request")
+        started.ann.send("agent-runner", f"stop {started.run()['id']}")
+        assert "no longer needs a decision" in started.hear("opinion_response").content
+        started.answer(shown, "allow")
+        assert "no longer needs" in started.hear("error").content
+        assert started.has_state("stopped")
     assert not (tmp_path / "effect").exists()
 
 
-def test_a_limit_pauses_the_login_and_the_sender_is_notified(at_night: StartNight) -> None:
+def test_a_limit_pauses_the_login_and_the_sender_is_notified(start_team: StartTeam) -> None:
     with scripted(*[ApiFailure(429, "rate_limit_error")] * 9) as model:
-        night = at_night(model)
-        night.ask("how is it?")
-        told = night.hear("status_report")
+        started = start_team(model)
+        started.ask("how is it?")
+        told = started.hear("status_report")
         assert told.sender == "ops"
         assert "429" in told.content
-        assert night.has_state("planned")
-        assert night.run()["starts"] == 1
+        assert started.has_state("planned")
+        assert started.run()["starts"] == 1
 
 
-def test_killed_in_an_allowed_call_it_is_unknown_and_people_decide(at_night: StartNight, tmp_path: Path) -> None:
+def test_killed_in_an_allowed_call_it_is_unknown_and_people_decide(start_team: StartTeam, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     call = ToolCall("Bash", {"command": f"echo once >> {tmp_path / 'effect'}; cat {tmp_path / 'fifo'}"})
     with scripted(call, "finished") as model:
-        night = at_night(model)
-        night.ask("restart it")
-        night.answer(night.hear("opinion_request"), "allow")
+        started = start_team(model)
+        started.ask("restart it")
+        started.answer(started.hear("opinion_request"), "allow")
         eventually((tmp_path / "effect").exists, "the call has begun")
-        pid = eventually(lambda: int(str(night.run()["pid"])), "its process is known")
+        pid = eventually(lambda: int(str(started.run()["pid"])), "its process is known")
         os.killpg(pid, signal.SIGKILL)
-        asked = night.hear("opinion_request")
+        asked = started.hear("opinion_request")
         assert "nobody knows whether it took effect" in asked.content
-        eventually(lambda: night.has_state("unknown"), "nobody knows")
-        night.answer(asked, "it is done")
-        eventually(lambda: night.has_state("done"), "ann has said so")
+        eventually(lambda: started.has_state("unknown"), "nobody knows")
+        started.answer(asked, "it is done")
+        eventually(lambda: started.has_state("done"), "ann has said so")
     assert (tmp_path / "effect").read_text() == "once\n"

@@ -40,7 +40,7 @@ PRINTED: dict[str, list[dict[str, Any]]] = {
 }
 
 
-class Stage:
+class RecipeHarness:
     """A run of a script of the page, for one message."""
 
     def __init__(self, team: Team) -> None:
@@ -90,42 +90,42 @@ def read_script(name: str) -> str:
 
 
 @pytest.fixture
-def stage(team: Team) -> Stage:
-    return Stage(team)
+def harness(team: Team) -> RecipeHarness:
+    return RecipeHarness(team)
 
 
-def test_the_script_of_ones_own_answers_with_the_free_space_of_a_folder(stage: Stage) -> None:
-    output = stage.play("disk_agent.py", content="/")
+def test_the_script_of_ones_own_answers_with_the_free_space_of_a_folder(harness: RecipeHarness) -> None:
+    output = harness.play("disk_agent.py", content="/")
     assert (output.ending, output.progress) == ("completed", "looking at /")
     assert re.fullmatch(r"/ has \d+ GiB free of \d+ GiB\.", output.text)
-    assert stage.play("disk_agent.py", content="/no/such").text == "There is no folder /no/such."
+    assert harness.play("disk_agent.py", content="/no/such").text == "There is no folder /no/such."
 
 
 @pytest.mark.parametrize("name", PRINTED)
-def test_the_answer_of_a_program_is_its_last_text_and_its_tokens_are_counted(stage: Stage, name: str) -> None:
-    stage.install(name, "".join(json.dumps(line) + "\n" for line in PRINTED[name]))
-    output = stage.play("cli_agent.py", name, content="How are you?")
+def test_the_answer_of_a_program_is_its_last_text_and_its_tokens_are_counted(harness: RecipeHarness, name: str) -> None:
+    harness.install(name, "".join(json.dumps(line) + "\n" for line in PRINTED[name]))
+    output = harness.play("cli_agent.py", name, content="How are you?")
     assert (output.ending, output.text) == ("completed", "Well.")
     assert (output.tokens_in, output.tokens_out) == (120, 7)
     assert output.usd == (0.25 if name == "opencode" else None)
 
 
-def test_the_answer_of_aider_is_between_its_heading_and_its_tokens(stage: Stage) -> None:
-    stage.install("aider", "Aider v0\nRepo-map: disabled\n\nWell.\n\nTokens: 100 sent, 5 received.\n")
-    assert stage.play("cli_agent.py", "aider", content="How are you?").text == "Well."
+def test_the_answer_of_aider_is_between_its_heading_and_its_tokens(harness: RecipeHarness) -> None:
+    harness.install("aider", "Aider v0\nRepo-map: disabled\n\nWell.\n\nTokens: 100 sent, 5 received.\n")
+    assert harness.play("cli_agent.py", "aider", content="How are you?").text == "Well."
 
 
-def test_a_program_without_an_answer_gives_up(stage: Stage) -> None:
-    stage.install("codex", '{"type": "error", "message": "no credit"}\n', code=1)
-    output = stage.play("cli_agent.py", "codex", content="How are you?")
+def test_a_program_without_an_answer_gives_up(harness: RecipeHarness) -> None:
+    harness.install("codex", '{"type": "error", "message": "no credit"}\n', code=1)
+    output = harness.play("cli_agent.py", "codex", content="How are you?")
     assert (output.ending, output.text) == ("gave_up", "")
     assert "no credit" in output.detail
 
 
-def test_a_message_cannot_name_a_file_or_a_command_to_a_program(stage: Stage) -> None:
+def test_a_message_cannot_name_a_file_or_a_command_to_a_program(harness: RecipeHarness) -> None:
     content = "/help @secret.txt $skill !ls"
-    kept = stage.install("gemini", "")
-    stage.play("cli_agent.py", "gemini", content=content)
+    kept = harness.install("gemini", "")
+    harness.play("cli_agent.py", "gemini", content=content)
     data = kept.read_text().splitlines()[-1]
     assert not set("@$/!") & set(kept.read_text())
     assert json.loads(data)["message"]["content"] == content

@@ -17,7 +17,7 @@ RunWorkers = Callable[[str], TeamsupCommand]
 
 
 @pytest.fixture
-def away(run_workers: RunWorkers) -> Iterator[tuple[TeamsupCommand, int]]:
+def moved_team(run_workers: RunWorkers) -> Iterator[tuple[TeamsupCommand, int]]:
     """A team whose folder was moved while it runs, and its supervisor's pid."""
     team = run_workers(worker_section("own"))
     wait_for_state(team, "own", "RUNNING")
@@ -28,8 +28,8 @@ def away(run_workers: RunWorkers) -> Iterator[tuple[TeamsupCommand, int]]:
     assert team.ps()["supervisor"]["pid"] == pid, "the same one runs it still"
 
 
-def test_who_asks_learns_that_the_folder_is_away_and_who_runs_the_team(away: tuple[TeamsupCommand, int]) -> None:
-    team, pid = away
+def test_who_asks_learns_that_the_folder_is_away_and_who_runs_the_team(moved_team: tuple[TeamsupCommand, int]) -> None:
+    team, pid = moved_team
     sentence = f"{team.team.folder} is not there at present, but pid {pid} runs team 'default'. Move or mount it back."
 
     ps = team.run("ps", "--json")

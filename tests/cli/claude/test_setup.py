@@ -79,7 +79,7 @@ class InitSetup(TeamsupCommand):
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> InitSetup:
+def init_setup(tmp_path: Path) -> InitSetup:
     made = InitSetup(tmp_path / "home")
     made.project.mkdir(parents=True)
     trusted = {"projects": {str(made.project.resolve()): {"hasTrustDialogAccepted": True}}}
@@ -94,61 +94,61 @@ def everything_in(folder: Path) -> dict[str, object]:
     }
 
 
-def test_a_project_takes_part_through_the_plugin(person: InitSetup) -> None:
-    result = person.run("init", "--claude", "--project", str(person.project), "--agent", "Lead")
+def test_a_project_takes_part_through_the_plugin(init_setup: InitSetup) -> None:
+    result = init_setup.run("init", "--claude", "--project", str(init_setup.project), "--agent", "Lead")
 
     assert (result.returncode, result.stderr) == (0, "")
-    assert person.has() == {
+    assert init_setup.has() == {
         "extraKnownMarketplaces": {"teamsup": PLUGIN_SOURCE},
         "enabledPlugins": {"teamsup@teamsup": True},
         "env": {
             "TEAMSUP_AGENT": "lead",
-            "TEAMSUP_HOME": str(person.home),
+            "TEAMSUP_HOME": str(init_setup.home),
             "TEAMSUP": str(Path(sys.executable).with_name("teamsup")),
         },
         "permissions": {"allow": [TOOLS]},
     }
-    assert f"Wrote: {person.settings}\n" in result.stdout
+    assert f"Wrote: {init_setup.settings}\n" in result.stdout
     assert "Enrolled in team 'default': lead\n" in result.stdout
-    assert stat.S_IMODE(person.settings.stat().st_mode) == 0o644
+    assert stat.S_IMODE(init_setup.settings.stat().st_mode) == 0o644
 
 
-def test_its_agents_can_be_written_to_before_they_come(person: InitSetup) -> None:
-    person.init("--agent", "lead")
-    assert person.known() == ["lead"]
+def test_its_agents_can_be_written_to_before_they_come(init_setup: InitSetup) -> None:
+    init_setup.init("--agent", "lead")
+    assert init_setup.known() == ["lead"]
 
-    said = person.init("--agents", "gcp-monitor,Alert-Manager")
+    said = init_setup.init("--agents", "gcp-monitor,Alert-Manager")
 
     assert "Enrolled in team 'default': gcp-monitor, alert-manager\n" in said
-    assert person.known() == ["alert-manager", "gcp-monitor", "lead"]
-    assert person.run("send", "gcp-monitor", "hello").returncode == 0
+    assert init_setup.known() == ["alert-manager", "gcp-monitor", "lead"]
+    assert init_setup.run("send", "gcp-monitor", "hello").returncode == 0
 
 
-def test_an_agent_that_the_plugin_does_not_have_is_refused(person: InitSetup) -> None:
-    refused = person.tries("--agents", "aws-monitor")
+def test_an_agent_that_the_plugin_does_not_have_is_refused(init_setup: InitSetup) -> None:
+    refused = init_setup.tries("--agents", "aws-monitor")
 
     sentence = "The plugin has no agent 'aws-monitor'; it has alert-manager, gcp-monitor, oci-monitor."
     assert (refused.returncode, refusal_of(refused)) == (os.EX_USAGE, f"teamsup: {sentence}")
-    assert not person.settings.exists()
+    assert not init_setup.settings.exists()
 
 
-def test_a_second_time_there_is_nothing_to_do(person: InitSetup) -> None:
-    person.init("--agent", "lead", "--team", "crew")
-    before = everything_in(person.project)
+def test_a_second_time_there_is_nothing_to_do(init_setup: InitSetup) -> None:
+    init_setup.init("--agent", "lead", "--team", "crew")
+    before = everything_in(init_setup.project)
 
-    said = person.init()
+    said = init_setup.init()
 
-    assert said.startswith(f"Nothing to do: the sessions of {person.project} are agent 'lead' of team 'crew'.\n")
-    assert everything_in(person.project) == before
+    assert said.startswith(f"Nothing to do: the sessions of {init_setup.project} are agent 'lead' of team 'crew'.\n")
+    assert everything_in(init_setup.project) == before
 
 
-def test_the_change_is_shown_as_a_diff(person: InitSetup) -> None:
-    person.writes(json.dumps(FOREIGN, indent=2) + "\n")
+def test_the_change_is_shown_as_a_diff(init_setup: InitSetup) -> None:
+    init_setup.writes(json.dumps(FOREIGN, indent=2) + "\n")
 
-    said = person.init().splitlines()
+    said = init_setup.init().splitlines()
 
-    assert said[:2] == [f"--- {person.settings}", f"+++ {person.settings}"]
-    hunks = said[2 : said.index(f"Wrote: {person.settings}")]
+    assert said[:2] == [f"--- {init_setup.settings}", f"+++ {init_setup.settings}"]
+    hunks = said[2 : said.index(f"Wrote: {init_setup.settings}")]
     assert '+    "teamsup@teamsup": true' in hunks
     taken = [line[1:] for line in hunks if line.startswith("-")]
     # Only the lines that get a comma.
@@ -165,13 +165,13 @@ STYLES = {
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES.keys())
 def test_what_was_there_keeps_its_style_and_removal_brings_it_back(
-    person: InitSetup, style: Callable[[object], str]
+    init_setup: InitSetup, style: Callable[[object], str]
 ) -> None:
-    person.writes(style(FOREIGN))
+    init_setup.writes(style(FOREIGN))
 
-    person.init()
+    init_setup.init()
 
-    now = person.has()
+    now = init_setup.has()
     assert {**now, "env": now["env"]["EDITOR"]} == {
         **FOREIGN,
         "env": "vi",
@@ -179,116 +179,116 @@ def test_what_was_there_keeps_its_style_and_removal_brings_it_back(
         "enabledPlugins": {"other@market": True, "teamsup@teamsup": True},
         "extraKnownMarketplaces": {"market": FOREIGN["extraKnownMarketplaces"]["market"], "teamsup": PLUGIN_SOURCE},
     }
-    assert person.settings.read_bytes() == style(now).encode()
-    person.init("--remove")
-    assert person.settings.read_bytes() == style(FOREIGN).encode()
+    assert init_setup.settings.read_bytes() == style(now).encode()
+    init_setup.init("--remove")
+    assert init_setup.settings.read_bytes() == style(FOREIGN).encode()
 
 
-def test_what_was_written_by_hand_says_the_same_afterwards(person: InitSetup) -> None:
-    person.writes(
+def test_what_was_written_by_hand_says_the_same_afterwards(init_setup: InitSetup) -> None:
+    init_setup.writes(
         "{\n" + ",\n".join(f" {json.dumps(key)} :{json.dumps(value)}" for key, value in FOREIGN.items()) + "}"
     )
 
-    person.init()
-    person.init("--remove")
+    init_setup.init()
+    init_setup.init("--remove")
 
-    assert list(person.has().items()) == list(FOREIGN.items())
-
-
-def test_removal_takes_away_a_file_that_only_init_has_written(person: InitSetup) -> None:
-    before = everything_in(person.project)
-    person.init()
-
-    assert f"Removed: {person.settings}\n" in person.init("--remove")
-    assert everything_in(person.project) == before
-    assert person.init("--remove") == f"Nothing to do: {person.settings} contains nothing of teamsup.\n"
+    assert list(init_setup.has().items()) == list(FOREIGN.items())
 
 
-def test_a_dry_run_writes_nothing(person: InitSetup) -> None:
-    before = everything_in(person.home)
+def test_removal_takes_away_a_file_that_only_init_has_written(init_setup: InitSetup) -> None:
+    before = everything_in(init_setup.project)
+    init_setup.init()
 
-    said = person.init("--dry-run", "--agent", "lead")
+    assert f"Removed: {init_setup.settings}\n" in init_setup.init("--remove")
+    assert everything_in(init_setup.project) == before
+    assert init_setup.init("--remove") == f"Nothing to do: {init_setup.settings} contains nothing of teamsup.\n"
 
-    assert everything_in(person.home) == before
-    assert f"Would write: {person.settings}\n" in said
+
+def test_a_dry_run_writes_nothing(init_setup: InitSetup) -> None:
+    before = everything_in(init_setup.home)
+
+    said = init_setup.init("--dry-run", "--agent", "lead")
+
+    assert everything_in(init_setup.home) == before
+    assert f"Would write: {init_setup.settings}\n" in said
     assert "Would enroll in team 'default': lead\n" in said
     assert '+    "TEAMSUP_AGENT": "lead",' in said
-    person.init()
-    before = everything_in(person.project)
-    assert f"Would remove: {person.settings}\n" in person.init("--remove", "--dry-run")
-    assert everything_in(person.project) == before
+    init_setup.init()
+    before = everything_in(init_setup.project)
+    assert f"Would remove: {init_setup.settings}\n" in init_setup.init("--remove", "--dry-run")
+    assert everything_in(init_setup.project) == before
 
 
-def test_a_dry_run_of_a_team_that_runs_reports_only_who_is_missing(person: InitSetup) -> None:
-    with MessageHub(person.team) as hub:
+def test_a_dry_run_of_a_team_that_runs_reports_only_who_is_missing(init_setup: InitSetup) -> None:
+    with MessageHub(init_setup.team) as hub:
         for name in ("lead", "gcp-monitor"):
             hub.enroll(name)
 
-    said = person.init("--dry-run", "--agents", "gcp-monitor,alert-manager")
+    said = init_setup.init("--dry-run", "--agents", "gcp-monitor,alert-manager")
 
     assert "Would enroll in team 'default': alert-manager\n" in said
 
 
-def test_what_an_older_teamsup_wrote_is_brought_up_to_date_in_place(person: InitSetup) -> None:
-    person.init("--agent", "lead")
-    old = person.has()
+def test_what_an_older_teamsup_wrote_is_brought_up_to_date_in_place(init_setup: InitSetup) -> None:
+    init_setup.init("--agent", "lead")
+    old = init_setup.has()
     old["extraKnownMarketplaces"]["teamsup"] = {
         "autoUpdate": False,
         "source": {"source": "directory", "path": "/gone/teamsup/deploy/claude"},
     }
     old["env"]["TEAMSUP"] = "/gone/bin/teamsup"
-    person.writes(json.dumps(old, indent=2))
+    init_setup.writes(json.dumps(old, indent=2))
 
-    person.init()
+    init_setup.init()
 
-    now = person.has()
+    now = init_setup.has()
     assert now["extraKnownMarketplaces"]["teamsup"] == {"autoUpdate": False, **PLUGIN_SOURCE}
     assert now["env"]["TEAMSUP"] == str(Path(sys.executable).with_name("teamsup"))
     assert list(now) == list(old)
     assert now["permissions"]["allow"] == [TOOLS]
 
 
-def test_what_a_person_has_chosen_stays_unless_the_command_says_otherwise(person: InitSetup) -> None:
-    wrapper = person.home / "wrapper.sh"
+def test_what_a_person_has_chosen_stays_unless_the_command_says_otherwise(init_setup: InitSetup) -> None:
+    wrapper = init_setup.home / "wrapper.sh"
     wrapper.touch(0o755)
     chosen = {"TEAMSUP_AGENT": "Scout", "TEAMSUP_TEAM": "crew", "TEAMSUP_HOME": "~", "TEAMSUP": str(wrapper)}
-    person.writes(json.dumps({"env": chosen, "permissions": {"allow": ["mcp__plugin_teamsup_teamsup"]}}))
+    init_setup.writes(json.dumps({"env": chosen, "permissions": {"allow": ["mcp__plugin_teamsup_teamsup"]}}))
 
-    person.init()
+    init_setup.init()
 
-    assert person.has()["env"] == chosen
-    assert person.has()["permissions"] == {"allow": ["mcp__plugin_teamsup_teamsup"]}
-    person.init("--agent", "lead", "--team", "default")
-    assert person.has()["env"] == {**chosen, "TEAMSUP_AGENT": "lead", "TEAMSUP_TEAM": "default"}
-
-
-def test_a_command_that_is_on_everybodys_path_needs_no_mention(person: InitSetup) -> None:
-    (person.home / "bin").mkdir()
-    (person.home / "bin" / "teamsup").symlink_to(Path(sys.executable).with_name("teamsup"))
-
-    person.init()
-
-    assert "TEAMSUP" not in person.has()["env"]
+    assert init_setup.has()["env"] == chosen
+    assert init_setup.has()["permissions"] == {"allow": ["mcp__plugin_teamsup_teamsup"]}
+    init_setup.init("--agent", "lead", "--team", "default")
+    assert init_setup.has()["env"] == {**chosen, "TEAMSUP_AGENT": "lead", "TEAMSUP_TEAM": "default"}
 
 
-def test_a_marketplace_that_somebody_keeps_elsewhere_stays(person: InitSetup) -> None:
+def test_a_command_that_is_on_everybodys_path_needs_no_mention(init_setup: InitSetup) -> None:
+    (init_setup.home / "bin").mkdir()
+    (init_setup.home / "bin" / "teamsup").symlink_to(Path(sys.executable).with_name("teamsup"))
+
+    init_setup.init()
+
+    assert "TEAMSUP" not in init_setup.has()["env"]
+
+
+def test_a_marketplace_that_somebody_keeps_elsewhere_stays(init_setup: InitSetup) -> None:
     own = {"teamsup": {"source": {"source": "github", "repo": "me/teamsup"}}}
-    person.writes(json.dumps({"extraKnownMarketplaces": own}))
+    init_setup.writes(json.dumps({"extraKnownMarketplaces": own}))
 
-    result = person.tries()
+    result = init_setup.tries()
 
     assert "Claude Code has not installed teamsup@teamsup. Install it with: claude plugin install" in result.stderr
-    assert person.has()["extraKnownMarketplaces"] == own
-    person.init("--remove")
-    assert person.has() == {"extraKnownMarketplaces": own}
+    assert init_setup.has()["extraKnownMarketplaces"] == own
+    init_setup.init("--remove")
+    assert init_setup.has() == {"extraKnownMarketplaces": own}
 
 
-def test_a_second_server_in_the_same_sessions_is_reported_and_left_alone(person: InitSetup) -> None:
-    servers = person.project / ".mcp.json"
+def test_a_second_server_in_the_same_sessions_is_reported_and_left_alone(init_setup: InitSetup) -> None:
+    servers = init_setup.project / ".mcp.json"
     servers.write_text('{"mcpServers": {"mail": {"command": "/x/teamsup", "args": ["mcp", "--agent", "lead"]}}}')
     before = servers.read_bytes()
 
-    result = person.tries()
+    result = init_setup.tries()
 
     assert "several servers at once: plugin teamsup@teamsup, server 'mail' in the project's .mcp.json" in result.stderr
     assert "claude mcp remove mail" in result.stderr
@@ -296,20 +296,20 @@ def test_a_second_server_in_the_same_sessions_is_reported_and_left_alone(person:
     assert servers.read_bytes() == before
 
 
-def test_a_link_is_followed_and_the_rights_stay(person: InitSetup) -> None:
-    kept = person.home / "dotfiles.json"
+def test_a_link_is_followed_and_the_rights_stay(init_setup: InitSetup) -> None:
+    kept = init_setup.home / "dotfiles.json"
     kept.write_text("{}\n")
     kept.chmod(0o640)
-    person.settings.parent.mkdir()
-    person.settings.symlink_to(kept)
+    init_setup.settings.parent.mkdir()
+    init_setup.settings.symlink_to(kept)
 
-    person.init()
+    init_setup.init()
 
-    assert person.settings.is_symlink()
+    assert init_setup.settings.is_symlink()
     assert TOOLS in kept.read_text()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o640
-    person.init("--remove")
-    assert person.settings.is_symlink()
+    init_setup.init("--remove")
+    assert init_setup.settings.is_symlink()
     assert kept.read_text() == "{}\n"
 
 
@@ -331,34 +331,34 @@ def test_a_link_is_followed_and_the_rights_stay(person: InitSetup) -> None:
 )
 @pytest.mark.parametrize("words", [[], ["--remove"], ["--dry-run"]], ids=["init", "remove", "dry run"])
 def test_settings_that_are_not_understood_are_refused_and_nothing_is_written(
-    person: InitSetup, text: str, why: str, words: list[str]
+    init_setup: InitSetup, text: str, why: str, words: list[str]
 ) -> None:
-    person.writes(text)
-    before = everything_in(person.home)
+    init_setup.writes(text)
+    before = everything_in(init_setup.home)
 
-    result = person.tries(*words)
+    result = init_setup.tries(*words)
 
-    assert refusal_of(result) == f"teamsup: {person.settings}{why}."
+    assert refusal_of(result) == f"teamsup: {init_setup.settings}{why}."
     assert result.returncode == os.EX_DATAERR
-    assert everything_in(person.home) == before
+    assert everything_in(init_setup.home) == before
 
 
-def test_bytes_that_are_not_text_are_refused_with_their_place(person: InitSetup) -> None:
-    person.settings.parent.mkdir()
-    person.settings.write_bytes(b'{\n  "model": "\xff"}')
+def test_bytes_that_are_not_text_are_refused_with_their_place(init_setup: InitSetup) -> None:
+    init_setup.settings.parent.mkdir()
+    init_setup.settings.write_bytes(b'{\n  "model": "\xff"}')
 
-    result = person.tries()
+    result = init_setup.tries()
 
-    assert refusal_of(result) == f"teamsup: {person.settings}, line 2: this is not valid UTF-8."
+    assert refusal_of(result) == f"teamsup: {init_setup.settings}, line 2: this is not valid UTF-8."
     assert result.returncode == os.EX_DATAERR
 
 
-def test_unknown_servers_are_reported_and_not_changed(person: InitSetup) -> None:
-    person.project.joinpath(".mcp.json").write_text('{"mcpServers": ')
+def test_unknown_servers_are_reported_and_not_changed(init_setup: InitSetup) -> None:
+    init_setup.project.joinpath(".mcp.json").write_text('{"mcpServers": ')
 
-    result = person.tries()
+    result = init_setup.tries()
 
-    assert f"teamsup: {person.project}/.mcp.json, line 1, column 16: Expecting value. Claude Code" in result.stderr
+    assert f"teamsup: {init_setup.project}/.mcp.json, line 1, column 16: Expecting value. Claude Code" in result.stderr
     assert result.returncode == 0
 
 
@@ -371,63 +371,63 @@ def test_unknown_servers_are_reported_and_not_changed(person: InitSetup) -> None
     ],
 )
 def test_a_folder_that_cannot_be_written_is_refused_and_nobody_enrolled(
-    person: InitSetup, obstacle: str, why: str
+    init_setup: InitSetup, obstacle: str, why: str
 ) -> None:
     match obstacle:
         case "settings are a folder":
-            person.settings.mkdir(parents=True)
+            init_setup.settings.mkdir(parents=True)
         case "folder is a file":
-            person.settings.parent.write_text("")
+            init_setup.settings.parent.write_text("")
         case _:
-            person.settings.parent.symlink_to(person.home / "no" / "such" / "folder")
-    before = everything_in(person.home)
+            init_setup.settings.parent.symlink_to(init_setup.home / "no" / "such" / "folder")
+    before = everything_in(init_setup.home)
 
-    result = person.tries()
+    result = init_setup.tries()
 
     assert why in result.stderr
     assert result.returncode == os.EX_DATAERR
-    assert everything_in(person.home) == before
+    assert everything_in(init_setup.home) == before
 
 
-def test_a_home_of_teams_that_only_the_project_names_is_used_and_shown_in_the_hint(person: InitSetup) -> None:
-    teams = person.home / "my teams"
-    person.writes(json.dumps({"env": {"TEAMSUP_HOME": str(teams)}}))
+def test_a_home_of_teams_that_only_the_project_names_is_used_and_shown_in_the_hint(init_setup: InitSetup) -> None:
+    teams = init_setup.home / "my teams"
+    init_setup.writes(json.dumps({"env": {"TEAMSUP_HOME": str(teams)}}))
 
-    with mock.patch.object(InitSetup, "environment", person.environment | {"TEAMSUP_HOME": ""}):
-        said = person.init()
+    with mock.patch.object(InitSetup, "environment", init_setup.environment | {"TEAMSUP_HOME": ""}):
+        said = init_setup.init()
 
-    assert f"Check the setup with: TEAMSUP_HOME='{teams}' teamsup doctor --project {person.project}" in said
+    assert f"Check the setup with: TEAMSUP_HOME='{teams}' teamsup doctor --project {init_setup.project}" in said
     assert (teams / "default" / "messages.db").exists()
 
 
-def test_a_folder_that_is_missing_or_belongs_to_all_projects_is_refused(person: InitSetup) -> None:
-    missing = person.calls("init", "--claude", "--project", str(person.home / "nowhere"))
-    own = person.calls("init", "--claude", "--project", str(person.home))
+def test_a_folder_that_is_missing_or_belongs_to_all_projects_is_refused(init_setup: InitSetup) -> None:
+    missing = init_setup.calls("init", "--claude", "--project", str(init_setup.home / "nowhere"))
+    own = init_setup.calls("init", "--claude", "--project", str(init_setup.home))
 
-    assert refusal_of(missing) == f"teamsup: There is no folder {person.home}/nowhere."
+    assert refusal_of(missing) == f"teamsup: There is no folder {init_setup.home}/nowhere."
     assert "is not a project: its .claude folder applies to all" in refusal_of(own)
-    assert not person.home.joinpath(".claude").exists()
+    assert not init_setup.home.joinpath(".claude").exists()
 
 
-def test_the_name_of_a_daemon_is_refused_before_anything_is_written(person: InitSetup) -> None:
-    with MessageHub(person.team) as hub:
+def test_the_name_of_a_daemon_is_refused_before_anything_is_written(init_setup: InitSetup) -> None:
+    with MessageHub(init_setup.team) as hub:
         hub.enroll("own-daemon", "daemon")
 
-    result = person.tries("--agent", "own-daemon")
+    result = init_setup.tries("--agent", "own-daemon")
 
     assert "'own-daemon' is the team's daemon of that name" in refusal_of(result)
-    assert not person.settings.exists()
-    assert person.known() == ["own-daemon"]
+    assert not init_setup.settings.exists()
+    assert init_setup.known() == ["own-daemon"]
 
 
-def test_a_store_that_cannot_be_used_leaves_the_project_alone(person: InitSetup) -> None:
-    person.team.create()
-    person.team.database.write_text("this is not a database, but long enough to be looked at as one")
+def test_a_store_that_cannot_be_used_leaves_the_project_alone(init_setup: InitSetup) -> None:
+    init_setup.team.create()
+    init_setup.team.database.write_text("this is not a database, but long enough to be looked at as one")
 
-    result = person.tries()
+    result = init_setup.tries()
 
     assert "is not a SQLite database" in refusal_of(result)
-    assert not person.settings.exists()
+    assert not init_setup.settings.exists()
 
 
 @pytest.mark.parametrize(
@@ -439,8 +439,8 @@ def test_a_store_that_cannot_be_used_leaves_the_project_alone(person: InitSetup)
         (["--claude", "--agent", "../x"], "'../x' is not a name for an agent"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(person: InitSetup, words: list[str], why: str) -> None:
-    result = person.calls("init", *words)
+def test_options_that_do_not_go_together_are_refused(init_setup: InitSetup, words: list[str], why: str) -> None:
+    result = init_setup.calls("init", *words)
 
     assert why in refusal_of(result)
     assert result.returncode == os.EX_USAGE

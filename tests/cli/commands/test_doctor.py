@@ -277,7 +277,7 @@ def found_in(result: subprocess.CompletedProcess[str]) -> tuple[int, dict[str, d
 
 
 @pytest.fixture
-def patient(tmp_path: Path) -> DoctorSetup:
+def doctor_setup(tmp_path: Path) -> DoctorSetup:
     made = DoctorSetup(tmp_path / "home")
     made.project.mkdir(parents=True)
     (made.home / "bin").mkdir()
@@ -286,24 +286,24 @@ def patient(tmp_path: Path) -> DoctorSetup:
     return made
 
 
-def test_a_team_that_never_was_is_not_a_failure_and_is_not_made(patient: DoctorSetup) -> None:
-    result = patient.doctor_here()
+def test_a_team_that_never_was_is_not_a_failure_and_is_not_made(doctor_setup: DoctorSetup) -> None:
+    result = doctor_setup.doctor_here()
 
     assert result.returncode == 0
     lines = result.stdout.splitlines()
     assert lines[0].startswith("warning  team     there is no team 'default'")
     assert lines[1].strip().startswith("Start it with: teamsup start")
-    assert not patient.team.folder.exists()
+    assert not doctor_setup.team.folder.exists()
 
 
-def test_a_team_set_up_for_claude_code_is_all_well(patient: DoctorSetup) -> None:
-    patient.puts_claude_on_the_path("echo '2.1.332 (Claude Code)'")
-    patient.init("--agent", "scout")
-    patient.trusts(patient.home)
-    with MessageHub(patient.team) as hub:
+def test_a_team_set_up_for_claude_code_is_all_well(doctor_setup: DoctorSetup) -> None:
+    doctor_setup.puts_claude_on_the_path("echo '2.1.332 (Claude Code)'")
+    doctor_setup.init("--agent", "scout")
+    doctor_setup.trusts(doctor_setup.home)
+    with MessageHub(doctor_setup.team) as hub:
         before = hub.agents(), hub.queries.stats().messages
 
-        code, found = found_in(patient.doctor("--json"))
+        code, found = found_in(doctor_setup.doctor("--json"))
 
         assert (hub.agents(), hub.queries.stats().messages) == before, "it leaves nothing behind"
     assert code == 0
@@ -312,20 +312,20 @@ def test_a_team_set_up_for_claude_code_is_all_well(patient: DoctorSetup) -> None
     assert "2.1.332 (Claude Code)" in found["claude"]["text"]
     assert "are agent 'scout'" in found["project"]["text"]
     assert found["server"]["text"].startswith("starts in ")
-    assert not [line for line in _processes() if " mcp --team " in line and str(patient.home) in line]
+    assert not [line for line in _processes() if " mcp --team " in line and str(doctor_setup.home) in line]
 
 
 def _processes() -> list[str]:
     return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_an_agent_without_a_session_is_reported_and_is_not_a_failure(patient: DoctorSetup) -> None:
-    with MessageHub(patient.team, agent="lead") as hub:
+def test_an_agent_without_a_session_is_reported_and_is_not_a_failure(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="lead") as hub:
         hub.register()
         hub.enroll("scout")
         hub.send("scout", "are you there?")
 
-    code, found = patient.examined()
+    code, found = doctor_setup.examined()
 
     assert code == 0
     assert found["scout"]["verdict"] == "warning"
@@ -333,139 +333,139 @@ def test_an_agent_without_a_session_is_reported_and_is_not_a_failure(patient: Do
     assert "no session has ever served it" in found["scout"]["text"]
 
 
-def test_a_session_that_receives_nothing_is_a_failure(patient: DoctorSetup) -> None:
-    with MessageHub(patient.team, agent="scout") as scout:
+def test_a_session_that_receives_nothing_is_a_failure(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="scout") as scout:
         scout.register(pid=os.getpid())
-        _wait_since_long(patient, "scout")
+        _wait_since_long(doctor_setup, "scout")
 
-        code, found = patient.examined()
+        code, found = doctor_setup.examined()
 
     assert code == 4
     assert found["scout"]["verdict"] == "FAILED"
     assert "messages cannot reach it" in found["scout"]["text"]
 
 
-def test_hooks_that_ran_and_a_monitor_that_runs_are_seen(patient: DoctorSetup) -> None:
-    with MessageHub(patient.team, agent="scout") as scout:
+def test_hooks_that_ran_and_a_monitor_that_runs_are_seen(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="scout") as scout:
         scout.register(pid=os.getpid(), hooks="2020-01-01T00:00:00+00:00")
-        _wait_since_long(patient, "scout")
-        assert "its last hook ran" in patient.examined()[1]["scout"]["text"]
+        _wait_since_long(doctor_setup, "scout")
+        assert "its last hook ran" in doctor_setup.examined()[1]["scout"]["text"]
 
-        with patient.open("watch", "--agent", "scout") as monitor:
+        with doctor_setup.open("watch", "--agent", "scout") as monitor:
             try:
-                eventually(lambda: "a monitor runs" in patient.examined()[1]["scout"]["text"], "the monitor")
+                eventually(lambda: "a monitor runs" in doctor_setup.examined()[1]["scout"]["text"], "the monitor")
             finally:
                 monitor.terminate()
 
 
-def test_a_subagent_is_notified_by_the_hooks_of_its_session(patient: DoctorSetup) -> None:
-    with MessageHub(patient.team, agent="lead") as lead, MessageHub(patient.team, agent="scout") as scout:
+def test_a_subagent_is_notified_by_the_hooks_of_its_session(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="lead") as lead, MessageHub(doctor_setup.team, agent="scout") as scout:
         lead.register(pid=os.getpid(), hooks="2020-01-01T00:00:00+00:00")
         scout.register(pid=os.getpid())
 
-        assert "its last hook ran" in patient.examined("--agent", "scout")[1]["scout"]["text"]
+        assert "its last hook ran" in doctor_setup.examined("--agent", "scout")[1]["scout"]["text"]
 
 
-def test_a_read_that_waits_is_seen(patient: DoctorSetup) -> None:
-    with MessageHub(patient.team, agent="scout") as scout:
+def test_a_read_that_waits_is_seen(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="scout") as scout:
         scout.register()
-        with patient.open("read", "--agent", "scout", "--wait", "60") as reader:
+        with doctor_setup.open("read", "--agent", "scout", "--wait", "60") as reader:
             try:
                 eventually(
-                    lambda: "it waits in a read" in patient.examined("--agent", "scout")[1]["scout"]["text"], "it"
+                    lambda: "it waits in a read" in doctor_setup.examined("--agent", "scout")[1]["scout"]["text"], "it"
                 )
             finally:
                 reader.terminate()
 
 
-def _wait_since_long(patient: DoctorSetup, agent: str) -> None:
+def _wait_since_long(doctor_setup: DoctorSetup, agent: str) -> None:
     """Something waits for the agent that came ten minutes ago."""
     run_foreign_sql(
-        patient.team,
+        doctor_setup.team,
         "INSERT INTO messages (message_id, sender, recipient, content, created_at) VALUES (?, ?, ?, ?, ?)",
         *("old", "shell", agent, "hello", time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() - 600))),
     )
 
 
-def test_one_agent_can_be_asked_after_also_when_nothing_waits_for_it(patient: DoctorSetup) -> None:
-    with MessageHub(patient.team, agent="scout") as scout:
+def test_one_agent_can_be_asked_after_also_when_nothing_waits_for_it(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="scout") as scout:
         scout.register()
-        found = patient.examined("--agent", "Scout")[1]
+        found = doctor_setup.examined("--agent", "Scout")[1]
 
     assert "nothing unread; it is online" in found["scout"]["text"]
-    assert "no agent has unread messages" in patient.examined()[1]["agents"]["text"]
-    assert "the team does not know that name" in patient.examined("--agent", "ghost")[1]["ghost"]["text"]
+    assert "no agent has unread messages" in doctor_setup.examined()[1]["agents"]["text"]
+    assert "the team does not know that name" in doctor_setup.examined("--agent", "ghost")[1]["ghost"]["text"]
 
 
-def test_messages_for_an_unknown_name_are_reported(patient: DoctorSetup) -> None:
-    with MessageHub(patient.team, agent="lead") as hub:
+def test_messages_for_an_unknown_name_are_reported(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="lead") as hub:
         hub.register()
         hub.enroll("ghost")
         hub.send("ghost", "are you there?")
         hub.maintenance.retire("ghost")
 
-    assert patient.examined()[1]["ghost"]["text"] == "1 unread, but the team does not know that name"
+    assert doctor_setup.examined()[1]["ghost"]["text"] == "1 unread, but the team does not know that name"
 
 
-def test_a_store_that_is_damaged_is_a_failure_and_nobody_is_said_to_have_read_all(patient: DoctorSetup) -> None:
-    patient.team.create()
-    patient.team.database.write_text("this is not a database, but long enough to be looked at as one")
+def test_a_store_that_is_damaged_is_a_failure_and_nobody_is_said_to_have_read_all(doctor_setup: DoctorSetup) -> None:
+    doctor_setup.team.create()
+    doctor_setup.team.database.write_text("this is not a database, but long enough to be looked at as one")
 
-    code, found = patient.examined()
+    code, found = doctor_setup.examined()
 
     assert code == 4
     assert "is not a SQLite database" in found["team"]["text"]
     assert [*found] == ["team", "disk", "supervisor", "server", "claude", "project"]
 
 
-def test_a_folder_that_is_not_there_is_refused(patient: DoctorSetup) -> None:
-    result = patient.calls("doctor", "--project", str(patient.home / "nowhere"))
+def test_a_folder_that_is_not_there_is_refused(doctor_setup: DoctorSetup) -> None:
+    result = doctor_setup.calls("doctor", "--project", str(doctor_setup.home / "nowhere"))
 
-    assert refusal_of(result) == f"teamsup: There is no folder {patient.home}/nowhere."
+    assert refusal_of(result) == f"teamsup: There is no folder {doctor_setup.home}/nowhere."
 
 
-def test_a_claude_code_that_does_not_run_is_a_failure(patient: DoctorSetup) -> None:
-    patient.puts_claude_on_the_path("echo 'no such interpreter' >&2; exit 3")
+def test_a_claude_code_that_does_not_run_is_a_failure(doctor_setup: DoctorSetup) -> None:
+    doctor_setup.puts_claude_on_the_path("echo 'no such interpreter' >&2; exit 3")
 
-    code, found = patient.examined()
+    code, found = doctor_setup.examined()
 
     assert code == 4
     assert "no such interpreter" in found["claude"]["text"]
 
 
-def test_a_plugin_that_has_moved_away_is_a_failure(patient: DoctorSetup) -> None:
-    copy = patient.home / "my" / "deploy" / "claude"
+def test_a_plugin_that_has_moved_away_is_a_failure(doctor_setup: DoctorSetup) -> None:
+    copy = doctor_setup.home / "my" / "deploy" / "claude"
     shutil.copytree(resource_path("claude"), copy)
-    patient.init()
-    settings = patient.project / ".claude" / "settings.json"
+    doctor_setup.init()
+    settings = doctor_setup.project / ".claude" / "settings.json"
     settings.write_text(settings.read_text().replace(str(resource_path("claude")), str(copy)))
-    assert patient.examined()[1]["plugin"]["verdict"] == "ok"
+    assert doctor_setup.examined()[1]["plugin"]["verdict"] == "ok"
 
     (copy / "hook.py").unlink()
-    code, found = patient.examined()
+    code, found = doctor_setup.examined()
     assert code == 4
     assert found["plugin"]["text"] == f"there is no {copy}/hook.py"
-    assert found["plugin"]["hint"].endswith(f"teamsup init --claude --project {patient.project}")
+    assert found["plugin"]["hint"].endswith(f"teamsup init --claude --project {doctor_setup.project}")
 
     shutil.rmtree(copy)
-    assert patient.examined()[1]["plugin"]["text"] == f"there is no {copy}"
+    assert doctor_setup.examined()[1]["plugin"]["text"] == f"there is no {copy}"
 
 
-def test_programs_that_the_plugin_would_not_find_are_a_failure(patient: DoctorSetup) -> None:
-    patient.init()
-    patient.trusts(patient.project)
-    settings = patient.project / ".claude" / "settings.json"
+def test_programs_that_the_plugin_would_not_find_are_a_failure(doctor_setup: DoctorSetup) -> None:
+    doctor_setup.init()
+    doctor_setup.trusts(doctor_setup.project)
+    settings = doctor_setup.project / ".claude" / "settings.json"
     settings.write_text(settings.read_text().replace(str(Path(sys.executable).with_name("teamsup")), "/gone/teamsup"))
 
-    with mock.patch.object(DoctorSetup, "environment", patient.environment | {"PATH": "/nowhere"}):
-        assert patient.examined()[1]["plugin"]["text"] == "there is no python3 on the PATH, no /gone/teamsup"
+    with mock.patch.object(DoctorSetup, "environment", doctor_setup.environment | {"PATH": "/nowhere"}):
+        assert doctor_setup.examined()[1]["plugin"]["text"] == "there is no python3 on the PATH, no /gone/teamsup"
 
 
-def test_a_session_with_a_server_but_without_hooks_is_deaf(patient: DoctorSetup) -> None:
+def test_a_session_with_a_server_but_without_hooks_is_deaf(doctor_setup: DoctorSetup) -> None:
     server = {"command": "teamsup", "args": ["mcp"]}
-    (patient.project / ".mcp.json").write_text(json.dumps({"mcpServers": {"my mail": server}}))
+    (doctor_setup.project / ".mcp.json").write_text(json.dumps({"mcpServers": {"my mail": server}}))
 
-    found = patient.examined()[1]["project"]
+    found = doctor_setup.examined()[1]["project"]
 
     assert found["verdict"] == "warning"
     assert (
@@ -475,123 +475,123 @@ def test_a_session_with_a_server_but_without_hooks_is_deaf(patient: DoctorSetup)
     assert "claude mcp remove 'my mail'; teamsup init --claude" in found["hint"]
 
 
-def test_the_fault_of_a_projects_plugin_is_reported(patient: DoctorSetup) -> None:
-    assert "do not take part in a team" in patient.examined()[1]["project"]["text"]
-    patient.init()
-    assert "does not trust this folder yet" in patient.examined()[1]["project"]["text"]
-    patient.trusts(patient.project)
-    assert patient.examined()[1]["project"]["verdict"] == "ok"
+def test_the_fault_of_a_projects_plugin_is_reported(doctor_setup: DoctorSetup) -> None:
+    assert "do not take part in a team" in doctor_setup.examined()[1]["project"]["text"]
+    doctor_setup.init()
+    assert "does not trust this folder yet" in doctor_setup.examined()[1]["project"]["text"]
+    doctor_setup.trusts(doctor_setup.project)
+    assert doctor_setup.examined()[1]["project"]["verdict"] == "ok"
 
-    settings = patient.project / ".claude" / "settings.local.json"
+    settings = doctor_setup.project / ".claude" / "settings.local.json"
     settings.write_text('{"disableAllHooks": true, "enabledPlugins": {"teamsup@fork": true}}')
 
-    said = patient.doctor_here().stdout
+    said = doctor_setup.doctor_here().stdout
     assert "would use several servers at once: plugin teamsup@teamsup, plugin teamsup@fork" in said
     assert "remove the others with: claude plugin disable teamsup@fork\n" in said
     assert "Claude Code has not installed teamsup@fork" in said
     assert "all hooks are switched off" in said
 
 
-def test_what_is_wrong_with_the_disk_and_with_rights_is_a_failure(patient: DoctorSetup) -> None:
-    MessageHub(patient.team).close()
-    patient.team.configuration.write_text("")
-    assert patient.examined()[1]["disk"]["verdict"] == "ok"
-    assert not list(patient.team.folder.glob(".doctor*"))
+def test_what_is_wrong_with_the_disk_and_with_rights_is_a_failure(doctor_setup: DoctorSetup) -> None:
+    MessageHub(doctor_setup.team).close()
+    doctor_setup.team.configuration.write_text("")
+    assert doctor_setup.examined()[1]["disk"]["verdict"] == "ok"
+    assert not list(doctor_setup.team.folder.glob(".doctor*"))
 
-    patient.team.configuration.chmod(0o666)
+    doctor_setup.team.configuration.chmod(0o666)
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with mock.patch("os.fsync", side_effect=full):
-        code, found = patient.examined()
+        code, found = doctor_setup.examined()
 
     assert code == 4
-    assert found["disk"]["text"] == f"{patient.team.folder} is not writable: No space left on device"
-    assert found["rights"]["hint"] == f"chmod 644 {patient.team.configuration}"
-    assert not list(patient.team.folder.glob(".doctor*"))
+    assert found["disk"]["text"] == f"{doctor_setup.team.folder} is not writable: No space left on device"
+    assert found["rights"]["hint"] == f"chmod 644 {doctor_setup.team.configuration}"
+    assert not list(doctor_setup.team.folder.glob(".doctor*"))
 
 
-def test_a_folder_that_others_may_write_is_a_failure_also_before_there_is_a_database(patient: DoctorSetup) -> None:
-    assert "rights" not in patient.examined()[1]
-    patient.team.folder.mkdir(parents=True)
-    patient.team.folder.chmod(0o770)
+def test_a_folder_that_others_may_write_is_a_failure_also_before_there_is_a_database(doctor_setup: DoctorSetup) -> None:
+    assert "rights" not in doctor_setup.examined()[1]
+    doctor_setup.team.folder.mkdir(parents=True)
+    doctor_setup.team.folder.chmod(0o770)
 
-    code, found = patient.examined()
+    code, found = doctor_setup.examined()
 
     assert (code, found["team"]["verdict"]) == (4, "warning")
-    assert found["rights"]["hint"] == f"chmod 700 {patient.team.folder}"
+    assert found["rights"]["hint"] == f"chmod 700 {doctor_setup.team.folder}"
     subprocess.run(found["rights"]["hint"], shell=True, check=True)  # noqa: S602
-    assert "rights" not in patient.examined()[1]
+    assert "rights" not in doctor_setup.examined()[1]
 
 
-def test_a_mistake_in_the_configuration_is_a_failure_also_before_there_is_a_database(patient: DoctorSetup) -> None:
-    patient.team.folder.mkdir(parents=True, mode=0o700)
-    patient.team.configuration.write_text("[worker.own]\n")
+def test_a_mistake_in_the_configuration_is_a_failure_also_before_there_is_a_database(doctor_setup: DoctorSetup) -> None:
+    doctor_setup.team.folder.mkdir(parents=True, mode=0o700)
+    doctor_setup.team.configuration.write_text("[worker.own]\n")
 
-    code, found = patient.examined()
+    code, found = doctor_setup.examined()
 
     assert (code, found["configuration"]["verdict"]) == (4, "FAILED")
 
 
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_folder_in_which_others_may_replace_the_team_is_a_failure(
-    patient: DoctorSetup, tmp_path: Path, linked: bool
+    doctor_setup: DoctorSetup, tmp_path: Path, linked: bool
 ) -> None:
-    MessageHub(patient.team).close()
-    place = patient.team.folder.parent
+    MessageHub(doctor_setup.team).close()
+    place = doctor_setup.team.folder.parent
     if linked:
         place = tmp_path / "it's elsewhere"
         place.mkdir()
         (place / "own.toml").touch(0o600)
-        patient.team.configuration.symlink_to(place / "own.toml")
+        doctor_setup.team.configuration.symlink_to(place / "own.toml")
     place.chmod(0o1777)
-    assert "rights" not in patient.examined()[1], "in one that is sticky only the owner may rename"
+    assert "rights" not in doctor_setup.examined()[1], "in one that is sticky only the owner may rename"
     place.chmod(0o777)
 
-    code, found = patient.examined()
+    code, found = doctor_setup.examined()
 
     assert code == 4
     assert found["rights"]["text"] == f"others may replace files in {place}: 777"
     subprocess.run(found["rights"]["hint"], shell=True, check=True)  # noqa: S602
-    assert "rights" not in patient.examined()[1]
+    assert "rights" not in doctor_setup.examined()[1]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to another group")
-def test_a_folder_above_may_be_written_by_a_group_of_nobody_else_and_no_other(patient: DoctorSetup) -> None:
-    MessageHub(patient.team).close()
-    place = patient.team.folder.parent
+def test_a_folder_above_may_be_written_by_a_group_of_nobody_else_and_no_other(doctor_setup: DoctorSetup) -> None:
+    MessageHub(doctor_setup.team).close()
+    place = doctor_setup.team.folder.parent
     place.chmod(0o770)
     os.chown(place, 0, 0)
-    assert "rights" not in patient.examined()[1]
+    assert "rights" not in doctor_setup.examined()[1]
 
     os.chown(place, 0, 1)
 
-    assert patient.examined()[1]["rights"]["hint"] == f"chmod go-w {place}"
+    assert doctor_setup.examined()[1]["rights"]["hint"] == f"chmod go-w {place}"
 
 
-def test_a_configuration_that_is_a_link_has_the_rights_of_its_file(patient: DoctorSetup, tmp_path: Path) -> None:
-    MessageHub(patient.team).close()
+def test_a_configuration_that_is_a_link_has_the_rights_of_its_file(doctor_setup: DoctorSetup, tmp_path: Path) -> None:
+    MessageHub(doctor_setup.team).close()
     linked = tmp_path / "linked.toml"
     linked.touch(0o600)
-    patient.team.configuration.symlink_to(linked)
-    assert "rights" not in patient.examined()[1]
+    doctor_setup.team.configuration.symlink_to(linked)
+    assert "rights" not in doctor_setup.examined()[1]
 
     linked.chmod(0o666)
 
-    assert patient.examined()[1]["rights"]["hint"] == f"chmod 644 {patient.team.configuration}"
+    assert doctor_setup.examined()[1]["rights"]["hint"] == f"chmod 644 {doctor_setup.team.configuration}"
 
 
-def test_workers_of_the_users_own_that_cannot_be_started_are_a_failure(patient: DoctorSetup) -> None:
-    MessageHub(patient.team).close()
-    secrets = patient.home / "open.env"
+def test_workers_of_the_users_own_that_cannot_be_started_are_a_failure(doctor_setup: DoctorSetup) -> None:
+    MessageHub(doctor_setup.team).close()
+    secrets = doctor_setup.home / "open.env"
     secrets.write_text("KEY=1")
     secrets.chmod(0o644)
-    patient.team.configuration.write_text(
+    doctor_setup.team.configuration.write_text(
         '[worker.fine]\ncommand = ["sleep", "1"]\n[worker.lost]\ncommand = ["./lost.sh"]\n'
         '[worker.away]\ncommand = ["sleep", "1"]\ndirectory = "/no/such/folder"\n'
         f'[worker.open]\ncommand = ["sleep", "1"]\nenv_file = "{secrets}"\n'
         '[worker.later]\ncommand = ["no-such-program"]\nautostart = false\n'
     )
 
-    code, found = patient.examined()
+    code, found = doctor_setup.examined()
 
     assert code == 4
     assert {
@@ -603,34 +603,34 @@ def test_workers_of_the_users_own_that_cannot_be_started_are_a_failure(patient: 
         "open": ("FAILED", f"[worker.open] env_file: others can read {secrets}; run chmod 600 on it"),
         "later": ("warning", "[worker.later] command: there is no program 'no-such-program'"),
     }
-    patient.team.configuration.write_text("[worker.x]\n")
-    assert "needs a command" in patient.examined()[1]["configuration"]["text"]
+    doctor_setup.team.configuration.write_text("[worker.x]\n")
+    assert "needs a command" in doctor_setup.examined()[1]["configuration"]["text"]
 
 
-def test_subagents_with_names_that_are_not_allowed_are_reported(patient: DoctorSetup) -> None:
-    with MessageHub(patient.team, agent="gateway") as gateway:
+def test_subagents_with_names_that_are_not_allowed_are_reported(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="gateway") as gateway:
         gateway.register("daemon")
-    folder = patient.project / ".claude" / "agents"
+    folder = doctor_setup.project / ".claude" / "agents"
     folder.mkdir(parents=True)
     (folder / "scout.md").write_text("---\nname: scout\n---\nLook around.\n")
-    assert "scout" not in said_of_agents(patient)
+    assert "scout" not in said_of_agents(doctor_setup)
     (folder / "reviewer.md").write_text("---\nname: Code Reviewer\n---\nRead.\n")
-    assert "'Code Reviewer' is not a name" in said_of_agents(patient)
+    assert "'Code Reviewer' is not a name" in said_of_agents(doctor_setup)
     (folder / "gateway.md").write_text("No front matter.\n")
 
-    assert "the subagent 'gateway' has the name of the team's daemon" in said_of_agents(patient)
-    assert patient.calls("doctor", "--project", str(patient.project)).returncode == 4
+    assert "the subagent 'gateway' has the name of the team's daemon" in said_of_agents(doctor_setup)
+    assert doctor_setup.calls("doctor", "--project", str(doctor_setup.project)).returncode == 4
 
 
-def said_of_agents(patient: DoctorSetup) -> str:
-    report = json.loads(patient.doctor_here("--json").stdout)
+def said_of_agents(doctor_setup: DoctorSetup) -> str:
+    report = json.loads(doctor_setup.doctor_here("--json").stdout)
     return " ".join(finding["text"] for finding in report["findings"] if finding["check"] == "agents")
 
 
 @pytest.mark.slow
-def test_a_hub_that_another_program_holds_is_a_failure_that_names_it(patient: DoctorSetup) -> None:
-    MessageHub(patient.team).close()
-    code = f"import sqlite3, sys; sqlite3.connect({str(patient.team.database)!r}).execute('BEGIN IMMEDIATE');"
+def test_a_hub_that_another_program_holds_is_a_failure_that_names_it(doctor_setup: DoctorSetup) -> None:
+    MessageHub(doctor_setup.team).close()
+    code = f"import sqlite3, sys; sqlite3.connect({str(doctor_setup.team.database)!r}).execute('BEGIN IMMEDIATE');"
     with subprocess.Popen(
         [sys.executable, "-c", code + "print(flush=True); sys.stdin.read()"],
         stdin=subprocess.PIPE,
@@ -638,7 +638,7 @@ def test_a_hub_that_another_program_holds_is_a_failure_that_names_it(patient: Do
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        found = patient.examined()[1]["team"]
+        found = doctor_setup.examined()[1]["team"]
         holder.terminate()
 
     assert found["verdict"] == "FAILED"
@@ -647,25 +647,25 @@ def test_a_hub_that_another_program_holds_is_a_failure_that_names_it(patient: Do
 
 
 @pytest.mark.slow
-def test_maintenance_that_goes_on_is_shown(patient: DoctorSetup) -> None:
-    MessageHub(patient.team).close()
-    with maintenance_progress.announce_maintenance(patient.team.run, "migration", total=10):
-        found = patient.examined()[1]["maintenance"]
+def test_maintenance_that_goes_on_is_shown(doctor_setup: DoctorSetup) -> None:
+    MessageHub(doctor_setup.team).close()
+    with maintenance_progress.announce_maintenance(doctor_setup.team.run, "migration", total=10):
+        found = doctor_setup.examined()[1]["maintenance"]
 
     assert found["verdict"] == "warning"
     assert found["text"].startswith(f"pid {os.getpid()} works on it: migration for 0 s, 0 % done")
 
 
 def test_each_source_is_tried_by_an_alert_that_is_taken_back(
-    patient: DoctorSetup, monkeypatch: pytest.MonkeyPatch
+    doctor_setup: DoctorSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    secret = patient.home / "secret"
+    secret = doctor_setup.home / "secret"
     secret.write_text("a secret of the script")
     secret.chmod(0o600)
-    patient.team.folder.mkdir(parents=True)
-    patient.team.configuration.write_text(
+    doctor_setup.team.folder.mkdir(parents=True)
+    doctor_setup.team.configuration.write_text(
         "[worker.user_comm]\nautostart = false\n[worker.gateway]\nautostart = false\n"
         f'[monitor-bridge]\nlisten = "127.0.0.1:{port}"\n'
         f'[source.script]\nkind = "plain"\nsecret_file = "{secret}"\n'
@@ -673,60 +673,63 @@ def test_each_source_is_tried_by_an_alert_that_is_taken_back(
     )
     with monkeypatch.context() as theirs:
         theirs.setenv("NOT_HERE", "another secret")
-        assert patient.run("start", "--detach").returncode == 0
+        assert doctor_setup.run("start", "--detach").returncode == 0
     try:
-        found = eventually(lambda: source_that_is(patient, "ok"), "a source that is heard")
+        found = eventually(lambda: source_that_is(doctor_setup, "ok"), "a source that is heard")
         assert "a test alert was stored in " in found["text"]
         assert found["text"].endswith(" and taken back; not heard yet")
-        elsewhere = patient.examined()[1]["source elsewhere"]
+        elsewhere = doctor_setup.examined()[1]["source elsewhere"]
         assert (elsewhere["verdict"], "$NOT_HERE, which is not set here" in elsewhere["text"]) == ("warning", True)
         connection = http.client.HTTPConnection("127.0.0.1", port)
         connection.request("POST", "/script", b"The disk is full", {"Authorization": "Bearer a secret of the script"})
         assert connection.getresponse().status == 200
         connection.close()
-        eventually(lambda: "last heard" in source(patient)["text"], "a source that was heard")
+        eventually(lambda: "last heard" in source(doctor_setup)["text"], "a source that was heard")
         secret.write_text("a secret that is new")
-        refused = source(patient)
+        refused = source(doctor_setup)
         assert (refused["verdict"], "refused with 401" in refused["text"]) == ("FAILED", True)
-        with MessageHub(patient.team) as hub:
+        with MessageHub(doctor_setup.team) as hub:
             assert [row["title"] for row in hub.query("SELECT title FROM incidents")] == ["The disk is full"]
     finally:
-        patient.run("stop")
-    assert "nothing listens on 127.0.0.1 port" in source(patient)["text"]
+        doctor_setup.run("stop")
+    assert "nothing listens on 127.0.0.1 port" in source(doctor_setup)["text"]
 
 
-def source(patient: DoctorSetup) -> dict[str, Any]:
-    return patient.examined()[1]["source script"]
+def source(doctor_setup: DoctorSetup) -> dict[str, Any]:
+    return doctor_setup.examined()[1]["source script"]
 
 
-def source_that_is(patient: DoctorSetup, verdict: str) -> dict[str, Any] | None:
-    found = source(patient)
+def source_that_is(doctor_setup: DoctorSetup, verdict: str) -> dict[str, Any] | None:
+    found = source(doctor_setup)
     return found if found["verdict"] == verdict else None
 
 
 @contextmanager
-def supervising(patient: DoctorSetup, *workers: WorkerState) -> Iterator[None]:
+def supervising(doctor_setup: DoctorSetup, *workers: WorkerState) -> Iterator[None]:
     """This process holds the team and has published that it runs these workers."""
-    with open(patient.team.folder / "supervisor.lock", "w", encoding="utf-8") as lock:
+    with open(doctor_setup.team.folder / "supervisor.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write(str(os.getpid()))
         lock.flush()
-        state_file.write_state(patient.team, TeamState(os.getpid(), time.time(), workers))
+        state_file.write_state(doctor_setup.team, TeamState(os.getpid(), time.time(), workers))
         yield
 
 
-def test_who_is_degraded_is_a_failure_with_the_reason(patient: DoctorSetup) -> None:
-    with MessageHub(patient.team, agent="probe") as probe, MessageHub(patient.team, agent="supervisor") as supervisor:
+def test_who_is_degraded_is_a_failure_with_the_reason(doctor_setup: DoctorSetup) -> None:
+    with (
+        MessageHub(doctor_setup.team, agent="probe") as probe,
+        MessageHub(doctor_setup.team, agent="supervisor") as supervisor,
+    ):
         supervisor.register("supervisor")
         probe.heartbeat("degraded", note="its camera is dark")
-        with supervising(patient):
-            code, found = patient.examined()
+        with supervising(doctor_setup):
+            code, found = doctor_setup.examined()
 
     assert code == 4
     assert (found["probe"]["verdict"], found["probe"]["text"]) == ("FAILED", "DEGRADED: its camera is dark")
 
 
-def test_a_worker_that_starts_or_crashes_repeatedly_is_not_called_well(patient: DoctorSetup) -> None:
+def test_a_worker_that_starts_or_crashes_repeatedly_is_not_called_well(doctor_setup: DoctorSetup) -> None:
     now = time.time()
 
     def worker(name: str, state: str, *crashes: Crash) -> WorkerState:
@@ -745,9 +748,9 @@ def test_a_worker_that_starts_or_crashes_repeatedly_is_not_called_well(patient: 
         worker("given-up", "STARTING", crash(4, None)),
         worker("waiting", "BACKOFF", crash(4, now + 1000)),
     )
-    with MessageHub(patient.team, agent="supervisor") as supervisor, supervising(patient, *workers):
+    with MessageHub(doctor_setup.team, agent="supervisor") as supervisor, supervising(doctor_setup, *workers):
         supervisor.register("supervisor")
-        code, found = patient.examined()
+        code, found = doctor_setup.examined()
 
     assert code == 4
     assert found["workers"]["text"] == "1 is well: fine"
@@ -785,46 +788,48 @@ def test_a_package_that_cannot_be_loaded_needs_a_new_start_and_no_reload(tmp_pat
     )
 
 
-def test_a_supervisor_that_runs_is_seen(patient: DoctorSetup) -> None:
-    with MessageHub(patient.team, agent="supervisor") as supervisor:
+def test_a_supervisor_that_runs_is_seen(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="supervisor") as supervisor:
         supervisor.register("supervisor")
-        with supervising(patient):
-            assert patient.examined()[1]["supervisor"]["text"] == f"runs, pid {os.getpid()}"
+        with supervising(doctor_setup):
+            assert doctor_setup.examined()[1]["supervisor"]["text"] == f"runs, pid {os.getpid()}"
 
 
-def test_a_copy_that_claude_code_keeps_is_the_plugin_where_no_settings_say_its_folder(patient: DoctorSetup) -> None:
-    plugins = patient.home / ".claude" / "plugins"
+def test_a_copy_that_claude_code_keeps_is_the_plugin_where_no_settings_say_its_folder(
+    doctor_setup: DoctorSetup,
+) -> None:
+    plugins = doctor_setup.home / ".claude" / "plugins"
     plugins.mkdir(parents=True)
     plugins.with_name("settings.json").write_text('{"enabledPlugins": {"teamsup@teamsup": true}}')
     installed = {"plugins": {"teamsup@teamsup": [{"installPath": str(resource_path("claude"))}]}}
     (plugins / "installed_plugins.json").write_text(json.dumps(installed))
 
-    with mock.patch.object(DoctorSetup, "environment", patient.environment | {"TEAMSUP": "/bin/true"}):
-        assert patient.examined()[1]["plugin"]["verdict"] == "ok"
+    with mock.patch.object(DoctorSetup, "environment", doctor_setup.environment | {"TEAMSUP": "/bin/true"}):
+        assert doctor_setup.examined()[1]["plugin"]["verdict"] == "ok"
 
 
-def test_settings_that_claude_code_cannot_read_are_a_failure(patient: DoctorSetup) -> None:
-    (patient.project / ".mcp.json").write_text("{")
+def test_settings_that_claude_code_cannot_read_are_a_failure(doctor_setup: DoctorSetup) -> None:
+    (doctor_setup.project / ".mcp.json").write_text("{")
 
-    result = patient.doctor_here()
+    result = doctor_setup.doctor_here()
 
     assert result.returncode == 4
-    place = f"{patient.project}/.mcp.json, line 1, column 2: Expecting property name"
+    place = f"{doctor_setup.project}/.mcp.json, line 1, column 2: Expecting property name"
     assert f"FAILED   project  {place}" in result.stdout
 
-    (patient.project / ".mcp.json").write_text('{"a": 1, "a": 1e999}')
-    assert patient.examined()[0] == 0
+    (doctor_setup.project / ".mcp.json").write_text('{"a": 1, "a": 1e999}')
+    assert doctor_setup.examined()[0] == 0
 
 
-def test_the_team_of_the_project_is_looked_at_unless_another_is_named(patient: DoctorSetup) -> None:
-    patient.init("--team", "crew")
-    patient.trusts(patient.project)
+def test_the_team_of_the_project_is_looked_at_unless_another_is_named(doctor_setup: DoctorSetup) -> None:
+    doctor_setup.init("--team", "crew")
+    doctor_setup.trusts(doctor_setup.project)
 
-    assert "'crew' in" in patient.examined()[1]["team"]["text"]
-    found = patient.examined("--team", "default")[1]
+    assert "'crew' in" in doctor_setup.examined()[1]["team"]["text"]
+    found = doctor_setup.examined("--team", "default")[1]
     assert "there is no team 'default'" in found["team"]["text"]
     assert "its sessions are in team 'crew' in" in found["project"]["text"]
-    assert found["project"]["hint"].endswith(f"teamsup init --claude --project {patient.project} --team default")
-    with mock.patch.object(DoctorSetup, "environment", patient.environment | {"TEAMSUP_HOME": ""}):
-        found = patient.examined()[1]
-    assert f"TEAMSUP_HOME={patient.home} teamsup start --team crew" in found["supervisor"]["hint"]
+    assert found["project"]["hint"].endswith(f"teamsup init --claude --project {doctor_setup.project} --team default")
+    with mock.patch.object(DoctorSetup, "environment", doctor_setup.environment | {"TEAMSUP_HOME": ""}):
+        found = doctor_setup.examined()[1]
+    assert f"TEAMSUP_HOME={doctor_setup.home} teamsup start --team crew" in found["supervisor"]["hint"]

@@ -65,7 +65,7 @@ class InterruptedHub:
 
 
 @pytest.fixture
-def stage(team: Team) -> Iterator[InterruptedHub]:
+def interrupted(team: Team) -> Iterator[InterruptedHub]:
     with (
         MessageHub(team, agent="lead", durability="normal") as lead,
         MessageHub(team, agent="scout", durability="normal") as scout,
@@ -100,100 +100,100 @@ def test_a_signal_leaves_no_doorbell(team: Team) -> None:
     assert interrupt_everywhere(ring_nobody, check) > 10
 
 
-def test_an_interrupted_send_is_stored_whole_or_not_at_all(stage: InterruptedHub) -> None:
+def test_an_interrupted_send_is_stored_whole_or_not_at_all(interrupted: InterruptedHub) -> None:
     def check() -> None:
-        assert stage.is_free()
-        (messages, deliveries, processed) = stage.scout.query(
+        assert interrupted.is_free()
+        (messages, deliveries, processed) = interrupted.scout.query(
             "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM deliveries WHERE state = 'ready'),"
             " (SELECT count(*) FROM messages WHERE status <> 'pending')"
         )[0]
         assert messages == deliveries
         assert not processed
 
-    assert interrupt_everywhere(stage.send, check) > 10
+    assert interrupt_everywhere(interrupted.send, check) > 10
 
 
-def test_an_interrupted_claim_leases_all_or_nothing(stage: InterruptedHub) -> None:
-    stage.send()
+def test_an_interrupted_claim_leases_all_or_nothing(interrupted: InterruptedHub) -> None:
+    interrupted.send()
 
     def check() -> None:
-        assert stage.is_free()
-        (state,) = stage.scout.queries.trace("m1")
+        assert interrupted.is_free()
+        (state,) = interrupted.scout.queries.trace("m1")
         if state.state == "leased":
-            assert stage.scout.queries.message("m1").status == "processing"
-            stage.scout.maintenance.release_abandoned()
-            stage.scout.execute("UPDATE deliveries SET state = 'ready', attempts = 0, lease_token = NULL")
-        assert stage.scout.queries.message("m1").status == "pending"
+            assert interrupted.scout.queries.message("m1").status == "processing"
+            interrupted.scout.maintenance.release_abandoned()
+            interrupted.scout.execute("UPDATE deliveries SET state = 'ready', attempts = 0, lease_token = NULL")
+        assert interrupted.scout.queries.message("m1").status == "pending"
 
-    assert interrupt_everywhere(stage.claim, check) > 15
+    assert interrupt_everywhere(interrupted.claim, check) > 15
 
 
-def test_an_interrupted_acknowledgement_ends_the_delivery_or_not(stage: InterruptedHub) -> None:
-    held = [stage.claimed()]
+def test_an_interrupted_acknowledgement_ends_the_delivery_or_not(interrupted: InterruptedHub) -> None:
+    held = [interrupted.claimed()]
 
     def check() -> None:
-        assert stage.is_free()
+        assert interrupted.is_free()
         message = held[0].message.message_id
-        (state,) = stage.scout.queries.trace(message)
-        assert (state.state, stage.scout.queries.message(message).status) in (
+        (state,) = interrupted.scout.queries.trace(message)
+        assert (state.state, interrupted.scout.queries.message(message).status) in (
             ("leased", "processing"),
             ("done", "processed"),
         )
         if state.state == "done":
-            held[0] = stage.claimed()
+            held[0] = interrupted.claimed()
 
-    assert interrupt_everywhere(lambda: stage.scout.acknowledge(held[0]), check) > 10
+    assert interrupt_everywhere(lambda: interrupted.scout.acknowledge(held[0]), check) > 10
 
 
-def test_an_interrupted_reply_is_sent_and_ends_its_delivery_or_neither(stage: InterruptedHub) -> None:
-    held = [stage.claimed()]
+def test_an_interrupted_reply_is_sent_and_ends_its_delivery_or_neither(interrupted: InterruptedHub) -> None:
+    held = [interrupted.claimed()]
 
     def check() -> None:
-        assert stage.is_free()
+        assert interrupted.is_free()
         message = held[0].message.message_id
-        (state,) = stage.scout.queries.trace(message)
-        replies = stage.scout.query("SELECT count(*) FROM messages WHERE reply_to = ?", (message,))[0][0]
+        (state,) = interrupted.scout.queries.trace(message)
+        replies = interrupted.scout.query("SELECT count(*) FROM messages WHERE reply_to = ?", (message,))[0][0]
         assert (state.state, replies) in (("leased", 0), ("done", 1))
         if replies:
-            held[0] = stage.claimed()
+            held[0] = interrupted.claimed()
 
-    assert interrupt_everywhere(lambda: stage.scout.reply(held[0], "yes"), check) > 10
+    assert interrupt_everywhere(lambda: interrupted.scout.reply(held[0], "yes"), check) > 10
 
 
-def test_an_interrupted_transaction_in_another_is_undone_with_it(stage: InterruptedHub) -> None:
+def test_an_interrupted_transaction_in_another_is_undone_with_it(interrupted: InterruptedHub) -> None:
     def check() -> None:
-        assert stage.is_free()
-        stored = [row[0] for row in stage.lead.query("SELECT message_id FROM messages")]
+        assert interrupted.is_free()
+        stored = [row[0] for row in interrupted.lead.query("SELECT message_id FROM messages")]
         assert {f"first{name[6:]}" for name in stored if name.startswith("second")} == {
             name for name in stored if name.startswith("first")
         }
 
-    assert interrupt_everywhere(stage.together, check) > 10
+    assert interrupt_everywhere(interrupted.together, check) > 10
 
 
-def test_an_interrupted_look_leaves_the_connection_to_others(stage: InterruptedHub) -> None:
+def test_an_interrupted_look_leaves_the_connection_to_others(interrupted: InterruptedHub) -> None:
     def check() -> None:
-        assert stage.is_free()
+        assert interrupted.is_free()
 
-    assert interrupt_everywhere(stage.claim, check) > 10
+    assert interrupt_everywhere(interrupted.claim, check) > 10
 
 
-def test_a_cursor_that_an_interrupt_has_left_open_does_not_hold_up_later_writes(stage: InterruptedHub) -> None:
+def test_a_cursor_that_an_interrupt_has_left_open_does_not_hold_up_later_writes(interrupted: InterruptedHub) -> None:
     for _ in range(3):
-        stage.send()
+        interrupted.send()
     left = []
 
     def read_in_part() -> None:
-        with stage.scout._session.write() as db:
+        with interrupted.scout._session.write() as db:
             left.append(db.execute("SELECT * FROM messages"))
             next(left[0])
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         read_in_part()
-    stage.send()
+    interrupted.send()
 
-    assert len(stage.scout.claim(10)) == 4
+    assert len(interrupted.scout.claim(10)) == 4
 
 
 def test_alarms_at_random_moments_never_stop_a_team(team: Team) -> None:

@@ -68,126 +68,128 @@ def read(hub: MessageHub) -> list[str]:
 
 
 @pytest.fixture
-def desk(join: Join) -> NotifierSetup:
+def notifier(join: Join) -> NotifierSetup:
     return NotifierSetup(join)
 
 
-def test_a_restarted_worker_is_reported_once(desk: NotifierSetup) -> None:
-    desk.die("feed")
+def test_a_restarted_worker_is_reported_once(notifier: NotifierSetup) -> None:
+    notifier.die("feed")
 
-    assert desk.told() == ([], [])
-    assert desk.told(1)[0] == ["feed died (exit code 1). It was started again. It had printed nothing."]
-    desk.run("feed", ready_at=1000)
-    assert desk.told(3600) == ([], [])
+    assert notifier.told() == ([], [])
+    assert notifier.told(1)[0] == ["feed died (exit code 1). It was started again. It had printed nothing."]
+    notifier.run("feed", ready_at=1000)
+    assert notifier.told(3600) == ([], [])
 
 
-def test_many_that_die_at_once_are_one_message(desk: NotifierSetup) -> None:
+def test_many_that_die_at_once_are_one_message(notifier: NotifierSetup) -> None:
     for number in range(3):
-        desk.die(f"w{number}", State.BACKOFF)
+        notifier.die(f"w{number}", State.BACKOFF)
 
-    (text,), _ = desk.told(1)
+    (text,), _ = notifier.told(1)
     assert text.startswith("3 workers have died:\nw0: exit code 1. It is started again in ")
-    desk.die("w0", State.BACKOFF)
-    desk.die("w1", State.BACKOFF)
-    assert desk.told(1) == ([], [])
-    (text,), _ = desk.told(60)
+    notifier.die("w0", State.BACKOFF)
+    notifier.die("w1", State.BACKOFF)
+    assert notifier.told(1) == ([], [])
+    (text,), _ = notifier.told(60)
     assert text.startswith("2 workers have died:\nw0: 2 times in ")
 
 
-def test_people_learn_of_a_loop_only_by_its_incident_while_a_worker_watches(desk: NotifierSetup) -> None:
-    desk.die("feed", State.BACKOFF)
-    people, lead = desk.told(1, is_watched=True)
+def test_people_learn_of_a_loop_only_by_its_incident_while_a_worker_watches(notifier: NotifierSetup) -> None:
+    notifier.die("feed", State.BACKOFF)
+    people, lead = notifier.told(1, is_watched=True)
     assert len(people) == len(lead) == 1
     for _ in range(5):
-        desk.die("feed", State.BACKOFF)
+        notifier.die("feed", State.BACKOFF)
 
-    people, lead = desk.told(60, is_watched=True)
+    people, lead = notifier.told(60, is_watched=True)
     assert people == []
     assert lead[0].startswith("feed has crashed 6 times in ")
-    desk.run("feed", ready_at=1000)
-    people, lead = desk.told(60, is_watched=True)
+    notifier.run("feed", ready_at=1000)
+    people, lead = notifier.told(60, is_watched=True)
     assert people == []
     assert lead == ["feed runs again. It had died 6 times, last: exit code 1."]
-    assert desk.told(3600, is_watched=True) == ([], [])
+    assert notifier.told(3600, is_watched=True) == ([], [])
 
 
-def test_nobody_else_reports_a_loop_of_monitor_bridge(desk: NotifierSetup) -> None:
-    desk.die("monitor-bridge", State.BACKOFF)
-    desk.told(1, is_watched=True)
+def test_nobody_else_reports_a_loop_of_monitor_bridge(notifier: NotifierSetup) -> None:
+    notifier.die("monitor-bridge", State.BACKOFF)
+    notifier.told(1, is_watched=True)
     for _ in range(5):
-        desk.die("monitor-bridge", State.BACKOFF)
+        notifier.die("monitor-bridge", State.BACKOFF)
 
-    assert len(desk.told(60, is_watched=True)[0]) == 1
+    assert len(notifier.told(60, is_watched=True)[0]) == 1
 
 
-def test_a_loop_that_ends_in_a_held_worker_is_reported_at_once(desk: NotifierSetup) -> None:
+def test_a_loop_that_ends_in_a_held_worker_is_reported_at_once(notifier: NotifierSetup) -> None:
     for _ in range(6):
-        desk.die("feed", State.BACKOFF)
-    desk.told(1, is_watched=True)
-    desk.die("feed", State.EXITED, "not configured")
+        notifier.die("feed", State.BACKOFF)
+    notifier.told(1, is_watched=True)
+    notifier.die("feed", State.EXITED, "not configured")
 
-    (text,), _ = desk.told(1, is_watched=True)
+    (text,), _ = notifier.told(1, is_watched=True)
     assert "It is not started again" in text
-    desk.run("feed", ready_at=1000)
-    assert desk.told(60)[0] == ["feed runs again. It had died 7 times, last: not configured."]
+    notifier.run("feed", ready_at=1000)
+    assert notifier.told(60)[0] == ["feed runs again. It had died 7 times, last: not configured."]
 
 
-def test_an_unconfigured_worker_is_reported_unless_it_is_optional(desk: NotifierSetup) -> None:
-    desk.die("feed", State.EXITED, "not configured")
-    desk.die("gateway", State.EXITED, "not configured")
+def test_an_unconfigured_worker_is_reported_unless_it_is_optional(notifier: NotifierSetup) -> None:
+    notifier.die("feed", State.EXITED, "not configured")
+    notifier.die("gateway", State.EXITED, "not configured")
 
-    (text,), _ = desk.told(1, optional=["gateway"])
+    (text,), _ = notifier.told(1, optional=["gateway"])
     assert text.startswith("feed died (not configured). It is not started again. Correct it, then run: ")
-    assert desk.told(3600, optional=["gateway"]) == ([], [])
+    assert notifier.told(3600, optional=["gateway"]) == ([], [])
 
 
-def test_a_worker_that_is_configured_no_more_is_not_reported(desk: NotifierSetup) -> None:
-    desk.die("feed")
-    del desk.members["feed"]
+def test_a_worker_that_is_configured_no_more_is_not_reported(notifier: NotifierSetup) -> None:
+    notifier.die("feed")
+    del notifier.members["feed"]
 
-    assert desk.told(1) == ([], [])
-
-
-def test_that_a_recipient_is_not_there_is_a_trouble(desk: NotifierSetup) -> None:
-    desk.lead.maintenance.retire("lead")
-    desk.die("feed")
-
-    assert len(desk.told(1)[0]) == 1
-    assert str(desk.troubles) == "There is no agent 'lead' to notify of a crash. See notify_on_crash in teamsup.toml."
-    desk.lead.register()
-    desk.die("feed")
-    desk.told(60)
-    assert not desk.troubles
+    assert notifier.told(1) == ([], [])
 
 
-def test_lasting_degradation_is_reported_once_and_its_end_once(desk: NotifierSetup) -> None:
+def test_that_a_recipient_is_not_there_is_a_trouble(notifier: NotifierSetup) -> None:
+    notifier.lead.maintenance.retire("lead")
+    notifier.die("feed")
+
+    assert len(notifier.told(1)[0]) == 1
+    assert (
+        str(notifier.troubles) == "There is no agent 'lead' to notify of a crash. See notify_on_crash in teamsup.toml."
+    )
+    notifier.lead.register()
+    notifier.die("feed")
+    notifier.told(60)
+    assert not notifier.troubles
+
+
+def test_lasting_degradation_is_reported_once_and_its_end_once(notifier: NotifierSetup) -> None:
     for seconds in (0, 59, 1, 5):
-        desk.degrade(feed="The port is taken.")
-        people, _ = desk.told(seconds)
+        notifier.degrade(feed="The port is taken.")
+        people, _ = notifier.told(seconds)
         assert people == (["feed runs and cannot do its work: The port is taken."] if seconds == 5 else [])
-    desk.degrade()
-    assert desk.told()[0] == ["feed is no longer degraded."]
+    notifier.degrade()
+    assert notifier.told()[0] == ["feed is no longer degraded."]
 
 
-def test_a_worker_that_is_degraded_for_a_moment_is_not_reported(desk: NotifierSetup) -> None:
-    desk.degrade(feed="Discord is away.")
-    desk.told(30)
-    desk.degrade()
+def test_a_worker_that_is_degraded_for_a_moment_is_not_reported(notifier: NotifierSetup) -> None:
+    notifier.degrade(feed="Discord is away.")
+    notifier.told(30)
+    notifier.degrade()
 
-    assert desk.told() == ([], [])
-
-
-def test_what_is_due_while_the_hub_takes_nothing_makes_nobody_look_without_a_pause(desk: NotifierSetup) -> None:
-    assert desk.pause() == math.inf
-    desk.die("feed")
-
-    assert (desk.pause(), desk.pause(1)) == (1, math.inf)
+    assert notifier.told() == ([], [])
 
 
-def test_who_is_not_reached_by_the_watcher_is_notified_of_a_loop_by_the_supervisor(desk: NotifierSetup) -> None:
+def test_what_is_due_while_the_hub_takes_nothing_makes_nobody_look_without_a_pause(notifier: NotifierSetup) -> None:
+    assert notifier.pause() == math.inf
+    notifier.die("feed")
+
+    assert (notifier.pause(), notifier.pause(1)) == (1, math.inf)
+
+
+def test_who_is_not_reached_by_the_watcher_is_notified_of_a_loop_by_the_supervisor(notifier: NotifierSetup) -> None:
     for _ in range(6):
-        desk.die("feed", State.BACKOFF)
+        notifier.die("feed", State.BACKOFF)
 
-    people, lead = desk.told(1, is_watched=True, informed=())
+    people, lead = notifier.told(1, is_watched=True, informed=())
 
     assert len(people) == len(lead) == 1

@@ -38,7 +38,7 @@ class FaultyFollower:
         pass
 
 
-class Desk:
+class FollowingHarness:
     """agent-runner with a running run of ``gcp``; no process is started."""
 
     def __init__(self, hub: MessageHub) -> None:
@@ -61,37 +61,39 @@ class Desk:
 
 
 @pytest.fixture
-def desk(team: Team, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def harness(team: Team, monkeypatch: pytest.MonkeyPatch) -> Iterator[FollowingHarness]:
     monkeypatch.setattr(agent_runner, "_AFTER_FAULT_SECONDS", 0.0)
     monkeypatch.setattr(agent_runner, "_RETRY_SECONDS", 0.0)
     with MessageHub(team, agent="agent-runner") as hub:
-        yield Desk(hub)
+        yield FollowingHarness(hub)
 
 
 @pytest.mark.parametrize("state", ["planned", "done", "stopped"])
-async def test_after_a_fault_a_run_without_a_process_is_left_to_the_dispatcher(desk: Desk, state: str) -> None:
-    follower = FaultyFollower(lambda run: desk.table.update(run, state=state))
-    await desk.follow(follower)
+async def test_after_a_fault_a_run_without_a_process_is_left_to_the_dispatcher(
+    harness: FollowingHarness, state: str
+) -> None:
+    follower = FaultyFollower(lambda run: harness.table.update(run, state=state))
+    await harness.follow(follower)
     assert (follower.followed, follower.asked) == (["running"], [])
 
 
 @pytest.mark.parametrize("state", ["parked", "unknown"])
-async def test_after_a_fault_people_are_asked_and_nothing_is_started(desk: Desk, state: str) -> None:
-    follower = FaultyFollower(lambda run: desk.table.update(run, state=state))
-    await desk.follow(follower)
+async def test_after_a_fault_people_are_asked_and_nothing_is_started(harness: FollowingHarness, state: str) -> None:
+    follower = FaultyFollower(lambda run: harness.table.update(run, state=state))
+    await harness.follow(follower)
     assert (follower.followed, follower.asked) == (["running"], [state])
 
 
-async def test_after_a_fault_a_process_is_followed_again(desk: Desk) -> None:
+async def test_after_a_fault_a_process_is_followed_again(harness: FollowingHarness) -> None:
     follower = FaultyFollower(lambda _: None)
-    await desk.follow(follower)
+    await harness.follow(follower)
     assert follower.followed == ["running", "running"]
 
 
 async def test_a_store_that_cannot_be_read_after_a_fault_ends_nothing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: FollowingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers: Iterator[StoreError | Run] = iter([StoreError("busy"), desk.run])
+    answers: Iterator[StoreError | Run] = iter([StoreError("busy"), harness.run])
 
     def get(_: int) -> Run:
         answer = next(answers)
@@ -99,34 +101,36 @@ async def test_a_store_that_cannot_be_read_after_a_fault_ends_nothing(
             raise answer
         return answer
 
-    monkeypatch.setattr(desk.table, "get", get)
+    monkeypatch.setattr(harness.table, "get", get)
     follower = FaultyFollower(lambda _: None)
-    await desk.follow(follower)
+    await harness.follow(follower)
     assert follower.followed == ["running", "running"]
 
 
-def test_a_report_that_cannot_be_stored_does_not_stop_a_run(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_cannot_be_stored_does_not_stop_a_run(
+    harness: FollowingHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def report(*_: object) -> None:
         raise StoreError("busy")
 
-    monkeypatch.setattr(desk.runner._presence_of_runs, "report", report)
-    desk.runner._report(desk.run, "")
+    monkeypatch.setattr(harness.runner._presence_of_runs, "report", report)
+    harness.runner._report(harness.run, "")
 
 
 async def test_a_start_that_the_system_refuses_keeps_the_decision_of_people(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: FollowingHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise BlockingIOError("too many processes")
 
     monkeypatch.setattr(run_process, "spawn", refuse)
-    desk.runner._settings.agents = {"gcp": AgentSection(command=("true",))}
-    directory = desk.runner._settings.directory("gcp")
-    planned = desk.table.update(desk.run, state="planned", is_decided=True, directory=directory)
+    harness.runner._settings.agents = {"gcp": AgentSection(command=("true",))}
+    directory = harness.runner._settings.directory("gcp")
+    planned = harness.table.update(harness.run, state="planned", is_decided=True, directory=directory)
 
-    await desk.runner._follower.follow(planned)
+    await harness.runner._follower.follow(planned)
 
-    found = desk.table.get(planned.id)
+    found = harness.table.get(planned.id)
     assert found is not None
     assert (found.state, found.starts, found.is_decided) == ("planned", 2, True)
     assert "too many processes" in found.reason
@@ -135,88 +139,90 @@ async def test_a_start_that_the_system_refuses_keeps_the_decision_of_people(
 @pytest.mark.parametrize("state", ["planned", "parked", "unknown"])
 @pytest.mark.parametrize("is_faulty", [False, True], ids=["at the end of its task", "after a fault"])
 async def test_a_stop_is_not_lost_when_the_process_has_just_ended(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, state: str, is_faulty: bool
+    harness: FollowingHarness, monkeypatch: pytest.MonkeyPatch, state: str, is_faulty: bool
 ) -> None:
     async def follow(run: Run) -> None:
-        desk.table.update(run, state=state)
-        desk.runner._loop = asyncio.get_running_loop()
-        assert await asyncio.to_thread(desk.runner._request_stop, run.id, "ann stopped it")
+        harness.table.update(run, state=state)
+        harness.runner._loop = asyncio.get_running_loop()
+        assert await asyncio.to_thread(harness.runner._request_stop, run.id, "ann stopped it")
         if is_faulty:
             raise OSError("no space left")
 
-    monkeypatch.setattr(desk.runner._follower, "follow", follow)
-    await desk.follow(desk.runner._follower)
+    monkeypatch.setattr(harness.runner._follower, "follow", follow)
+    await harness.follow(harness.runner._follower)
 
-    found = desk.table.get(desk.run.id)
+    found = harness.table.get(harness.run.id)
     assert found is not None
     assert (found.state, found.reason) == ("stopped", "ann stopped it")
 
 
-async def test_a_run_without_a_task_is_not_said_to_be_followed(desk: Desk) -> None:
-    desk.runner._loop = asyncio.get_running_loop()
-    assert not await asyncio.to_thread(desk.runner._request_stop, desk.run.id, "ann stopped it")
+async def test_a_run_without_a_task_is_not_said_to_be_followed(harness: FollowingHarness) -> None:
+    harness.runner._loop = asyncio.get_running_loop()
+    assert not await asyncio.to_thread(harness.runner._request_stop, harness.run.id, "ann stopped it")
 
 
 @pytest.mark.parametrize(
     ("state", "then"),
     [("planned", "stopped"), ("parked", "stopped"), ("unknown", "stopped"), ("running", "running")],
 )
-def test_a_run_whose_section_was_removed_ends_unless_it_has_a_process(desk: Desk, state: str, then: str) -> None:
-    desk.table.update(desk.run, state=state)
-    desk.runner._settings.agents = {"oci": AgentSection()}
-    taken_over = desk.runner._take_over()
-    found = desk.table.get(desk.run.id)
+def test_a_run_whose_section_was_removed_ends_unless_it_has_a_process(
+    harness: FollowingHarness, state: str, then: str
+) -> None:
+    harness.table.update(harness.run, state=state)
+    harness.runner._settings.agents = {"oci": AgentSection()}
+    taken_over = harness.runner._take_over()
+    found = harness.table.get(harness.run.id)
     assert found is not None
     assert found.state == then
-    assert [run.id for run in taken_over] == ([desk.run.id] if then == "running" else [])
+    assert [run.id for run in taken_over] == ([harness.run.id] if then == "running" else [])
 
 
-async def test_the_end_of_a_process_whose_section_was_removed_ends_its_run(desk: Desk) -> None:
-    desk.runner._settings.agents = {"oci": AgentSection()}
-    desk.table.update(desk.run, state="parked")
+async def test_the_end_of_a_process_whose_section_was_removed_ends_its_run(harness: FollowingHarness) -> None:
+    harness.runner._settings.agents = {"oci": AgentSection()}
+    harness.table.update(harness.run, state="parked")
 
     async with asyncio.TaskGroup() as tasks:
-        await desk.runner._dispatch(tasks)
+        await harness.runner._dispatch(tasks)
 
-    found = desk.table.get(desk.run.id)
+    found = harness.table.get(harness.run.id)
     assert found is not None
     assert (found.state, found.reason) == ("stopped", "its section was removed")
 
 
-def test_the_removal_of_the_last_section_ends_all_runs(desk: Desk) -> None:
+def test_the_removal_of_the_last_section_ends_all_runs(harness: FollowingHarness) -> None:
     with pytest.raises(OptionalNotConfigured):
-        AgentRunner(desk.runner.hub, Config(desk.runner.hub.team, {}))
-    found = desk.table.get(desk.run.id)
+        AgentRunner(harness.runner.hub, Config(harness.runner.hub.team, {}))
+    found = harness.table.get(harness.run.id)
     assert found is not None
     assert found.state == "stopped"
 
 
-async def test_a_run_under_way_is_judged_by_the_program_that_began_it(desk: Desk) -> None:
-    desk.runner._settings.agents = {"gcp": AgentSection(command=("true",))}
-    directory = desk.runner._settings.directory("gcp")
-    planned = desk.table.update(desk.run, state="planned", directory=directory)
-    follower = desk.runner._follower
+async def test_a_run_under_way_is_judged_by_the_program_that_began_it(harness: FollowingHarness) -> None:
+    harness.runner._settings.agents = {"gcp": AgentSection(command=("true",))}
+    directory = harness.runner._settings.directory("gcp")
+    planned = harness.table.update(harness.run, state="planned", directory=directory)
+    follower = harness.runner._follower
 
     started = await follower._start(planned)
     assert started is not None
     run, process = started
     assert process is not None
     await run_process.wait_ended(process)
-    desk.runner._settings.agents = {"gcp": AgentSection()}
+    harness.runner._settings.agents = {"gcp": AgentSection()}
     follower._conclude(run)
 
-    found = desk.table.get(planned.id)
+    found = harness.table.get(planned.id)
     assert found is not None
     assert (found.state, found.program) == ("done", "command")
 
 
-async def test_another_program_does_not_go_on_with_a_run(desk: Desk) -> None:
-    desk.runner._settings.agents = {"gcp": AgentSection(command=("true",))}
-    directory = desk.runner._settings.directory("gcp")
-    planned = desk.table.update(desk.run, state="planned", program="claude", directory=directory)
+async def test_another_program_does_not_go_on_with_a_run(harness: FollowingHarness) -> None:
+    harness.runner._settings.agents = {"gcp": AgentSection(command=("true",))}
+    directory = harness.runner._settings.directory("gcp")
+    planned = harness.table.update(harness.run, state="planned", program="claude", directory=directory)
 
-    await desk.runner._follower.follow(planned)
+    await harness.runner._follower.follow(planned)
 
-    found = desk.table.get(planned.id)
+    found = harness.table.get(planned.id)
     assert found is not None
     assert (found.state, found.starts, found.reason) == ("failed", 1, "its program was changed while it was under way")

@@ -80,7 +80,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def begin(run_workers: Callable[[str], TeamsupCommand]) -> Iterator[Callable[..., Bridge]]:
+def start_bridge(run_workers: Callable[[str], TeamsupCommand]) -> Iterator[Callable[..., Bridge]]:
     begun: list[Bridge] = []
 
     def start(monitor: str = "", more: str = "", port: int = 0) -> Bridge:
@@ -102,9 +102,9 @@ def begin(run_workers: Callable[[str], TeamsupCommand]) -> Iterator[Callable[...
 
 
 def test_an_alert_reaches_an_agent_whose_answer_reaches_people_until_it_is_resolved(
-    begin: Callable[..., Bridge],
+    start_bridge: Callable[..., Bridge],
 ) -> None:
-    bridge = begin()
+    bridge = start_bridge()
     assert bridge.post(title="disk of web-01 is full", severity="critical") == 200
 
     assert bridge.lead.wait(TIMEOUT_SECONDS)
@@ -125,8 +125,8 @@ def test_an_alert_reaches_an_agent_whose_answer_reaches_people_until_it_is_resol
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_not_there_keeps_no_source_from_being_received(begin: Callable[..., Bridge]) -> None:
-    bridge = begin('watch_host = true\nconfirmations = 1\ndisk_path = "/nowhere"\n')
+def test_a_disk_that_is_not_there_keeps_no_source_from_being_received(start_bridge: Callable[..., Bridge]) -> None:
+    bridge = start_bridge('watch_host = true\nconfirmations = 1\ndisk_path = "/nowhere"\n')
     why = "disk cannot be measured at /nowhere: No such file or directory"
     eventually(lambda: why in bridge.teamsup.ps()["monitor-bridge"]["note"], "the note says it")
     assert bridge.teamsup.ps()["monitor-bridge"]["state"] == "RUNNING"
@@ -136,8 +136,8 @@ def test_a_disk_that_is_not_there_keeps_no_source_from_being_received(begin: Cal
 
 
 @pytest.mark.slow
-def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bridge]) -> None:
-    bridge = begin()
+def test_a_person_acknowledges_in_words_or_by_a_command(start_bridge: Callable[..., Bridge]) -> None:
+    bridge = start_bridge()
     for title in ("one", "two", "three"):
         assert bridge.post(title=title) == 200
     assert "one" in heard(bridge.lead).content
@@ -162,8 +162,8 @@ def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bri
 
 
 @pytest.mark.slow
-def test_a_person_looks_at_what_was_refused(begin: Callable[..., Bridge]) -> None:
-    bridge = begin()
+def test_a_person_looks_at_what_was_refused(start_bridge: Callable[..., Bridge]) -> None:
+    bridge = start_bridge()
     assert "could be read" in bridge.teamsup.run("alerts", "rejected").stdout
     for _ in range(2):
         assert bridge.post(titel="\u001b[2Jdisk") == 400
@@ -183,8 +183,8 @@ def test_a_person_looks_at_what_was_refused(begin: Callable[..., Bridge]) -> Non
 
 
 @pytest.mark.slow
-def test_an_acknowledgement_while_the_bridge_is_down_is_kept_and_reported(begin: Callable[..., Bridge]) -> None:
-    bridge = begin()
+def test_an_acknowledgement_while_the_bridge_is_down_is_kept_and_reported(start_bridge: Callable[..., Bridge]) -> None:
+    bridge = start_bridge()
     assert bridge.post(title="one") == 200
     heard(bridge.lead)
     assert bridge.teamsup.run("stop", "monitor-bridge").returncode == 0
@@ -200,8 +200,8 @@ def test_an_acknowledgement_while_the_bridge_is_down_is_kept_and_reported(begin:
 
 
 @pytest.mark.slow
-def test_what_was_answered_with_200_survives_a_kill_at_any_moment(begin: Callable[..., Bridge]) -> None:
-    bridge = begin()
+def test_what_was_answered_with_200_survives_a_kill_at_any_moment(start_bridge: Callable[..., Bridge]) -> None:
+    bridge = start_bridge()
     stored: list[str] = []
     stopping = threading.Event()
 
@@ -229,10 +229,10 @@ def test_what_was_answered_with_200_survives_a_kill_at_any_moment(begin: Callabl
     assert set(stored) <= {each["title"] for each in bridge.alerts()}
 
 
-def test_the_command_hook_is_a_command(begin: Callable[..., Bridge], tmp_path: Path) -> None:
+def test_the_command_hook_is_a_command(start_bridge: Callable[..., Bridge], tmp_path: Path) -> None:
     told = tmp_path / "told"
     script = f'(cat; echo "$TEAMSUP_SEVERITY $TEAMSUP_TITLE") > {told}.part; mv {told}.part {told}'
-    bridge = begin(f"ack_timeout_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
+    bridge = start_bridge(f"ack_timeout_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
     bridge.lead.maintenance.mark_offline("lead")
     assert bridge.post(title="it $(burns)", severity="critical") == 200
 
@@ -242,10 +242,12 @@ def test_the_command_hook_is_a_command(begin: Callable[..., Bridge], tmp_path: P
 
 
 @pytest.mark.slow
-def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[..., Bridge], tmp_path: Path) -> None:
+def test_the_command_is_run_once_also_when_that_cannot_be_noted(
+    start_bridge: Callable[..., Bridge], tmp_path: Path
+) -> None:
     runs, go = tmp_path / "runs", tmp_path / "go"
     script = f"echo $TEAMSUP_INCIDENT >> {runs}; while [ ! -e {go} ]; do sleep 0.05; done"
-    bridge = begin(f"ack_timeout_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
+    bridge = start_bridge(f"ack_timeout_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
     bridge.lead.maintenance.mark_offline("lead")
     assert bridge.post(title="one") == 200
     eventually(runs.exists, "the command runs")
@@ -267,17 +269,17 @@ def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[
 
 
 @pytest.mark.slow
-def test_people_are_notified_that_the_command_failed(begin: Callable[..., Bridge]) -> None:
+def test_people_are_notified_that_the_command_failed(start_bridge: Callable[..., Bridge]) -> None:
     command = json.dumps(["sh", "-c", "echo no route to mail >&2; exit 3"])
-    bridge = begin(f"ack_timeout_seconds = 1\ncommand = {command}\n")
+    bridge = start_bridge(f"ack_timeout_seconds = 1\ncommand = {command}\n")
     bridge.lead.maintenance.mark_offline("lead")
     assert bridge.post(title="one") == 200
     assert heard_until(bridge.ann, "failed").content.endswith("failed for incident 1: exit code 3: no route to mail.")
 
 
 @pytest.mark.slow
-def test_a_sign_of_life_that_stays_away_is_an_incident_until_it_comes_back(begin: Callable[..., Bridge]) -> None:
-    bridge = begin(more='[watchdog.backup]\nsource = "script"\nevery_seconds = 1\n')
+def test_a_sign_of_life_that_stays_away_is_an_incident_until_it_comes_back(start_bridge: Callable[..., Bridge]) -> None:
+    bridge = start_bridge(more='[watchdog.backup]\nsource = "script"\nevery_seconds = 1\n')
     message = heard_until(bridge.lead, "sends no heartbeat backup")
     assert message.priority == "urgent"
 
@@ -324,9 +326,9 @@ def fake_alertmanager(
         yield url, asked
 
 
-def test_what_is_acknowledged_is_silenced_where_that_is_wanted(begin: Callable[..., Bridge]) -> None:
+def test_what_is_acknowledged_is_silenced_where_that_is_wanted(start_bridge: Callable[..., Bridge]) -> None:
     with fake_alertmanager() as (url, asked):
-        bridge = begin(more=f'silence_url = "{url}"\nsilence_seconds = 600\n')
+        bridge = start_bridge(more=f'silence_url = "{url}"\nsilence_seconds = 600\n')
         assert bridge.post(title="one", labels={"alertname": "One", "job": "a"}) == 200
         heard(bridge.lead)
         assert bridge.teamsup.run("alerts", "ack", "1").returncode == 0
@@ -340,11 +342,11 @@ def test_what_is_acknowledged_is_silenced_where_that_is_wanted(begin: Callable[.
 
 
 @pytest.mark.slow
-def test_what_is_silenced_is_over_when_it_does_not_fire_any_more(begin: Callable[..., Bridge]) -> None:
+def test_what_is_silenced_is_over_when_it_does_not_fire_any_more(start_bridge: Callable[..., Bridge]) -> None:
     labels = {"alertname": "One", "job": "a"}
     firing = [{"labels": labels}, {"labels": {"alertname": "Two"}}]
     with fake_alertmanager(firing=firing) as (url, asked):
-        bridge = begin(more=f'silence_url = "{url}"\n')
+        bridge = start_bridge(more=f'silence_url = "{url}"\n')
         assert bridge.post(title="one", labels=labels) == 200
         assert bridge.post(title="another form", labels={"alertname": "Three"}) == 200
         assert bridge.post(title="two", labels={"alertname": "Two"}) == 200
@@ -358,12 +360,12 @@ def test_what_is_silenced_is_over_when_it_does_not_fire_any_more(begin: Callable
 
 @needs_alertmanager
 def test_a_real_alertmanager_is_silenced_by_an_acknowledgement_and_its_end_still_arrives(
-    begin: Callable[..., Bridge], tmp_path: Path
+    start_bridge: Callable[..., Bridge], tmp_path: Path
 ) -> None:
     labels = {"alertname": "DiskFull", "instance": "db1", "severity": "critical"}
     port = free_port()
     with running_alertmanager(tmp_path / "am", f"http://127.0.0.1:{port}/prom") as real:
-        bridge = begin(more=f'[source.prom]\nkind = "alertmanager"\nsilence_url = "{real.url}"\n', port=port)
+        bridge = start_bridge(more=f'[source.prom]\nkind = "alertmanager"\nsilence_url = "{real.url}"\n', port=port)
         real.fire(labels)
         assert "DiskFull" in heard(bridge.lead).content
         eventually(lambda: bridge.alerts()[0]["count"] > 2, "repeats are folded")
@@ -379,9 +381,9 @@ def test_a_real_alertmanager_is_silenced_by_an_acknowledgement_and_its_end_still
 
 
 @pytest.mark.slow
-def test_people_are_notified_that_it_could_not_be_silenced(begin: Callable[..., Bridge]) -> None:
+def test_people_are_notified_that_it_could_not_be_silenced(start_bridge: Callable[..., Bridge]) -> None:
     with fake_alertmanager(status=500) as (url, _):
-        bridge = begin(more=f'silence_url = "{url}"\n')
+        bridge = start_bridge(more=f'silence_url = "{url}"\n')
         assert bridge.post(title="one", labels={"alertname": "One"}) == 200
         heard(bridge.lead)
         assert bridge.teamsup.run("alerts", "ack", "1").returncode == 0
@@ -389,15 +391,15 @@ def test_people_are_notified_that_it_could_not_be_silenced(begin: Callable[..., 
 
 
 @pytest.mark.slow
-def test_a_team_where_nothing_is_wrong_says_so(begin: Callable[..., Bridge]) -> None:
-    bridge = begin()
+def test_a_team_where_nothing_is_wrong_says_so(start_bridge: Callable[..., Bridge]) -> None:
+    bridge = start_bridge()
     assert bridge.teamsup.run("alerts").stdout == "No incident is open.\n"
     assert "not an incident's number" in refusal_of(bridge.teamsup.run("alerts", "show", "x"))
 
 
 @pytest.mark.slow
-def test_what_is_asked_of_it_in_words_is_answered(begin: Callable[..., Bridge]) -> None:
-    bridge = begin()
+def test_what_is_asked_of_it_in_words_is_answered(start_bridge: Callable[..., Bridge]) -> None:
+    bridge = start_bridge()
 
     def figures() -> bool:
         bridge.lead.send("monitor-bridge", "how is the load?")
@@ -409,8 +411,8 @@ def test_what_is_asked_of_it_in_words_is_answered(begin: Callable[..., Bridge]) 
 
 
 @pytest.mark.slow
-def test_how_many_incidents_are_open_stands_beside_its_name(begin: Callable[..., Bridge]) -> None:
-    bridge = begin()
+def test_how_many_incidents_are_open_stands_beside_its_name(start_bridge: Callable[..., Bridge]) -> None:
+    bridge = start_bridge()
     assert bridge.post(title="one") == 200
     assert bridge.post(title="two", severity="critical") == 200
 
@@ -424,8 +426,8 @@ def test_how_many_incidents_are_open_stands_beside_its_name(begin: Callable[...,
 
 
 @pytest.mark.slow
-def test_a_program_that_answers_with_an_error_has_not_acted(begin: Callable[..., Bridge]) -> None:
-    bridge = begin("ack_timeout_seconds = 2\n", '[alert_route.all]\nagents = ["siren"]\n')
+def test_a_program_that_answers_with_an_error_has_not_acted(start_bridge: Callable[..., Bridge]) -> None:
+    bridge = start_bridge("ack_timeout_seconds = 2\n", '[alert_route.all]\nagents = ["siren"]\n')
     with MessageHub(bridge.teamsup.team, agent="siren") as siren:
         siren.register("daemon")
         assert bridge.post(title="one") == 200
@@ -437,10 +439,10 @@ def test_a_program_that_answers_with_an_error_has_not_acted(begin: Callable[...,
 
 
 @pytest.mark.slow
-def test_a_taken_port_is_reported_like_any_problem_until_it_is_free(begin: Callable[..., Bridge]) -> None:
+def test_a_taken_port_is_reported_like_any_problem_until_it_is_free(start_bridge: Callable[..., Bridge]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         number = other.getsockname()[1]
-        bridge = begin("confirmations = 1\n", port=number)
+        bridge = start_bridge("confirmations = 1\n", port=number)
         degraded = f"The sources cannot reach us, because 127.0.0.1:{number} is in use by "
         eventually(lambda: bridge.teamsup.ps()["monitor-bridge"]["note"].startswith(degraded), "ps says it")
         assert bridge.teamsup.ps()["monitor-bridge"]["state"] == "DEGRADED"

@@ -85,15 +85,15 @@ async def test_a_hub_that_takes_nothing_is_said_as_soon_as_it_does(
 
 
 async def test_an_alertmanager_that_cannot_be_asked_is_said(join: Join) -> None:
-    desk = IncidentHarness(join)
-    desk.ingest(FIRING)
+    harness = IncidentHarness(join)
+    harness.ingest(FIRING)
     said: list[tuple[str, str]] = []
 
     async def report(cause: str, reason: str) -> None:
         said.append((cause, reason))
 
     source = SourceSection("alertmanager", silence_url="http://127.0.0.1:1")
-    quiet = Silencer(desk.hub, {SOURCE: source}, desk.incidents, 0.01, report)
+    quiet = Silencer(harness.hub, {SOURCE: source}, harness.incidents, 0.01, report)
 
     async with running(quiet.run):
         await until(lambda: ("staleness", "") in said, "it has asked")

@@ -20,7 +20,7 @@ BEGAN = datetime(2026, 1, 15, 10, tzinfo=UTC)
 
 
 @pytest.fixture
-def desk(join: Join) -> IncidentHarness:
+def harness(join: Join) -> IncidentHarness:
     return IncidentHarness(join)
 
 
@@ -139,73 +139,73 @@ def said(row: VendorCase, number: int) -> list[Alert | SourceHeartbeat]:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_problem_is_one_incident_from_what_begins_it_to_what_ends_it(desk: IncidentHarness, name: str) -> None:
+def test_a_problem_is_one_incident_from_what_begins_it_to_what_ends_it(harness: IncidentHarness, name: str) -> None:
     row = ROWS[name]
-    desk.ingest(*said(row, 0))
-    assert [each.state for each in desk.open] == ["firing"]
-    desk.now += 30
-    desk.ingest(*said(row, 1))
-    (found,) = desk.all
+    harness.ingest(*said(row, 0))
+    assert [each.state for each in harness.open] == ["firing"]
+    harness.now += 30
+    harness.ingest(*said(row, 1))
+    (found,) = harness.all
     assert found.count == 2
-    desk.now += 30
-    desk.ingest(*said(row, 2))
-    assert ([each.state for each in desk.all], desk.open) == (["resolved"], [])
+    harness.now += 30
+    harness.ingest(*said(row, 2))
+    assert ([each.state for each in harness.all], harness.open) == (["resolved"], [])
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_an_end_that_comes_before_its_beginning_leaves_nothing_open(desk: IncidentHarness, name: str) -> None:
+def test_an_end_that_comes_before_its_beginning_leaves_nothing_open(harness: IncidentHarness, name: str) -> None:
     row = ROWS[name]
-    desk.ingest(*said(row, 2))
-    assert desk.open == []
+    harness.ingest(*said(row, 2))
+    assert harness.open == []
     begins = said(row, 0)
-    desk.ingest(*begins)
+    harness.ingest(*begins)
     # What says no time has begun when it comes.
     is_timeless = any(
         isinstance(each, Alert) and each.reuses_fingerprint and each.occurred_at is None for each in begins
     )
-    assert len(desk.open) == int(is_timeless)
+    assert len(harness.open) == int(is_timeless)
 
 
 PROM = replace(FIRING, occurred_at=BEGAN)
 
 
-def test_a_beginning_that_moves_is_shown_and_is_the_same_incident(desk: IncidentHarness) -> None:
-    desk.ingest(PROM)
-    desk.ingest(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5)))
-    assert [each.began_at for each in desk.open] == [BEGAN + timedelta(minutes=5)]
-    assert len(desk.read("alert-manager")) == 1
+def test_a_beginning_that_moves_is_shown_and_is_the_same_incident(harness: IncidentHarness) -> None:
+    harness.ingest(PROM)
+    harness.ingest(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5)))
+    assert [each.began_at for each in harness.open] == [BEGAN + timedelta(minutes=5)]
+    assert len(harness.read("alert-manager")) == 1
 
 
-def test_an_end_that_is_older_than_the_beginning_ends_nothing(desk: IncidentHarness) -> None:
-    desk.ingest(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5)))
-    desk.ingest(resolved(replace(PROM, occurred_at=BEGAN)))
-    assert len(desk.open) == 1
-    desk.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
-    assert desk.open == []
+def test_an_end_that_is_older_than_the_beginning_ends_nothing(harness: IncidentHarness) -> None:
+    harness.ingest(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5)))
+    harness.ingest(resolved(replace(PROM, occurred_at=BEGAN)))
+    assert len(harness.open) == 1
+    harness.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
+    assert harness.open == []
 
 
-def test_a_problem_with_the_same_time_after_its_source_had_lost_it_counts(desk: IncidentHarness) -> None:
+def test_a_problem_with_the_same_time_after_its_source_had_lost_it_counts(harness: IncidentHarness) -> None:
     """Alertmanager calls over what Prometheus did not repeat for a while, and then it comes with its old time."""
-    desk.ingest(PROM)
-    desk.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
-    desk.now += 30
-    desk.ingest(PROM)
-    assert len(desk.open) == 1
+    harness.ingest(PROM)
+    harness.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
+    harness.now += 30
+    harness.ingest(PROM)
+    assert len(harness.open) == 1
 
 
-def test_a_late_repetition_of_an_ended_problem_is_ignored(desk: IncidentHarness) -> None:
-    desk.ingest(PROM)
-    desk.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
-    desk.now += 5
-    desk.ingest(PROM)
-    assert desk.open == []
+def test_a_late_repetition_of_an_ended_problem_is_ignored(harness: IncidentHarness) -> None:
+    harness.ingest(PROM)
+    harness.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
+    harness.now += 5
+    harness.ingest(PROM)
+    assert harness.open == []
 
 
-def test_a_problem_that_begins_again_at_once_counts(desk: IncidentHarness) -> None:
-    desk.ingest(PROM)
-    desk.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
-    desk.ingest(replace(PROM, occurred_at=BEGAN + timedelta(minutes=6)))
-    assert [each.id for each in desk.open] == [2]
+def test_a_problem_that_begins_again_at_once_counts(harness: IncidentHarness) -> None:
+    harness.ingest(PROM)
+    harness.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
+    harness.ingest(replace(PROM, occurred_at=BEGAN + timedelta(minutes=6)))
+    assert [each.id for each in harness.open] == [2]
 
 
 def test_of_what_was_open_twice_before_the_older_ends_when_the_schema_is_renewed(
@@ -231,9 +231,9 @@ def test_of_what_was_open_twice_before_the_older_ends_when_the_schema_is_renewed
     for tables in installed_tables():
         join("monitor-bridge").maintenance.migrate_component(tables)
 
-    desk = IncidentHarness(join)
-    assert {each.fingerprint: each.title for each in desk.open} == {"0123456789abcdef": "t2", "disk 1": "t3"}
-    assert [each.state for each in incident_table.resolved_in_group(desk.hub, 1)] == ["resolved"]
-    desk.ingest(replace(FIRING, fingerprint="0123456789abcdef"), resolved(replace(FIRING, fingerprint="disk 1")))
-    assert [(each.id, each.count) for each in desk.open] == [(2, 2)]
-    desk.advance(3600)
+    harness = IncidentHarness(join)
+    assert {each.fingerprint: each.title for each in harness.open} == {"0123456789abcdef": "t2", "disk 1": "t3"}
+    assert [each.state for each in incident_table.resolved_in_group(harness.hub, 1)] == ["resolved"]
+    harness.ingest(replace(FIRING, fingerprint="0123456789abcdef"), resolved(replace(FIRING, fingerprint="disk 1")))
+    assert [(each.id, each.count) for each in harness.open] == [(2, 2)]
+    harness.advance(3600)

@@ -14,12 +14,12 @@ from .conftest import live_rules
 
 
 class AnnouncementReader:
-    """The messages to the gateway about the desk's incidents."""
+    """The messages to the gateway about the harness's incidents."""
 
     def __init__(self, join: Join) -> None:
-        self.desk = IncidentHarness(join, here=())
-        self._gateway = join("gateway", clock=lambda: self.desk.now)
-        self._user_comm: MessageHub = self.desk.agents["user_comm"]
+        self.harness = IncidentHarness(join, here=())
+        self._gateway = join("gateway", clock=lambda: self.harness.now)
+        self._user_comm: MessageHub = self.harness.agents["user_comm"]
         self.set_home(1)
 
     def set_home(self, channel: int) -> None:
@@ -50,42 +50,42 @@ def announced(join: Join) -> AnnouncementReader:
 
 
 def test_what_was_shown_says_who_takes_care_of_it_and_then_that_it_is_over(announced: AnnouncementReader) -> None:
-    announced.desk.ingest(FIRING)
+    announced.harness.ingest(FIRING)
     (shown,) = announced.read()
     assert list(shown.metadata["commands"]) == ["Acknowledge"]
-    announced.desk.acknowledgements.acknowledge(["all"], "ann")
+    announced.harness.acknowledgements.acknowledge(["all"], "ann")
     assert announced.settled() == [(shown.message_id, "ann takes care of it.")]
-    announced.desk.now += 60
-    announced.desk.ingest(resolved(FIRING))
+    announced.harness.now += 60
+    announced.harness.ingest(resolved(FIRING))
     assert announced.settled() == [(shown.message_id, "Resolved after 1m 0s. ann took care of it.")]
 
 
 def test_it_says_that_it_is_over_also_when_nobody_took_care_of_it(announced: AnnouncementReader) -> None:
-    announced.desk.ingest(FIRING)
+    announced.harness.ingest(FIRING)
     (shown,) = announced.read()
-    announced.desk.ingest(resolved(FIRING))
+    announced.harness.ingest(resolved(FIRING))
     assert announced.settled() == [(shown.message_id, "Resolved after 0s.")]
 
 
 def test_where_no_channel_is_home_any_more_nothing_is_said(announced: AnnouncementReader, join: Join) -> None:
     join("console-bob").register("console")
-    announced.desk.ingest(FIRING)
+    announced.harness.ingest(FIRING)
     announced.read()
     announced.set_home(0)
-    announced.desk.acknowledgements.acknowledge(["all"], "ann")
+    announced.harness.acknowledgements.acknowledge(["all"], "ann")
     assert announced.read() == []
 
 
 def test_who_takes_care_of_what_joined_later_says_so_there_alone(announced: AnnouncementReader) -> None:
-    announced.desk.ingest(replace(FIRING, group="g"))
+    announced.harness.ingest(replace(FIRING, group="g"))
     (first,) = announced.read()
-    announced.desk.acknowledgements.acknowledge(["all"], "ann")
+    announced.harness.acknowledgements.acknowledge(["all"], "ann")
     announced.read()
-    announced.desk.ingest(replace(FIRING, group="g", fingerprint="k2", severity="critical"))
+    announced.harness.ingest(replace(FIRING, group="g", fingerprint="k2", severity="critical"))
     (second,) = announced.read()
-    announced.desk.acknowledgements.acknowledge(["all"], "bob")
+    announced.harness.acknowledgements.acknowledge(["all"], "bob")
     assert announced.settled() == [(second.message_id, "bob takes care of it.")]
-    announced.desk.ingest(*(resolved(replace(FIRING, fingerprint=key)) for key in ("k1", "k2")))
+    announced.harness.ingest(*(resolved(replace(FIRING, fingerprint=key)) for key in ("k1", "k2")))
     assert {shown for shown, _ in announced.settled()} == {first.message_id, second.message_id}
 
 
@@ -93,34 +93,34 @@ def test_who_acknowledged_it_is_announced_on_discord_unless_that_was_answered_in
     announced: AnnouncementReader,
 ) -> None:
     for where, news in (("discord:1", []), ("discord:2", ["notification"]), (None, ["notification"])):
-        announced.desk.ingest(FIRING)
+        announced.harness.ingest(FIRING)
         announced.read()
-        announced.desk.acknowledgements.acknowledge(["all"], "ann", where=where)
+        announced.harness.acknowledgements.acknowledge(["all"], "ann", where=where)
         assert [each.message_type for each in announced.read() if each.message_type != "close_buttons"] == news
-        announced.desk.ingest(resolved(FIRING))
+        announced.harness.ingest(resolved(FIRING))
         announced.read()
-        announced.desk.now += 3600
+        announced.harness.now += 3600
 
 
 def test_a_warning_that_something_critical_mutes_is_settled_with_it(announced: AnnouncementReader) -> None:
-    announced.desk.ingest(replace(FIRING, subject="disk"))
+    announced.harness.ingest(replace(FIRING, subject="disk"))
     (warning,) = announced.read()
-    announced.desk.ingest(replace(FIRING, subject="disk", fingerprint="k2", severity="critical"))
+    announced.harness.ingest(replace(FIRING, subject="disk", fingerprint="k2", severity="critical"))
     (critical,) = announced.read()
-    announced.desk.acknowledgements.acknowledge(["all"], "ann")
+    announced.harness.acknowledgements.acknowledge(["all"], "ann")
     assert {shown for shown, _ in announced.settled()} == {warning.message_id, critical.message_id}
 
 
 def test_forget_removes_what_people_were_shown_about_who_took_care(announced: AnnouncementReader) -> None:
-    announced.desk.ingest(FIRING)
+    announced.harness.ingest(FIRING)
     announced.read()
-    announced.desk.acknowledgements.acknowledge(["all"], "Annabel", person="discord:30")
+    announced.harness.acknowledgements.acknowledge(["all"], "Annabel", person="discord:30")
     announced.read()
-    announced.desk.ingest(resolved(FIRING))
+    announced.harness.ingest(resolved(FIRING))
     announced.read()
     sql = "SELECT count(*) FROM messages WHERE content LIKE '%Annabel%' OR metadata LIKE '%Annabel%'"
-    assert announced.desk.hub.query(sql)[0][0] >= 4
+    assert announced.harness.hub.query(sql)[0][0] >= 4
 
-    announced.desk.hub.maintenance.forget("discord:30", installed_tables())
+    announced.harness.hub.maintenance.forget("discord:30", installed_tables())
 
-    assert announced.desk.hub.query(sql)[0][0] == 0
+    assert announced.harness.hub.query(sql)[0][0] == 0

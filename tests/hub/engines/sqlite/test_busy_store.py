@@ -18,7 +18,7 @@ Join = Callable[..., MessageHub]
 
 
 @pytest.fixture
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_busy_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call gives up soon."""
     monkeypatch.setattr(store_errors, "BUSY_SECONDS", 0.05)
 
@@ -49,7 +49,7 @@ async def answer_async(hub: MessageHub) -> None:
         return
 
 
-@pytest.mark.usefixtures("impatience")
+@pytest.mark.usefixtures("short_busy_timeout")
 @pytest.mark.parametrize("loop", [answer, lambda hub: asyncio.run(answer_async(hub))], ids=["listen", "listen_async"])
 def test_who_listens_waits_for_a_busy_store_and_says_so_once(
     team: Team, join: Join, caplog: pytest.LogCaptureFixture, loop: Callable[[MessageHub], None]
@@ -76,7 +76,7 @@ ENDS: dict[str, Callable[[MessageHub, Delivery], object]] = {
 }
 
 
-@pytest.mark.usefixtures("impatience")
+@pytest.mark.usefixtures("short_busy_timeout")
 @pytest.mark.parametrize("verb", ENDS)
 def test_who_holds_a_delivery_waits_for_a_busy_store(
     team: Team, join: Join, caplog: pytest.LogCaptureFixture, verb: str
@@ -101,7 +101,7 @@ def test_who_holds_a_delivery_waits_for_a_busy_store(
     assert (failed, len(waits(caplog))) == ([], 1)
 
 
-@pytest.mark.usefixtures("impatience")
+@pytest.mark.usefixtures("short_busy_timeout")
 def test_who_holds_a_delivery_waits_no_longer_than_its_lease(team: Team, join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "work")
@@ -110,7 +110,7 @@ def test_who_holds_a_delivery_waits_no_longer_than_its_lease(team: Team, join: J
         scout.acknowledge(delivery)
 
 
-@pytest.mark.usefixtures("impatience")
+@pytest.mark.usefixtures("short_busy_timeout")
 def test_who_listens_for_some_time_waits_no_longer_than_that(team: Team, join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "work")

@@ -13,7 +13,7 @@ from teamsup.workers.agent_runner.run import Cause, Run
 from teamsup.workers.agent_runner.sections import AgentSection
 
 
-class Stage:
+class CommandHarness:
     """A folder of a run, in which a shell script runs as the program."""
 
     def __init__(self, team: Team) -> None:
@@ -31,8 +31,8 @@ class Stage:
 
 
 @pytest.fixture
-def stage(team: Team) -> Stage:
-    return Stage(team)
+def harness(team: Team) -> CommandHarness:
+    return CommandHarness(team)
 
 
 @pytest.mark.parametrize(
@@ -49,17 +49,19 @@ def stage(team: Team) -> Stage:
         ("kill -9 $$", "none", "", ""),
     ],
 )
-def test_its_exit_code_says_how_it_ended(stage: Stage, script: str, ending: Ending, text: str, detail: str) -> None:
-    stage.play(script)
-    output = stage.program.read(stage.folder, stage.run)
+def test_its_exit_code_says_how_it_ended(
+    harness: CommandHarness, script: str, ending: Ending, text: str, detail: str
+) -> None:
+    harness.play(script)
+    output = harness.program.read(harness.folder, harness.run)
     assert (output.ending, output.text) == (ending, text)
     assert detail in output.detail or ending == "configuration"
-    (call,) = stage.program.read_calls(stage.folder)
+    (call,) = harness.program.read_calls(harness.folder)
     assert (call.id, call.tool) == (WHOLE_PROGRAM, "sh")
     assert call.event == ("began" if ending == "none" else "done")
 
 
-def test_lines_of_json_are_progress_answer_and_cost(stage: Stage) -> None:
+def test_lines_of_json_are_progress_answer_and_cost(harness: CommandHarness) -> None:
     lines = [
         {"progress": "looking"},
         {"cost": 0.5, "turns": 2, "tokens_in": 10},
@@ -67,38 +69,38 @@ def test_lines_of_json_are_progress_answer_and_cost(stage: Stage) -> None:
         {"progress": "leaving", "cost": 0.25},
         {"answer": "Bye."},
     ]
-    stage.play("\n".join(f"echo '{json.dumps(line)}'" for line in lines) + "\necho unknown words\necho '{broken'")
-    output = stage.program.read(stage.folder, stage.run)
+    harness.play("\n".join(f"echo '{json.dumps(line)}'" for line in lines) + "\necho unknown words\necho '{broken'")
+    output = harness.program.read(harness.folder, harness.run)
     assert (output.text, output.progress) == ("Well.\nBye.", "leaving")
     assert (output.usd, output.turns, output.tokens_in) == (0.75, 2, 10)
 
 
-def test_an_answer_behind_too_much_output_is_a_failure_not_silence(stage: Stage) -> None:
-    stage.play("""head -c 4194304 /dev/zero | tr '\\0' '\\n'; echo '{"answer": "Well."}'""")
-    output = stage.program.read(stage.folder, stage.run)
+def test_an_answer_behind_too_much_output_is_a_failure_not_silence(harness: CommandHarness) -> None:
+    harness.play("""head -c 4194304 /dev/zero | tr '\\0' '\\n'; echo '{"answer": "Well."}'""")
+    output = harness.program.read(harness.folder, harness.run)
     assert (output.ending, output.detail) == ("gave_up", "its output is above 4 MiB, and the rest was not read")
 
 
-def test_the_costs_of_its_processes_are_added_up(stage: Stage) -> None:
+def test_the_costs_of_its_processes_are_added_up(harness: CommandHarness) -> None:
     for cost in (0.5, 0.25):
-        stage.play(f"echo '{{\"cost\": {cost}}}'; exit 75")
-    assert stage.program.read(stage.folder, stage.run).usd == 0.75
-    assert sorted(path.name for path in stage.folder.glob("stdout*")) == ["stdout.1.jsonl", "stdout.jsonl"]
+        harness.play(f"echo '{{\"cost\": {cost}}}'; exit 75")
+    assert harness.program.read(harness.folder, harness.run).usd == 0.75
+    assert sorted(path.name for path in harness.folder.glob("stdout*")) == ["stdout.1.jsonl", "stdout.jsonl"]
 
 
-def test_a_question_to_people_ends_it_until_they_have_decided(stage: Stage) -> None:
-    stage.play("""echo '{"decision": {"text": "Restart?", "options": ["yes", "no"]}}'""")
-    output = stage.program.read(stage.folder, stage.run)
+def test_a_question_to_people_ends_it_until_they_have_decided(harness: CommandHarness) -> None:
+    harness.play("""echo '{"decision": {"text": "Restart?", "options": ["yes", "no"]}}'""")
+    output = harness.program.read(harness.folder, harness.run)
     assert output.ending == "deferred"
     assert output.decision == {"text": "Restart?", "options": ["yes", "no"]}
 
 
-def test_a_program_that_never_began_has_done_nothing(stage: Stage) -> None:
-    assert stage.program.read_calls(stage.folder) == ()
-    assert stage.program.read(stage.folder, stage.run).ending == "none"
+def test_a_program_that_never_began_has_done_nothing(harness: CommandHarness) -> None:
+    assert harness.program.read_calls(harness.folder) == ()
+    assert harness.program.read(harness.folder, harness.run).ending == "none"
 
 
-def test_a_missing_folder_is_named(stage: Stage) -> None:
+def test_a_missing_folder_is_named(harness: CommandHarness) -> None:
     run = Run(1, "gcp", Cause("message", "m"), "s", directory="/no/such/folder")
     with pytest.raises(NotConfigured, match="there is no folder /no/such/folder"):
-        stage.program.plan(run, AgentSection(command=("true",)), "", resume=False, folder=Path(stage.folder))
+        harness.program.plan(run, AgentSection(command=("true",)), "", resume=False, folder=Path(harness.folder))

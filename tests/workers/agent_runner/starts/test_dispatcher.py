@@ -23,7 +23,7 @@ class Clock:
         return self.now
 
 
-class Office:
+class DispatcherHarness:
     """A dispatcher for ``gcp``, a person and another agent."""
 
     def __init__(self, team: Team, join: Callable[..., MessageHub], clock: Clock, **keys: object) -> None:
@@ -50,24 +50,24 @@ class Office:
 
 
 @pytest.fixture
-def make_office(team: Team, join: Callable[..., MessageHub]) -> Callable[..., Office]:
-    return lambda **keys: Office(team, join, Clock(), **keys)
+def make_harness(team: Team, join: Callable[..., MessageHub]) -> Callable[..., DispatcherHarness]:
+    return lambda **keys: DispatcherHarness(team, join, Clock(), **keys)
 
 
 @pytest.mark.parametrize(
     ("later", "is_resumed"), [(54 * 60, True), (56 * 60, False)], ids=["in the prompt cache", "too late"]
 )
 def test_a_conversation_goes_on_in_its_session_while_that_is_young(
-    make_office: Callable[..., Office], later: float, is_resumed: bool
+    make_harness: Callable[..., DispatcherHarness], later: float, is_resumed: bool
 ) -> None:
-    office = make_office()
-    office.ann.send("gcp", "first", conversation_id="c")
-    (first,) = office.look().starts
-    office.finish_run(usd=0.5)
-    office.clock.now += later
+    harness = make_harness()
+    harness.ann.send("gcp", "first", conversation_id="c")
+    (first,) = harness.look().starts
+    harness.finish_run(usd=0.5)
+    harness.clock.now += later
 
-    office.ann.send("gcp", "second", conversation_id="c")
-    (second,) = office.look().starts
+    harness.ann.send("gcp", "second", conversation_id="c")
+    (second,) = harness.look().starts
 
     assert second.is_resumed == is_resumed
     assert (second.session_id == first.session_id) == is_resumed
@@ -75,124 +75,124 @@ def test_a_conversation_goes_on_in_its_session_while_that_is_young(
 
 
 def test_a_session_is_not_resumed_with_another_model_or_in_another_conversation(
-    make_office: Callable[..., Office],
+    make_harness: Callable[..., DispatcherHarness],
 ) -> None:
-    office = make_office()
-    office.ann.send("gcp", "first", conversation_id="c")
-    office.look()
-    office.finish_run(model="another")
-    office.ann.send("gcp", "second", conversation_id="c")
-    assert [run.is_resumed for run in office.look().starts] == [False]
+    harness = make_harness()
+    harness.ann.send("gcp", "first", conversation_id="c")
+    harness.look()
+    harness.finish_run(model="another")
+    harness.ann.send("gcp", "second", conversation_id="c")
+    assert [run.is_resumed for run in harness.look().starts] == [False]
 
 
-def test_a_message_is_claimed_only_when_it_starts(make_office: Callable[..., Office]) -> None:
-    office = make_office()
-    office.table.pause(AgentPause("agent", "gcp", "ann paused it", BEGIN, BEGIN + 600))
-    message = office.ann.send("gcp", "hello")
+def test_a_message_is_claimed_only_when_it_starts(make_harness: Callable[..., DispatcherHarness]) -> None:
+    harness = make_harness()
+    harness.table.pause(AgentPause("agent", "gcp", "ann paused it", BEGIN, BEGIN + 600))
+    message = harness.ann.send("gcp", "hello")
 
-    found = office.look()
+    found = harness.look()
 
     assert found.starts == []
     assert found.waits["gcp"].reason == "ann paused it"
     assert found.due == BEGIN + 600
-    assert office.ann.queries.trace(message.message_id)[0].state == "ready"
-    office.clock.now += 601
-    assert len(office.look().starts) == 1
+    assert harness.ann.queries.trace(message.message_id)[0].state == "ready"
+    harness.clock.now += 601
+    assert len(harness.look().starts) == 1
 
 
 def test_a_person_learns_once_why_it_waits_and_an_agent_does_not(
-    make_office: Callable[..., Office], join: Callable[..., MessageHub]
+    make_harness: Callable[..., DispatcherHarness], join: Callable[..., MessageHub]
 ) -> None:
-    office = make_office()
-    office.table.pause(AgentPause("agent", "gcp", "ann paused it", BEGIN))
-    asked = office.ann.send("gcp", "hello")
-    other = join("oci", clock=office.clock).send("gcp", "hello too")
+    harness = make_harness()
+    harness.table.pause(AgentPause("agent", "gcp", "ann paused it", BEGIN))
+    asked = harness.ann.send("gcp", "hello")
+    other = join("oci", clock=harness.clock).send("gcp", "hello too")
 
     for _ in range(3):
-        office.look()
+        harness.look()
 
-    assert [each.content for each in office.ann.queries.find(reply_to=asked.message_id)] == [
+    assert [each.content for each in harness.ann.queries.find(reply_to=asked.message_id)] == [
         "gcp waits: ann paused it."
     ]
-    assert office.ann.queries.find(reply_to=other.message_id) == []
+    assert harness.ann.queries.find(reply_to=other.message_id) == []
 
 
 def test_a_new_schedule_has_missed_nothing_and_a_stop_of_a_day_gives_one_run(
-    make_office: Callable[..., Office],
+    make_harness: Callable[..., DispatcherHarness],
 ) -> None:
-    office = make_office(start=["schedule"], schedule="*/30 * * * *", timezone="UTC")
-    assert office.look().starts == []
-    assert office.look().next_ticks["gcp"] == BEGIN + 1800
+    harness = make_harness(start=["schedule"], schedule="*/30 * * * *", timezone="UTC")
+    assert harness.look().starts == []
+    assert harness.look().next_ticks["gcp"] == BEGIN + 1800
 
-    office.clock.now += 86_400 + 5
+    harness.clock.now += 86_400 + 5
 
-    (run,) = office.look().starts
+    (run,) = harness.look().starts
     assert run.cause.kind == "schedule"
-    assert office.look().starts == [run], "it is the same one until it has been started"
-    office.table.record_start(run, "mark", office.clock.now)
-    office.clock.now += 1800
-    office.look()
-    assert len(office.table.latest()) == 1, "a tick while it still runs starts no other"
+    assert harness.look().starts == [run], "it is the same one until it has been started"
+    harness.table.record_start(run, "mark", harness.clock.now)
+    harness.clock.now += 1800
+    harness.look()
+    assert len(harness.table.latest()) == 1, "a tick while it still runs starts no other"
 
 
-def test_a_clock_that_was_set_back_starts_nothing_twice(make_office: Callable[..., Office]) -> None:
-    office = make_office(start=["schedule"], schedule="*/30 * * * *", timezone="UTC", max_parallel=3)
-    office.look()
-    office.clock.now += 1800
-    (run,) = office.look().starts
-    office.table.update(run, state="done", starts=1, ended_at=office.clock.now)
-    office.clock.now -= 1700
+def test_a_clock_that_was_set_back_starts_nothing_twice(make_harness: Callable[..., DispatcherHarness]) -> None:
+    harness = make_harness(start=["schedule"], schedule="*/30 * * * *", timezone="UTC", max_parallel=3)
+    harness.look()
+    harness.clock.now += 1800
+    (run,) = harness.look().starts
+    harness.table.update(run, state="done", starts=1, ended_at=harness.clock.now)
+    harness.clock.now -= 1700
 
-    assert office.look().starts == []
-    assert len(office.table.latest()) == 1
+    assert harness.look().starts == []
+    assert len(harness.table.latest()) == 1
 
 
-def open_session(office: Office) -> MessageHub:
+def open_session(harness: DispatcherHarness) -> MessageHub:
     """A person's session of ``gcp``, which is present from now on."""
-    session = MessageHub(office.runner.team, agent="gcp", clock=office.clock)
+    session = MessageHub(harness.runner.team, agent="gcp", clock=harness.clock)
     session.register(pid=4711)
     return session
 
 
 def test_a_run_that_has_begun_goes_on_beside_a_session_that_cannot_read_its_message(
-    make_office: Callable[..., Office],
+    make_harness: Callable[..., DispatcherHarness],
 ) -> None:
-    office = make_office()
-    office.ann.send("gcp", "hello")
-    (run,) = office.look().starts
-    office.table.record_start(run, "mark", BEGIN)
-    decided = office.table.update(run, state="planned", is_decided=True, pid=0, starts=1)
-    with open_session(office):
-        assert office.look().starts == [decided]
+    harness = make_harness()
+    harness.ann.send("gcp", "hello")
+    (run,) = harness.look().starts
+    harness.table.record_start(run, "mark", BEGIN)
+    decided = harness.table.update(run, state="planned", is_decided=True, pid=0, starts=1)
+    with open_session(harness):
+        assert harness.look().starts == [decided]
 
 
 def test_a_session_gets_the_message_of_a_run_that_has_not_begun_and_what_it_leaves_starts_the_run(
-    make_office: Callable[..., Office],
+    make_harness: Callable[..., DispatcherHarness],
 ) -> None:
-    office = make_office()
-    message = office.ann.send("gcp", "hello")
-    (run,) = office.look().starts
-    with open_session(office) as session:
-        assert office.look().starts == []
+    harness = make_harness()
+    message = harness.ann.send("gcp", "hello")
+    (run,) = harness.look().starts
+    with open_session(harness) as session:
+        assert harness.look().starts == []
         (given,) = session.queries.peek()
         assert given.message_id == message.message_id
-        stopped = office.table.latest()[0]
+        stopped = harness.table.latest()[0]
         assert (stopped.state, stopped.reason) == ("stopped", "a session has its message")
         session.maintenance.mark_offline("gcp")
 
-    (again,) = office.look().starts
+    (again,) = harness.look().starts
 
     assert (again.id, again.state) == (run.id, "planned")
     assert again.lease_token not in ("", run.lease_token)
-    assert office.look().starts == [again]
+    assert harness.look().starts == [again]
 
 
-def test_a_run_is_over_when_a_session_has_read_its_message(make_office: Callable[..., Office]) -> None:
-    office = make_office()
-    office.ann.send("gcp", "hello")
-    office.look()
-    with open_session(office) as session:
-        office.look()
+def test_a_run_is_over_when_a_session_has_read_its_message(make_harness: Callable[..., DispatcherHarness]) -> None:
+    harness = make_harness()
+    harness.ann.send("gcp", "hello")
+    harness.look()
+    with open_session(harness) as session:
+        harness.look()
         session.acknowledge(session.claim()[0])
         session.maintenance.mark_offline("gcp")
-    assert office.look().starts == []
+    assert harness.look().starts == []

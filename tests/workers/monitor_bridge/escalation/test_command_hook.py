@@ -16,33 +16,33 @@ from teamsup.workers.monitor_bridge.incidents import group_table
 
 
 @pytest.fixture
-def desk(join: Join) -> IncidentHarness:
+def harness(join: Join) -> IncidentHarness:
     return IncidentHarness(join)
 
 
-async def run(desk: IncidentHarness, script: str, seconds: float = 20.0) -> str:
-    desk.ingest(FIRING)
-    variables = command_hook.command_environment(desk.open)
+async def run(harness: IncidentHarness, script: str, seconds: float = 20.0) -> str:
+    harness.ingest(FIRING)
+    variables = command_hook.command_environment(harness.open)
     return await run_command(["sh", "-c", script], "text\n" * 100_000, variables, seconds)
 
 
-async def test_it_need_not_read_and_may_say_much(desk: IncidentHarness) -> None:
-    assert await run(desk, "exit 0") == ""
-    said = await run(desk, "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo 'no route' >&2; exit 3")
+async def test_it_need_not_read_and_may_say_much(harness: IncidentHarness) -> None:
+    assert await run(harness, "exit 0") == ""
+    said = await run(harness, "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo 'no route' >&2; exit 3")
     assert said.endswith("no route")
 
 
-async def test_a_process_left_in_the_background_is_not_a_failure(desk: IncidentHarness, tmp_path: Path) -> None:
+async def test_a_process_left_in_the_background_is_not_a_failure(harness: IncidentHarness, tmp_path: Path) -> None:
     background = f"sleep 60 & echo $! >> {tmp_path / 'pids'}; "
-    assert await run(desk, f"{background} exit 0", seconds=1.0) == ""
-    assert await run(desk, f"{background} echo wrong >&2; exit 4", seconds=1.0) == "exit code 4: wrong"
+    assert await run(harness, f"{background} exit 0", seconds=1.0) == ""
+    assert await run(harness, f"{background} echo wrong >&2; exit 4", seconds=1.0) == "exit code 4: wrong"
     for pid in (tmp_path / "pids").read_text().split():
         psutil.Process(int(pid)).kill()
 
 
-async def test_one_that_hangs_is_ended_with_all_that_it_began(desk: IncidentHarness, tmp_path: Path) -> None:
+async def test_one_that_hangs_is_ended_with_all_that_it_began(harness: IncidentHarness, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    assert await run(desk, f"sleep 1000 & echo $! > {pid}; wait", seconds=1.0) == "it did not end within 1 s"
+    assert await run(harness, f"sleep 1000 & echo $! > {pid}; wait", seconds=1.0) == "it did not end within 1 s"
     number = int(pid.read_text())
     eventually(
         lambda: not psutil.pid_exists(number) or psutil.Process(number).status() == psutil.STATUS_ZOMBIE, "it has ended"
@@ -50,8 +50,8 @@ async def test_one_that_hangs_is_ended_with_all_that_it_began(desk: IncidentHarn
 
 
 @pytest.mark.parametrize("command", ["/no/such/program", "no\0program"])
-async def test_one_that_is_not_there_is_said(desk: IncidentHarness, command: str) -> None:
-    desk.ingest(FIRING)
+async def test_one_that_is_not_there_is_said(harness: IncidentHarness, command: str) -> None:
+    harness.ingest(FIRING)
     assert (await run_command([command], "text", {}, 5)).startswith("it could not be started: ")
 
 
@@ -59,17 +59,17 @@ async def test_one_that_is_not_there_is_said(desk: IncidentHarness, command: str
 async def test_what_has_failed_is_run_again_until_it_succeeds_or_somebody_acts(
     join: Join, monkeypatch: pytest.MonkeyPatch, acts: bool
 ) -> None:
-    desk = IncidentHarness(join, here=(), command=("siren",), ack_timeout_seconds=1)
-    desk.ingest(FIRING)
-    group_table.update_group(desk.hub, 1, step="command")
-    worker = MonitorBridge(desk.hub, Config(desk.hub.team))
+    harness = IncidentHarness(join, here=(), command=("siren",), ack_timeout_seconds=1)
+    harness.ingest(FIRING)
+    group_table.update_group(harness.hub, 1, step="command")
+    worker = MonitorBridge(harness.hub, Config(harness.hub.team))
     monkeypatch.setattr(command_hook, "_RETRY_SECONDS", 0.01)
     said: list[str] = []
 
     async def command(_command: object, text: str, _variables: object, _seconds: float) -> str:
         said.append(text)
         if acts:
-            desk.acknowledgements.acknowledge(["all"], "ann")
+            harness.acknowledgements.acknowledge(["all"], "ann")
         return "exit code 1" if acts or len(said) < 3 else ""
 
     monkeypatch.setattr(command_hook, "run_command", command)

@@ -191,12 +191,12 @@ class TestAnswers:
 class HarnessRecorder(AlertRecorder):
     """Incidents are made of what it hears."""
 
-    def __init__(self, desk: IncidentHarness) -> None:
-        super().__init__(desk.hub)
-        self._desk = desk
+    def __init__(self, harness: IncidentHarness) -> None:
+        super().__init__(harness.hub)
+        self._harness = harness
 
     def store(self, source: str, news: Alerts) -> None:
-        self._desk.incidents.ingest(source, news)
+        self._harness.incidents.ingest(source, news)
 
 
 REFUSED = [("refused", "firing")]
@@ -395,7 +395,7 @@ class TestWhateverComes:
     EXAMPLES = ("alertmanager_firing", "grafana_firing", "google_open", "oracle_grouped", "uptime_kuma_down")
 
     def test_it_is_stored_or_refused_in_a_sentence_and_no_mistake_of_ours(self, join: Join) -> None:
-        desk = IncidentHarness(join)
+        harness = IncidentHarness(join)
         kinds: dict[str, SourceKind] = {
             "alertmanager": "alertmanager",
             "grafana": "grafana",
@@ -404,7 +404,7 @@ class TestWhateverComes:
             "uptime": "uptime_kuma",
         }
         sources = {name: SourceSection(kind) for name, kind in kinds.items()}
-        with running_server(HarnessRecorder(desk), sources) as port:
+        with running_server(HarnessRecorder(harness), sources) as port:
 
             @settings(max_examples=60, deadline=None)
             @given(st.data())
@@ -417,7 +417,7 @@ class TestWhateverComes:
                 assert "could not be handled" not in answer.text
 
             ask()
-        desk.advance(3600)
+        harness.advance(3600)
 
 
 class TestStrangers:

@@ -25,12 +25,12 @@ LABELS = {"alertname": "HighCPU", "instance": "web-01"}
 
 
 @pytest.fixture
-def desk(join: Join) -> IncidentHarness:
+def harness(join: Join) -> IncidentHarness:
     return IncidentHarness(join)
 
 
-def quiet(desk: IncidentHarness, url: str) -> Silencer:
-    return Silencer(desk.hub, {SOURCE: SourceSection("alertmanager", silence_url=url)}, desk.incidents, 0.01)
+def quiet(harness: IncidentHarness, url: str) -> Silencer:
+    return Silencer(harness.hub, {SOURCE: SourceSection("alertmanager", silence_url=url)}, harness.incidents, 0.01)
 
 
 async def until(quiet: Silencer, condition: Callable[[], object]) -> None:
@@ -83,15 +83,15 @@ def says(said: object) -> bytes:
     ],
 )
 async def test_another_server_than_alertmanager_is_reported_and_ends_nothing(
-    desk: IncidentHarness, answer: bytes
+    harness: IncidentHarness, answer: bytes
 ) -> None:
-    desk.ingest(replace(FIRING, labels=LABELS))
-    desk.acknowledgements.acknowledge(["all"], "ann")
+    harness.ingest(replace(FIRING, labels=LABELS))
+    harness.acknowledgements.acknowledge(["all"], "ann")
     with answering(lambda _: answer) as (url, asked):
         with pytest.raises(SilenceFailed):
             await alertmanager_api.fetch_firing(url)
-        await until(quiet(desk, url), lambda: len(asked) > 3)
-    assert [each.state for each in desk.open] == ["acknowledged"]
+        await until(quiet(harness, url), lambda: len(asked) > 3)
+    assert [each.state for each in harness.open] == ["acknowledged"]
 
 
 async def test_strange_labels_there_are_nobodys() -> None:
@@ -114,20 +114,22 @@ async def test_a_slow_alertmanager_holds_nothing_up(monkeypatch: pytest.MonkeyPa
         given_up.set()
 
 
-async def test_people_are_notified_once_that_many_could_not_be_silenced(desk: IncidentHarness) -> None:
-    desk.ingest(*(replace(FIRING, fingerprint=f"k{number}", labels=LABELS) for number in range(40)))
-    done = desk.acknowledgements.acknowledge(["all"], "ann")
-    desk.read("user_comm")
+async def test_people_are_notified_once_that_many_could_not_be_silenced(harness: IncidentHarness) -> None:
+    harness.ingest(*(replace(FIRING, fingerprint=f"k{number}", labels=LABELS) for number in range(40)))
+    done = harness.acknowledgements.acknowledge(["all"], "ann")
+    harness.read("user_comm")
     with answering(lambda _: b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n") as (url, asked):
-        await quiet(desk, url).silence_acknowledged(done.incidents)
-    (told,) = desk.read("user_comm")
+        await quiet(harness, url).silence_acknowledged(done.incidents)
+    (told,) = harness.read("user_comm")
     assert "and 30 more are acknowledged, but prom still reports them: it answered 500." in told.content
     assert len([each for each in asked if each.startswith("POST")]) < 10
 
 
-async def test_an_alertmanager_that_was_started_again_is_not_believed_before_it_can_know(desk: IncidentHarness) -> None:
-    desk.ingest(replace(FIRING, labels=LABELS))
-    done = desk.acknowledgements.acknowledge(["all"], "ann")
+async def test_an_alertmanager_that_was_started_again_is_not_believed_before_it_can_know(
+    harness: IncidentHarness,
+) -> None:
+    harness.ingest(replace(FIRING, labels=LABELS))
+    done = harness.acknowledgements.acknowledge(["all"], "ann")
     fires: list[Any] = [{"labels": LABELS}]
     started = datetime.now(UTC) - timedelta(days=1)
 
@@ -137,28 +139,28 @@ async def test_an_alertmanager_that_was_started_again_is_not_believed_before_it_
         return says({"uptime": started.isoformat()} if path.endswith("/status") else [])
 
     with answering(answer) as (url, asked):
-        ours = quiet(desk, url)
+        ours = quiet(harness, url)
         await ours.silence_acknowledged(done.incidents)
         fires.clear()
         started = datetime.now(UTC) + timedelta(seconds=1)
         await until(ours, lambda: asked.count("GET /api/v2/status") > 3)
-        assert [each.state for each in desk.open] == ["acknowledged"]
+        assert [each.state for each in harness.open] == ["acknowledged"]
 
         started = datetime.now(UTC) - timedelta(days=1)
-        await until(ours, lambda: not desk.open)
+        await until(ours, lambda: not harness.open)
 
 
 @needs_alertmanager
-async def test_what_is_over_is_not_silent_when_it_comes_back(desk: IncidentHarness, tmp_path: Path) -> None:
+async def test_what_is_over_is_not_silent_when_it_comes_back(harness: IncidentHarness, tmp_path: Path) -> None:
     with running_alertmanager(tmp_path / "am", "http://127.0.0.1:1/") as real:
         alert = replace(FIRING, labels=LABELS)
-        desk.ingest(alert, replace(FIRING, fingerprint="k2", labels={"alertname": "Other"}))
-        done = desk.acknowledgements.acknowledge(["all"], "ann")
-        ours = quiet(desk, real.url)
+        harness.ingest(alert, replace(FIRING, fingerprint="k2", labels={"alertname": "Other"}))
+        done = harness.acknowledgements.acknowledge(["all"], "ann")
+        ours = quiet(harness, real.url)
         await ours.silence_acknowledged(done.incidents)
         assert [each["status"]["state"] for each in real.silences()] == ["active", "active"]
 
-        desk.ingest(resolved(alert))
+        harness.ingest(resolved(alert))
         await until(ours, lambda: "expired" in [each["status"]["state"] for each in real.silences()])
         (active,) = (each for each in real.silences() if each["status"]["state"] == "active")
         assert [matcher["value"] for matcher in active["matchers"]] == ["Other"]

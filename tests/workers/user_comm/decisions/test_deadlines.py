@@ -45,7 +45,7 @@ def test_what_was_answered_in_time_counts_although_user_comm_was_down_until_late
 
 
 @pytest.fixture
-def desk(team: Team) -> Iterator[MessageHub]:
+def user_comm_hub(team: Team) -> Iterator[MessageHub]:
     """user_comm's place in the team."""
     with MessageHub(team, agent="user_comm") as hub:
         hub.register("daemon")
@@ -65,14 +65,14 @@ def read_mailbox(user_comm: MessageHub) -> None:
 
 
 def test_a_default_that_allows_counts_only_thirty_seconds_after_it_was_shown(
-    ann: MessageHub, desk: MessageHub, join: Join
+    ann: MessageHub, user_comm_hub: MessageHub, join: Join
 ) -> None:
-    lead, decisions = join("lead"), deciding(desk)
+    lead, decisions = join("lead"), deciding(user_comm_hub)
     ask(lead, expires_in=5, default="restart")
     ask(lead, expires_in=5, default="wait", default_denies=True)
     began = time.time()
     for _ in range(2):
-        read_mailbox(desk)
+        read_mailbox(user_comm_hub)
 
     shown = receive(ann, "opinion_request"), receive(ann, "opinion_request")
     assert [each.content.rpartition("; then ")[2] for each in shown] == [
@@ -87,25 +87,27 @@ def test_a_default_that_allows_counts_only_thirty_seconds_after_it_was_shown(
     assert receive_next(lead).content == "restart"
 
 
-def test_what_people_say_before_a_default_counts_still_decides(ann: MessageHub, desk: MessageHub, join: Join) -> None:
-    lead, decisions = join("lead"), deciding(desk)
+def test_what_people_say_before_a_default_counts_still_decides(
+    ann: MessageHub, user_comm_hub: MessageHub, join: Join
+) -> None:
+    lead, decisions = join("lead"), deciding(user_comm_hub)
     question = ask(lead, expires_in=0.3, default="restart")
-    read_mailbox(desk)
+    read_mailbox(user_comm_hub)
     receive(ann, "opinion_request")
     eventually(lambda: ends(lead) < time.time(), "the time is over")
     decisions.run_due(time.time())
     say(ann, "wait")
-    read_mailbox(desk)
+    read_mailbox(user_comm_hub)
     answer = receive_next(lead)
     assert (answer.content, answer.reply_to, answer.metadata["state"]) == ("wait", question.message_id, "decided")
 
 
 def test_a_default_that_allows_does_not_count_when_only_the_asker_could_have_seen_it(
-    ann: MessageHub, desk: MessageHub
+    ann: MessageHub, user_comm_hub: MessageHub
 ) -> None:
-    decisions = deciding(desk)
+    decisions = deciding(user_comm_hub)
     ask(ann, expires_in=5, default="restart")
-    read_mailbox(desk)
+    read_mailbox(user_comm_hub)
     receive(ann, "opinion_request")
     decisions.run_due(time.time() + 60)
     told = receive(ann, "error")

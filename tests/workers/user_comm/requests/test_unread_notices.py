@@ -10,7 +10,7 @@ from teamsup.hub import MessageHub
 
 
 @pytest.fixture
-def asleep(teamsup: TeamsupCommand) -> Iterator[TeamsupCommand]:
+def team_of_a_silent_agent(teamsup: TeamsupCommand) -> Iterator[TeamsupCommand]:
     """A team whose gcp-monitor is here and reads nothing."""
     teamsup.team.create()
     teamsup.team.configuration.write_text(
@@ -30,35 +30,35 @@ def asleep(teamsup: TeamsupCommand) -> Iterator[TeamsupCommand]:
 
 
 @pytest.mark.slow
-def test_a_person_is_notified_once_that_nobody_has_read_their_question(asleep: TeamsupCommand) -> None:
-    with MessageHub(asleep.team, agent="console-ann") as ann:
+def test_a_person_is_notified_once_that_nobody_has_read_their_question(team_of_a_silent_agent: TeamsupCommand) -> None:
+    with MessageHub(team_of_a_silent_agent.team, agent="console-ann") as ann:
         ann.register("console")
         question = ann.send("user_comm", "@gcp-monitor how is the load?")
         news = receive_next(ann)
         assert news.content == "gcp-monitor is online and has not read this yet; I keep your message (#2)."
         assert (news.message_type, news.reply_to) == ("status_report", question.message_id)
-        with MessageHub(asleep.team, agent="gcp-monitor") as gcp:
+        with MessageHub(team_of_a_silent_agent.team, agent="gcp-monitor") as gcp:
             (delivery,) = gcp.claim()
             gcp.reply(delivery, "low")
         assert receive_next(ann).content == "gcp-monitor: low"
 
 
-def test_who_knows_already_that_an_agent_is_away_is_not_notified_again(asleep: TeamsupCommand) -> None:
-    with MessageHub(asleep.team, agent="console-ann") as ann:
+def test_who_knows_already_that_an_agent_is_away_is_not_notified_again(team_of_a_silent_agent: TeamsupCommand) -> None:
+    with MessageHub(team_of_a_silent_agent.team, agent="console-ann") as ann:
         ann.maintenance.mark_offline("gcp-monitor")
         ann.register("console")
         ann.send("user_comm", "@gcp-monitor how is the load?")
         assert "gcp-monitor is offline since" in receive_next(ann).content
         assert ann.queries.trace("#2")[0].offered_at is None
-        with MessageHub(asleep.team, agent="user_comm") as user_comm:
+        with MessageHub(team_of_a_silent_agent.team, agent="user_comm") as user_comm:
             assert user_comm.wake_ladder.overdue_unread(0) == []
 
 
 @pytest.mark.slow
-def test_an_alert_that_no_agent_reads_goes_to_people(asleep: TeamsupCommand) -> None:
-    with MessageHub(asleep.team, agent="console-ann") as ann:
+def test_an_alert_that_no_agent_reads_goes_to_people(team_of_a_silent_agent: TeamsupCommand) -> None:
+    with MessageHub(team_of_a_silent_agent.team, agent="console-ann") as ann:
         ann.register("console")
-        assert asleep.run("start", "monitor-bridge").returncode == 0
+        assert team_of_a_silent_agent.run("start", "monitor-bridge").returncode == 0
         news = receive_next(ann)
         assert news.content.startswith("monitor-bridge: gcp-monitor is online and has not read this alert (#")
         assert "over its limit of 0.01 %" in news.content
