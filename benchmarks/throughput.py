@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from teamsup.hub import MessageHub, Team
-from teamsup.hub.engines.sqlite.store import Durability
+from teamsup.hub.engines.engine import Durability
 
 CONTENT = "x" * 200
 MESSAGES = 20_000

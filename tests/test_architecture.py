@@ -25,6 +25,7 @@ FLOORS = {
 }
 # One worker knows no other; what they share stands directly in workers.
 WORKERS = sorted(file.parent.name for file in (ROOT / "workers/teamsup/workers").glob("*/component.py"))
+ENGINES = ("teamsup.hub.engines.sqlite", "teamsup.hub.engines.postgresql")
 MODULES_A_FOLDER = 14
 LINES_A_MODULE = 350
 
@@ -78,6 +79,26 @@ def test_imports_point_downwards() -> None:
         if floor(target) != floor(name) and floor(target) not in FLOORS[floor(name)]
     ]
     assert wrong == []
+
+
+def test_only_the_choice_of_the_engine_knows_which_engines_there_are() -> None:
+    """What all of them do stands in engines/engine.py."""
+    inside = "teamsup.hub.engines."
+    wrong = [
+        f"{name} imports {target}"
+        for name, targets in graph().items()
+        for target in sorted(targets)
+        if target.startswith(ENGINES) and not name.startswith(ENGINES) and name != f"{inside}choice"
+    ]
+    drivers = [
+        f"{name} imports {alias.name}"
+        for name, (_path, tree) in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import) and not name.startswith(ENGINES)
+        for alias in node.names
+        if alias.name in ("sqlite3", "psycopg")
+    ]
+    assert (wrong, drivers) == ([], [])
 
 
 def test_a_worker_knows_no_other() -> None:

@@ -1,19 +1,16 @@
 """Keep the store small and sound, and repair it."""
 
 import math
-import os
-import sqlite3
 import time
 from collections.abc import Collection, Generator, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .engines.choice import open_tools, restore_backup
 from .engines.component_tables import ComponentTables, reads_nothing_expired
+from .engines.engine import Transaction
 from .engines.maintenance_progress import announce_maintenance
 from .engines.signal_safety import signal_safe
-from .engines.sqlite import database_maintenance, search
-from .errors import CallerError, StoreError
 from .queries import Queries
 from .session import HubSession
 from .tables import agents, deliveries, delivery_states
@@ -21,11 +18,11 @@ from .tables.person_names import PersonNames, known_names
 from .tables.row_values import as_text
 from .team import Team, normalize_agent_name, normalize_name
 from .timestamps import format_time
-from .validation import check_count, check_seconds, check_text, check_type, quote
+from .validation import check_count, check_seconds, check_text, check_type
 from .wakeup.doorbell import Doorbells
 
 if TYPE_CHECKING:
-    from .engines.sqlite.restore import RestoreReport
+    from .engines.engine import RestoreReport
 
 _BATCH_MESSAGES = 500
 _LEAST_ID = -(2**63)
@@ -42,6 +39,7 @@ class Maintenance:
         self._session = session
         self._queries = queries
         self._store = session.store
+        self._tools = open_tools(session.store)
         self._clock = session.clock
         self._write = session.write
         self._ring_after_commit = session.ring_after_commit
@@ -133,12 +131,12 @@ class Maintenance:
         with announce_maintenance(self.team.run, "pruning") as progress:
             while batch := [row[0] for row in self._store.read(select, (last, newest, before, _BATCH_MESSAGES))]:
                 with self._write() as db:
-                    _delete_messages(db, batch)
+                    self._delete_messages(db, batch)
                 gone += len(batch)
                 last = batch[-1]
                 progress(gone)
                 time.sleep(_PAUSE_SECONDS)
-            database_maintenance.reclaim_space(self._store, _PAUSE_SECONDS)
+            self._tools.reclaim_space(_PAUSE_SECONDS)
         return gone
 
     def count_messages_of(self, person: str) -> int:
@@ -162,46 +160,35 @@ class Maintenance:
                 for start in range(0, len(found), _BATCH_MESSAGES):
                     batch = found[start : start + _BATCH_MESSAGES]
                     with self._secure_delete() as db:
-                        _delete_messages(db, batch)
+                        self._delete_messages(db, batch)
                     gone += len(batch)
                     progress(gone)
             each_name = [{"name": name, "id": names.user} for name in names.names]
             # This rewrites the whole index, and may take long.
             with self._secure_delete(longest=math.inf) as db:
-                search.optimize(db)
+                self._tools.optimize_search(db)
                 for name in names.names:
                     agents.retire(db, name)
                 for tables in self._present(components):
                     for sql in tables.forgets_person:
                         db.executemany(sql, each_name)
-            database_maintenance.reclaim_space(self._store, _PAUSE_SECONDS)
+            self._tools.reclaim_space(_PAUSE_SECONDS)
         return gone
 
     @signal_safe
-    def _secure_delete(self, longest: float | None = None) -> Generator[sqlite3.Connection, None, None]:
+    def _secure_delete(self, longest: float | None = None) -> Generator[Transaction, None, None]:
         """Begin a transaction that overwrites deleted content."""
-        with self._write(longest=longest) as db, database_maintenance.secure_delete(db):
+        with self._write(longest=longest) as db, self._tools.secure_delete(db):
             yield db
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy while the team runs. Raise CallerError when the file exists, and StoreError."""
         check_type("target", target, Path)
-        partial = Path(f"{target}.partial")
-        try:
-            if target.exists():
-                raise CallerError(f"{target} is there already; choose another name.")
-            os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
-            database_maintenance.write_backup(self._store, partial)
-            partial.replace(target)
-        except (OSError, ValueError, sqlite3.Error) as error:
-            with suppress(OSError, ValueError):
-                partial.unlink()
-            why = error.strerror if isinstance(error, OSError) else error
-            raise StoreError(f"No backup was written to {quote(str(target))}: {why}.") from error
+        self._tools.write_backup(target)
 
     def check_integrity(self, components: Iterable[ComponentTables] = ()) -> list[str]:
         """Return a sentence for each fault of the store, also in tables of ``components``; empty when it is sound."""
-        problems = database_maintenance.check_integrity(self._store)
+        problems = self._tools.check_integrity()
         (orphans,) = self._store.read("SELECT count(*) FROM deliveries WHERE message NOT IN (SELECT id FROM messages)")[
             0
         ]
@@ -215,10 +202,14 @@ class Maintenance:
             problems.append(f"{stuck} conversations have open deliveries but none that may be claimed.")
         for tables in self._present(components):
             for table, columns in tables.goes_with_message.items():
-                orphans = database_maintenance.count_orphans(self._store, table, columns)
+                orphans = self._tools.count_orphans(table, columns)
                 if orphans:
                     problems.append(f"{orphans} rows of {table} belong to no message.")
         return problems
+
+    def _delete_messages(self, db: Transaction, ids: list[int]) -> None:
+        self._tools.remove_from_search(db, ids)
+        db.executemany("DELETE FROM messages WHERE id = ?", [(message,) for message in ids])
 
     def _present(self, components: Iterable[ComponentTables]) -> list[ComponentTables]:
         """Return the components that have tables in this database."""
@@ -247,16 +238,9 @@ def restore_and_wake(team: Team, backup: Path, components: Collection[ComponentT
     """Take the team back to a backup, and let all who wait for messages look at once. Raise the errors of
     restore_backup().
     """
-    from .engines.sqlite.restore import restore_backup  # few need it
-
     report = restore_backup(team, backup, components)
     Doorbells(team.run).ring_all()
     return report
-
-
-def _delete_messages(db: sqlite3.Connection, ids: list[int]) -> None:
-    search.remove(db, ids)
-    db.executemany("DELETE FROM messages WHERE id = ?", [(message,) for message in ids])
 
 
 _SELECT_ENDED = """

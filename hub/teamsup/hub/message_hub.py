@@ -3,20 +3,19 @@
 import functools
 import math
 import os
-import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from .engines.sqlite.store import Durability
+from .engines.engine import Durability, Row, Values
 from .engines.stored_json import decode_metadata
 from .errors import InvalidValue, StoreError, TeamsupError
 from .models import ONLINE, Agent, AgentKind, Delivery, Message, WakeStep
 from .presence import Presence
 from .queries import Queries
-from .session import HubSession, SqlValues
+from .session import HubSession
 from .tables import agents, deliveries, messages
 from .tables.messages import NewMessage, ReplyOptions, SendOptions
 from .team import Team
@@ -240,11 +239,11 @@ class MessageHub:
         """
         return self._session.write()
 
-    def query(self, sql: str, values: SqlValues = ()) -> list[sqlite3.Row]:
+    def query(self, sql: str, values: Values = ()) -> list[Row]:
         """Read a table that a worker keeps in the team's database."""
         return self._session.store.read(check_text("sql", sql), values)
 
-    def execute(self, sql: str, values: SqlValues = ()) -> int:
+    def execute(self, sql: str, values: Values = ()) -> int:
         """Change such a table, in the open transaction or in a new one. Return the number of changed rows."""
         check_text("sql", sql)
         with self._session.write() as db:

@@ -1,12 +1,12 @@
 """The presence of an agent: its heartbeats, and its waits for messages."""
 
 import math
-import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from .engines.engine import Transaction
 from .errors import StoreError
 from .models import NOT_CONFIGURED, OFFLINE, AgentKind
 from .session import HubSession
@@ -57,7 +57,7 @@ class Presence:
                 agents.refresh_presence(db, session.agent, self.kind, now, listening=listening)
             self.last_heartbeat_at = format_time(now) if listening else self.last_heartbeat_at
 
-    def end(self, db: sqlite3.Connection) -> None:
+    def end(self, db: Transaction) -> None:
         """Go offline, unless another process has reported for this agent since."""
         if self.last_heartbeat_at is not None:
             agents.mark_offline_since(db, self._session.agent, self.last_heartbeat_at)

@@ -1,14 +1,11 @@
 """Read without changes: messages, their states, and mailboxes."""
 
-import os
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
 from datetime import datetime
 
-from .engines.sqlite.foreign_values import SELECT_BY_MESSAGE_ID
-from .engines.sqlite.migrations import SCHEMA_VERSION
-from .engines.sqlite.search import search
+from .engines.choice import open_tools
+from .engines.engine import Row
+from .engines.statements import SELECT_BY_MESSAGE_ID
 from .errors import InvalidMessage, InvalidValue, UnknownMessage
 from .models import DeadLetter, DeliveryState, Message, MessageLabels, Stats
 from .session import HubSession
@@ -218,7 +215,7 @@ class Queries:
         check_count("number", number, least=_LEAST_ID)
         prefix = check_text("conversation_prefix", conversation_prefix)
         names = [check_text("sender", each) for each in senders]
-        (last,) = self._store.read("SELECT coalesce(max(id), 0) FROM messages")[0]
+        last = self._store.newest_id()
         rows = self._store.read(
             "SELECT * FROM messages WHERE id > ? AND id <= ?"  # noqa: S608
             " AND substr(conversation_id, 1, length(CAST(? AS TEXT))) = ?"
@@ -252,7 +249,7 @@ class Queries:
         """
         if not check_text("words", words).strip():
             raise InvalidMessage("There is nothing to search for.")
-        return [message_from_row(row) for row in search(self._store, words, check_count("limit", limit))]
+        return [message_from_row(row) for row in open_tools(self._store).search(words, check_count("limit", limit))]
 
     def undeliverable(self) -> dict[str, int]:
         """Return the names that have never taken part and have waiting messages, with the number of messages."""
@@ -289,28 +286,22 @@ class Queries:
             f" WHERE d.done_at IS NULL AND {OPEN_TO_READERS}",
             {"now": format_time(self._clock())},
         )[0]
+        size = open_tools(self._store).measure()
         return Stats(
-            schema=SCHEMA_VERSION,
+            schema=size.schema,
             messages=messages,
             deliveries={row[0]: row[1] for row in states},
             oldest_unread=parse_time(oldest),
-            file_bytes=self._file_bytes(""),
-            wal_bytes=self._file_bytes("-wal"),
+            file_bytes=size.file_bytes,
+            wal_bytes=size.wal_bytes,
         )
 
-    def _read_for_each(
-        self, sql: str, values: Iterable[int | str], *more: str, mark: str = "?"
-    ) -> Iterator[sqlite3.Row]:
+    def _read_for_each(self, sql: str, values: Iterable[int | str], *more: str, mark: str = "?") -> Iterator[Row]:
         """Yield the rows of a query about many values, which stand at ``{marks}``; ``more`` are its other values."""
         distinct = list(dict.fromkeys(values))
         for start in range(0, len(distinct), _BATCH):
             batch = distinct[start : start + _BATCH]
             yield from self._store.read(sql.format(marks=_marks(batch, mark)), (*batch, *more))
-
-    def _file_bytes(self, suffix: str) -> int:
-        with suppress(OSError):
-            return os.stat(f"{self._session.team.database}{suffix}").st_size
-        return 0
 
 
 def _marks(values: Collection[object], mark: str = "?") -> str:

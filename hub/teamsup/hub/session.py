@@ -2,15 +2,13 @@
 
 import functools
 import math
-import sqlite3
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
 
+from .engines.choice import open_engine
+from .engines.engine import Durability, Transaction
 from .engines.signal_safety import signal_safe
-from .engines.sqlite.foreign_values import limit_counters
-from .engines.sqlite.store import Durability, Store
 from .errors import InvalidName
 from .models import Delivery, Message
 from .tables import clock_step, deliveries
@@ -18,8 +16,6 @@ from .team import Team, normalize_agent_name
 from .validation import check_type
 from .wakeup.doorbell import Doorbell, Doorbells, open_doorbell
 from .wakeup.watcher import Watcher
-
-SqlValues = tuple[Any, ...] | dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -41,8 +37,8 @@ class HubSession:
         self._effects = CommitEffects()
         self._doorbells = Doorbells(team.run)
         team.create()
-        self.store = Store(team.database, durability, team.run)
-        self._watcher = Watcher(team)
+        self.store = open_engine(team, durability)
+        self._watcher = Watcher(team, self.store)
 
     def close(self) -> None:
         self._watcher.stop()
@@ -69,7 +65,7 @@ class HubSession:
         self.store.data_version()  # raises for a file that must not be opened
         return self._watcher.start_if_free()
 
-    def write_leased(self, delivery: Delivery, *, durable: bool = True) -> AbstractContextManager[sqlite3.Connection]:
+    def write_leased(self, delivery: Delivery, *, durable: bool = True) -> AbstractContextManager[Transaction]:
         """Begin a transaction about a delivery that we hold.
 
         It waits for a busy store for as long as the lease lasts, so that no finished work is repeated.
@@ -85,7 +81,7 @@ class HubSession:
     @signal_safe
     def write(
         self, *, durable: bool = True, longest: float | None = None, busy_seconds: float = 0.0
-    ) -> Generator[sqlite3.Connection, None, None]:
+    ) -> Generator[Transaction, None, None]:
         """Run a transaction, then ring the doorbells, then flush the disk. So a reader can begin during the writer's
         fsync.
 
@@ -103,7 +99,7 @@ class HubSession:
         self._doorbells.ring(effects.agents_to_ring)
         if durable:
             self.store.flush()
-        self.store.checkpoint_if_long()
+        self.store.tidy_up()
 
     def ring_after_commit(self, *agents: str) -> None:
         self._effects.agents_to_ring.update(agents)
@@ -122,20 +118,20 @@ class HubSession:
         self._clock_checked_at = now
         return False
 
-    def _begin_transaction(self, effects: CommitEffects, db: sqlite3.Connection) -> None:
+    def _begin_transaction(self, effects: CommitEffects, db: Transaction) -> None:
         self._effects = effects
         self._record_clock(db)
 
-    def _mark_offered(self, db: sqlite3.Connection) -> None:
+    def _mark_offered(self, db: Transaction) -> None:
         """Record the sent messages that ring a bound doorbell."""
         if self._effects.new_deliveries:
             up = self._doorbells.agents_listening(self._effects.agents_to_ring)
             deliveries.mark_offered(db, [sent for sent in self._effects.new_deliveries if sent[1] in up], self.clock())
 
-    def _record_clock(self, db: sqlite3.Connection) -> None:
+    def _record_clock(self, db: Transaction) -> None:
         """Correct, once a second, values that a clock step or a foreign program has set too far ahead."""
         now = self.clock()
         if abs(now - self._clock_recorded_at) >= clock_step.CHECK_INTERVAL_SECONDS:
             clock_step.record_time(db, self._agent, now)
-            limit_counters(db)
+            self.store.correct_values(db)
             self._clock_recorded_at = now

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from teamsup.hub import CallerError, StoreUnavailable, Team
+from teamsup.hub.engines.file_lock import try_lock
 from teamsup.hub.engines.marked_processes import TAG_VARIABLE, is_mark_of, marked_processes, words_of
 from teamsup.hub.engines.process_identity import identity_of, send_signal
-from teamsup.hub.engines.sqlite.file_lock import try_lock
 from teamsup.terminal.hints import command_hint
 
 _LOCK_BYTES, _WORD_BYTES = 200, 800

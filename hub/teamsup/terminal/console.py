@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
-from teamsup.hub.engines.sqlite.file_lock import try_lock
+from teamsup.hub.engines.file_lock import try_lock
 from teamsup.hub.errors import CallerError, InvalidName
 from teamsup.hub.message_hub import LEASE_SECONDS, MessageHub
 from teamsup.hub.models import RESERVED_KINDS, Delivery, Message

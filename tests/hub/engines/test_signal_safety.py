@@ -186,7 +186,7 @@ def test_a_cursor_that_an_interrupt_has_left_open_does_not_hold_up_later_writes(
     def read_in_part() -> None:
         with interrupted.scout._session.write() as db:
             left.append(db.execute("SELECT * FROM messages"))
-            next(left[0])
+            next(iter(left[0]))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -4,8 +4,7 @@ Every writer stores its time once a second, so the next one notices a step. A le
 than if it began now. A rank is at most that of a message stored now.
 """
 
-import sqlite3
-
+from ..engines.engine import Transaction
 from ..timestamps import format_time, parse_time
 from ..validation import MAX_SECONDS
 
@@ -38,7 +37,7 @@ def went_back(mark: float | None, now: float) -> bool:
     return mark is not None and now < mark - TOLERANCE_SECONDS
 
 
-def record_time(db: sqlite3.Connection, me: str | None, now: float) -> None:
+def record_time(db: Transaction, me: str | None, now: float) -> None:
     """Record the time. If the clock went back since the last record, limit all waits. In ``me``'s mailbox also limit
     ranks of writers with another clock.
     """
@@ -56,7 +55,7 @@ def record_time(db: sqlite3.Connection, me: str | None, now: float) -> None:
     db.execute("UPDATE clock_mark SET seen_at = ?", (now,))
 
 
-def _limit_waits(db: sqlite3.Connection, now: float) -> None:
+def _limit_waits(db: Transaction, now: float) -> None:
     """Let each lease and each backoff end no later than if it began now."""
     for column, state in (("lease_expires_at", "leased"), ("available_at", "ready")):
         rows = db.execute(
@@ -70,7 +69,7 @@ def _limit_waits(db: sqlite3.Connection, now: float) -> None:
         )
 
 
-def _limit_expiries(db: sqlite3.Connection, now: float) -> None:
+def _limit_expiries(db: Transaction, now: float) -> None:
     """Let each message of a later time expire no later than if it were stored now."""
     rows = db.execute(
         "SELECT d.message, d.recipient, m.created_at, m.expires_at FROM deliveries AS d JOIN messages AS m"
@@ -87,7 +86,7 @@ def _limit_expiries(db: sqlite3.Connection, now: float) -> None:
     )
 
 
-def _shift_heartbeats(db: sqlite3.Connection, now: float, step: float) -> None:
+def _shift_heartbeats(db: Transaction, now: float, step: float) -> None:
     """Keep the age of each heartbeat, because an agent that is gone must not look alive."""
     rows = db.execute(
         "SELECT agent_name, last_heartbeat FROM agent_status WHERE last_heartbeat > ?", (format_time(now),)

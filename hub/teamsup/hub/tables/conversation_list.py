@@ -1,11 +1,11 @@
 """The conversations of a team, the one with the newest message first."""
 
-import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..engines.engine import Row
 from ..models import Message
 from ..timestamps import parse_time
 from .row_values import message_from_row
@@ -20,7 +20,7 @@ class ConversationState:
     unread: int
 
 
-Read = Callable[[str, Any], Sequence[sqlite3.Row]]
+Read = Callable[[str, Any], Sequence[Row]]
 
 
 def list_conversations(
@@ -46,7 +46,7 @@ def count_earlier(read: Read, conversation_id: str, before: int) -> tuple[int, d
     return row["earlier"], parse_time(row["since"])
 
 
-def _with_messages(rows: Sequence[sqlite3.Row]) -> list[tuple[sqlite3.Row, Message]]:
+def _with_messages(rows: Sequence[Row]) -> list[tuple[Row, Message]]:
     return [(row, message_from_row(row)) for row in rows]
 
 

@@ -2,10 +2,11 @@
 
 import os
 import random
-import sqlite3
 from collections.abc import Callable, Iterable
 
 from .. import timestamps
+from ..engines.engine import Row, Transaction
+from ..engines.statements import SELECT_FOR_CLAIM
 from ..errors import StaleLease
 from ..models import (
     HUB_SENDER,
@@ -44,7 +45,7 @@ SELECT_NEXT_DUE = """
 """
 
 
-def mark_offered(db: sqlite3.Connection, offers: Iterable[tuple[int, str]], now: float) -> None:
+def mark_offered(db: Transaction, offers: Iterable[tuple[int, str]], now: float) -> None:
     """Record the messages whose doorbells are about to ring."""
     at = timestamps.format_time(now)
     db.executemany(
@@ -53,13 +54,13 @@ def mark_offered(db: sqlite3.Connection, offers: Iterable[tuple[int, str]], now:
     )
 
 
-def has_deadlines(db: sqlite3.Connection, me: str, now: float) -> bool:
+def has_deadlines(db: Transaction, me: str, now: float) -> bool:
     """Return whether any deadline in a mailbox is due."""
     (due,) = db.execute(SELECT_NEXT_DUE, {"me": me}).fetchone()
     return due is not None and due <= timestamps.format_time(now)
 
 
-def apply_deadlines(db: sqlite3.Connection, me: str, now: float, reads_expired: Callable[[Message], bool]) -> list[str]:
+def apply_deadlines(db: Transaction, me: str, now: float, reads_expired: Callable[[Message], bool]) -> list[str]:
     """Apply the due deadlines of one mailbox: expiry, ended leases, ended backoff.
 
     ``reads_expired`` selects messages that their reader gets after their expiry. Return the notified senders.
@@ -105,18 +106,11 @@ def apply_deadlines(db: sqlite3.Connection, me: str, now: float, reads_expired: 
     return notified
 
 
-def claim(
-    db: sqlite3.Connection, me: str, reader: str, limit: int, lease: float, now: float, *, read: bool
-) -> list[Delivery]:
+def claim(db: Transaction, me: str, reader: str, limit: int, lease: float, now: float, *, read: bool) -> list[Delivery]:
     """Lease the first ``limit`` ready deliveries of a mailbox to ``reader`` for ``lease`` seconds."""
     check_seconds("lease", lease)
     check_count("limit", limit)
-    rows = db.execute(
-        "SELECT d.attempts AS claims, d.message, m.* FROM deliveries AS d LEFT JOIN messages AS m ON m.id = d.message"
-        " WHERE d.recipient = ? AND d.state = 'ready' AND d.is_head = 1 AND d.available_at IS NULL"
-        " ORDER BY d.rank, d.message LIMIT ?",
-        (me, limit),
-    ).fetchall()
+    rows = db.execute(SELECT_FOR_CLAIM, (me, limit)).fetchall()
     # Foreign programs may write the tables. A delivery without its message must not be found again at every claim.
     if orphans := [(row["message"], me) for row in rows if row["id"] is None]:
         db.executemany("DELETE FROM deliveries WHERE message = ? AND recipient = ?", orphans)
@@ -139,9 +133,7 @@ def claim(
     return claimed
 
 
-def leased_to(
-    read: Callable[[str, tuple[str, ...]], list[sqlite3.Row]], me: str, reader: str
-) -> list[tuple[Message, int]]:
+def leased_to(read: Callable[[str, tuple[str, ...]], list[Row]], me: str, reader: str) -> list[tuple[Message, int]]:
     """Return a reader's leased deliveries, each with its attempts."""
     rows = read(
         "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
@@ -152,16 +144,16 @@ def leased_to(
     return [(message_from_row(row), row["claims"]) for row in rows]
 
 
-def mark_read(db: sqlite3.Connection, delivery: Delivery, now: float) -> None:
+def mark_read(db: Transaction, delivery: Delivery, now: float) -> None:
     _update_leased(db, delivery, "read_at = ?", timestamps.format_time(now))
 
 
-def extend_lease(db: sqlite3.Connection, delivery: Delivery, lease: float, now: float) -> None:
+def extend_lease(db: Transaction, delivery: Delivery, lease: float, now: float) -> None:
     check_seconds("lease", lease)
     _update_leased(db, delivery, "lease_expires_at = ?, wait_seconds = ?", timestamps.format_time(now + lease), lease)
 
 
-def acknowledge(db: sqlite3.Connection, delivery: Delivery, outcome: str | None, now: float) -> None:
+def acknowledge(db: Transaction, delivery: Delivery, outcome: str | None, now: float) -> None:
     if outcome is not None:
         check_text("outcome", outcome)
     _update_leased(
@@ -173,7 +165,7 @@ def acknowledge(db: sqlite3.Connection, delivery: Delivery, outcome: str | None,
     )
 
 
-def complete_unclaimed(db: sqlite3.Connection, message: Message, me: str, outcome: str, now: float) -> bool:
+def complete_unclaimed(db: Transaction, message: Message, me: str, outcome: str, now: float) -> bool:
     check_type("message", message, Message)
     check_text("outcome", outcome)
     at = timestamps.format_time(now)
@@ -185,9 +177,7 @@ def complete_unclaimed(db: sqlite3.Connection, message: Message, me: str, outcom
     return changed.rowcount > 0
 
 
-def release(
-    db: sqlite3.Connection, delivery: Delivery, error: str | None, delay: float | None, now: float
-) -> list[str]:
+def release(db: Transaction, delivery: Delivery, error: str | None, delay: float | None, now: float) -> list[str]:
     if error is not None:
         check_text("error", error)
     if delay is not None:
@@ -197,7 +187,7 @@ def release(
 
 
 def return_to_queue(
-    db: sqlite3.Connection,
+    db: Transaction,
     message: Message,
     recipient: str,
     attempts: int,
@@ -233,7 +223,7 @@ def return_to_queue(
     return []
 
 
-def expire(db: sqlite3.Connection, row: sqlite3.Row, now: float) -> list[str]:
+def expire(db: Transaction, row: Row, now: float) -> list[str]:
     """End a delivery that was not claimed in time; ``row`` is its message and ``mailbox``.
 
     Return the notified agents: the sender, if the message asked for an answer.
@@ -250,7 +240,7 @@ def expire(db: sqlite3.Connection, row: sqlite3.Row, now: float) -> list[str]:
     )
 
 
-def cancel(db: sqlite3.Connection, message: Message, *, even_if_read: bool, now: float) -> list[str]:
+def cancel(db: Transaction, message: Message, *, even_if_read: bool, now: float) -> list[str]:
     """Withdraw the open deliveries of a message. Return the recipients that no longer get it."""
     rows = db.execute(
         "UPDATE deliveries SET state = 'cancelled', lease_token = NULL, lease_expires_at = NULL, done_at = ?"
@@ -260,7 +250,7 @@ def cancel(db: sqlite3.Connection, message: Message, *, even_if_read: bool, now:
     return [row[0] for row in rows]
 
 
-def _update_leased(db: sqlite3.Connection, delivery: Delivery, change: str, *values: str | float | None) -> None:
+def _update_leased(db: Transaction, delivery: Delivery, change: str, *values: str | float | None) -> None:
     """Change a delivery that is still this reader's."""
     check_type("delivery", delivery, Delivery)
     changed = db.execute(
@@ -274,7 +264,7 @@ def _update_leased(db: sqlite3.Connection, delivery: Delivery, change: str, *val
         )
 
 
-def _notify_sender(db: sqlite3.Connection, message: Message, text: str, now: float) -> list[str]:
+def _notify_sender(db: Transaction, message: Message, text: str, now: float) -> list[str]:
     """Notify the sender of the outcome of a message. This must not fail: foreign content must not block a mailbox
     forever.
     """

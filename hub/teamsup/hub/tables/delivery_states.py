@@ -1,7 +1,6 @@
 """Queries of tools about deliveries: their states, those in backoff, and those that can be delivered again."""
 
-import sqlite3
-
+from ..engines.engine import Row, Transaction
 from ..models import DeliveryState, Message
 from ..timestamps import format_time, parse_time
 from .deliveries import IS_CLAIMABLE
@@ -36,7 +35,7 @@ SELECT_STATES = """
 """
 
 
-def release_all(db: sqlite3.Connection, recipient: str, now: float) -> int:
+def release_all(db: Transaction, recipient: str, now: float) -> int:
     """End all leases on a recipient's deliveries. Return their number."""
     return db.execute(
         "UPDATE deliveries SET lease_expires_at = ? WHERE recipient = ? AND state = 'leased'",
@@ -44,7 +43,7 @@ def release_all(db: sqlite3.Connection, recipient: str, now: float) -> int:
     ).rowcount
 
 
-def requeue_dead(db: sqlite3.Connection, message: Message, recipient: str | None) -> list[str]:
+def requeue_dead(db: Transaction, message: Message, recipient: str | None) -> list[str]:
     """Return dead letters to the queue with no attempts; return their recipients."""
     rows = db.execute(
         "SELECT recipient FROM deliveries WHERE message = ? AND state = 'dead'"
@@ -64,7 +63,7 @@ def requeue_dead(db: sqlite3.Connection, message: Message, recipient: str | None
     return [row["recipient"] for row in rows]
 
 
-def state_from_row(row: sqlite3.Row) -> DeliveryState:
+def state_from_row(row: Row) -> DeliveryState:
     return DeliveryState(
         recipient=row["recipient"],
         state=row["state"],

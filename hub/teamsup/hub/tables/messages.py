@@ -1,13 +1,13 @@
 """Store messages: check their content and recipient, and how often agents may answer each other."""
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from .. import timestamps
-from ..engines.sqlite.foreign_values import SELECT_BY_MESSAGE_ID
+from ..engines.engine import Transaction
+from ..engines.statements import SELECT_BY_MESSAGE_ID
 from ..errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
 from ..models import (
     HUB_SENDER,
@@ -66,7 +66,7 @@ class SendOptions(ReplyOptions, total=False):
     reply_to: str | None
 
 
-def insert_message(db: sqlite3.Connection, message: NewMessage, now: float, *, known_only: bool = True) -> Message:
+def insert_message(db: Transaction, message: NewMessage, now: float, *, known_only: bool = True) -> Message:
     """Store the message and, through the triggers, its deliveries. A second insert with the same message_id changes
     nothing.
 
@@ -139,20 +139,20 @@ def insert_message(db: sqlite3.Connection, message: NewMessage, now: float, *, k
     )
 
 
-def recipients_of(db: sqlite3.Connection, message: Message) -> list[str]:
+def recipients_of(db: Transaction, message: Message) -> list[str]:
     if message.recipient is not None:
         return [message.recipient]
     return [row[0] for row in db.execute("SELECT recipient FROM deliveries WHERE message = ?", (message.id,))]
 
 
-def _find_answered(db: sqlite3.Connection, message: NewMessage) -> Message | None:
+def _find_answered(db: Transaction, message: NewMessage) -> Message | None:
     if message.answered_id is None:
         return find_message(db, str(message.reply_to))
     row = db.execute("SELECT * FROM messages WHERE id = ?", (message.answered_id,)).fetchone()
     return None if row is None else message_from_row(row)
 
 
-def find_message(db: sqlite3.Connection, message_id: str) -> Message | None:
+def find_message(db: Transaction, message_id: str) -> Message | None:
     row = db.execute(SELECT_BY_MESSAGE_ID, (message_id,)).fetchone()
     return None if row is None else message_from_row(row)
 
@@ -190,7 +190,7 @@ def _validate(message: NewMessage) -> str:
     return metadata
 
 
-def _unknown_recipient(recipient: str, db: sqlite3.Connection) -> str:
+def _unknown_recipient(recipient: str, db: Transaction) -> str:
     rows = db.execute("SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL ORDER BY 1")
     known = [row[0] for row in rows]
     similar = find_similar(recipient, known)

@@ -5,8 +5,8 @@ exchange without reply_to. A message of a person or daemon to one of the two sta
 """
 
 import math
-import sqlite3
 
+from ..engines.engine import Transaction
 from ..errors import RateLimited, ReplyLoop
 from ..models import HUB_SENDER
 from .clock_step import TOLERANCE_SECONDS
@@ -37,7 +37,7 @@ _SAVE_RATE = """
 """
 
 
-def count_sent_message(db: sqlite3.Connection, sender: str, now: float) -> None:
+def count_sent_message(db: Transaction, sender: str, now: float) -> None:
     """Raise RateLimited if the sender has sent too many messages."""
     row = db.execute("SELECT full_until FROM send_rates WHERE sender = ?", (sender,)).fetchone()
     # A time more than a minute ahead was written before the clock went back.
@@ -51,7 +51,7 @@ def count_sent_message(db: sqlite3.Connection, sender: str, now: float) -> None:
     db.execute(_SAVE_RATE, (sender, full_until + _SECONDS_PER_SEND))
 
 
-def count_exchange_turn(db: sqlite3.Connection, sender: str, recipient: str, now: float) -> None:
+def count_exchange_turn(db: Transaction, sender: str, recipient: str, now: float) -> None:
     """Raise ReplyLoop if two agents have taken turns too often without a person or daemon in between."""
     pair = " ".join(sorted((sender, recipient)))
     row = db.execute("SELECT speaker, turns, last_at, since FROM exchanges WHERE pair = ?", (pair,)).fetchone()
@@ -72,6 +72,6 @@ def count_exchange_turn(db: sqlite3.Connection, sender: str, recipient: str, now
     _begin_exchange(db, pair, sender, now)
 
 
-def _begin_exchange(db: sqlite3.Connection, pair: str, sender: str, now: float) -> None:
+def _begin_exchange(db: Transaction, pair: str, sender: str, now: float) -> None:
     (newest,) = db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()
     db.execute(_SAVE_EXCHANGE, (pair, sender, 0, now, newest))

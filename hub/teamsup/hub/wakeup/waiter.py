@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from ..engines.sqlite.store_errors import log_waiting
+from ..engines.engine import log_waiting
 from ..errors import StoreBusy, StoreUnavailable, TeamsupError
 from ..models import Delivery
 from .doorbell import Doorbell

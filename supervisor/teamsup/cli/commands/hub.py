@@ -21,7 +21,7 @@ from teamsup.terminal.renamed_verb import add_renamed_verb
 from ..arguments import non_negative, positive_integer
 
 if TYPE_CHECKING:
-    from teamsup.hub.engines.sqlite.restore import RestoreReport
+    from teamsup.hub.engines.engine import RestoreReport
 
 _DAY = 86400.0
 
@@ -112,7 +112,7 @@ def _no_verb(_: MessageHub, __: argparse.Namespace) -> None:
 
 def _restore(arguments: argparse.Namespace) -> None:
     """Restore without an open hub: the database may be damaged or missing."""
-    from teamsup.hub.engines.sqlite.restore import plan_restore  # few need it
+    from teamsup.hub.engines.choice import plan_restore
     from teamsup.hub.maintenance import restore_and_wake
 
     team = Team.named(arguments.team)

@@ -13,8 +13,9 @@ import pytest
 from conftest import run_team
 from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal_of, run_foreign_sql
 from teamsup.hub import CallerError, MessageHub, SchemaTooNew, StaleLease, StoreReplaced, Team
+from teamsup.hub.engines.engine import RestoreReport
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
-from teamsup.hub.engines.sqlite.restore import RestoreReport, plan_restore, restore_backup
+from teamsup.hub.engines.sqlite.restore import plan_restore, restore_backup
 from teamsup.hub.maintenance import restore_and_wake
 
 Join = Callable[..., MessageHub]

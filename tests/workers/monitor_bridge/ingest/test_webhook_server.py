@@ -26,6 +26,7 @@ from helpers.vendor_payloads import change_somewhere
 from helpers.webhook_server import AlertRecorder, RunningServer, running_server
 from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, NotConfigured, StoreBusy, Team
+from teamsup.hub.engines.sqlite.store import Store
 from teamsup.workers.monitor_bridge.incidents.alert import Alerts
 from teamsup.workers.monitor_bridge.ingest import body, connections, receiver, server_factory, webhook_server
 from teamsup.workers.monitor_bridge.ingest.rejected import (
@@ -574,6 +575,7 @@ class TestStoring:
         self, port: RunningServer, recorder: AlertRecorder
     ) -> None:
         store, intake = recorder.hub._session.store, port.server._writer
+        assert isinstance(store, Store)
         with ThreadPoolExecutor(20) as senders:
             with recorder.hub.transaction():
                 first = senders.submit(port.request, "/open", {"title": "0"})

@@ -1,13 +1,13 @@
 """The runs, their starts, and the pauses: the one owner of SQL on agent-runner's tables."""
 
 import json
-import sqlite3
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from teamsup.hub import MessageHub
+from teamsup.hub.engines.engine import Row
 
 from .run import OPEN_STATES, Cause, Run, RunState
 
@@ -240,7 +240,7 @@ def _to_column(value: object) -> object:
     return json.dumps(list(value)) if isinstance(value, tuple) else value
 
 
-def _to_run(row: sqlite3.Row) -> Run:
+def _to_run(row: Row) -> Run:
     values = dict(zip(row.keys(), row, strict=True))
     cause = Cause(*(values.pop(name) for name in ("cause_kind", "cause", "message_number", "conversation")))
     flags = {name: values[name] == 1 for name in ("is_resumed", "is_decided")}

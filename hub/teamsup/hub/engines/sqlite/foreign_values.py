@@ -1,11 +1,8 @@
-"""Correct values that foreign programs can store only in SQLite: an id as bytes, or a counter of ids too far ahead."""
+"""Correct what foreign programs can store only in SQLite: a counter of ids that is too far ahead."""
 
 import sqlite3
 
 from ...models import MAX_ID
-
-SELECT_BY_MESSAGE_ID = "SELECT * FROM messages WHERE message_id IN (?1, CAST(?1 AS BLOB))"
-"""The message of a message_id, which may be stored as bytes."""
 
 
 def limit_counters(db: sqlite3.Connection) -> None:

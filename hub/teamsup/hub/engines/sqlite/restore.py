@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import (
@@ -27,35 +26,13 @@ from ...errors import (
 from ...models import MAX_ID
 from ...team import Team
 from ..component_tables import ComponentTables
+from ..engine import MAX_TRANSACTION_SECONDS, RestoreReport
 from ..maintenance_progress import ReportProgress, announce_maintenance
 from .component_migration import migrate_component
 from .migrations import SCHEMA_VERSION, migrate
-from .store import MAX_TRANSACTION_SECONDS, Store
+from .store import Store
 
 _PAGES_PER_STEP = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreReport:
-    """The effects of a restore. None: unknown, because the database cannot be read."""
-
-    newer_messages: int | None
-    """Messages that the backup does not have."""
-    reopened_deliveries: int | None
-    """Deliveries that have ended since the backup, and are open again."""
-    removed_messages: int | None
-    """Messages that were removed since the backup, and come back."""
-    set_aside: tuple[Path, ...] = ()
-    """The new paths of files that could not be opened as a database."""
-
-    @property
-    def description(self) -> str:
-        if self.newer_messages is None:
-            return "the current database cannot be read, so it is not known what is newer than the backup"
-        return (
-            f"newer messages removed: {self.newer_messages:,}, ended deliveries open again: "
-            f"{self.reopened_deliveries:,}, removed messages brought back: {self.removed_messages:,}"
-        )
 
 
 def plan_restore(team: Team, backup: Path, components: Collection[ComponentTables] = ()) -> RestoreReport:

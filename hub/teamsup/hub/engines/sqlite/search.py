@@ -5,6 +5,7 @@ copy of the texts, because an index over a foreign table breaks when that table 
 """
 
 import sqlite3
+from collections.abc import Collection
 
 from .store import Store
 
@@ -23,7 +24,7 @@ def search(store: Store, words: str, limit: int) -> list[sqlite3.Row]:
     )
 
 
-def remove(db: sqlite3.Connection, ids: list[int]) -> None:
+def remove(db: sqlite3.Connection, ids: Collection[int]) -> None:
     """Take messages out of the index."""
     if _exists(db):
         db.executemany("DELETE FROM messages_fts WHERE rowid = ?", [(message,) for message in ids])

@@ -9,25 +9,24 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...errors import StoreError
+from ..engine import BUSY_SECONDS, MAX_TRANSACTION_SECONDS, Durability, TransactionHook, Values
 from ..signal_safety import signal_safe
 from . import database_file
 from .component_migration import migrate_component, read_component_version
 from .connection import begin_immediate, open_reader, open_writer, run_query
 from .disk_flush import DiskFlush
-from .store_errors import BUSY_SECONDS, FIRST_RETRY_SECONDS, RETRY_SECONDS, as_store_error, retry_busy
+from .foreign_values import limit_counters
+from .store_errors import FIRST_RETRY_SECONDS, RETRY_SECONDS, as_store_error, retry_busy
 
 if TYPE_CHECKING:
     from ..component_tables import ComponentTables
+    from .foreign_writes import FileWatch
 
 T = TypeVar("T")
-TransactionHook = Callable[[sqlite3.Connection], None]
-Durability = Literal["full", "normal"]
 
-# Other writers wait this long, so a longer transaction has made them fail.
-MAX_TRANSACTION_SECONDS = BUSY_SECONDS
 _MAX_WAL_BYTES = 8 * 2**20
 _CHECKPOINT_TRIES = 20
 _CHECKPOINT_EVERY_COMMITS = 4
@@ -70,7 +69,7 @@ class Store:
         """Return whether this thread is inside a transaction."""
         return self._writer_thread == threading.get_ident()
 
-    def read(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
+    def read(self, sql: str, parameters: Values = ()) -> list[sqlite3.Row]:
         """Return all rows of one query. Inside a transaction of this thread they include its changes."""
         if self.is_in_transaction():
             self._check_deadline()
@@ -79,7 +78,7 @@ class Store:
         with self._read_lock:
             return self._retry_busy(lambda: run_query(self._reader, sql, parameters))
 
-    def read_on_writer(self, sql: str, parameters: dict[str, Any]) -> list[sqlite3.Row]:
+    def read_on_writer(self, sql: str, parameters: Values) -> list[sqlite3.Row]:
         """Return all rows of a short query that decides whether a transaction is useful.
 
         If the writer's connection is free, the query runs there. Then the transaction need not read the same pages
@@ -239,7 +238,7 @@ class Store:
         finally:
             self._depth = depth
 
-    def checkpoint_if_long(self) -> None:
+    def tidy_up(self) -> None:
         """Truncate a long WAL, which is checked once in a number of commits.
 
         SQLite's own checkpoint after 4 MiB needs a moment without readers, which two busy processes may not leave for
@@ -261,6 +260,17 @@ class Store:
                     self._wal_limit = _MAX_WAL_BYTES
                     return
                 time.sleep(random.uniform(0, FIRST_RETRY_SECONDS[0]))  # noqa: S311
+
+    correct_values = staticmethod(limit_counters)
+
+    def newest_id(self) -> int:
+        """Return the largest ``id`` so far. Writers take turns, so all later ids are above it."""
+        return int(self.read("SELECT coalesce(max(id), 0) FROM messages")[0][0])
+
+    def watch_foreign_writes(self) -> "FileWatch":
+        from .foreign_writes import FileWatch  # only one process watches
+
+        return FileWatch(self.path)
 
     def flush(self) -> None:
         """Flush every commit so far to the disk, unless durability is "normal"."""
@@ -293,8 +303,7 @@ class Store:
         if time.monotonic() > self._deadline:
             raise StoreError(
                 f"{self.path}: this transaction took longer than {MAX_TRANSACTION_SECONDS:.0f} s and was undone. "
-                "Do slow work "
-                "before it begins."
+                "Do slow work before it begins."
             )
 
     def _roll_back(self) -> None:
@@ -309,7 +318,7 @@ class Store:
     def _reopen(self) -> None:
         """Replace the writer's connection, at the next call if it cannot be done now."""
         self._is_broken = True
-        # Close it before the new one is open, because it may hold the lock.
+        # Close it first, because it may hold the lock.
         with suppress(sqlite3.Error):
             self._db.close()
         with suppress(StoreError):

@@ -9,15 +9,14 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 from ...errors import InvalidValue, StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
 from ...validation import MAX_QUOTED_CHARACTERS
+from ..engine import BUSY_SECONDS, log_waiting
 
 T = TypeVar("T")
 
-BUSY_SECONDS = 10.0
 FIRST_RETRY_SECONDS = (0.0001,) * 4
 RETRY_SECONDS = 0.001
 _ERRORS: dict[int, tuple[type[StoreError], str]] = {
@@ -54,14 +53,6 @@ def retry_busy(name: str, action: Callable[[], T], busy_seconds: float = 0.0) ->
                 log_waiting(as_store_error(name, error))
         longest = next(pauses)
         time.sleep(random.uniform(longest / 4, longest))  # noqa: S311
-
-
-def log_waiting(error: Exception) -> None:
-    """Log that the caller waits for a database that another program holds."""
-    with suppress(OSError):  # without a descriptor left
-        import logging  # 4 ms of each start, for a rare line
-
-        logging.getLogger(__name__).warning("%s Waiting for it.", error)
 
 
 def as_store_error(name: str, error: sqlite3.Error | OSError) -> StoreError | InvalidValue:

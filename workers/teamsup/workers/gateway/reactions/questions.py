@@ -1,6 +1,5 @@
 """The open questions from Discord, from the hub. Blocks."""
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from enum import StrEnum
 
 from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
 from teamsup.hub import DeliveryState, Message, MessageHub
+from teamsup.hub.engines.engine import Row
 from teamsup.hub.models import MessageLabels
 
 from ..ids import CONVERSATION_PREFIX, channel_of, message_id_of, snowflake_of
@@ -165,7 +165,7 @@ def _to_insert(message: Message, me: str) -> tuple[str, tuple[int, int]] | None:
     return (_INSERT_RELAY, (message.id, asked)) if is_relay and asked is not None else None
 
 
-def _to_question(row: sqlite3.Row, steps: Sequence[QuestionDelivery]) -> OpenQuestion:
+def _to_question(row: Row, steps: Sequence[QuestionDelivery]) -> OpenQuestion:
     found = determine_status(steps)
     is_held = found is QuestionStatus.WORKING and any(step.state == "leased" and step.is_read for step in steps)
     return OpenQuestion(row["snowflake"], row["channel"], tuple(row["reactions"].split()), found, is_held)

@@ -2,13 +2,13 @@
 
 import json
 import secrets
-import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from teamsup.hub import MessageHub
+from teamsup.hub.engines.engine import Row
 from teamsup.hub.timestamps import format_time, parse_time
 
 _NONCE_BYTES = 12  # 24 characters; Discord takes 25
@@ -124,7 +124,7 @@ def _first_sent_text(chunk: Chunk) -> str | None:
     return None if chunk.first_sent_at is None else format_time(chunk.first_sent_at)
 
 
-def _to_chunk(row: sqlite3.Row) -> Chunk:
+def _to_chunk(row: Row) -> Chunk:
     first_sent = parse_time(row["first_sent_at"])
     return Chunk(
         row["message"],

@@ -4,11 +4,11 @@ Times are Unix seconds where a parameter is a number. Writes run in the caller's
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from teamsup.hub import MessageHub
+from teamsup.hub.engines.engine import Row
 from teamsup.hub.timestamps import format_time, parse_time
 
 from .escalation import EscalationStep
@@ -177,7 +177,7 @@ def _first_group(hub: MessageHub, where: str, *values: object) -> IncidentGroup 
     return _to_group(rows[0]) if rows else None
 
 
-def _to_group(row: sqlite3.Row) -> IncidentGroup:
+def _to_group(row: Row) -> IncidentGroup:
     return IncidentGroup(
         group_id=row["group_id"],
         source=row["source"],

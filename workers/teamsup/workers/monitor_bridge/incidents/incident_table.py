@@ -4,11 +4,11 @@ Times are Unix seconds where a parameter is a number. Writes run in the caller's
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from teamsup.hub import MessageHub
+from teamsup.hub.engines.engine import Row
 from teamsup.hub.timestamps import format_time, parse_time
 
 from . import group_table
@@ -269,7 +269,7 @@ def _worst_first(incidents: Iterable[Incident]) -> list[Incident]:
     return sorted(incidents, key=lambda incident: severity_rank(incident.severity))
 
 
-def _to_incident(row: sqlite3.Row) -> Incident:
+def _to_incident(row: Row) -> Incident:
     return Incident(
         id=row["id"],
         source=row["source"],

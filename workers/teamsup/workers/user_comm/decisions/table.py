@@ -2,12 +2,12 @@
 
 import contextlib
 import json
-import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from teamsup.hub import DeliveryState, Message, MessageHub, UnknownMessage
+from teamsup.hub.engines.engine import Row
 from teamsup.hub.models import MessageLabels
 from teamsup.hub.timestamps import format_time, parse_time
 
@@ -200,7 +200,7 @@ def _is_shown_in(
     )
 
 
-def _to_decision(row: sqlite3.Row, message: Message) -> Decision:
+def _to_decision(row: Row, message: Message) -> Decision:
     return Decision(
         message.id,
         message.message_id,

@@ -4,7 +4,6 @@ The metadata ``question`` of such a message names the question, also after years
 """
 
 import contextlib
-import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from teamsup.hub import Agent, DeliveryState, Message, MessageHub, UnknownMessage
+from teamsup.hub.engines.engine import Row
 from teamsup.hub.timestamps import format_time, parse_time
 from teamsup.terminal.console import MORE_ANSWERS
 
@@ -334,7 +334,7 @@ class Relays:
         return bool(taken) or knows
 
 
-def _to_open_relay(row: sqlite3.Row, message_id: str, state: DeliveryState | None, report: str) -> OpenRelay:
+def _to_open_relay(row: Row, message_id: str, state: DeliveryState | None, report: str) -> OpenRelay:
     return OpenRelay(
         row["message"],
         message_id,

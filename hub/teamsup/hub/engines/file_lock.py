@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from ...errors import StoreError
+from ..errors import StoreError
 
 
 def try_lock(path: Path) -> int | None:

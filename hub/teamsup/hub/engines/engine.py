@@ -1,0 +1,218 @@
+"""The seam: what the hub asks of the engine that stores a team. Nobody outside of engines/ knows which one it is.
+
+An engine runs the SQL of the hub and of components, which is what SQLite and PostgreSQL share. Its own are the tables,
+the triggers, the search, and the texts in statements.py.
+"""
+
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from .component_tables import ComponentTables
+
+Values = tuple[Any, ...] | dict[str, Any]
+Durability = Literal["full", "normal"]
+
+BUSY_SECONDS = 10.0
+"""Seconds that a writer waits for another one."""
+
+MAX_TRANSACTION_SECONDS = BUSY_SECONDS
+"""Other writers wait this long, so a longer transaction has made them fail."""
+
+
+class Row(Protocol):
+    """A row of a result: its values by the number or the name of their column."""
+
+    def __getitem__(self, column: Any, /) -> Any: ...  # noqa: ANN401
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def keys(self) -> Iterable[str]:
+        """Return the names of the columns."""
+        ...
+
+
+class Result(Protocol):
+    """The result of one statement."""
+
+    @property
+    def rowcount(self) -> int:
+        """The number of changed rows."""
+        ...
+
+    def fetchone(self) -> Any: ...  # noqa: ANN401 - a row, whose columns its reader knows
+    def fetchall(self) -> list[Any]: ...
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Transaction(Protocol):
+    """An open transaction."""
+
+    def execute(self, sql: str, values: Values = ..., /) -> Result: ...
+    def executemany(self, sql: str, values: Iterable[Values], /) -> object: ...
+
+
+TransactionHook = Callable[[Any], None]
+"""Gets the open Transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSize:
+    """The version of the hub's tables, and the bytes of the store."""
+
+    schema: int
+    file_bytes: int
+    wal_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """The effects of a restore. None: unknown, because the database cannot be read."""
+
+    newer_messages: int | None
+    """Messages that the backup does not have."""
+    reopened_deliveries: int | None
+    """Deliveries that have ended since the backup, and are open again."""
+    removed_messages: int | None
+    """Messages that were removed since the backup, and come back."""
+    set_aside: tuple[Path, ...] = ()
+    """The new paths of files that could not be opened as a database."""
+
+    @property
+    def description(self) -> str:
+        if self.newer_messages is None:
+            return "the current database cannot be read, so it is not known what is newer than the backup"
+        return (
+            f"newer messages removed: {self.newer_messages:,}, ended deliveries open again: "
+            f"{self.reopened_deliveries:,}, removed messages brought back: {self.removed_messages:,}"
+        )
+
+
+class ForeignWrites(Protocol):
+    """The deliveries that came from programs which ring no doorbells."""
+
+    def recipients(self) -> Generator[Iterable[str] | None, None, None]:
+        """Yield, after each look, the agents with new deliveries; None: any agent may have one. It ends when the watch
+        must begin again, or after stop(). Raises OSError and StoreError."""
+        ...
+
+    def stop(self) -> None:
+        """Let recipients() end soon. Any thread may call it."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class EngineTools(Protocol):
+    """What only tools need of an engine."""
+
+    def search(self, words: str, limit: int) -> list[Any]:
+        """Return the newest ``limit`` rows of ``messages`` with all of these words, the newest first."""
+        ...
+
+    def remove_from_search(self, db: Any, ids: Collection[int]) -> None: ...  # noqa: ANN401
+    def optimize_search(self, db: Any) -> None:  # noqa: ANN401
+        """Let words that were removed stand nowhere in the store any more."""
+        ...
+
+    def measure(self) -> StoreSize: ...
+    def check_integrity(self) -> list[str]:
+        """Return the faults of the store; empty: it is sound."""
+        ...
+
+    def count_orphans(self, table: str, columns: tuple[str, ...]) -> int:
+        """Return the number of rows of a component's table that have a missing message in one of these columns."""
+        ...
+
+    def reclaim_space(self, pause_seconds: float) -> None:
+        """Return freed space to the system in small steps, with a pause after each."""
+        ...
+
+    def secure_delete(self, db: Any) -> AbstractContextManager[None]:  # noqa: ANN401
+        """Overwrite the content that is deleted inside the block."""
+        ...
+
+    def write_backup(self, target: Path) -> None:
+        """Write a consistent copy. Raise CallerError and StoreError."""
+        ...
+
+
+class Engine(Protocol):
+    """The open store of a team. Threads may share it.
+
+    A commit survives the death of the process. It survives a power loss once flush() has returned. Every error of the
+    store is a StoreError, and its transaction is undone.
+    """
+
+    own_tables: "ComponentTables | None"
+    """The tables of the component whose program this is."""
+
+    def close(self) -> None: ...
+    def is_in_transaction(self) -> bool:
+        """Return whether this thread is inside a transaction."""
+        ...
+
+    def read(self, sql: str, parameters: Values = ...) -> list[Any]:
+        """Return all rows of one query. Inside a transaction of this thread they include its changes."""
+        ...
+
+    def read_on_writer(self, sql: str, parameters: dict[str, Any]) -> list[Any]:
+        """Return all rows of a short query that decides whether a transaction is useful."""
+        ...
+
+    def data_version(self) -> int:
+        """Return a number that changes when another connection commits."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """Store all changes inside together, or none of them. An inner transaction is part of the outer one."""
+        ...
+
+    def transact(
+        self,
+        on_begin: TransactionHook = ...,
+        on_end: TransactionHook = ...,
+        longest: float | None = None,
+        busy_seconds: float = 0.0,
+    ) -> Generator[Any, None, None]:
+        """Do the same for a generator, with the first and last actions of an outermost transaction."""
+        ...
+
+    def flush(self) -> None:
+        """Flush every commit so far to the disk, unless durability is "normal"."""
+        ...
+
+    def tidy_up(self) -> None:
+        """Do what has to be done now and then after a commit."""
+        ...
+
+    def correct_values(self, db: Any) -> None:  # noqa: ANN401
+        """Correct what a foreign program can store in this engine, and no trigger can guard."""
+        ...
+
+    def newest_id(self) -> int:
+        """Return an ``id``. No message will appear any more whose ``id`` is not above it."""
+        ...
+
+    def migrate_component(self, tables: "ComponentTables") -> None:
+        """Migrate the tables of a component to its version. Raise UnusableComponent and StoreError."""
+        ...
+
+    def use_component(self, tables: "ComponentTables") -> None:
+        """Use the component's tables as well. Refuse further transactions after another program has migrated them to a
+        newer version."""
+        ...
+
+    def watch_foreign_writes(self) -> ForeignWrites:
+        """Begin to watch. Raise StoreError and OSError when that cannot be done now."""
+        ...
+
+
+def log_waiting(error: Exception) -> None:
+    """Log that the caller waits for a database that another program holds."""
+    with suppress(OSError):  # without a descriptor left
+        import logging  # 4 ms of each start, for a rare line
+
+        logging.getLogger(__name__).warning("%s Waiting for it.", error)

@@ -1,0 +1,130 @@
+"""Watch for writers that ring no doorbells: changes of the database's files, then the recipients of new rows.
+
+It uses the Rust backend of watchfiles (documented at https://watchfiles.helpmanual.io/api/rust_backend/). There the
+watcher chooses the pause between two looks for events, which ``watchfiles.watch`` fixes for its whole life.
+"""
+
+import itertools
+import os
+import sqlite3
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from ...errors import StoreError
+from .connection import open_observer
+
+# Each pair is a pause and a timeout in milliseconds. watchfiles looks for events after each pause, so the pause decides
+# between a quick wake-up and an idle processor.
+#
+# An event can come before its commit is visible (a writer at synchronous=FULL publishes after its fsync, which comes
+# after the last event). So the watcher looks at once and again at the end of each timeout, which also keeps the pause
+# short while more may come.
+_AFTER_EVENT_MS = tuple((1, timeout) for timeout in (2, 4, 8, 16, 32, 64, 128))
+# watchfiles can swallow an event that comes with a timeout, so a timeout is treated like an event.
+_IDLE_MS = ((10, 50), (10, 1000))
+
+
+class FileWatch:
+    """A watch of one database. It begins when this object is made."""
+
+    def __init__(self, database: Path) -> None:
+        try:
+            from watchfiles._rust_notify import RustNotify  # only the process that watches needs it
+
+            self._events = RustNotify([str(database.parent)], False, False, 0, False, False)
+        except (OSError, RuntimeError, ValueError, ImportError) as error:  # no descriptor left, or the folder is away
+            raise StoreError(f"{database.parent} cannot be watched: {error}.") from error
+        self._database = database
+        self._pauses = Pauses()
+
+    def close(self) -> None:
+        self._events.close()
+
+    def stop(self) -> None:
+        self._pauses.stop()
+
+    def recipients(self) -> Generator[Iterable[str] | None, None, None]:
+        """Yield the agents with new deliveries after each look. It ends when the database was removed or replaced."""
+        try:
+            with closing(_NewDeliveries(self._database)) as new_deliveries:
+                yield None  # for rows that came between the last watcher and this one
+                pace: Iterator[tuple[int, int]] = itertools.cycle(_IDLE_MS)
+                while not self._pauses.is_stopped and not new_deliveries.is_database_replaced():
+                    milliseconds, timeout = next(pace)
+                    self._pauses.set_length(milliseconds)
+                    changes = self._events.watch(0, 0, timeout, self._pauses)
+                    yield new_deliveries.find_recipients()
+                    if isinstance(changes, set) and self._concerns_database(changes):
+                        pace = itertools.chain(_AFTER_EVENT_MS, itertools.cycle(_IDLE_MS))
+        except (RuntimeError, sqlite3.Error) as error:
+            raise StoreError(f"{self._database} cannot be watched: {error}.") from error
+
+    def _concerns_database(self, changes: set[tuple[int, str]]) -> bool:
+        return any(os.path.basename(path).startswith(self._database.name) for _, path in changes)
+
+
+class Pauses:
+    """The ``stop_event`` of watchfiles, which asks ``is_set()`` before each look for events.
+
+    Given a step, watchfiles sleeps before each look. It returns events when the next look finds no more: after one and
+    a half steps on average. With a step of 0 it never sleeps, and the pauses are made here. They come before every
+    second look only, so an event is returned after half a pause on average.
+    """
+
+    def __init__(self) -> None:
+        self._milliseconds = 0.0
+        self.is_stopped = False
+        self._is_second_look = False
+
+    def set_length(self, milliseconds: float) -> None:
+        """Pause for so long from now on."""
+        self._milliseconds = milliseconds
+
+    def stop(self) -> None:
+        """Let watchfiles return after this pause."""
+        self.is_stopped = True
+
+    def is_set(self) -> bool:
+        """Pause before every second look. Return whether to stop."""
+        if not self._is_second_look:
+            time.sleep(self._milliseconds / 1000)
+        self._is_second_look = not self._is_second_look
+        return self.is_stopped
+
+
+class _NewDeliveries:
+    """Find the recipients of deliveries since the last look."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._inode = _find_inode(database)
+        # Never create the file here, because it may have been moved away just now.
+        self._db = open_observer(database)
+        try:
+            self._last_message: int = self._db.execute("SELECT coalesce(max(message), 0) FROM deliveries").fetchone()[0]
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._db.close()
+
+    def is_database_replaced(self) -> bool:
+        """Return whether the database was removed or replaced since the watch began."""
+        return _find_inode(self._database) != self._inode
+
+    def find_recipients(self) -> list[str]:
+        """Return the agents with new deliveries."""
+        rows = self._db.execute(
+            "SELECT recipient, max(message) FROM deliveries WHERE message > ? GROUP BY recipient", (self._last_message,)
+        ).fetchall()
+        if rows:
+            self._last_message = max(newest for _, newest in rows)
+        return [recipient for recipient, _ in rows]
+
+
+def _find_inode(database: Path) -> tuple[int, int]:
+    found = os.stat(database)
+    return found.st_dev, found.st_ino

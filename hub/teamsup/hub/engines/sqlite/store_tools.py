@@ -1,0 +1,80 @@
+"""What tools need of a SQLite database: search, sizes, checks, space and backups."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Collection, Generator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from ...errors import CallerError, StoreError
+from ...validation import check_type, quote
+from ..engine import StoreSize
+from . import search
+from .migrations import SCHEMA_VERSION
+from .store import Store
+
+_VACUUM_PAGES = 2000
+
+
+class StoreTools:
+    """The verbs for tools on one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def search(self, words: str, limit: int) -> list[sqlite3.Row]:
+        return search.search(self._store, words, limit)
+
+    def remove_from_search(self, db: sqlite3.Connection, ids: Collection[int]) -> None:
+        search.remove(db, ids)
+
+    def optimize_search(self, db: sqlite3.Connection) -> None:
+        search.optimize(db)
+
+    def measure(self) -> StoreSize:
+        return StoreSize(SCHEMA_VERSION, self._file_bytes(""), self._file_bytes("-wal"))
+
+    def check_integrity(self) -> list[str]:
+        return [str(row[0]) for row in self._store.read("PRAGMA integrity_check") if row[0] != "ok"]
+
+    def count_orphans(self, table: str, columns: tuple[str, ...]) -> int:
+        is_lost = " OR ".join(f"{column} NOT IN (SELECT id FROM messages)" for column in columns)  # noqa: S608
+        return int(self._store.read(f"SELECT count(*) FROM {table} WHERE {is_lost}")[0][0])  # noqa: S608
+
+    def reclaim_space(self, pause_seconds: float) -> None:
+        """Return free pages to the file system in batches, with a pause after each, and truncate the WAL."""
+        while self._store.read("PRAGMA freelist_count")[0][0] and self._store.vacuum(_VACUUM_PAGES):
+            time.sleep(pause_seconds)
+        self._store.truncate_wal()
+
+    @contextmanager
+    def secure_delete(self, db: sqlite3.Connection) -> Generator[None, None, None]:
+        before = db.execute("PRAGMA secure_delete").fetchone()[0]
+        try:
+            db.execute("PRAGMA secure_delete=1")
+            yield
+        finally:
+            db.execute(f"PRAGMA secure_delete={before}")
+
+    def write_backup(self, target: Path) -> None:
+        check_type("target", target, Path)
+        partial = Path(f"{target}.partial")
+        try:
+            if target.exists():
+                raise CallerError(f"{target} is there already; choose another name.")
+            os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
+            with closing(sqlite3.connect(partial)) as copy:
+                self._store.copy_to(copy)
+                copy.execute("PRAGMA journal_mode=DELETE")
+            partial.replace(target)
+        except (OSError, ValueError, sqlite3.Error) as error:
+            with suppress(OSError, ValueError):
+                partial.unlink()
+            why = error.strerror if isinstance(error, OSError) else error
+            raise StoreError(f"No backup was written to {quote(str(target))}: {why}.") from error
+
+    def _file_bytes(self, suffix: str) -> int:
+        with suppress(OSError):
+            return os.stat(f"{self._store.path}{suffix}").st_size
+        return 0
