@@ -26,7 +26,9 @@ ASLEEP = "asleep"
 """The status of an absent agent that a message starts."""
 
 OBSTACLE = "obstacle"
-"""The metadata key of an absent agent that would be started, with the reason why it is not."""
+"""The metadata key of an absent agent that would be started, with the words of ``describe_obstacle``."""
+
+_PEOPLE_DECIDE = "waits until people decide"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,9 @@ class StartableAgent:
     until: float | None = None
     """When the obstacle ends, in Unix seconds; None: unknown."""
     running: int = 0
-    """Runs at this moment, parked ones too."""
+    """Runs with a process at this moment."""
+    waiting_for_people: int = 0
+    """Runs that go on only when people have decided."""
     runs_today: int = 0
     """Runs since midnight on this machine."""
     usd_today: float = 0.0
@@ -51,6 +55,22 @@ class StartableAgent:
     def hears_messages(self) -> bool:
         """Return whether a message starts it now."""
         return "message" in self.starts_on and not self.obstacle
+
+    def describe_obstacle(self) -> str:
+        """Return why it is not started now, with the time until which it is not, for people."""
+        if self.until is None:
+            return f"not started now: {self.obstacle}"
+        local = datetime.fromtimestamp(self.until).astimezone()
+        is_today = local.date() == datetime.now().astimezone().date()
+        return f"not started before {local:{'%H:%M' if is_today else '%Y-%m-%d %H:%M'}}: {self.obstacle}"
+
+    def describe_now(self, note: str) -> str:
+        """Return what it does or waits for; empty: nothing. ``note`` is its own."""
+        if self.obstacle:
+            return self.describe_obstacle()
+        if self.running:
+            return note or "it runs"
+        return _PEOPLE_DECIDE if self.waiting_for_people else ""
 
     def to_metadata(self) -> dict[str, Any]:
         """Return the values that differ from the defaults, as JSON."""
@@ -67,6 +87,14 @@ def read_startable_agents(agents: Iterable[Agent], now: datetime) -> Mapping[str
     if not isinstance(given, Mapping):
         return {}
     return {str(name): _from_metadata(values) for name, values in given.items() if isinstance(values, Mapping)}
+
+
+def is_followed(agent: Agent) -> bool:
+    """Return whether agent-runner sees to the messages of this agent: each has an answer or a notice at its end.
+
+    A reminder would only start one more run.
+    """
+    return agent.status == ASLEEP or RUN in agent.metadata or OBSTACLE in agent.metadata
 
 
 def list_agents(hub: MessageHub) -> list[Agent]:
@@ -98,10 +126,11 @@ def _wake(agents: Iterable[Agent], runners: Iterable[Agent], now: datetime) -> l
 
 def _wake_one(agent: Agent, start: StartableAgent, seen: datetime | None) -> Agent:
     if start.hears_messages:
-        return replace(agent, status=ASLEEP, last_heartbeat=seen, metadata={"note": "a message starts it"})
+        note = _PEOPLE_DECIDE if start.waiting_for_people else "a message starts it"
+        return replace(agent, status=ASLEEP, last_heartbeat=seen, metadata={"note": note})
     if start.obstacle and "message" in start.starts_on:
-        note = f"not started now: {start.obstacle}"
-        return replace(agent, metadata={**agent.metadata, "note": note, OBSTACLE: start.obstacle})
+        obstacle = start.describe_obstacle()
+        return replace(agent, metadata={**agent.metadata, "note": obstacle, OBSTACLE: obstacle})
     return agent
 
 
@@ -113,6 +142,7 @@ def _from_metadata(values: Mapping[str, Any]) -> StartableAgent:
         obstacle=str(values.get("obstacle") or ""),
         until=_number(values.get("until")),
         running=int(_number(values.get("running")) or 0),
+        waiting_for_people=int(_number(values.get("waiting_for_people")) or 0),
         runs_today=int(_number(values.get("runs_today")) or 0),
         usd_today=_number(values.get("usd_today")) or 0.0,
         next_tick=_number(values.get("next_tick")),

@@ -156,7 +156,7 @@ def test_a_paused_agent_is_not_started_and_says_so_once(harness: RunnerHarness) 
 
     told = eventually(lambda: harness.ann.queries.find(reply_to=asked.message_id), "news for ann")
     assert [(each.message_type, each.content) for each in told] == [
-        ("status_report", "gcp waits: console-ann paused it: the budget is spent.")
+        ("status_report", "It waits: console-ann paused it: the budget is spent.")
     ]
     assert eventually(harness.obstacle, "the obstacle") == "console-ann paused it: the budget is spent"
     assert harness.request("resume gcp").content == "gcp can be started again."
@@ -173,7 +173,7 @@ def test_the_limit_of_an_hour_is_kept_and_shown(harness: RunnerHarness) -> None:
 
     told = eventually(lambda: harness.ann.queries.find(reply_to=asked.message_id), "news for ann")
     assert "it is at its limit of 1 runs an hour" in told[0].content
-    assert told[0].content.startswith("gcp starts ")
+    assert told[0].content.startswith("It starts at ")
     assert [state.state for state in harness.ann.queries.trace(asked.message_id)] == ["ready"]
 
 

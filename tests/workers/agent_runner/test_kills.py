@@ -82,11 +82,11 @@ def test_an_agent_that_is_killed_in_its_work_is_left_to_people(harness: RunnerHa
 
 @pytest.mark.parametrize(
     ("chosen", "state", "answer"),
-    [(1, "done", None), (2, "failed", "gcp did not finish: ann gave it up.")],
+    [(1, "done", "ann said that it is done."), (2, "failed", "gcp did not finish: ann gave it up.")],
     ids=["it is done", "give up"],
 )
 def test_people_end_a_run_whose_outcome_is_unknown(
-    harness: RunnerHarness, chosen: int, state: str, answer: str | None
+    harness: RunnerHarness, chosen: int, state: str, answer: str
 ) -> None:
     harness.configure()
     harness.start()
@@ -99,7 +99,7 @@ def test_people_end_a_run_whose_outcome_is_unknown(
     harness.run_in("done" if state == "done" else "failed")
     assert [each.state for each in harness.ann.queries.trace(asked.message_id)] == ["done"]
     answers = harness.ann.queries.find(reply_to=asked.message_id, sender="gcp")
-    assert [each.content for each in answers] == ([] if answer is None else [answer])
+    assert [each.content for each in answers] == [answer]
 
 
 def test_a_rule_has_it_run_again_without_people(harness: RunnerHarness) -> None:

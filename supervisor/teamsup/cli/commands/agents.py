@@ -106,18 +106,12 @@ def _start_cells(start: StartableAgent | None) -> tuple[str, ...]:
 
 def _describe_start(agent: Agent, start: StartableAgent, now: datetime) -> str:
     """Return the reason why it is not started now, else its current work, else its next start by the schedule."""
-    if start.obstacle:
-        return f"not started now: {start.obstacle}{_describe_time(start.until, now, 'until')}"
-    if start.running:
-        return agent.note or "it runs"
-    return f"asleep{_describe_time(start.next_tick, now, 'next start')}"
-
-
-def _describe_time(moment: float | None, now: datetime, word: str) -> str:
-    if moment is None:
+    if current := start.describe_now(agent.note):
+        return current
+    if start.next_tick is None:
         return ""
-    local = datetime.fromtimestamp(moment).astimezone()
-    return f", {word} {local:%H:%M} (in {format_duration(moment - now.timestamp())})"
+    local = datetime.fromtimestamp(start.next_tick).astimezone()
+    return f"next start {local:%H:%M} (in {format_duration(start.next_tick - now.timestamp())})"
 
 
 def _start(hub: MessageHub, arguments: argparse.Namespace) -> None:

@@ -90,7 +90,7 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
     if not team.database.exists() and not trouble and owner_pid(team) is None:
         hint = f"Start it with: {call('start')}"
         new = Finding("team", Verdict.WARNING, f"there is no team {team.name!r} in {team.folder} yet", hint)
-        return [new, *check_folder(team), *check_configuration(team, call)]
+        return [new, *check_folder(team), *check_configuration(team, call), *_check_components(team, {}, call)]
     well = Finding("team", Verdict.OK, f"{team.name!r} in {team.folder} can be read and written")
     team_status = read_team_status(team)
     return [

@@ -30,7 +30,10 @@ def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def install_claude(folder: Path, version: str = SEEN_VERSION, *, logged_in: bool = True) -> None:
     status = json.dumps({"loggedIn": logged_in, "authMethod": "oauth" if logged_in else "none"})
     script = folder / "claude"
-    script.write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && echo '{version} (Claude Code)' || echo '{status}'\n")
+    script.write_text(
+        f"#!/bin/sh\necho \"$1\" >>'{folder}/asked'\n"
+        f"[ \"$1\" = --version ] && echo '{version} (Claude Code)' || echo '{status}'\n"
+    )
     script.chmod(0o755)
 
 
@@ -49,17 +52,19 @@ def test_an_agent_that_can_be_started_is_well(team: Team, bin_folder: Path) -> N
     install_claude(bin_folder)
     found = check(team, '[agent.gcp]\nstart = ["message", "schedule"]\nschedule = "*/30 * * * *"\n')
 
-    assert found["claude"] == Finding("claude", Verdict.OK, f"version {SEEN_VERSION}")
+    assert found["runs"] == Finding(
+        "runs", Verdict.OK, f"they use Claude Code {SEEN_VERSION}, with which teamsup was tried"
+    )
     assert found["agent gcp"].verdict is Verdict.OK
     assert found["agent gcp"].text == "started by a message and */30 * * * *; logged in by oauth; never run"
 
 
 def test_another_version_is_a_warning(team: Team, bin_folder: Path) -> None:
     install_claude(bin_folder, "9.9.9")
-    found = check(team, "[agent.gcp]\n")["claude"]
+    found = check(team, "[agent.gcp]\n")["runs"]
 
     assert found.verdict is Verdict.WARNING
-    assert found.text == f"version 9.9.9; teamsup was tried with {SEEN_VERSION}"
+    assert found.text == f"they use Claude Code 9.9.9; teamsup was tried with {SEEN_VERSION}"
 
 
 def test_without_a_login_it_says_how_to_log_in(team: Team, bin_folder: Path) -> None:
@@ -70,10 +75,19 @@ def test_without_a_login_it_says_how_to_log_in(team: Team, bin_folder: Path) -> 
     assert found.hint == "Log in with: CLAUDE_CONFIG_DIR=/night claude auth login"
 
 
+def test_a_login_that_agents_share_is_asked_about_once(team: Team, bin_folder: Path) -> None:
+    install_claude(bin_folder)
+    night = 'environment = { CLAUDE_CONFIG_DIR = "/night" }'
+    found = check(team, f"[agent.gcp]\n[agent.oci]\n[agent.disk]\n{night}\n[agent.net]\n{night}\n")
+
+    assert [found[f"agent {name}"].verdict for name in ("gcp", "oci", "disk", "net")] == [Verdict.OK] * 4
+    assert (bin_folder / "asked").read_text().split().count("auth") == 2
+
+
 def test_without_claude_the_agent_cannot_start(team: Team) -> None:
     found = check(team, "[agent.gcp]\n")
 
-    assert found["claude"].text == "there is no claude on the PATH"
+    assert found["runs"].text == "there is no claude on the PATH"
     assert {each.verdict for each in found.values()} == {Verdict.FAILED}
 
 

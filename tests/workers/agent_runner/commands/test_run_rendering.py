@@ -1,6 +1,8 @@
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from teamsup.workers.agent_runner.commands.run_rendering import describe_cost, render_run, render_table
+from teamsup.workers.agent_runner.commands.run_rendering import describe_cause, describe_cost, render_run, render_table
 from teamsup.workers.agent_runner.run import Cause, Run
 
 NOW = 1_000_000.0
@@ -20,7 +22,8 @@ DONE = Run(
     usd=0.0123,
     tools=("Read", "Bash"),
     answer="All is well.\nNothing to do.",
-    transcript="t.jsonl",
+    program="claude",
+    program_version="2.1.332",
 )
 LIMITED = Run(8, "oci", Cause("schedule", "2026-11-30T10:00Z"), "6c", reason="at its limit", created_at=NOW - 5)
 
@@ -38,20 +41,39 @@ def test_without_a_run_it_says_so() -> None:
 
 
 def test_one_run_shows_everything_that_is_known_of_it() -> None:
-    shown = render_run(DONE, Path("/team"), NOW)
+    shown = render_run(DONE, Path("/team"), NOW, Path("/t.jsonl"), 44)
 
-    for part in ("message #12", "discord:5", "12,000 in, 300 out", "Read, Bash", "t.jsonl", "/team/runs/7"):
+    for part in ("message #12", "discord:5", "12,000 in, 300 out", "Read, Bash", "/t.jsonl", "/team/runs/7", "#44"):
         assert part in shown
     assert "answer        All is well.\n                Nothing to do." in shown
+    assert "program       claude 2.1.332\n" in shown
     assert "next try" not in shown
+
+
+def test_a_session_without_a_file_is_said_to_have_none() -> None:
+    assert "there is no file of this session" in render_run(DONE, Path("/team"), NOW, None)
+    own = replace(DONE, program="command")
+    assert "transcript" not in render_run(own, Path("/team"), NOW, None)
+
+
+def test_a_table_without_reasons_has_no_column_for_them() -> None:
+    assert render_table([DONE], NOW)[0].split()[-1] == "COST"
+
+
+def test_a_tick_is_shown_in_local_time_with_the_day_if_it_is_another() -> None:
+    for seconds, form in ((5, "%H:%M"), (-90_000, "%Y-%m-%d %H:%M")):
+        tick = datetime.fromtimestamp(NOW + seconds, UTC)
+        run = replace(LIMITED, cause=Cause("schedule", tick.isoformat()))
+        assert describe_cause(run, NOW) == f"schedule {tick.astimezone():{form}}"
 
 
 def test_an_unknown_cost_is_not_shown_as_nothing() -> None:
     assert describe_cost(Run(1, "a", Cause("person", "x"), "s", starts=1)) == "unknown"
     assert describe_cost(LIMITED) == "-"
+    assert describe_cost(Run(1, "a", Cause("person", "x"), "s", starts=1, usd=0.0)) == "$0.00"
     assert describe_cost(Run(1, "a", Cause("person", "x"), "s", starts=1, usd=2.5)) == "$2.50"
 
 
 def test_the_words_of_others_cannot_steer_a_terminal() -> None:
     mean = Run(1, "a", Cause("person", "x"), "s", reason="\x1b[2J", answer="\x1b]0;x\x07", created_at=NOW)
-    assert "\x1b" not in render_run(mean, Path("/team"), NOW) + "".join(render_table([mean], NOW))
+    assert "\x1b" not in render_run(mean, Path("/team"), NOW, None) + "".join(render_table([mean], NOW))

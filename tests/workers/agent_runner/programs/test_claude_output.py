@@ -164,7 +164,25 @@ def test_a_server_that_failed_is_an_error_although_the_agent_goes_on() -> None:
     assert (output.ending, output.detail) == ("configuration", "the MCP server teamsup has failed")
     assert output.lacks_tools
     assert not read({**INIT, "mcp_servers": servers}, INIT).lacks_tools, "the next process may have them"
-    assert read({**INIT, "mcp_servers": None}, COMPLETED).ending == "completed"
+
+
+@pytest.mark.parametrize("servers", [None, [], [{"name": "x", "status": "connected"}]])
+def test_a_server_of_the_team_that_was_not_loaded_is_an_error_too(servers: object) -> None:
+    output = read({**INIT, "mcp_servers": servers}, COMPLETED)
+    assert output.ending == "configuration"
+    assert output.detail == "Claude Code has not loaded the MCP server teamsup of the plugin"
+    assert output.lacks_tools
+
+
+def test_a_server_that_is_still_connecting_has_not_failed() -> None:
+    servers = [{"name": "plugin:teamsup:teamsup", "status": "pending"}]
+    assert read({**INIT, "mcp_servers": servers}, COMPLETED).ending == "completed"
+
+
+@pytest.mark.parametrize(("key", "has_login"), [("none", True), ("ANTHROPIC_API_KEY", False), (None, False)])
+def test_it_names_its_version_and_whether_it_has_a_login(key: object, has_login: bool) -> None:
+    output = read({**INIT, "claude_code_version": "2.1.332", "apiKeySource": key}, COMPLETED)
+    assert (output.version, output.has_login) == ("2.1.332", has_login)
 
 
 def test_the_last_result_counts_and_a_new_turn_takes_the_one_before_back() -> None:
@@ -223,7 +241,6 @@ def test_a_result_that_the_model_has_got_ends_its_call() -> None:
         b'{"type": "result"}',
         b'{"type": "assistant"}',
         b'{"type": "assistant", "message": {"content": "x", "usage": {"input_tokens": "many"}}}',
-        b'{"type": "system", "subtype": "init", "mcp_servers": ["x"]}',
         b'{"type": "result", "is_error": false, "total_cost_usd": "free", "terminal_reason": "x"}',
         b'{"type": "user", "message": "x"}',
         b'{"type": "rate_limit_event", "rate_limit_info": 1}',
@@ -232,3 +249,7 @@ def test_a_result_that_the_model_has_got_ends_its_call() -> None:
 )
 def test_a_strange_line_is_neither_a_success_nor_a_trouble(line: bytes) -> None:
     assert read_lines([line]).ending in ("none", "failed")
+
+
+def test_a_strange_list_of_servers_is_a_fault() -> None:
+    assert read({**INIT, "mcp_servers": ["x"]}).ending == "configuration"

@@ -1,6 +1,7 @@
 """What is started now: sessions that go on, ticks that were missed, and who learns why something waits."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -55,16 +56,29 @@ def make_harness(team: Team, join: Callable[..., MessageHub]) -> Callable[..., D
 
 
 @pytest.mark.parametrize(
-    ("later", "is_resumed"), [(54 * 60, True), (56 * 60, False)], ids=["in the prompt cache", "too late"]
+    ("keys", "has_login", "minutes", "is_resumed"),
+    [
+        ({}, True, 54, True),
+        ({}, True, 56, False),
+        ({}, False, 3, True),
+        ({}, False, 5, False),
+        ({"keep_session_minutes": 10}, False, 9, True),
+        ({"keep_session_minutes": 10}, True, 11, False),
+        ({"keep_session_minutes": 0}, True, 0, False),
+    ],
 )
-def test_a_conversation_goes_on_in_its_session_while_that_is_young(
-    make_harness: Callable[..., DispatcherHarness], later: float, is_resumed: bool
+def test_a_conversation_goes_on_in_its_session_while_that_is_in_the_prompt_cache(
+    make_harness: Callable[..., DispatcherHarness],
+    keys: dict[str, Any],
+    has_login: bool,
+    minutes: int,
+    is_resumed: bool,
 ) -> None:
-    harness = make_harness()
+    harness = make_harness(**keys)
     harness.ann.send("gcp", "first", conversation_id="c")
     (first,) = harness.look().starts
-    harness.finish_run(usd=0.5)
-    harness.clock.now += later
+    harness.finish_run(usd=0.5, has_login=has_login)
+    harness.clock.now += minutes * 60
 
     harness.ann.send("gcp", "second", conversation_id="c")
     (second,) = harness.look().starts
@@ -112,7 +126,7 @@ def test_a_person_learns_once_why_it_waits_and_an_agent_does_not(
         harness.look()
 
     assert [each.content for each in harness.ann.queries.find(reply_to=asked.message_id)] == [
-        "gcp waits: ann paused it."
+        "It waits: ann paused it."
     ]
     assert harness.ann.queries.find(reply_to=other.message_id) == []
 

@@ -9,9 +9,10 @@ from teamsup.hub.engines.component_tables import ComponentTables
 
 from .sections import AgentSection, RunnerSection
 
+_SCHEMA = Path(__file__).with_name("schema")
 _TABLES = ComponentTables(
     AGENT_RUNNER,
-    scripts=(Path(__file__).with_name("schema") / "1-tables.sql",),
+    scripts=(_SCHEMA / "1-tables.sql", _SCHEMA / "2-program.sql"),
     goes_with_message={"runs": ("message_number",)},
     # The messages of runs that have not ended.
     keeps=(

@@ -44,6 +44,10 @@ class Run:
     """Processes that were started for it."""
     program: str = ""
     """The kind of its program, "command" or "claude", since its first start."""
+    program_version: str = ""
+    """The version of its program, if that says so."""
+    has_login: bool = False
+    """Whether its program worked with a login, and not with an API key."""
     model: str = ""
     created_at: float = 0.0
     started_at: float | None = None

@@ -67,6 +67,9 @@ class RunConclusion:
                 usd=None if output.usd is None else max(0.0, output.usd - run.session_usd_before),
                 tools=output.tools or tuple(dict.fromkeys(call.tool for call in calls)),
                 transcript=run.session_id if output.has_transcript else "",
+                # A process that died early has said nothing about these.
+                program_version=output.version or run.program_version,
+                has_login=output.has_login if output.version else run.has_login,
                 pid=0,
                 process_identity="",
                 stop="",
@@ -188,6 +191,9 @@ class RunConclusion:
         text = end.answer.strip()
         if end.state != "done":
             text = f"{run.agent} did not finish: {end.reason}.\n\n{text}".strip()
+        elif not text and end.reason:
+            # People have said that it is done, and its sender still waits.
+            text = f"{end.reason}."
         if (message := self._message_of(hub, run)) is not None:
             self._answer(hub, run, message, text, end)
             self._end_delivery(hub, run, message, end)

@@ -243,7 +243,7 @@ def _to_column(value: object) -> object:
 def _to_run(row: Row) -> Run:
     values = dict(zip(row.keys(), row, strict=True))
     cause = Cause(*(values.pop(name) for name in ("cause_kind", "cause", "message_number", "conversation")))
-    flags = {name: values[name] == 1 for name in ("is_resumed", "is_decided")}
+    flags = {name: values[name] == 1 for name in ("is_resumed", "is_decided", "has_login")}
     return Run(**{**values, **flags, "cause": cause, "tools": _texts(row["tools"])})
 
 

@@ -80,8 +80,9 @@ class AgentSection:
     """The limit in dollars for its runs of the last 24 hours."""
     max_parallel: int = 1
     """Conversations at a time."""
-    keep_session_minutes: float = 55.0
-    """Minutes after a run in which the conversation continues in its session; 0: never."""
+    keep_session_minutes: float | None = None
+    """Minutes after a run in which the conversation continues in its session; 0: never. None: as long as the prompt
+    cache of its login or API key lasts."""
     gate: tuple[str, ...] = ()
     """A command that decides before each run: exit code 0 starts it, 1 does not, and its stdout is the reason."""
     ask_people: tuple[str, ...] = ()
@@ -145,7 +146,8 @@ class AgentSection:
         if self.max_usd > self.usd_per_day:
             raise ValueError("max_usd must not be above usd_per_day, or no run could start")
         _check_range("max_parallel", self.max_parallel, 1, _MAX_PARALLEL)
-        _check_range("keep_session_minutes", self.keep_session_minutes, 0, _MAX_MINUTES)
+        if self.keep_session_minutes is not None:
+            _check_range("keep_session_minutes", self.keep_session_minutes, 0, _MAX_MINUTES)
         _check_range("decision_seconds", self.decision_seconds, 30, 7 * 86400)
 
     def _check_tools(self) -> None:

@@ -37,9 +37,10 @@ def check_agents(team: Team, agents: Mapping[str, Agent], call: CommandHint) -> 
         return []  # the finding about the configuration says so
     if not sections:
         return []
+    logins = _Logins()
     return [
         *_check_versions(sections),
-        *(_check_agent(team, name, section, agents, call) for name, section in sections.items()),
+        *(_check_agent(team, name, section, agents, logins, call) for name, section in sections.items()),
     ]
 
 
@@ -49,22 +50,22 @@ def _check_versions(sections: Mapping[str, AgentSection]) -> Iterator[Finding]:
     executable = shutil.which("claude")
     if executable is None:
         hint = "Install Claude Code, or give the agent a command of another program."
-        yield Finding("claude", Verdict.FAILED, "there is no claude on the PATH", hint)
+        yield Finding("runs", Verdict.FAILED, "there is no claude on the PATH", hint)
         return
     said = _ask((executable, "--version"), dict(os.environ))
     found = _VERSION.search(said or "")
     if found is None:
         text = f"{executable} --version does not answer with a version"
-        yield Finding("claude", Verdict.FAILED, text, "Start it by hand, and see what it says.")
+        yield Finding("runs", Verdict.FAILED, text, "Start it by hand, and see what it says.")
     elif found[0] != SEEN_VERSION:
-        text = f"version {found[0]}; teamsup was tried with {SEEN_VERSION}"
-        yield Finding("claude", Verdict.WARNING, text, "Start one agent by hand before you rely on it at night.")
+        text = f"they use Claude Code {found[0]}; teamsup was tried with {SEEN_VERSION}"
+        yield Finding("runs", Verdict.WARNING, text, "Start one agent by hand before you rely on it at night.")
     else:
-        yield Finding("claude", Verdict.OK, f"version {found[0]}")
+        yield Finding("runs", Verdict.OK, f"they use Claude Code {found[0]}, with which teamsup was tried")
 
 
 def _check_agent(
-    team: Team, name: str, section: AgentSection, agents: Mapping[str, Agent], call: CommandHint
+    team: Team, name: str, section: AgentSection, agents: Mapping[str, Agent], logins: "_Logins", call: CommandHint
 ) -> Finding:
     check = f"agent {name}"
     try:
@@ -75,7 +76,7 @@ def _check_agent(
     if missing:
         hint = f"Correct it in teamsup.toml, then: {call('doctor')}"
         return Finding(check, Verdict.FAILED, missing, hint)
-    login, is_well = ("", True) if section.command else _describe_login(environment)
+    login, is_well = ("", True) if section.command else logins.describe(environment)
     if not is_well:
         config = environment.get("CLAUDE_CONFIG_DIR")
         setting = f"CLAUDE_CONFIG_DIR={config} " if config else ""
@@ -104,6 +105,20 @@ def _is_executable(program: str, directory: Path, path: str) -> bool:
     if os.sep in program:
         return os.access(directory / Path(program).expanduser(), os.X_OK)
     return shutil.which(program, path=path) is not None
+
+
+class _Logins:
+    """The logins of the agents. Claude Code takes a second to answer, so each is asked about once."""
+
+    def __init__(self) -> None:
+        self._known: dict[frozenset[tuple[str, str]], tuple[str, bool]] = {}
+
+    def describe(self, environment: Mapping[str, str]) -> tuple[str, bool]:
+        """Return whether Claude Code is logged in in this environment, and how."""
+        key = frozenset((name, value) for name, value in environment.items() if not name.startswith("TEAMSUP"))
+        if key not in self._known:
+            self._known[key] = _describe_login(environment)
+        return self._known[key]
 
 
 def _describe_login(environment: Mapping[str, str]) -> tuple[str, bool]:
@@ -141,7 +156,7 @@ def _describe_last_run(team: Team, name: str) -> str:
 
 def _describe_obstacle(name: str, agents: Mapping[str, Agent]) -> str:
     start = read_startable_agents(agents.values(), datetime.now(UTC)).get(name)
-    return f"not started now: {start.obstacle}" if start is not None and start.obstacle else ""
+    return start.describe_obstacle() if start is not None and start.obstacle else ""
 
 
 def _ask(command: tuple[str, ...], environment: Mapping[str, str]) -> str | None:

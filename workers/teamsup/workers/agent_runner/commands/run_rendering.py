@@ -23,7 +23,7 @@ def render_table(runs: Sequence[Run], now: float) -> list[str]:
             str(run.id),
             run.agent,
             run.state,
-            describe_cause(run),
+            describe_cause(run, now),
             _age(run.created_at, now),
             _describe_time_taken(run, now),
             str(run.turns or _NOTHING),
@@ -32,30 +32,34 @@ def render_table(runs: Sequence[Run], now: float) -> list[str]:
         )
         for run in runs
     ]
-    cells = [[" ".join(sanitize(cell).split()) for cell in row] for row in (_HEADINGS, *rows)]
+    # Most runs have no reason, and a narrow terminal would wrap its heading.
+    shown = (_HEADINGS, *rows) if any(run.reason for run in runs) else (row[:-1] for row in (_HEADINGS, *rows))
+    cells = [[" ".join(sanitize(cell).split()) for cell in row] for row in shown]
     return [line.rstrip() for line in format_table(cells)]
 
 
-def render_run(run: Run, team_folder: Path, now: float) -> str:
-    """Return everything about one run. Foreign text is made printable."""
+def render_run(run: Run, team_folder: Path, now: float, transcript: Path | None, question: int | None = None) -> str:
+    """Return everything about one run. Foreign text is made printable. ``question`` is the number of the latest
+    question to people.
+    """
     facts = {
         "agent": run.agent,
         "state": f"{run.state}: {run.reason}" if run.reason else run.state,
-        "cause": describe_cause(run),
+        "cause": describe_cause(run, now),
         "conversation": run.cause.conversation,
         "created": _age(run.created_at, now),
         "started": "" if run.started_at is None else f"{_age(run.started_at, now)}, {_describe_starts(run.starts)}",
         "ended": "" if run.ended_at is None else _age(run.ended_at, now),
         "next try": "" if run.next_try_at is None else f"in {format_duration(run.next_try_at - now)}",
         "process": str(run.pid) if run.pid and run.state == "running" else "",
-        "program": " ".join(filter(None, (run.program, run.model))),
+        "program": " ".join(filter(None, (run.program, run.program_version, run.model))),
         "turns": str(run.turns or ""),
         "tokens": f"{run.tokens_in:,} in, {run.tokens_out:,} out" if run.tokens_in or run.tokens_out else "",
         "cost": describe_cost(run),
         "tools": ", ".join(run.tools),
-        "decision": run.decision,
+        "decision": "" if question is None else f"#{question}",
         "session": run.session_id + (" (continued)" if run.is_resumed else ""),
-        "transcript": run.transcript,
+        "transcript": _describe_transcript(run, transcript),
         "files": str(team_folder / "runs" / str(run.id)),
         "answer": run.answer,
     }
@@ -68,18 +72,18 @@ def render_run(run: Run, team_folder: Path, now: float) -> str:
     return "\n".join(lines)
 
 
-def describe_cause(run: Run) -> str:
-    """Return the cause of the run: a message's number, its schedule's time, or a person."""
+def describe_cause(run: Run, now: float) -> str:
+    """Return the cause of the run: a message's number, its schedule's local time, or a person."""
     if run.cause.kind == "message":
         return f"message #{run.cause.message_number}" if run.cause.message_number is not None else "message"
-    return f"schedule {run.cause.key}" if run.cause.kind == "schedule" else "a person"
+    return f"schedule {_local_time(run.cause.key, now)}" if run.cause.kind == "schedule" else "a person"
 
 
 def describe_cost(run: Run) -> str:
     """Return the cost in dollars; an unknown cost is not zero."""
     if run.usd is None:
         return "unknown" if run.starts else _NOTHING
-    return f"${run.usd:.4f}" if run.usd < 1 else f"${run.usd:.2f}"
+    return f"${run.usd:.4f}" if 0 < run.usd < 1 else f"${run.usd:.2f}"
 
 
 def _describe_time_taken(run: Run, now: float) -> str:
@@ -87,6 +91,22 @@ def _describe_time_taken(run: Run, now: float) -> str:
     if run.started_at is None:
         return _NOTHING
     return format_duration((run.ended_at if run.ended_at is not None else now) - run.created_at)
+
+
+def _describe_transcript(run: Run, transcript: Path | None) -> str:
+    """Return the file of its session. Claude Code writes it at the first request, and removes it after some weeks."""
+    if run.program != "claude":
+        return ""
+    return str(transcript) if transcript is not None else "there is no file of this session"
+
+
+def _local_time(tick: str, now: float) -> str:
+    """Return the local time of a schedule's tick, with the day if it is not today."""
+    try:
+        local, today = datetime.fromisoformat(tick).astimezone(), datetime.fromtimestamp(now).astimezone().date()
+    except ValueError:
+        return tick
+    return f"{local:%H:%M}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
 
 
 def _describe_starts(count: int) -> str:

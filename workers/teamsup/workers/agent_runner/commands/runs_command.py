@@ -9,13 +9,15 @@ from typing import Any
 
 from teamsup.config.components import open_hub
 from teamsup.config.startable_agents import AGENT_RUNNER
-from teamsup.hub import CallerError, Team
+from teamsup.hub import CallerError, MessageHub, Team, UnknownMessage
 from teamsup.hub.validation import quote
 from teamsup.terminal.console import ask_once, exit_code_of
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
 
 from ..component import component
+from ..processes.run_process import run_folder
+from ..programs.claude_code import find_transcript
 from ..run import Run
 from ..run_table import RunTable
 from .run_rendering import render_run, render_table
@@ -77,10 +79,12 @@ def _list(team: Team, arguments: argparse.Namespace) -> None:
 
 def _show(team: Team, arguments: argparse.Namespace) -> None:
     found = _find(team, arguments.id)
-    now = datetime.now(UTC).timestamp()
-    print(
-        json.dumps(_as_json(team, found), ensure_ascii=False) if arguments.json else render_run(found, team.folder, now)
-    )
+    if arguments.json:
+        print(json.dumps(_as_json(team, found), ensure_ascii=False))
+        return
+    transcript = find_transcript(run_folder(team, found.id), found.session_id)
+    question = _find_number(team, found.decision)
+    print(render_run(found, team.folder, datetime.now(UTC).timestamp(), transcript, question))
 
 
 def _stop(team: Team, arguments: argparse.Namespace) -> None:
@@ -104,7 +108,18 @@ def _find(team: Team, word: str) -> Run:
     raise UnknownRun(f"{quote(word)} is not a run's number. List them with: {command_hint(team, 'runs')}")
 
 
+def _find_number(team: Team, message_id: str) -> int | None:
+    """Return the number of the question to people, if there is one."""
+    with MessageHub(team) as hub:
+        try:
+            return hub.queries.message(message_id).id if message_id else None
+        except UnknownMessage:
+            return None
+
+
 def _as_json(team: Team, found: Run) -> dict[str, Any]:
     hidden = ("mark", "lease_token")
     values = {key: value for key, value in asdict(found).items() if key not in hidden}
-    return {**values, "folder": str(team.folder / "runs" / str(found.id))}
+    folder = run_folder(team, found.id)
+    transcript = find_transcript(folder, found.session_id)
+    return {**values, "transcript": None if transcript is None else str(transcript), "folder": str(folder)}

@@ -283,9 +283,9 @@ class RunFollower:
 
     def _report_progress(self, run: Run, section: AgentSection) -> bool:
         output = self._program(run, section).read(run_folder(self._hub.team, run.id), run)
-        minutes = max(0.0, time.time() - (run.started_at or time.time())) / _MINUTE
-        parts = [output.progress, f"turn {output.turns}" if output.turns else "", f"{minutes:.0f} min"]
-        self._report(run, ", ".join(part for part in parts if part))
+        minutes = int(max(0.0, time.time() - (run.started_at or time.time())) // _MINUTE)
+        parts = (output.progress, f"turn {output.turns}" if output.turns else "", f"{minutes} min" if minutes else "")
+        self._report(run, ", ".join(filter(None, parts)) or "started")
         return output.lacks_tools
 
     def _section(self, run: Run) -> AgentSection:

@@ -15,6 +15,8 @@ from .program import DeferredCall, Ending, RunOutput
 
 _DETAIL_CHARACTERS = 300
 _SERVER_OF_THE_TEAM = "plugin:teamsup:teamsup"
+_NO_KEY = "none"
+"""The source of the API key when Claude Code uses a login."""
 _LIMIT, _LOGIN, _BILLING, _MODEL = "rate_limit", "authentication_failed", "billing_error", "model_not_found"
 _SESSION_ENDS = ("prompt_too_long", "image_error")
 _INTERRUPTED = ("aborted_tools", "aborted_streaming")
@@ -89,15 +91,13 @@ class OutputReader:
 
     def _read_init(self, said: Mapping[str, Any]) -> None:
         self.is_fruitless = False
-        failed = [
-            str(server.get("name"))
-            for server in said.get("mcp_servers") or ()
-            if isinstance(server, dict) and server.get("status") == "failed"
-        ]
-        if failed:
+        version, key = said.get("claude_code_version"), said.get("apiKeySource")
+        self._output = replace(
+            self._output, version=_line(version) if isinstance(version, str) else "", has_login=key == _NO_KEY
+        )
+        if fault := _find_server_fault(said.get("mcp_servers")):
             # It would continue without these tools, and report a success.
-            names = ", ".join("teamsup" if name == _SERVER_OF_THE_TEAM else name for name in failed)
-            self._end("configuration", f"the MCP server {names} has failed")
+            self._end("configuration", fault)
             self._output = replace(self._output, lacks_tools=True)
 
     def _read_retry(self, said: Mapping[str, Any]) -> None:
@@ -223,6 +223,22 @@ def read_lines(lines: Iterable[bytes]) -> RunOutput:
     for line in lines:
         reader.feed(line)
     return reader.output
+
+
+def _find_server_fault(listed: object) -> str:
+    """Return the fault of the MCP servers in the ``init`` line; empty: the team's server is there, and none has failed.
+
+    A server may still be connecting.
+    """
+    servers = [server for server in listed if isinstance(server, dict)] if isinstance(listed, list) else []
+    names = [str(server.get("name")) for server in servers]
+    failed = [name for name, server in zip(names, servers, strict=True) if server.get("status") == "failed"]
+    if failed:
+        shown = ", ".join("teamsup" if name == _SERVER_OF_THE_TEAM else name for name in failed)
+        return f"the MCP server {shown} has failed"
+    if _SERVER_OF_THE_TEAM not in names:
+        return "Claude Code has not loaded the MCP server teamsup of the plugin"
+    return ""
 
 
 def _tokens(usage: Mapping[str, Any]) -> tuple[int, int]:

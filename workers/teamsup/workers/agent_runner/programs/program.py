@@ -81,6 +81,10 @@ class RunOutput:
     progress: str = ""
     """Its current work, for people."""
     session_id: str = ""
+    version: str = ""
+    """The version of the program, if it says so."""
+    has_login: bool = False
+    """Whether it works with a login, and not with an API key. A login has the longer prompt cache."""
     has_transcript: bool = False
     """Whether the session can be resumed."""
     lacks_tools: bool = False

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from teamsup.config.people_protocol import USER_COMM
 from teamsup.config.startable_agents import RUN
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StaleLease, StoreError, UnknownMessage
 from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS
@@ -25,6 +24,8 @@ LEASE_SECONDS = 600.0
 _MAX_NOTIFIED = 50
 _WITH_SESSION = "a session has its message"
 _MINUTE = 60.0
+_LOGIN_CACHE_MINUTES, _KEY_CACHE_MINUTES = 55.0, 4.0
+"""Minutes in which a session surely is in the prompt cache, which has 60 with a login and 5 with an API key."""
 
 
 @dataclass(slots=True)
@@ -223,13 +224,16 @@ class Dispatcher:
 
     def _find_session(self, name: str, section: AgentSection, cause: Cause, directory: str, now: float) -> Run | None:
         """Return the run of this conversation whose session is young enough to continue."""
-        if not cause.conversation or section.command or section.keep_session_minutes <= 0:
+        if not cause.conversation or section.command:
             return None
         last = self._table.last_of_conversation(name, cause.conversation)
         if last is None or last.state not in ("done", "failed") or not last.transcript or last.ended_at is None:
             return None
         is_same = last.directory == directory and last.model == section.model
-        return last if is_same and now - last.ended_at < section.keep_session_minutes * _MINUTE else None
+        minutes = section.keep_session_minutes
+        if minutes is None:
+            minutes = _LOGIN_CACHE_MINUTES if last.has_login else _KEY_CACHE_MINUTES
+        return last if is_same and now - last.ended_at < minutes * _MINUTE else None
 
     def _admit(
         self, name: str, section: AgentSection, at: _Situation, cause: Cause | Run | None = None
@@ -272,17 +276,17 @@ class Dispatcher:
         found.wait_until(verdict.until)
 
     def _notify_person(self, name: str, message: Message, verdict: Wait, at: _Situation) -> None:
-        """Notify a waiting person once of the start time. Other agents and programs see it in the team's status."""
+        """Notify a waiting console once of the start time. user_comm, agents and programs see it in the team's
+        status, and user_comm passes it on."""
         sender = at.agents.get(message.sender)
-        is_person = message.sender == USER_COMM or (sender is not None and sender.kind == "console")
-        if not is_person or (name, message.id) in self._notified:
+        if sender is None or sender.kind != "console" or (name, message.id) in self._notified:
             return
         self._notified.add((name, message.id))
         hub = self._open_hub(name)
         try:
             hub.answer(
                 message,
-                f"{name} {describe_wait(verdict)}.",
+                f"It {describe_wait(verdict)}.",
                 message_type="status_report",
                 message_id=f"run:waits:{name}:{message.id}",
             )
