@@ -24,7 +24,7 @@ def runner(startable: object, seen: datetime = NOW) -> Agent:
 
 
 def test_an_agent_that_can_be_started_is_read_as_it_was_written() -> None:
-    agent = StartableAgent(("message", "schedule"), "at its limit", 12.5, 1, 3, 0.25, 99.0)
+    agent = StartableAgent(("message", "schedule"), "at its limit", 12.5, 1, 2, 3, 0.25, 99.0)
     assert read_startable_agents([runner({"gcp": agent.to_metadata()})], NOW) == {"gcp": agent}
 
 
@@ -36,6 +36,27 @@ def test_only_a_present_runner_starts_agents() -> None:
     gone = runner({"gcp": StartableAgent(("message",)).to_metadata()}, NOW - timedelta(minutes=1))
     assert read_startable_agents([gone], NOW) == {}
     assert read_startable_agents([], NOW) == {}
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (StartableAgent(), ""),
+        (StartableAgent(running=1), "Bash, turn 2"),
+        (StartableAgent(running=1, waiting_for_people=1), "Bash, turn 2"),
+        (StartableAgent(waiting_for_people=1), "waits until people decide"),
+        (StartableAgent(obstacle="ann paused it", running=1), "not started now: ann paused it"),
+    ],
+)
+def test_its_present_state_is_said_in_a_few_words(start: StartableAgent, words: str) -> None:
+    assert start.describe_now("Bash, turn 2") == words
+
+
+@pytest.mark.parametrize(("days", "form"), [(0, "%H:%M"), (1, "%Y-%m-%d %H:%M")], ids=["today", "another day"])
+def test_an_obstacle_is_named_with_its_end(days: int, form: str) -> None:
+    noon = datetime.now().astimezone().replace(hour=12, minute=0, second=0) + timedelta(days=days)
+    words = StartableAgent(obstacle="its limit", until=noon.timestamp()).describe_obstacle()
+    assert words == f"not started before {noon:{form}}: its limit"
 
 
 def test_an_agent_with_an_obstacle_receives_no_message() -> None:
@@ -58,12 +79,13 @@ def test_a_value_of_another_type_counts_as_missing() -> None:
 def hub(team: Team) -> Iterator[MessageHub]:
     """A team with an agent that a message starts, one that is at its limit, and one that only a schedule starts."""
     with MessageHub(team, agent=AGENT_RUNNER) as hub:
-        for name in ("gcp", "oci", "nightly"):
+        for name in ("gcp", "oci", "nightly", "parked"):
             hub.enroll(name)
         startable = {
             "gcp": StartableAgent(("message",)),
             "oci": StartableAgent(("message",), "at its limit"),
             "nightly": StartableAgent(("schedule",)),
+            "parked": StartableAgent(("message",), waiting_for_people=1),
         }
         hub.register("daemon", startable={name: each.to_metadata() for name, each in startable.items()})
         yield hub
@@ -81,7 +103,14 @@ def test_an_agent_at_its_limit_stays_absent_and_says_why(hub: MessageHub) -> Non
 
     assert found is not None
     assert not found.is_present(datetime.now(UTC))
-    assert found.metadata[OBSTACLE] == "at its limit"
+    assert found.metadata[OBSTACLE] == found.note == "not started now: at its limit"
+
+
+def test_an_agent_that_waits_for_people_is_asleep_and_says_so(hub: MessageHub) -> None:
+    found = find_agent(hub, "parked")
+
+    assert found is not None
+    assert (found.status, found.note) == ("asleep", "waits until people decide")
 
 
 def test_an_agent_that_no_message_starts_is_shown_as_before(hub: MessageHub) -> None:

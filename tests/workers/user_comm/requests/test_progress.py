@@ -22,7 +22,7 @@ BUSY = Agent("lead", "agent", "busy", NOW, {"note": "reading logs"}, 0)
 GONE = Agent("lead", "agent", "offline", THEN, {}, 0)
 SILENT = Agent("lead", "agent", "online", THEN, {}, 0)
 ASLEEP = Agent("lead", "agent", "asleep", NOW, {"note": "a message starts it"}, 0)
-LIMITED = Agent("lead", "agent", "offline", THEN, {"obstacle": "its limit of today is reached"}, 0)
+LIMITED = Agent("lead", "agent", "offline", THEN, {"obstacle": "not started now: its limit of today is reached"}, 0)
 NEVER = Agent("lead", "agent", "offline", None, {}, 0)
 PATIENCE = ProgressTimeouts(unread=60, remind=300, give_up=3600)
 SINCE = format_clock(THEN, NOW)
@@ -64,6 +64,11 @@ def test_who_has_read_and_does_not_answer_is_reminded_once() -> None:
     how = standing(LEAD, 300, is_read=True)
     assert decide_next_action(how, PATIENCE, NOW) == NextAction("lead has read it; I have reminded it.", remind=True)
     assert not decide_next_action(replace(how, is_reminded=True), PATIENCE, NOW).remind
+
+
+@pytest.mark.parametrize("agent", [ASLEEP, LIMITED, replace(BUSY, metadata={"note": "Bash", "run": 7})])
+def test_an_agent_that_is_started_for_its_messages_is_not_reminded(agent: Agent) -> None:
+    assert not decide_next_action(standing(agent, 400, is_read=True), PATIENCE, NOW).remind
 
 
 def test_who_has_not_read_is_neither_reminded_nor_given_up() -> None:

@@ -183,12 +183,12 @@ class AgentRunner(Worker):
         """Publish the agents that can be started, and the troubles that only a person can end."""
         startable = await self.in_thread(self._describe_startable, found)
         is_new, self._startable = startable != self._startable, startable
-        incidents = {f"{pause.kind} {pause.name}": pause.reason for pause in found.pauses if pause.is_incident}
+        incidents = {f"{pause.kind} {pause.name}": pause for pause in found.pauses if pause.is_incident}
         for cause in self._incidents - incidents.keys():
             await self.recover(cause)
         self._incidents = set(incidents)
-        for cause, reason in incidents.items():
-            await self.degrade(cause, f"No run starts for {cause.strip()}: {reason}")
+        for cause, pause in incidents.items():
+            await self.degrade(cause, self._settings.describe_incident(pause))
         if is_new:
             await self.heartbeat()
 
@@ -203,7 +203,8 @@ class AgentRunner(Worker):
                 starts_on=section.start,
                 obstacle="" if wait is None else wait.reason,
                 until=None if wait is None else wait.until,
-                running=sum(run.agent == name and run.state in ("running", "parked") for run in open_runs),
+                running=sum(run.agent == name and run.state == "running" for run in open_runs),
+                waiting_for_people=sum(run.agent == name and run.state in ("parked", "unknown") for run in open_runs),
                 runs_today=runs,
                 usd_today=usd,
                 next_tick=found.next_ticks.get(name),

@@ -7,7 +7,9 @@ from pathlib import Path
 from teamsup.config.loader import Config, load_file
 from teamsup.config.startable_agents import AGENT_RUNNER
 from teamsup.hub import CallerError, NotConfigured, Team
+from teamsup.terminal.hints import command_hint
 
+from ..run_table import AgentPause
 from ..sections import AgentSection, RunnerSection
 
 _Stamp = tuple[int, int, int] | None
@@ -58,6 +60,16 @@ class AgentSettings:
         if section.command:
             return f"the program of {name}"
         return section.environment.get("CLAUDE_CONFIG_DIR", "") or section.env_file
+
+    def describe_incident(self, pause: AgentPause) -> str:
+        """Return the trouble that only a person can end, and what the person has to do then."""
+        if pause.kind == "agent":
+            where, agent = f"of {pause.name}", pause.name
+        else:
+            where = f"with the login {pause.name}" if pause.name else "with your login of Claude Code"
+            agent = next((name for name in self.agents if self.login(name) == pause.name), "")
+        resume = f" Correct it, then run: {command_hint(self._team, 'agents', 'resume', agent)}" if agent else ""
+        return f"No run {where} starts: {pause.reason.rstrip('.')}.{resume}"
 
     def _read(self, config: Config) -> None:
         agents = config.sections_of("agent", AgentSection)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from teamsup.config.startable_agents import ASLEEP, OBSTACLE
+from teamsup.config.startable_agents import ASLEEP, OBSTACLE, is_followed
 from teamsup.hub import Agent
 from teamsup.hub.models import OFFLINE, ONLINE
 from teamsup.terminal.formatting import format_duration, sanitize
@@ -62,7 +62,8 @@ def decide_next_action(status: RequestStatus, timeouts: ProgressTimeouts, now: d
     if status.is_read or status.is_completed:
         if age >= timeouts.give_up:
             return NextAction(_describe_given_up(status, timeouts), give_up=True)
-        remind = age >= timeouts.remind and not status.is_reminded and status.agent.kind != _RETIRED
+        can_remind = status.agent.kind != _RETIRED and not is_followed(status.agent)
+        remind = age >= timeouts.remind and not status.is_reminded and can_remind
         reminded = status.is_reminded or remind
         return NextAction(_describe_read(status, now, reminded=reminded), remind=remind)
     return NextAction(_describe_unread(status, age, timeouts, now))
@@ -83,7 +84,7 @@ def describe_absence(agent: Agent, now: datetime) -> str:
     if agent.kind == _RETIRED:
         return f"{agent.name} is not in this team any more"
     if obstacle := agent.metadata.get(OBSTACLE):
-        return f"{agent.name} is not started now: {shorten(sanitize(str(obstacle)), _MAX_NOTE)}"
+        return f"{agent.name} is {shorten(sanitize(str(obstacle)), _MAX_NOTE)}"
     if agent.last_heartbeat is None:
         return f"{agent.name} is offline, never here yet"
     how = "silent" if agent.status == ONLINE else _status_text(agent)
