@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers.support import FORK_SERVER, TIMEOUT_SECONDS, TeamsupCommand, eventually, is_team_ready
+from helpers.support import FORK_SERVER, TIMEOUT_SECONDS, WEB, TeamsupCommand, eventually, is_team_ready
 from teamsup.hub import MessageHub, Team
 
 # A container's environment often forbids bytecode. Then each test process compiles all tests, and each process that a
@@ -76,8 +76,8 @@ def running(teamsup: TeamsupCommand) -> Iterator[TeamsupCommand]:
     teamsup.team.folder.mkdir(parents=True)
     teamsup.team.configuration.write_text(
         "[monitor-bridge]\ncpu_percent = 100\nmemory_percent = 100\ndisk_percent = 100\n"
-        # Half a second of processor time that only tests of sessions need.
-        f"[worker.{FORK_SERVER}]\nautostart = false\n"
+        # Half a second of processor time each, for sessions and for the page: few tests need them.
+        f"[worker.{FORK_SERVER}]\nautostart = false\n[worker.{WEB}]\nautostart = false\n"
     )
     with run_team(teamsup):
         eventually(lambda: is_team_ready(teamsup), "all workers ready")

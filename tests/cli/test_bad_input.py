@@ -143,7 +143,7 @@ def test_logs_of_something_unknown(running: TeamsupCommand) -> None:
     result = running.run("logs", "postman")
 
     assert result.returncode == os.EX_NOINPUT
-    known = "agent-runner, fork-server, gateway, monitor-bridge, supervisor, user_comm"
+    known = "agent-runner, fork-server, gateway, monitor-bridge, supervisor, user_comm, web"
     assert refusal_of(result) == f"teamsup: There is no log of 'postman'. Known logs: {known}."
 
 

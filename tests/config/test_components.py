@@ -50,7 +50,7 @@ def component_code(arguments: str) -> str:
 
 
 def test_the_workers_of_teamsup_are_components_in_the_order_of_starting() -> None:
-    ours = ["user_comm", "monitor-bridge", "gateway", "agent-runner", "fork-server"]
+    ours = ["user_comm", "monitor-bridge", "gateway", "agent-runner", "web", "fork-server"]
     assert list(installed_components()) == ours
     assert [each.fault for each in installed_components().values()] == [""] * len(ours)
 

@@ -24,7 +24,7 @@ from teamsup.status.team_status import read_team_status
 T = TypeVar("T")
 TIMEOUT_SECONDS = 45.0
 """How long a test waits. Shorter than a lease: what only the end of one gives back must not pass for what came."""
-FORK_SERVER = "fork-server"
+FORK_SERVER, WEB = "fork-server", "web"
 
 
 def eventually(condition: Callable[[], T | None], what: str) -> T:
@@ -136,8 +136,8 @@ def count_listeners(team: Team, agent: str) -> int:
 
 
 def is_team_ready(teamsup: TeamsupCommand) -> bool:
-    """Whether all run that people wait for: the fork server starts after them."""
-    states = {name: row["state"] for name, row in teamsup.ps().items() if name != FORK_SERVER}
+    """Whether all run that people wait for: the fork server starts after them, and few tests look at the page."""
+    states = {name: row["state"] for name, row in teamsup.ps().items() if name not in (FORK_SERVER, WEB)}
     return states == {
         "supervisor": "RUNNING",
         "user_comm": "RUNNING",

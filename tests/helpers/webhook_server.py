@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from helpers.support import TIMEOUT_SECONDS, eventually
 from teamsup.hub import MessageHub
+from teamsup.workers.listen_address import ListenAddress
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, Alerts
 from teamsup.workers.monitor_bridge.ingest.receiver import ConfirmLink
 from teamsup.workers.monitor_bridge.ingest.webhook_server import WebhookServer
-from teamsup.workers.monitor_bridge.source_section import ListenAddress, SourceSection
+from teamsup.workers.monitor_bridge.source_section import SourceSection
 
 
 @dataclass

@@ -4,7 +4,15 @@ import os
 import subprocess
 
 from conftest import run_team
-from helpers.support import FORK_SERVER, TIMEOUT_SECONDS, TeamsupCommand, count_listeners, eventually, migrate_further
+from helpers.support import (
+    FORK_SERVER,
+    TIMEOUT_SECONDS,
+    WEB,
+    TeamsupCommand,
+    count_listeners,
+    eventually,
+    migrate_further,
+)
 from teamsup.hub import MessageHub
 
 SENTENCE = "written by a newer teamsup; this one knows"
@@ -12,7 +20,7 @@ SENTENCE = "written by a newer teamsup; this one knows"
 
 def test_the_supervisor_ends_with_its_workers_and_says_why(teamsup: TeamsupCommand) -> None:
     teamsup.team.folder.mkdir(parents=True)
-    others = ("monitor-bridge", "gateway", "agent-runner", FORK_SERVER)
+    others = ("monitor-bridge", "gateway", "agent-runner", WEB, FORK_SERVER)
     quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in others)
     teamsup.team.configuration.write_text(quiet)
     with run_team(teamsup) as supervisor:

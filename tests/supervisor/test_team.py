@@ -68,7 +68,7 @@ def test_workers_start_one_after_another_and_end_together(teamsup: TeamsupComman
     told = [line.split("|")[1].split()[0] for line in output.splitlines() if "started, pid" in line]
     ended = [line.split("|")[1].split()[0] for line in output.splitlines() if "ended (exit code 0)" in line]
     assert told[:4] == ["user_comm", "monitor-bridge", "gateway", "agent-runner"]
-    assert sorted(ended) == ["monitor-bridge", "user_comm"]
+    assert sorted(ended) == ["monitor-bridge", "user_comm", "web"]
 
 
 @pytest.mark.slow
@@ -124,7 +124,7 @@ def test_restart_of_something_unknown_says_what_is_known(running: TeamsupCommand
     restart = running.run("restart", "postman")
 
     assert restart.returncode == os.EX_USAGE
-    known = "user_comm, monitor-bridge, gateway, agent-runner, fork-server"
+    known = "user_comm, monitor-bridge, gateway, agent-runner, web, fork-server"
     assert refusal_of(restart) == f"teamsup: There is no worker 'postman'; there are {known}."
 
 
@@ -144,6 +144,7 @@ def test_people_and_agents_can_ask_a_daemon_through_user_comm(running: TeamsupCo
         "  monitor-bridge: RUNNING",
         "  gateway: EXITED, not configured",
         "  agent-runner: EXITED, not configured",
+        "  web: STOPPED",
         "  fork-server: STOPPED",
     ]
     assert figures.startswith("monitor-bridge: ")

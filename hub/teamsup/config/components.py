@@ -91,6 +91,8 @@ class Component:
     supervisor, so its module must be light."""
     entries: str = ""
     """The function, "module:function", that returns its EntrySources: what pages show of it besides its messages."""
+    terminal_command: tuple[str, ...] = ()
+    """The words of a teamsup command that ``teamsup start`` runs, only in a terminal, once the team is ready."""
     people_commands: tuple[CommandDefinition, ...] = ()
     """Commands that people can write to it, such as ``/alerts``. user_comm forwards them and returns the answers."""
     tables: ComponentTables | None = None

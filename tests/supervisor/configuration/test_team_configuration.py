@@ -25,7 +25,14 @@ def loaded(team: Team, toml: str) -> TeamConfiguration:
 def test_without_a_file_the_workers_of_teamsup_run(team: Team) -> None:
     configuration = loaded(team, "")
 
-    assert list(configuration.programs) == ["user_comm", "monitor-bridge", "gateway", "agent-runner", "fork-server"]
+    assert list(configuration.programs) == [
+        "user_comm",
+        "monitor-bridge",
+        "gateway",
+        "agent-runner",
+        "web",
+        "fork-server",
+    ]
     assert configuration.notify_on_crash == ("user_comm",)
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from helpers.custom_workers import worker_section
-from helpers.support import FORK_SERVER, TeamsupCommand, refusal_of
+from helpers.support import FORK_SERVER, WEB, TeamsupCommand, refusal_of
 from teamsup.hub import Agent
 from teamsup.status.crash import Crash
 from teamsup.status.state_file import WorkerState
@@ -49,7 +49,9 @@ def test_who_is_not_configured_says_itself_what_it_lacks() -> None:
 
 
 def test_who_starts_reloads_or_restarts_learns_of_a_held_worker_and_what_it_lacks(teamsup: TeamsupCommand) -> None:
-    quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in ("user_comm", "monitor-bridge", FORK_SERVER))
+    quiet = "".join(
+        f"[worker.{name}]\nautostart = false\n" for name in ("user_comm", "monitor-bridge", WEB, FORK_SERVER)
+    )
     teamsup.team.folder.mkdir(parents=True)
     teamsup.team.configuration.write_text(quiet)
     assert teamsup.run("start", "--detach").returncode == 0, "nobody has asked for the gateway"

@@ -9,6 +9,9 @@ GATEWAY = "gateway"
 MONITOR_BRIDGE = "monitor-bridge"
 """The worker that keeps the incidents."""
 
+WEB = "web"
+"""The worker that shows the team in a browser."""
+
 COMMAND_TYPE = "command"
 """The message type of a command that a person has chosen from a menu."""
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from teamsup.config.components import installed_components
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import SUPERVISOR
 from teamsup.status.team_lock import acquire_lock
@@ -63,11 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
         supervisor = Supervisor(
             team, configuration, hub, ServiceNotifier(), echo=arguments.ready_fd is None, trouble=trouble
         )
-        asyncio.run(_run(supervisor, arguments.ready_fd, arguments.timeout))
+        asyncio.run(_run(team, supervisor, arguments.ready_fd, arguments.timeout))
     return 0
 
 
-async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -> None:
+async def _run(team: Team, supervisor: "Supervisor", ready_fd: int | None, seconds: float) -> None:
     import asyncio
 
     async def report_ready(descriptor: int) -> None:
@@ -81,10 +82,15 @@ async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -
         # Our caller may wait for the end of our stderr.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
-    report = asyncio.create_task(report_ready(ready_fd)) if ready_fd is not None else None
+    async def greet() -> None:
+        await supervisor.ready.wait()
+        await asyncio.to_thread(_run_terminal_commands, team)
+
+    tasks = [asyncio.create_task(greet())] if ready_fd is None and sys.stdout.isatty() else []
+    tasks += [asyncio.create_task(report_ready(ready_fd))] if ready_fd is not None else []
     await supervisor.run()
-    if report is not None:
-        report.cancel()
+    for task in tasks:
+        task.cancel()
 
 
 def _detach(team: Team, seconds: float) -> int:
@@ -92,12 +98,9 @@ def _detach(team: Team, seconds: float) -> int:
     WorkersNotReady.
     """
     ready_reader, ready_writer = os.pipe()
-    # Use the same command as our caller, so that its hints name a command that works.
-    program = [sys.argv[0]] if Path(sys.argv[0]).name == "teamsup" else ["-m", "teamsup.cli"]
     process = subprocess.Popen(
         [
-            sys.executable,
-            *program,
+            *_own_command(),
             "start",
             "--team",
             team.name,
@@ -124,5 +127,23 @@ def _detach(team: Team, seconds: float) -> int:
         raise WorkersNotReady(f"Team {team.name!r} runs, pid {process.pid}, but {sanitize(unready)} See: {how}")
     if trouble:
         raise WorkersNotReady(f"Team {team.name!r} runs, pid {process.pid}. {sanitize(trouble)}")
-    print(f"Team {team.name!r} runs, pid {process.pid}. Stop it with: {command_hint(team, 'stop')}")
+    print(f"Team {team.name!r} runs, pid {process.pid}. Stop it with: {command_hint(team, 'stop')}", flush=True)
+    if sys.stdout.isatty():
+        _run_terminal_commands(team)
     return 0
+
+
+def _own_command() -> list[str]:
+    """Return the command of our caller, so that its hints name a command that works."""
+    program = [sys.argv[0]] if Path(sys.argv[0]).name == "teamsup" else ["-m", "teamsup.cli"]
+    return [sys.executable, *program]
+
+
+def _run_terminal_commands(team: Team) -> None:
+    """Run the commands with which components greet the person at this terminal. They may print secrets, so their output
+    goes nowhere else. They are processes, because what they import would stay in the supervisor for months.
+    """
+    for component in installed_components().values():
+        if component.terminal_command and not component.fault:
+            command = [*_own_command(), *component.terminal_command, "--team", team.name]
+            subprocess.run(command, stdin=subprocess.DEVNULL, check=False)

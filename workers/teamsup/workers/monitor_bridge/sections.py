@@ -7,7 +7,8 @@ from typing import Literal
 from teamsup.config.sections import check_pattern, check_seconds
 from teamsup.hub.team import normalize_agent_name
 
-from .source_section import check_network, parse_address
+from ..listen_address import parse_address
+from .source_section import check_network
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from typing import Literal
 
 from teamsup.hub.team import normalize_agent_name
 
+from ..listen_address import parse_address
+
 DRY_RUN_HEADER = "Teamsup-Rehearsal"
 """The header of doctor's test alert, which is stored and removed again."""
 SourceKind = Literal["alertmanager", "grafana", "google_cloud", "oracle_cloud", "uptime_kuma", "healthchecks", "plain"]
@@ -61,32 +63,6 @@ def stale_after(source: SourceSection | None) -> float:
         return source.stale_seconds
     # These two repeat by default every four hours. The others need not repeat; after a week their problem is stale.
     return 5 * 3600.0 if source.kind in ("alertmanager", "grafana") else 7 * 86400.0
-
-
-@dataclass(frozen=True)
-class ListenAddress:
-    """The host and port to listen on."""
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
-
-
-def parse_address(listen: str) -> ListenAddress:
-    """Return the address of "127.0.0.1:9095", "[::1]:9095" or "localhost:9095". Raise ValueError."""
-    host, _, port = listen.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        if host != "localhost":
-            ipaddress.ip_address(host)
-        if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-            raise ValueError
-    except ValueError:
-        raise ValueError(f'listen must be an address and a port such as "127.0.0.1:9095", not {listen!r}') from None
-    return ListenAddress(host, int(port))
 
 
 def check_network(text: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from .request_filter import normalize_address
+from ...listen_address import normalize_address
 
 MAX_CONNECTIONS = 256
 MAX_PER_ADDRESS = 32

@@ -5,7 +5,7 @@ import os
 
 import psutil
 
-from ..source_section import ListenAddress
+from ...listen_address import ListenAddress
 
 
 def explain_bind_error(listen: ListenAddress, error: OSError) -> str:

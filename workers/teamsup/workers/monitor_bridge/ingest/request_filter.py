@@ -1,8 +1,8 @@
 """Refuse requests of browsers or attackers before their secret is checked. Pure."""
 
-import ipaddress
 from collections.abc import Collection, Mapping
-from urllib.parse import urlsplit
+
+from ...listen_address import host_name_of
 
 _BROWSER_HEADERS = ("Origin", "Sec-Fetch-Site", "Referer")
 
@@ -17,22 +17,3 @@ def check_request(headers: Mapping[str, str], hosts: Collection[str]) -> tuple[i
     if any(name.lower() == "content-encoding" and value.lower() != "identity" for name, value in headers.items()):
         return 415, "Send the payload without a Content-Encoding."
     return None
-
-
-def host_name_of(host: str) -> str:
-    """Return the name in a Host header, without its port."""
-    try:
-        name = urlsplit(f"//{host.strip()}").hostname or ""
-    except ValueError:
-        return ""
-    return normalize_address(name) or name.rstrip(".")
-
-
-def normalize_address(text: str) -> str:
-    """Return an address in its canonical form; empty: it is not an address."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return ""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)

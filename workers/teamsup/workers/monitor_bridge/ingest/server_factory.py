@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, NotConfigured
 
+from ...listen_address import parse_address
 from ...worker import ReportState
 from ..sections import MonitorSection
-from ..source_section import SourceSection, check_sources, parse_address
+from ..source_section import SourceSection, check_sources
 from .batch import PrepareAlerts, StoreAlerts
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from aiohttp.http import HttpProcessingError
 from teamsup.hub import MessageHub, StoreError
 
 from ...backoff import backoff
+from ...listen_address import ListenAddress, host_name_of, normalize_address
 from ...worker import ReportState
 from ..incidents.alert import Alert
-from ..source_section import DRY_RUN_HEADER, ListenAddress, SourceSection
+from ..source_section import DRY_RUN_HEADER, SourceSection
 from . import body, request_filter
 from .auth import AUTH_CHALLENGE, SourceSecrets
 from .batch import BatchWriter, PrepareAlerts, QueueFull, StoreAlerts
@@ -53,7 +54,7 @@ class WebhookServer:
         self.port = 0
         """The port it listens on; 0: none yet."""
         self._address = listen
-        self._hosts = {request_filter.host_name_of(host) for host in ("localhost", listen.host, *hosts)}
+        self._hosts = {host_name_of(host) for host in ("localhost", listen.host, *hosts)}
         self._trusted_proxies = trusted_proxies
         self._secrets = SourceSecrets(sources)
         self._log = SourceLog()
@@ -150,7 +151,7 @@ class WebhookServer:
     def _own_hosts(self, request: web.BaseRequest) -> set[str]:
         """Return our allowed names, with the address that this request has reached."""
         here = None if request.transport is None else request.transport.get_extra_info("sockname")
-        return self._hosts | {request_filter.normalize_address(here[0])} if here else self._hosts
+        return self._hosts | {normalize_address(here[0])} if here else self._hosts
 
     async def _receive(self, asked: WebhookRequest, request: web.BaseRequest) -> IngestOutcome:
         """Read the payload and store it. Return 503 if the source must send it again."""

@@ -1,0 +1,74 @@
+"""Who a request comes from, and what this person may do."""
+
+import hashlib
+import hmac
+import os
+import re
+import time
+from collections.abc import Collection, Mapping
+
+from teamsup.hub import MessageHub, Team
+
+from ..page import Viewer
+from .sessions import Session, end_session, find_session, redeem_link
+from .sign_in_limit import SignInLimit
+
+TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
+"""The hidden field of every form."""
+
+
+class Authenticator:
+    """The people who have signed in. ``operators`` may act, and the person who runs the team."""
+
+    def __init__(self, hub: MessageHub, operators: Collection[str]) -> None:
+        self.cookie = cookie_name(hub.team)
+        self._hub = hub
+        self._operators = {*operators, owner_name()}
+        self._tries = SignInLimit()
+
+    def find_session(self, cookies: Mapping[str, str]) -> Session | None:
+        """Return the session of a request's cookies."""
+        return find_session(self._hub, cookies.get(self.cookie, ""), time.time())
+
+    def viewer_of(self, session: Session) -> Viewer:
+        """Return the person of a session."""
+        return Viewer(session.person, session.person in self._operators, session.csrf_token)
+
+    def sign_in(self, secret: str, address: str) -> Session | None:
+        """Return a new session for the secret of a link; None if it is wrong. Call it if ``seconds_to_wait`` is 0."""
+        session = redeem_link(self._hub, secret.strip(), time.time())
+        if session is None:
+            self._tries.count_wrong(address, time.monotonic())
+        return session
+
+    def seconds_to_wait(self, address: str) -> float:
+        """Return the seconds until this address may try a secret again."""
+        return self._tries.seconds_to_wait(address, time.monotonic())
+
+    def sign_out(self, session: Session) -> None:
+        """End a session."""
+        end_session(self._hub, session)
+
+
+def accepts_token(session: Session, token: str) -> bool:
+    """Return whether a form comes from a page of this session."""
+    return hmac.compare_digest(session.csrf_token.encode(), token.encode())
+
+
+def cookie_name(team: Team) -> str:
+    """Return the name of the team's cookie. Browsers send cookies to all ports of a host, so each team has its own.
+
+    A team of the same name in another folder has another one too.
+    """
+    return f"teamsup-{team.name}-{hashlib.sha256(os.fsencode(team.folder)).hexdigest()[:8]}"
+
+
+def owner_name() -> str:
+    """Return the name of the person who runs the team, as it stands in a link."""
+    import getpass
+
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return re.sub(r"[^a-z0-9_.-]", "-", user.lower())[:40].lstrip("_.-") or "owner"

@@ -1,0 +1,26 @@
+"""Limit how often an address may try a secret."""
+
+from collections import OrderedDict
+
+MAX_TRIES = 10
+_PERIOD_SECONDS = 60.0
+_MAX_ADDRESSES = 1000
+
+
+class SignInLimit:
+    """Counts wrong secrets for each address: ten, and then one every six seconds."""
+
+    def __init__(self) -> None:
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+        """The time when an address has all of its tries again, the oldest change first."""
+
+    def seconds_to_wait(self, address: str, now: float) -> float:
+        """Return the seconds until this address may try; 0: now. ``now`` is monotonic."""
+        each = _PERIOD_SECONDS / MAX_TRIES
+        return max(0.0, self._full_at.get(address, now) + each - _PERIOD_SECONDS - now)
+
+    def count_wrong(self, address: str, now: float) -> None:
+        """Note that this address has tried a wrong secret."""
+        self._full_at[address] = max(now, self._full_at.pop(address, now)) + _PERIOD_SECONDS / MAX_TRIES
+        if len(self._full_at) > _MAX_ADDRESSES:
+            self._full_at.popitem(last=False)

@@ -1,0 +1,29 @@
+"""web as a component of a team."""
+
+from pathlib import Path
+
+from teamsup.config.components import Component
+from teamsup.hub.engines.component_tables import ComponentTables
+
+from ..protocol import WEB
+from .sections import WebSection
+
+_TABLES = ComponentTables(
+    WEB,
+    scripts=(Path(__file__).with_name("schema") / "1-tables.sql",),
+    forgets_person=(
+        "DELETE FROM web_links WHERE 'web-' || person = :name",
+        "DELETE FROM web_sessions WHERE 'web-' || person = :name",
+    ),
+    # A restore must not admit a browser again that has signed out since, or make a used link work again.
+    carried_over=("web_links", "web_sessions"),
+)
+
+component = Component(
+    name=WEB,
+    command="teamsup.workers.web.web_worker",
+    section=WebSection,
+    terminal_command=("open", "--no-browser"),
+    tables=_TABLES,
+    rank=45,
+)

@@ -1,0 +1,93 @@
+"""One page as one person sees it, in one or more windows: what it shows now, and what its streams have reported."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from teamsup.hub import TeamsupError
+
+from ..page import RenderedRegion
+from .stream import Stream
+
+EVIDENCE_SECONDS = 5.0
+"""A region that differs only in ages and figures is reported after this time at the earliest."""
+
+Regions = Mapping[str, RenderedRegion]
+RenderRegions = Callable[[], Regions]
+
+
+class OpenPage:
+    """A page that is open. ``render`` returns its regions; it runs in a thread."""
+
+    def __init__(self, render: RenderRegions, log: logging.Logger) -> None:
+        self.streams: set[Stream] = set()
+        self._render = render
+        self._log = log
+        self._lock = asyncio.Lock()
+        self._current: Regions | None = None
+        self._trouble = ""
+        """Why the regions are not known now; empty: they are."""
+        self._reported: dict[str, tuple[RenderedRegion, float]] = {}
+        """The regions as they were reported last, each with its monotonic second."""
+
+    def find_region(self, region: str) -> RenderedRegion | None:
+        """Return the content of a region now; None if it is not known."""
+        return None if self._trouble or self._current is None else self._current.get(region)
+
+    async def join(self, stream: Stream) -> None:
+        """Report the whole state to a new stream. It learns of all later changes too, so none is lost in between."""
+        self.streams.add(stream)
+        async with self._lock:
+            await self._refresh()
+            self._report_all((stream,))
+
+    async def report_changes(self) -> None:
+        """Render, and report what differs from what was reported."""
+        async with self._lock:
+            if had_trouble := await self._refresh():
+                self._report_all(self.streams)
+            if self._trouble or had_trouble or self._current is None:
+                return
+            now = time.monotonic()
+            for region, shown in self._current.items():
+                before, at = self._reported.get(region, (None, now))
+                if before is None or is_due(before, shown, now - at):
+                    self._reported[region] = shown, now
+                    for stream in self.streams:
+                        stream.report(region, shown.version)
+
+    async def _refresh(self) -> bool:
+        """Render. One rendering at a time runs, so an older one never replaces a newer one.
+
+        Return whether a trouble has begun or ended.
+        """
+        before = self._trouble
+        try:
+            self._current = await asyncio.to_thread(self._render)
+            self._trouble = ""
+        except (TeamsupError, OSError) as error:
+            self._trouble = str(error)
+        except Exception as error:
+            self._trouble = f"This page cannot be rendered: {type(error).__name__}."
+            if before != self._trouble:
+                self._log.exception("a page cannot be rendered")
+        return before != self._trouble
+
+    def _report_all(self, streams: Iterable[Stream]) -> None:
+        regions = {} if self._current is None else self._current
+        if not self._trouble and not self._reported:
+            now = time.monotonic()
+            self._reported = {region: (shown, now) for region, shown in regions.items()}
+        for stream in streams:
+            if self._trouble:
+                stream.report_trouble(self._trouble)
+            else:
+                stream.report_all({region: shown.version for region, shown in regions.items()})
+
+
+def is_due(reported: RenderedRegion, shown: RenderedRegion, seconds: float) -> bool:
+    """Return whether a region is reported again after so many seconds. Pure."""
+    if reported.version == shown.version:
+        return False
+    return reported.meaning != shown.meaning or seconds >= EVIDENCE_SECONDS

@@ -1,0 +1,69 @@
+"""Server-sent events for one open page: the versions that it does not know yet."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+
+BEAT_SECONDS = 15.0
+"""A page that has heard nothing for 20 seconds counts itself as not live."""
+
+
+class Stream:
+    """What one open page must learn. Only the newest version of a region is kept, so a slow page costs no memory."""
+
+    def __init__(self) -> None:
+        self._whole: Mapping[str, str] | None = None
+        self._changed: dict[str, str] = {}
+        self._trouble: str | None = None
+        self._is_closed = False
+        self._wake = asyncio.Event()
+
+    def report_all(self, versions: Mapping[str, str]) -> None:
+        """Report the versions of all regions. What was not reported before is in them."""
+        self._whole, self._trouble = versions, None
+        self._changed.clear()
+        self._wake.set()
+
+    def report(self, region: str, version: str) -> None:
+        """Report the new version of a region."""
+        self._changed[region] = version
+        self._wake.set()
+
+    def report_trouble(self, sentence: str) -> None:
+        """Report why the state is not known now, until the next ``report_all``."""
+        self._whole, self._trouble = None, sentence
+        self._changed.clear()
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the stream, because the worker ends or the session has ended."""
+        self._is_closed = True
+        self._wake.set()
+
+    async def events(self, now: Callable[[], float], beat_seconds: float = BEAT_SECONDS) -> AsyncIterator[bytes]:
+        """Yield events as they are sent, and a sign of life when there are none. ``now`` returns Unix seconds."""
+        while True:
+            try:
+                async with asyncio.timeout(beat_seconds):
+                    await self._wake.wait()
+            except TimeoutError:
+                # A script does not see a comment, so an event follows it.
+                yield b": beat\n" + _event("beat", {"now": now()})
+            if self._is_closed:
+                return
+            self._wake.clear()
+            for event in self._take_events(now()):
+                yield event
+
+    def _take_events(self, now: float) -> list[bytes]:
+        whole, trouble, changed = self._whole, self._trouble, self._changed
+        self._whole, self._trouble, self._changed = None, None, {}
+        if trouble is not None:
+            return [_event("trouble", {"now": now, "sentence": trouble})]
+        events = [] if whole is None else [_event("whole", {"now": now, "regions": dict(whole)})]
+        events += [_event("region", {"now": now, "id": region, "version": each}) for region, each in changed.items()]
+        return events
+
+
+def _event(name: str, data: Mapping[str, object]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()

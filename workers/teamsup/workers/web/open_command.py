@@ -1,0 +1,103 @@
+"""``teamsup open``: see the team in a browser."""
+
+import argparse
+import contextlib
+import html
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from teamsup.config.components import open_hub
+from teamsup.hub import CallerError, InvalidValue, MessageHub, Team
+from teamsup.terminal.formatting import sanitize
+from teamsup.terminal.hints import command_hint, find_team
+
+from ..protocol import WEB
+from .access.authenticator import owner_name
+from .access.sessions import create_link
+from .component import component
+from .presence import ADDRESS_KEY
+from .sections import check_person
+
+_WAIT_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
+
+
+class PageNotServed(CallerError):
+    """The worker that serves the page does not run, or cannot serve it."""
+
+    exit_code = os.EX_UNAVAILABLE
+
+
+class NoTerminal(CallerError):
+    """Nobody is there to whom the link may be shown."""
+
+    exit_code = os.EX_NOPERM
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Make a link that signs a browser in, print it, and open it. It works once, for 10 minutes. "
+        "It is a secret, so it is printed to a terminal only."
+    )
+    parser.add_argument("--as", dest="person", metavar="NAME", help="the link is for this person (default: you)")
+    parser.add_argument("--no-browser", action="store_true", help="only print the link")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        person = check_person(arguments.person) if arguments.person else owner_name()
+    except ValueError as error:
+        raise InvalidValue(f"{error}.") from error
+    team = find_team(arguments.team)
+    is_terminal = sys.stdout.isatty()
+    # A link for somebody else is not for the browser of this person.
+    is_opened = arguments.person is None and not arguments.no_browser and _has_display()
+    if not is_terminal and not is_opened:
+        raise NoTerminal("Anybody with the link is signed in, so it is printed to a terminal only. Run this in one.")
+    with open_hub(component, team) as hub:
+        address = _wait_for_address(hub, team)
+        link = f"{address}/sign-in#{create_link(hub, person, time.time())}"
+    if is_terminal:
+        print(f"The team in a browser: {link}\nThe link is for {person}. It works once, for 10 minutes.", flush=True)
+    if is_opened and not _open_browser(team, link) and not is_terminal:
+        raise NoTerminal("No browser could be opened. Run this in a terminal, which shows the link.")
+    return 0
+
+
+def _wait_for_address(hub: MessageHub, team: Team) -> str:
+    """Return where the page is served. Raise PageNotServed. A worker that has just started may need a moment."""
+    ends = time.monotonic() + _WAIT_SECONDS
+    while True:
+        agent = hub.find_agent(WEB)
+        now = datetime.now(UTC)
+        is_present = agent is not None and agent.is_present(now)
+        if agent is not None and is_present and isinstance(address := agent.metadata.get(ADDRESS_KEY), str):
+            return address
+        if agent is None or not is_present or agent.degraded or time.monotonic() >= ends:
+            why = f" {sanitize(agent.note)}" if agent is not None and agent.note else ""
+            raise PageNotServed(f"The page is not served now.{why} See: {command_hint(team, 'ps')}")
+        time.sleep(_LOOK_SECONDS)
+
+
+def _has_display() -> bool:
+    """Return whether a browser would open in a window. A browser in this terminal is not meant."""
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _open_browser(team: Team, link: str) -> bool:
+    """Open the link by way of a file that only we can read, because every user can see a browser's arguments."""
+    import webbrowser  # only this command needs it
+
+    file = team.run / "open.html"
+    _write_secret(file, f'<!doctype html><meta http-equiv="refresh" content="0; url={html.escape(link)}">\n')
+    return webbrowser.open(file.as_uri())
+
+
+def _write_secret(file: Path, text: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        file.unlink()
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+        opened.write(text)

@@ -1,0 +1,55 @@
+"""[web]: where the page listens, and who may act in it."""
+
+import re
+from dataclasses import dataclass
+
+from ..listen_address import ListenAddress, host_name_of, parse_address
+
+_PERSON = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
+_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
+
+
+@dataclass(frozen=True)
+class WebSection:
+    """[web]: the page of the team. Each browser needs a link from ``teamsup open``, also on this machine."""
+
+    enabled: bool = True
+    listen: str = "127.0.0.1:0"
+    """With port 0 a free port is chosen once and kept."""
+    operators: tuple[str, ...] = ()
+    """Other people who may act, by the names in their links. The person who runs the team may act in any case."""
+    trusted_hosts: tuple[str, ...] = ()
+    """Names by which browsers may reach the page, beside localhost and the address itself."""
+
+    def __post_init__(self) -> None:
+        address = parse_address(self.listen, is_port_free=True)
+        for person in self.operators:
+            check_person(person)
+        for host in self.trusted_hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f'trusted_hosts: {host!r} must be a name such as "team.example.com", without a port')
+        if not address.is_loopback and not self.trusted_hosts:
+            raise ValueError("trusted_hosts must name the hosts of the page, because other machines can reach it")
+
+    @property
+    def address(self) -> ListenAddress:
+        return parse_address(self.listen, is_port_free=True)
+
+    def base_address(self, port: int) -> str:
+        """Return where browsers find the page that listens at this port."""
+        address = self.address
+        host = address.host if address.is_loopback else self.trusted_hosts[0]
+        return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names by which a request may reach the page."""
+        names = ("localhost", "127.0.0.1", "::1", self.address.host, *self.trusted_hosts)
+        return frozenset(host_name_of(name if name[0] == "[" or ":" not in name else f"[{name}]") for name in names)
+
+
+def check_person(name: str) -> str:
+    """Return the name of a person at the page. Raise ValueError."""
+    if not _PERSON.fullmatch(name):
+        raise ValueError(f"{name!r} is not a name for a person: use 1 to 40 small letters, digits, '.', '_' or '-'")
+    return name
