@@ -17,6 +17,7 @@ HEAVY = {
     "pydantic",
     "prompt_toolkit",
     "watchfiles",
+    "watchfiles._rust_notify",
     "importlib.metadata",
 }
 RARE = {"logging", "shlex", "teamsup.hub.maintenance", "teamsup.hub.engines.component_tables"}

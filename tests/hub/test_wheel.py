@@ -70,7 +70,7 @@ def test_the_hub_alone_brings_nothing_of_the_rest_and_notices_foreign_writers(py
         "import importlib.util, sys; from teamsup.hub import MessageHub, Team; from pathlib import Path\n"
         "print(*[name for name in ('config', 'terminal', 'claude_code', 'supervisor', 'workers', 'cli')"
         " if importlib.util.find_spec(f'teamsup.{name}')])\n"
-        "print(MessageHub(Team('crew', Path(sys.argv[1]))).start_watcher(), 'watchfiles' in sys.modules)\n"
+        "print(MessageHub(Team('crew', Path(sys.argv[1]))).start_watcher(), 'watchfiles._rust_notify' in sys.modules)\n"
     )
     ended = run(python, "-I", "-c", program, tmp_path / "crew")
 

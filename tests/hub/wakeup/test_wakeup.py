@@ -293,15 +293,16 @@ def test_a_process_that_ends_without_closing_its_hub_ends_in_order_while_it_watc
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_only_the_process_that_watches_loads_watchfiles(team: Team) -> None:
+def test_only_the_process_that_watches_loads_watchfiles_and_only_its_extension(team: Team) -> None:
     program = (
         "import sys; from pathlib import Path; from teamsup.hub import MessageHub, Team;"
         "hub = MessageHub(Team('crew', Path(sys.argv[1])), agent='scout'); hub.wait(0);"
-        "before = 'watchfiles' in sys.modules; hub.start_watcher(); print(before, 'watchfiles' in sys.modules)"
+        "loaded = lambda: [name for name in ('watchfiles._rust_notify', 'anyio') if name in sys.modules];"
+        "before = loaded(); hub.start_watcher(); print(before, loaded())"
     )
     ended = subprocess.run([sys.executable, "-c", program, team.folder], capture_output=True, text=True, check=True)
 
-    assert ended.stdout == "False True\n"
+    assert ended.stdout == "[] ['watchfiles._rust_notify']\n"
 
 
 class _CountedPauses(Pauses):

@@ -7,13 +7,22 @@ watcher chooses the pause between two looks for events, which ``watchfiles.watch
 import itertools
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import StoreError
 from .connection import open_observer
+
+if TYPE_CHECKING:
+    from watchfiles._rust_notify import RustNotify
+
+_EXTENSION = "watchfiles._rust_notify"
 
 # Each pair is a pause and a timeout in milliseconds. watchfiles looks for events after each pause, so the pause decides
 # between a quick wake-up and an idle processor.
@@ -31,9 +40,7 @@ class FileWatch:
 
     def __init__(self, database: Path) -> None:
         try:
-            from watchfiles._rust_notify import RustNotify  # only the process that watches needs it
-
-            self._events = RustNotify([str(database.parent)], False, False, 0, False, False)
+            self._events = _open_events(database.parent)
         except (OSError, RuntimeError, ValueError, ImportError) as error:  # no descriptor left, or the folder is away
             raise StoreError(f"{database.parent} cannot be watched: {error}.") from error
         self._database = database
@@ -63,6 +70,24 @@ class FileWatch:
 
     def _concerns_database(self, changes: set[tuple[int, str]]) -> bool:
         return any(os.path.basename(path).startswith(self._database.name) for _, path in changes)
+
+
+def _open_events(folder: Path) -> "RustNotify":
+    """Return the events of the files in a folder. Raise OSError, RuntimeError, ValueError or ImportError.
+
+    Only the process that watches loads the extension. The package around it loads anyio and multiprocessing, which
+    would take another 0.7 MiB of the supervisor.
+    """
+    if _EXTENSION not in sys.modules:
+        package = PathFinder.find_spec("watchfiles")
+        spec = PathFinder.find_spec(_EXTENSION, package.submodule_search_locations) if package else None
+        if spec is None or spec.loader is None:
+            raise ImportError(_EXTENSION)
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[_EXTENSION] = module
+    events: RustNotify = sys.modules[_EXTENSION].RustNotify([str(folder)], False, False, 0, False, False)
+    return events
 
 
 class Pauses:
