@@ -12,8 +12,8 @@ _TABLES = ComponentTables(
     WEB,
     scripts=(Path(__file__).with_name("schema") / "1-tables.sql",),
     forgets_person=(
-        "DELETE FROM web_links WHERE 'web-' || person = :name",
-        "DELETE FROM web_sessions WHERE 'web-' || person = :name",
+        "DELETE FROM web_links WHERE 'console-' || person = :name",
+        "DELETE FROM web_sessions WHERE 'console-' || person = :name",
     ),
     # A restore must not admit a browser again that has signed out since, or make a used link work again.
     carried_over=("web_links", "web_sessions"),

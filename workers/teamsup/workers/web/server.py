@@ -39,12 +39,17 @@ STREAM_QUERY = "stream"
 """The key of a query that asks for the page's stream."""
 MAX_STREAMS = 200
 _SESSION_CHECK_SECONDS = 15.0
+_MAX_NOTICES = 1000
 _MAX_BODY_BYTES = 2**20
 _CLOSE_SECONDS = 2.0
 
 _SENTENCES = {404: "There is no such page.", 405: "This address does not take that.", 413: "That is too long."}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Refused(CallerError):
+    """This person may not do that, or another page has asked for it."""
 
 
 class PageServer:
@@ -69,6 +74,7 @@ class PageServer:
         application.add_routes(
             [
                 web.get("/static/{name}", self._send_static),
+                web.get("/favicon.ico", self._send_no_icon),
                 web.get("/sign-in", self._ask_to_sign_in),
                 web.post("/sign-in", self._sign_in),
                 web.post("/sign-out", self._sign_out),
@@ -107,15 +113,18 @@ class PageServer:
         try:
             response = await self._answer(request, handler)
         except web.HTTPException as error:
-            response = _explain(error.status, error.reason, _SENTENCES.get(error.status, ""))
+            response = _explain(request, error.status, error.reason, _SENTENCES.get(error.status, ""))
+        except Refused as error:
+            response = _explain(request, 403, "Not done", str(error))
         except CallerError as error:
-            status = 404 if request.method in SAFE_METHODS else 409
-            response = _explain(status, "Not here" if status == 404 else "Not done", str(error))
+            status, title = (404, "Not here") if request.method in SAFE_METHODS else (409, "Not done")
+            response = _explain(request, status, title, str(error))
         except StoreError as error:
-            response = _explain(503, "Not known now", str(error))
+            response = _explain(request, 503, "Not known now", str(error))
         except Exception:
+            # The path has no secret: a secret stands behind # or in the body.
             self._log.exception("%s %s failed", request.method, request.rel_url.path)
-            response = _explain(500, "Not shown", "This page has a fault. The log of web says more.")
+            response = _explain(request, 500, "Not shown", "This page has a fault. The log of web says more.")
         if not response.prepared:
             response.headers.update(SECURITY_HEADERS)
             response.headers.setdefault("Cache-Control", "no-store")
@@ -123,9 +132,9 @@ class PageServer:
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if refusal := check_host(request.headers, self._section.hosts):
-            return _explain(421, "Not this address", refusal)
+            return _explain(request, 421, "Not this address", refusal)
         if refusal := check_origin(request.method, request.headers):
-            return _explain(403, "Not done", refusal)
+            raise Refused(refusal)
         return await handler(request)
 
     async def _send_static(self, request: web.Request) -> web.Response:
@@ -135,6 +144,9 @@ class PageServer:
         is_pinned = request.query.get("v") == file.version
         headers = {"Cache-Control": "max-age=31536000, immutable" if is_pinned else "no-cache"}
         return web.Response(body=file.content, content_type=file.content_type, charset="utf-8", headers=headers)
+
+    async def _send_no_icon(self, _request: web.Request) -> web.Response:
+        return web.Response(status=204)
 
     async def _ask_to_sign_in(self, request: web.Request, status: int = 200, trouble: str = "") -> web.Response:
         wanted = "/" if request.path == "/sign-in" else request.path_qs
@@ -236,12 +248,16 @@ class PageServer:
         viewer = self._access.viewer_of(session)
         fields = await _read_fields(request)
         if not accepts_token(session, fields.get(TOKEN_FIELD, "")):
-            return _explain(403, "Not done", "This form is from an earlier session. Load the page again.")
+            raise Refused("This form is from an earlier session. Load the page again.")
         if not viewer.may_act:
-            return _explain(403, "Not done", f"{viewer.name} may look, but not act. See operators in [web].")
+            raise Refused(f"{viewer.name} may look, but not act. See operators in [web] of teamsup.toml.")
         outcome = await asyncio.to_thread(form.submit, self._context_of(request, viewer), fields)
+        if _wants_text(request):
+            return _plain(200, outcome.sentence)
         if outcome.sentence:
             self._notices[session.csrf_token] = outcome.sentence
+            while len(self._notices) > _MAX_NOTICES:
+                del self._notices[next(iter(self._notices))]
         return _redirect(outcome.address)
 
     async def _find_session(self, request: web.Request) -> Session | None:
@@ -281,8 +297,13 @@ def _plain(status: int, sentence: str) -> web.Response:
     return web.Response(status=status, text=f"{sentence}\n")
 
 
-def _explain(status: int, title: str, sentence: str) -> web.Response:
-    return _html(render_error(title, sentence), status)
+def _explain(request: web.Request, status: int, title: str, sentence: str) -> web.Response:
+    return _plain(status, sentence) if _wants_text(request) else _html(render_error(title, sentence), status)
+
+
+def _wants_text(request: web.Request) -> bool:
+    """Return whether a script has sent the form, which shows the sentence beside it."""
+    return request.headers.get("Accept") == "text/plain"
 
 
 def _redirect(address: str) -> web.Response:

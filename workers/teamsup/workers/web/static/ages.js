@@ -4,7 +4,7 @@ let offset = 0;
 
 /** Take over the server's clock, in Unix seconds. */
 export const setClock = (now) => (offset = now * 1000 - Date.now());
-export const serverNow = () => (Date.now() + offset) / 1000;
+export const serverNow = (at = Date.now()) => (at + offset) / 1000;
 
 export function clockTime(seconds) {
   const at = new Date(seconds * 1000);

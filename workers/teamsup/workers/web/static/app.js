@@ -1,9 +1,10 @@
 // Keep the page live: one stream says which regions have changed, and each is fetched and changed in place.
-// A page that does not know says so, and freezes.
+// A page that does not know says so, and freezes. docs/web.md describes what a template must contain for this.
 import { clockTime, serverNow, setClock, showAges } from "./ages.js";
+import { isBusy } from "./busy.js";
 import { morphChildren } from "./morph.js";
 
-const SILENCE_MS = 20000, FROZEN_MS = 5000, WAIT_MS = 10000, CALM_MS = 1000;
+const SILENCE_MS = 20000, FROZEN_MS = 5000, WAIT_MS = 10000, BOTTOM_PX = 80;
 const find = (id) => document.getElementById(id);
 const address = (key, value) => {
   const url = new URL(location.href);
@@ -11,141 +12,188 @@ const address = (key, value) => {
   return url.pathname + url.search;
 };
 
-let stream = null, live = false, since = 0, heardAt = 0, tickedAt = Date.now(), pause = 500, retry = 0;
-const touched = new WeakMap(), waiting = new Map();
-let pressed = null;
+let stream = null, live = false, frozen = false, since = "", heardAt = 0, tickedAt = Date.now();
+let pause = 500, retry = 0, warning = 0;
+const wanted = new Map(), fetching = new Map(), waiting = new Map();
 
 function connect() {
   clearTimeout(retry);
   stream?.close();
   if (document.hidden) return;
-  stream = new EventSource(address("stream", "1"));
-  const own = stream;
-  const on = (name, act) => stream.addEventListener(name, (event) => {
-    if (own !== stream) return;
-    const data = JSON.parse(event.data);
-    heardAt = Date.now();
-    setClock(data.now);
-    act(data);
-  });
+  const own = (stream = new EventSource(address("stream", "1")));
+  const on = (name, act) =>
+    own.addEventListener(name, (event) => {
+      if (own !== stream) return;
+      const data = JSON.parse(event.data);
+      heardAt = Date.now();
+      setClock(data.now);
+      act(data);
+    });
   on("beat", () => {});
   on("trouble", ({ sentence }) => die(sentence));
   on("region", ({ id, version }) => update(id, version));
   on("whole", async ({ regions }) => {
-    // What has waited is fetched again: only the whole state makes the page live.
+    // Only the whole state makes the page live, so nothing of it waits.
     waiting.clear();
-    await Promise.all(Object.entries(regions).map(([id, version]) => update(id, version, true)));
-    if (own === stream && stream.readyState === 1) revive();
+    await Promise.all(Object.entries(regions).map(([id, version]) => update(id, version, !live)));
+    if (own === stream && own.readyState === 1) revive();
   });
-  stream.onerror = () => own === stream && lose();
+  own.onerror = () => own === stream && lose();
 }
 
-function lose() {
+/** Try again, later each time. A page whose session or regions are gone is loaded again. */
+function lose(at = Date.now()) {
   stream.close();
-  die();
+  die("The connection to the team is lost.", at);
+  clearTimeout(retry);
   retry = setTimeout(connect, pause * (0.8 + 0.4 * Math.random()));
   pause = Math.min(pause * 2, 10000);
-  // Signed out: the page itself asks to sign in.
-  fetch(address("region", ""), { method: "HEAD" }).then(({ status }) => status === 401 && location.reload(), () => {});
+  fetch(address("region", "-"), { method: "HEAD" }).then(({ status }) => status === 401 && location.reload(), () => {});
 }
 
 function revive() {
-  heardAt = Date.now();
   pause = 500;
+  clearTimeout(warning);
   if (live) return;
   live = true;
-  since ||= serverNow();
+  since ||= clockTime(serverNow());
   document.body.classList.remove("not-live");
   find("banner").hidden = true;
   find("banner").textContent = "";
-  find("liveness").textContent = `live since ${clockTime(since)}`;
+  find("liveness").textContent = `live since ${since}`;
   freeze(false);
   showAges(true);
 }
 
-function die(sentence = "The connection to the team is lost.") {
-  const was = live;
-  live = false;
-  if (was || !find("banner").textContent) {
-    const at = clockTime(was ? serverNow() : Date.now() / 1000);
-    since = 0;
+/** What stands here was known until `at`. Without a sentence the page warns only if it is not live again soon. */
+function die(sentence, at = Date.now()) {
+  clearTimeout(warning);
+  if (live || !frozen) {
+    live = false;
+    since = "";
+    find("liveness").textContent = `not live since ${clockTime(serverNow(at))}`;
     document.body.classList.add("not-live");
-    find("liveness").textContent = `not live since ${at}`;
-    find("banner").hidden = false;
-    find("banner").textContent = `Not live since ${at}. ${sentence} What stands here may have changed.`;
-    freeze(true);
     showAges(false);
   }
+  freeze(true);
+  const warn = () => {
+    find("banner").hidden = false;
+    find("banner").textContent = `${find("liveness").textContent.replace("n", "N")}. ${sentence || "The team does not answer yet."}`;
+  };
+  if (sentence) warn();
+  else warning = setTimeout(warn, 1000);
 }
 
-/** Texts stay, can be read and copied, and cannot be changed or sent. */
-function freeze(frozen) {
+/** Texts stay, and can be read and copied, but neither changed nor sent. */
+function freeze(wish) {
+  frozen = wish;
   for (const control of document.querySelectorAll("button, input, select, textarea")) {
-    const property = control.matches("textarea, input:not([type=checkbox], [type=radio])") ? "readOnly" : "disabled";
-    if (frozen && !control[property]) control[property] = control.dataset.frozen = true;
-    else if (!frozen && control.dataset.frozen) delete control.dataset.frozen, (control[property] = false);
+    const property = control.matches("textarea, [type=text], [type=search], input:not([type])") ? "readOnly" : "disabled";
+    if (wish && !control[property]) control[property] = control.dataset.frozen = true;
+    else if (!wish && control.dataset.frozen) {
+      control[property] = false;
+      delete control.dataset.frozen;
+    }
   }
   for (const element of document.querySelectorAll("[data-past]")) {
-    const text = element.textContent;
-    element.textContent = element.dataset.past;
-    element.dataset.past = text;
+    if (wish) {
+      element.dataset.present ??= element.textContent;
+      element.textContent = element.dataset.past;
+    } else if (element.dataset.present !== undefined) {
+      // A morph has dropped it where the present text is there already.
+      element.textContent = element.dataset.present;
+      delete element.dataset.present;
+    }
   }
 }
 
+/** Bring a region to a version. A list does not move under a pointer, a key, a menu or a selection: it waits. */
 async function update(id, version, now = false) {
   const region = find(id);
   if (!region || region.dataset.version === version) return;
+  wanted.set(id, version);
   if (!now && isBusy(region)) {
-    if (!waiting.has(id)) waiting.set(id, { version, until: Date.now() + WAIT_MS });
-    waiting.get(id).version = version;
+    if (!waiting.has(id)) waiting.set(id, Date.now() + WAIT_MS);
     return;
   }
   waiting.delete(id);
-  const response = await fetch(address("region", id));
-  if (!response.ok) throw lose();
+  // One fetch at a time: an older answer must not replace a newer one.
+  if (!fetching.has(id)) fetching.set(id, load(id, region).finally(() => fetching.delete(id)));
+  await fetching.get(id);
+}
+
+async function load(id, region) {
+  let version;
+  do {
+    version = wanted.get(id);
+    const response = await fetch(address("region", id)).catch(() => null);
+    if (response?.status === 404) location.reload();
+    if (!response?.ok) return lose();
+    show(region, await response.text());
+    region.dataset.version = response.headers.get("Region-Version");
+  } while (wanted.get(id) !== version);
+}
+
+function show(region, html) {
   const next = document.createElement(region.nodeName);
-  next.innerHTML = await response.text();
-  const news = region.querySelector("[data-news]")?.dataset.news;
-  morphChildren(region, next, region.dataset.swap === "append");
-  region.dataset.version = response.headers.get("Region-Version");
-  const said = region.querySelector("[data-news]")?.dataset.news;
-  if (said && said !== news) find("news").textContent = said;
+  next.innerHTML = html;
+  const news = () => region.querySelector("[data-news]")?.dataset.news;
+  const focus = document.activeElement, caret = [focus.selectionStart, focus.selectionEnd];
+  const grows = region.dataset.swap === "append", before = news(), count = region.childElementCount;
+  const scroller = region.closest("[data-scroll]") ?? document.scrollingElement;
+  const isAtEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < BOTTOM_PX;
+  morphChildren(region, next, grows);
+  if (news() && news() !== before) find("news").textContent = news();
   showAges(live, region);
+  if (focus !== document.activeElement) {
+    // It was moved, or has gone: then the keyboard goes on in its region.
+    if (!focus.isConnected) region.tabIndex = -1;
+    (focus.isConnected ? focus : region).focus({ preventScroll: true });
+    if (focus.isConnected && caret[0] != null) focus.setSelectionRange(...caret);
+  }
+  if (grows && isAtEnd) scroller.scrollTop = scroller.scrollHeight;
+  else if (grows && region.childElementCount > count) showMore(region.childElementCount - count);
 }
 
-/** A list does not move under a pointer, an open menu, a selection, or a key. */
-function isBusy(region) {
-  const selection = getSelection();
-  return pressed === region || Date.now() - (touched.get(region) ?? 0) < CALM_MS ||
-    region.querySelector("details.menu[open]") !== null ||
-    (selection.rangeCount > 0 && !selection.isCollapsed && selection.getRangeAt(0).intersectsNode(region));
+function showMore(count) {
+  const link = find("new-below");
+  if (!link) return;
+  link.dataset.count = (link.hidden ? 0 : Number(link.dataset.count)) + count;
+  link.textContent = `${link.dataset.count} new below`;
+  link.hidden = false;
 }
 
-for (const name of ["pointerdown", "pointermove", "pointerup", "pointercancel", "keydown"]) {
-  addEventListener(name, (event) => {
-    const region = event.target.closest?.("[data-region]");
-    if (region) touched.set(region, Date.now());
-    if (name === "pointerdown") pressed = region;
-    else if (name !== "pointermove" && name !== "keydown") pressed = null;
-  }, { capture: true, passive: true });
-}
-addEventListener("submit", (event) => live || event.preventDefault(), true);
+/** A form with data-live is sent without leaving the page; its <output> has what came of it. */
+addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (frozen) return event.preventDefault();
+  if (!form.matches("[data-live]")) return;
+  event.preventDefault();
+  const body = new URLSearchParams(new FormData(form, event.submitter));
+  const headers = { Accept: "text/plain" };
+  const response = await fetch(form.action, { method: "POST", body, headers }).catch(() => null);
+  if (response?.ok) form.reset();
+  form.querySelector("output").textContent = response ? await response.text() : "Not sent. Try again.";
+});
+
+find("new-below")?.addEventListener("click", (event) => (event.target.hidden = true));
+addEventListener("pageshow", (event) => event.persisted && connect());
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    stream?.close();
-    clearTimeout(retry);
-    die("Nobody was looking.");
-  } else connect();
+  if (!document.hidden) return connect();
+  // A hidden page fetches nothing, so it knows nothing until somebody looks.
+  stream?.close();
+  clearTimeout(retry);
+  die("");
+  clearTimeout(warning);
 });
 setInterval(() => {
-  const now = Date.now(), gap = now - tickedAt;
+  const now = Date.now(), before = tickedAt;
   tickedAt = now;
-  if (gap > FROZEN_MS) die("This computer was asleep."), connect();
-  else if (live && now - heardAt > SILENCE_MS) lose();
+  if (document.hidden) return;
+  if (now - before > FROZEN_MS) die("", before), connect();
+  else if (live && now - heardAt > SILENCE_MS) lose(heardAt);
   if (!live) return;
   showAges(true);
-  for (const [id, { version, until }] of waiting) {
-    if (now > until || !isBusy(find(id))) update(id, version, true);
-  }
+  for (const [id, until] of waiting) if (now > until || !isBusy(find(id))) update(id, wanted.get(id), true);
 }, 1000);
 connect();

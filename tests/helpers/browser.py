@@ -1,0 +1,125 @@
+"""Debian's Chromium, driven by selenium. The tests that need it are skipped where it is missing."""
+
+import contextlib
+import importlib.util
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from helpers.support import eventually
+
+CHROMIUM = shutil.which("chromium")
+DRIVER = shutil.which("chromedriver")
+_MISSING = [
+    name
+    for name, found in {
+        "Chromium (Debian package chromium)": CHROMIUM,
+        "its driver (Debian package chromium-driver)": DRIVER,
+        "selenium": importlib.util.find_spec("selenium"),
+    }.items()
+    if not found
+]
+WHY_NO_BROWSER = f"needs {', '.join(_MISSING)}" if _MISSING else ""
+
+
+class Browser:
+    """One window of a browser, and what tests ask of it."""
+
+    def __init__(self, driver: Any) -> None:  # noqa: ANN401 - selenium may be missing
+        self.driver = driver
+
+    def open(self, address: str) -> None:
+        self.driver.get(address)
+
+    def text(self, selector: str = "body") -> str:
+        """What a person reads there; empty if there is no such element."""
+        found = self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+        return str(found)
+
+    def run(self, script: str, *arguments: object) -> Any:  # noqa: ANN401 - any JSON value
+        return self.driver.execute_script(script, *arguments)
+
+    def wait_for(self, text: str, selector: str = "body") -> None:
+        """Wait until a person reads that text there."""
+        self.wait_until(lambda: text in self.text(selector), f"{text!r} in {selector}")
+
+    def wait_until(self, condition: Callable[[], object], what: str) -> None:
+        try:
+            eventually(condition, what)
+        except AssertionError as error:
+            error.add_note(f"{self.driver.current_url}\n{self.text()}\n{self.errors()}")
+            raise
+
+    def click(self, selector: str) -> None:
+        self.driver.find_element("css selector", selector).click()
+
+    def type(self, selector: str, text: str) -> None:
+        self.driver.find_element("css selector", selector).send_keys(text)
+
+    def press(self, *keys: str) -> None:
+        """Press keys where the focus is, such as ``Keys.TAB``."""
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def command(self, name: str, **parameters: object) -> Any:  # noqa: ANN401 - any JSON value
+        """A command of Chromium's DevTools, such as ``Page.setWebLifecycleState``."""
+        return self.driver.execute_cdp_cmd(name, parameters)
+
+    def errors(self) -> list[str]:
+        """What the browser has complained about since the last call, such as a script that the policy forbids."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def resize(self, width: int, height: int, *, is_phone: bool = False) -> None:
+        """Show the page at that size. A headless window is at least 500 px wide, so the size is emulated."""
+        self.command(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=is_phone
+        )
+
+    def use_color_scheme(self, scheme: str) -> None:
+        """Ask for "dark" or "light"."""
+        self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def screenshot(self, file: Path, *, whole_page: bool = True) -> None:
+        if whole_page:
+            height = int(self.run("return document.documentElement.scrollHeight"))
+            self.resize(int(self.run("return innerWidth")), max(height, 200))
+        file.write_bytes(self.driver.get_screenshot_as_png())
+
+    def reset(self) -> None:
+        """Forget what a test has left: cookies, windows, emulations, log lines."""
+        first, *others = self.driver.window_handles
+        for other in others:
+            self.driver.switch_to.window(other)
+            self.driver.close()
+        self.driver.switch_to.window(first)
+        self.driver.get("about:blank")
+        self.command("Network.clearBrowserCookies")
+        self.command("Emulation.clearDeviceMetricsOverride")
+        self.command("Emulation.setEmulatedMedia", features=[])
+        self.command("Emulation.setScriptExecutionDisabled", value=False)
+        self.errors()
+
+
+@contextlib.contextmanager
+def open_browser() -> Iterator[Browser]:
+    """A browser without a window on the screen."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",  # root has none
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--no-first-run",
+        "--window-size=1440,900",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+    try:
+        yield Browser(driver)
+    finally:
+        driver.quit()
