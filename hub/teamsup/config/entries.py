@@ -90,6 +90,8 @@ class Need:
     is_critical: bool = False
     address: str = ""
     """The page about it; empty: that of its entry."""
+    replaces: tuple[str, str] | None = None
+    """The kind and id of another need that this one says better, so that it is shown once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class EntrySource(Protocol):
 
     @property
     def title(self) -> str:
-        """The heading of its list, such as "Incidents"."""
+        """The heading of its list, such as "Incidents"; empty: it has needs, and no list."""
 
     @property
     def address(self) -> str:
@@ -185,6 +187,9 @@ class EntrySource(Protocol):
 
 
 def sort_needs(needs: Sequence[Need]) -> list[Need]:
-    """Return them as a person should read them: what is critical, then by the next deadline, then the oldest."""
-    never = datetime.max.replace(tzinfo=UTC)
-    return sorted(needs, key=lambda each: (not each.is_critical, each.deadline or never, each.since))
+    """Return them as a person should read them: what is critical, then by the next deadline, then the oldest. Leave out
+    what another need says better.
+    """
+    never, replaced = datetime.max.replace(tzinfo=UTC), {each.replaces for each in needs}
+    shown = (each for each in needs if (each.kind, each.id) not in replaced)
+    return sorted(shown, key=lambda each: (not each.is_critical, each.deadline or never, each.since))

@@ -1,6 +1,7 @@
 """A person at a terminal, as an agent of the team."""
 
 import contextlib
+import itertools
 import os
 import re
 import time
@@ -28,6 +29,7 @@ SESSION_AGENT = "session"
 
 
 _LOOK_SECONDS = 0.05
+_numbers = itertools.count()
 
 
 class NoAnswer(CallerError):
@@ -104,11 +106,14 @@ def ask_once(
     *,
     message_type: str = "message",
     metadata: Mapping[str, Any] | None = None,
+    person: str | None = None,
 ) -> Message:
-    """Ask under a temporary name, and return the answer. Raise NoAnswer."""
-    name = f"{console_name()}-{os.getpid()}"
+    """Ask under a temporary name, and return the answer. Raise NoAnswer. ``person`` is the name of the console of the
+    one who asks, by default of the one who runs this command.
+    """
+    name = temporary_name(person or console_name())
     with open_console(team, name) as hub:
-        about = {**(metadata or {}), **session_metadata()}
+        about = {**(metadata or {}), **(session_metadata() if person is None else {})}
         question = hub.send(recipient, content, message_type=message_type, metadata=about, expires_in=seconds)
         try:
             for delivery in receive(hub, seconds):
@@ -118,6 +123,11 @@ def ask_once(
         finally:
             hub.maintenance.retire(name)
     raise NoAnswer(f"{recipient} has not answered within {seconds:.0f} s. See: {command_hint(team, 'logs', recipient)}")
+
+
+def temporary_name(person: str) -> str:
+    """Return a name for one question of a person: theirs, with a number that no other question has now."""
+    return f"{person}-{os.getpid()}{next(_numbers):04d}"
 
 
 def ask_in_own_name(team: Team, recipient: str, content: str, seconds: float) -> Message:

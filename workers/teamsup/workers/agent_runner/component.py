@@ -49,6 +49,7 @@ component = Component(
     check=_check,
     checks="teamsup.workers.agent_runner.commands.agent_check:check_agents",
     follows_sections=True,
+    entries="teamsup.workers.agent_runner.commands.run_source:sources",
     takes_over_runs=True,
     tables=_TABLES,
     rank=40,

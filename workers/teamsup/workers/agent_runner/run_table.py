@@ -130,14 +130,19 @@ class RunTable:
             return self._select(f"state IN ({_OPEN})")
         return self._select(f"state IN ({_OPEN}) AND agent = ?", agent)
 
-    def latest(self, agent: str | None = None, limit: int = 50, state: RunState | None = None) -> list[Run]:
-        """Return the newest runs, the newest first."""
+    def latest(
+        self, agent: str | None = None, limit: int = 50, state: RunState | None = None, before: int | None = None
+    ) -> list[Run]:
+        """Return the newest runs, the newest first, with ``before`` only those with a lower number."""
         return self._select(
-            "(CAST(? AS TEXT) IS NULL OR agent = ?) AND (CAST(? AS TEXT) IS NULL OR state = ?)",
+            "(CAST(? AS TEXT) IS NULL OR agent = ?) AND (CAST(? AS TEXT) IS NULL OR state = ?)"
+            " AND (CAST(? AS BIGINT) IS NULL OR id < ?)",
             agent,
             agent,
             state,
             state,
+            before,
+            before,
             newest=limit,
         )
 

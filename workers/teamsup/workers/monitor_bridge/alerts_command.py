@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -10,27 +9,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from teamsup.config.components import open_hub
-from teamsup.hub import Agent, Team, TeamsupError
+from teamsup.hub import Agent, Team
 from teamsup.hub.validation import quote
-from teamsup.terminal.console import console_name, is_answer, open_as, open_console, receive
+from teamsup.terminal.console import console_name
 from teamsup.terminal.formatting import describe_presence, sanitize
 from teamsup.terminal.hints import find_team
 from teamsup.terminal.renamed_verb import add_renamed_verb
 
 from ..protocol import MONITOR_BRIDGE
 from .component import component
+from .entries.command_request import send_command
 from .incidents import incident, incident_table, listing
 from .incidents.incident import Incident, UnknownIncident
 from .ingest import rejected
 from .ingest.rejected import UnknownPayload
 
-_ANSWER_TIMEOUT_SECONDS = 10.0
 _MAX_LISTED = 1000
 _NOT_RUNNING, _DEGRADED = 3, 4
-
-
-class AcknowledgementRejected(TeamsupError):
-    """monitor-bridge refused the acknowledgement; the text is its answer."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -145,42 +140,8 @@ def _check_numbers(team: Team, words: Sequence[str]) -> list[str]:
 
 def _send_command(team: Team, words: Sequence[str]) -> None:
     """Send the command to monitor-bridge, which runs it now or when it is back."""
-    with open_hub(component, team) as hub:
-        bridge = hub.find_agent(MONITOR_BRIDGE)
-    if bridge is not None and bridge.is_present(datetime.now(UTC)):
-        answer = _request_answer(team, words)
-        if answer is not None:
-            print(answer)
-            return
-        state = "has not answered yet"
-    else:
-        state = "was never started" if bridge is None else f"is {describe_presence(bridge, datetime.now(UTC))}"
-        with open_as(team, None) as hub:
-            hub.enroll(MONITOR_BRIDGE, "daemon")
-            hub.send(MONITOR_BRIDGE, " ".join(words))
-    print(
-        f"Noted. {MONITOR_BRIDGE} {state}; it will read this, and notify the others, as soon as it can.",
-        file=sys.stderr,
-    )
-
-
-def _request_answer(team: Team, words: Sequence[str]) -> str | None:
-    """Return monitor-bridge's answer; None: none came in time, but the request is stored. Raise
-    AcknowledgementRejected.
-    """
-    name = f"{console_name()}-{os.getpid()}"
-    with open_console(team, name) as hub:
-        try:
-            question = hub.send(MONITOR_BRIDGE, " ".join(words), metadata={"author_name": console_name()})
-            for delivery in receive(hub, _ANSWER_TIMEOUT_SECONDS):
-                hub.acknowledge(delivery)
-                if is_answer(delivery, question):
-                    if delivery.message.message_type == "error":
-                        raise AcknowledgementRejected(delivery.message.content)
-                    return delivery.message.content
-        finally:
-            hub.maintenance.retire(name)
-    return None
+    outcome = send_command(team, words, console_name())
+    print(outcome.text, file=sys.stdout if outcome.is_done else sys.stderr)
 
 
 def _parse_number(word: str) -> int:

@@ -50,7 +50,8 @@ component = Component(
     file_keys=("source.secret_file",),
     secret_keys=("source.secret_variable",),
     command_hook=_command_hook,
-    checks="teamsup.workers.monitor_bridge.source_check:check_sources",
+    checks="teamsup.workers.monitor_bridge.ingest.source_check:check_sources",
+    entries="teamsup.workers.monitor_bridge.entries.incident_source:sources",
     people_commands=(
         CommandDefinition("alerts", "list open incidents", worker=MONITOR_BRIDGE, request="alerts"),
         CommandDefinition(

@@ -39,6 +39,7 @@ component = Component(
     section=UserCommSection,
     groups={"message_route": MessageRouteSection},
     follows_sections=True,
+    entries="teamsup.workers.user_comm.decisions.decision_source:sources",
     tables=_TABLES,
     rank=10,
 )

@@ -60,6 +60,14 @@ class CallLedger:
             for call in latest.values()
         ]
 
+    def timed_calls(self, limit: int) -> list[tuple[Call, float | None]]:
+        """Return the last calls, each with its latest event and the time of its first, in Unix seconds."""
+        times: dict[str, float] = {}
+        for row in self._rows():
+            if isinstance(at := row.get("at"), int | float):
+                times.setdefault(str(row.get("id")), float(at))
+        return [(call, times.get(call.id)) for call in self.calls()[-limit:]]
+
     def parked_call(self) -> Call | None:
         """Return the call that waits for people."""
         return next((call for call in self.calls() if call.event == "parked"), None)

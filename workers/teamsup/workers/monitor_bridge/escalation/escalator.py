@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from teamsup.hub import Agent, MessageHub, StoreError
@@ -12,18 +12,15 @@ from ..incidents import group_table, incident_table, rendering
 from ..incidents.escalation import (
     MAX_NOTIFY_DELAY_SECONDS,
     SILENCE_SECONDS,
-    AgentCandidate,
     EscalationPolicy,
-    EscalationState,
-    NotificationOutcome,
     NotifyAgent,
     PagePeople,
     RemindAgent,
     RunCommand,
     WaitUntil,
     next_step,
-    outcome_for,
 )
+from ..incidents.escalation_state import read_escalation, read_outcome
 from ..incidents.group import IncidentGroups
 from ..incidents.group_table import IncidentGroup
 
@@ -96,7 +93,8 @@ class Escalator:
             if group is None:
                 return None
             agents = self._groups.agents_by_name()
-            step = next_step(self._state_of(group, agents), self._policy_of(group), now)
+            state, policy = read_escalation(self._hub, self._groups, group, self._policy, agents, now)
+            step = next_step(state, policy, now)
             match step:
                 case RemindAgent(name) | NotifyAgent(name):
                     self._notify_agent(group, name, agents, now, is_again=isinstance(step, RemindAgent))
@@ -148,32 +146,6 @@ class Escalator:
             responded_by_id=None,
         )
 
-    def _state_of(self, group: IncidentGroup, agents: Mapping[str, Agent]) -> EscalationState:
-        moment = datetime.fromtimestamp(self._clock(), UTC)
-        known = {name: agent.is_present(moment) for name, agent in agents.items()}
-        # A storm, for instance, still gathers incidents before its first notification.
-        gathers = group.step == "new" and group.notify_at is not None
-        return EscalationState(
-            group.step,
-            group.since,
-            tuple(AgentCandidate(name, known.get(name, False), name in group.notified) for name in group.agents),
-            group.agent,
-            self._outcome_of(group),
-            has_response=group.responded_by is not None
-            or gathers
-            or not incident_table.needs_response(self._hub, group.group_id),
-        )
-
-    def _policy_of(self, group: IncidentGroup) -> EscalationPolicy:
-        wakes = self._policy.has_command and incident_table.needs_response(self._hub, group.group_id, but="info")
-        return replace(self._policy, ack_timeout_seconds=group.ack_timeout_seconds, has_command=wakes)
-
-    def _outcome_of(self, group: IncidentGroup) -> NotificationOutcome:
-        if group.agent is None:
-            return "gone"
-        message = self._groups.last_message_to(group.group_id, group.agent)
-        return "gone" if message is None else outcome_for(self._hub.queries.trace(message.message_id), group.agent)
-
     def _notify_agent(
         self, group: IncidentGroup, name: str, agents: Mapping[str, Agent], now: float, *, is_again: bool
     ) -> None:
@@ -216,9 +188,10 @@ class Escalator:
             return rendering.explain_nobody_present([agents[name] for name in group.agents if name in agents], moment)
         message = self._groups.last_message_to(group.group_id, had_it.name)
         number = 0 if message is None else message.id
-        if self._outcome_of(group) == "read" and not had_it.is_present(moment):
+        outcome = read_outcome(self._hub, self._groups, group)
+        if outcome == "read" and not had_it.is_present(moment):
             return rendering.explain_gone(had_it, number, moment)
-        if self._outcome_of(group) == "read":
+        if outcome == "read":
             return rendering.explain_no_response(had_it.name, number, now - group.since)
         but_before = group.step == "reminded" and self._groups.has_read_previous(group.group_id, had_it.name)
         return rendering.explain_unread(had_it, number, moment, but_before=but_before)

@@ -40,6 +40,13 @@ class DecisionTable:
         """Return the last decisions in any state, the oldest first."""
         return self._select("ORDER BY question DESC LIMIT ?", limit)[::-1]
 
+    def page(self, before: int | None, limit: int, *, is_open: bool) -> list[Decision]:
+        """Return the newest decisions, the newest first: all or open ones, with ``before`` only older ones."""
+        wanted = ["state = 'open'"] * is_open + ["question < ?"] * (before is not None)
+        where = f"WHERE {' AND '.join(wanted)} " if wanted else ""
+        older = () if before is None else (before,)
+        return self._select(f"{where}ORDER BY question DESC LIMIT ?", *older, limit)
+
     def open_in_reply_to(self, message_id: str) -> list[Decision]:
         """Return the open decisions about that message."""
         about_it = {message.id for message in self._hub.queries.find(reply_to=message_id)}

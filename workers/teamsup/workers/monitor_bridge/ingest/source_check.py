@@ -11,10 +11,10 @@ from teamsup.hub.timestamps import parse_time
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import format_age
 
-from ..listen_address import ListenAddress, parse_address
-from ..protocol import MONITOR_BRIDGE
-from .sections import MonitorSection
-from .source_section import DRY_RUN_HEADER, SourceSection
+from ...listen_address import ListenAddress, parse_address
+from ...protocol import MONITOR_BRIDGE
+from ..sections import MonitorSection
+from ..source_section import DRY_RUN_HEADER, SourceSection
 
 _ANSWER_SECONDS = 10.0
 

@@ -1,0 +1,1 @@
+"""Incidents as entries of a page, and the requests about them."""
