@@ -21,6 +21,7 @@ from teamsup.workers.agent_runner.run import Run, RunState
 from teamsup.workers.agent_runner.run_table import RunTable
 
 STAND_IN = Path(__file__).with_name("stand_in_agent.py")
+STAND_IN_CLAUDE = Path(__file__).with_name("stand_in_claude.py")
 
 
 class RunnerHarness:
@@ -50,6 +51,23 @@ class RunnerHarness:
         draft.write_text(text)
         draft.replace(self.team.configuration)
 
+    def claude_section(self, name: str, *keys: str) -> str:
+        """A section of an agent whose Claude Code is the stand-in, and who asks people about Bash."""
+        bin_folder = self.team.folder / "bin"
+        bin_folder.mkdir(exist_ok=True)
+        program = bin_folder / "claude"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{STAND_IN_CLAUDE}" "$@"\n')
+        program.chmod(0o755)
+        variables = {
+            "PATH": f"{bin_folder}:{os.environ['PATH']}",
+            "CLAUDE_CONFIG_DIR": str(self.team.folder / "claude"),
+            "EFFECTS": str(self.effects_file),
+        }
+        given = ", ".join(f"{key} = {json.dumps(value)}" for key, value in variables.items())
+        own = ['start = ["message"]', 'ask_people = ["Bash"]', f"environment = {{ {given} }}"]
+        self.ann.enroll(name)
+        return "\n".join((f"[agent.{name}]", *own, *keys))
+
     def start(self) -> subprocess.Popen[bytes]:
         """Start agent-runner; return when it has looked for the first time."""
         environment = {
@@ -77,9 +95,11 @@ class RunnerHarness:
         self.processes[-1].send_signal(signal.SIGTERM)
         assert self.processes[-1].wait(TIMEOUT_SECONDS) == 0
 
-    def tell(self, *lines: str, conversation: str | None = None, sender: MessageHub | None = None) -> Message:
+    def tell(
+        self, *lines: str, conversation: str | None = None, sender: MessageHub | None = None, agent: str = "gcp"
+    ) -> Message:
         """Send the agent a script."""
-        return (sender or self.ann).send("gcp", "\n".join(lines), conversation_id=conversation)
+        return (sender or self.ann).send(agent, "\n".join(lines), conversation_id=conversation)
 
     def request(self, words: str) -> Message:
         """Write to agent-runner, and return its answer."""

@@ -17,9 +17,13 @@ import psutil
 
 from helpers.runner_harness import RunnerHarness
 from helpers.support import TeamsupCommand
+from teamsup.config.people_protocol import DECISION_REQUEST
 from teamsup.hub import MessageHub
 from teamsup.workers.agent_runner.run import Run
 
+_KINDS = (("gcp", "effect"), ("ops", "effect"), ("gcp", "effect"), ("ops", "asked"))
+"""A program of one's own, and Claude Code with its ledger and its deferred calls."""
+_DENIED = 0.2
 _PARALLEL = 6
 _TIMEOUT_SECONDS = 1800.0
 
@@ -34,9 +38,12 @@ class RunTally:
     done: int
     unknown: int
     doubled: int
-    """Causes whose effect is there twice."""
+    """Causes whose effect is there twice, or once although people have denied it."""
     lost: int
-    """Causes without a run, runs that are done and had no effect, and runs that are neither done nor unknown."""
+    """Causes without a run, runs that are done and had no effect without saying so, and runs that are neither done
+    nor unknown."""
+    parked: int
+    """Runs that people were asked to permit."""
     left: int
     """Processes that are left at the end."""
 
@@ -49,15 +56,19 @@ def run_with_kills(harness: RunnerHarness, causes: int, seed: int = 0) -> RunTal
     """Send the causes, kill until each has its run, and count."""
     chance = random.Random(seed)  # noqa: S311
     limits = [f"max_parallel = {_PARALLEL}", "runs_per_hour = 100000"]
-    harness.configure("[agent-runner]", *limits, agent=limits)
+    own = [*limits, "max_usd = 0.01"]
+    harness.configure(harness.claude_section("ops", *own), "[agent-runner]", *limits, agent=own)
     harness.start()
     for number in range(causes):
-        harness.tell(f"effect cause-{number}")
+        name, verb = _KINDS[number % len(_KINDS)]
+        harness.tell(f"{verb} cause-{number}", agent=name)
     kills = Counter[str]()
+    people = People(harness, chance)
     ends = time.monotonic() + _TIMEOUT_SECONDS
-    while not _are_ended(runs := harness.table.latest("gcp", causes), causes):
+    while not _are_ended(runs := harness.table.latest(None, causes), causes):
         assert time.monotonic() < ends, harness.log[-5000:]
         time.sleep(chance.uniform(0.01, 0.4))
+        people.decide()
         processes = harness.processes_of_runs()
         if chance.random() < 0.2:
             harness.kill()
@@ -72,18 +83,42 @@ def run_with_kills(harness: RunnerHarness, causes: int, seed: int = 0) -> RunTal
                 chance.choice(processes).kill()
                 kills["agent"] += 1
     effects = Counter(line.split()[0] for line in harness.effects)
-    happened = {run.cause.key: effects[content(harness, run)] for run in runs}
+    happened = {run.id: effects[content(harness, run)] for run in runs}
     harness.stop()
+    done = [run for run in runs if run.state == "done"]
     return RunTally(
         causes,
         kills["runner"],
         kills["agent"],
-        done=sum(run.state == "done" for run in runs),
+        done=len(done),
         unknown=sum(run.state == "unknown" for run in runs),
-        doubled=sum(count > 1 for count in effects.values()),
-        lost=causes - len(runs) + sum(run.state == "done" and happened[run.cause.key] == 0 for run in runs),
+        doubled=sum(happened[run.id] > (0 if run.id in people.denied else 1) for run in runs),
+        lost=causes - len(runs) + sum(happened[run.id] == 0 and run.answer != "refused" for run in done),
+        parked=len(people.asked),
         left=len(harness.processes_of_runs()),
     )
+
+
+class People:
+    """They permit most calls, and leave runs with an unknown outcome as they are."""
+
+    def __init__(self, harness: RunnerHarness, chance: random.Random) -> None:
+        self.asked: set[int] = set()
+        self.denied: set[int] = set()
+        self._harness = harness
+        self._chance = chance
+
+    def decide(self) -> None:
+        for delivery in self._harness.people.claim(100):
+            question = delivery.message
+            if question.message_type == DECISION_REQUEST and question.metadata["options"] == ["allow", "deny"]:
+                run = int(question.message_id.split(":")[1])
+                chosen = int(self._chance.random() < _DENIED)
+                self.asked.add(run)
+                # It may ask again after a refusal.
+                (self.denied.add if chosen else self.denied.discard)(run)
+                self._harness.decide(question, chosen)
+            self._harness.people.acknowledge(delivery)
 
 
 def content(harness: RunnerHarness, run: Run) -> str:
@@ -92,7 +127,7 @@ def content(harness: RunnerHarness, run: Run) -> str:
 
 
 def _are_ended(runs: list[Run], causes: int) -> bool:
-    return len(runs) == causes and all(run.state not in ("planned", "running") for run in runs)
+    return len(runs) == causes and all(run.state not in ("planned", "running", "parked") for run in runs)
 
 
 if __name__ == "__main__":
