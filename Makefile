@@ -38,7 +38,7 @@ bench: .venv/bench ## measure, beside peers where they are installed
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.discord_gateway
 	$(BIN)/python -m benchmarks.alerts
 	$(BIN)/python -m benchmarks.foreign_writers
-	$(BIN)/python -m benchmarks.agent_runs
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.agent_runs
 
 soak: .venv/dev ## random kills and random histories, for some minutes
 	cd tests && ../$(BIN)/python -m soak.hammer 1000000
