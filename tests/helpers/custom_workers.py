@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from helpers.support import TeamsupCommand, eventually
-from teamsup.hub.engines.marked_processes import TAG_VARIABLE
+from teamsup.hub.engines.marked_processes import TAG_VARIABLE, marked_processes
 
 SLEEP_CODE = "import time; time.sleep(1000)"
 HEARTBEAT_CODE = """
@@ -72,12 +72,7 @@ def wait_for_log_line(teamsup: TeamsupCommand, text: str) -> str:
 
 def tagged_processes(mark: str) -> list[psutil.Process]:
     """The processes that come from a worker whose mark contains this."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if mark in process.environ().get(TAG_VARIABLE, ""):
-                found.append(process)
-    return found
+    return [process for process, found in marked_processes(TAG_VARIABLE) if mark in found]
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """A supervisor that is repeatedly killed at random moments: is a worker ever left behind, or there twice?
 
-``python -m killing 100`` does it so many times.
+``python -m helpers.kill_soak 100`` does it so many times.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from helpers.support import TeamsupCommand, eventually
-from teamsup.hub.engines.marked_processes import TAG_VARIABLE
+from teamsup.hub.engines.marked_processes import TAG_VARIABLE, is_mark_of, marked_processes
 
 _GRANDCHILD = "import time; time.sleep(1000)"
 _WORKER = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {_GRANDCHILD!r}], start_new_session=True);"
@@ -82,10 +82,9 @@ def _workers(teamsup: TeamsupCommand) -> dict[str, int]:
 def _tagged_processes(teamsup: TeamsupCommand) -> list[tuple[psutil.Process, str, str]]:
     """Everything that comes from this team's workers, with its mark and its command line."""
     found = []
-    for process in psutil.process_iter():
+    for process, mark in marked_processes(TAG_VARIABLE):
         with contextlib.suppress(psutil.Error):
-            mark = process.environ().get(TAG_VARIABLE, "")
-            if mark.startswith(f"{teamsup.team.folder}:"):
+            if is_mark_of(teamsup.team.folder, mark):
                 found.append((process, mark, " ".join(process.cmdline())))
     return found
 

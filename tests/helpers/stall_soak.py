@@ -1,6 +1,6 @@
 """Workers that are repeatedly stopped in the middle of a transaction: is the hub free soon, and nothing lost?
 
-``python -m stopping 20`` does it so many times.
+``python -m helpers.stall_soak 20`` does it so many times.
 """
 
 import os

@@ -4,6 +4,7 @@ Neither sessions nor process groups hold them together: a program gives its chil
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,10 @@ RUN_VARIABLE = "TEAMSUP_RUN"
 """The mark of the processes of one agent's run. They have no mark of a worker, because a run outlives its worker."""
 _NAMESPACE_SEPARATOR = "#"
 _MAX_ROUNDS = 20
+_MAX_EXEC_SECONDS = 0.1
+_EXEC_POLL_SECONDS = 0.001
+_EMPTY_READS = 3
+"""Reads in a row with arguments and without variables, after which a process is known to have no variables."""
 
 
 def make_mark(folder: Path, words: str) -> str:
@@ -43,8 +48,24 @@ def marked_processes(variable: str) -> "Iterator[tuple[psutil.Process, str]]":
 
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and (value := process.environ().get(variable, "")):
+            if process.pid != os.getpid() and (value := read_variable(process, variable)):
                 yield process, value
+
+
+def read_variable(process: "psutil.Process", variable: str) -> str:
+    """Return the variable in the environment of a process; empty: it has none. Raise psutil.Error.
+
+    A process that executes a program has for a moment neither variables nor arguments, and must not look unmarked.
+    """
+    empty_reads, deadline = 0, time.monotonic() + _MAX_EXEC_SECONDS
+    while not (variables := process.environ()):
+        if process.memory_info().vms == 0 or time.monotonic() > deadline:
+            break  # a thread of the kernel, or a process that has ended
+        empty_reads = empty_reads + 1 if process.cmdline() else 0
+        if empty_reads == _EMPTY_READS:
+            break
+        time.sleep(_EXEC_POLL_SECONDS)
+    return variables.get(variable, "")
 
 
 def is_running(process: "psutil.Process") -> bool:
@@ -57,14 +78,19 @@ def is_running(process: "psutil.Process") -> bool:
 
 
 def kill_all(find: "Callable[[], Iterable[psutil.Process]]") -> list[int]:
-    """Kill repeatedly, because a process may start another before it is killed; return the pids."""
+    """Kill repeatedly, because a process may start another before it is killed; return the pids.
+
+    One look is not enough: a process may start another and end by itself between the listing and the look at it.
+    """
     import psutil
 
     killed: set[int] = set()
+    was_empty = False
     for _ in range(_MAX_ROUNDS):
         left = [process for process in find() if is_running(process)]
-        if not left:
+        if was_empty and not left:
             break
+        was_empty = not left
         for process in left:
             # psutil compares the start time, so a process that has reused the pid is safe.
             with suppress(psutil.Error):

@@ -22,6 +22,7 @@ from teamsup.hub.engines.marked_processes import (
     kill_marked,
     make_mark,
     marked_processes,
+    read_variable,
 )
 from teamsup.terminal.formatting import sanitize
 
@@ -122,7 +123,7 @@ def find_lineage(pid: int) -> ProcessLineage:
             # A guest does not belong to a worker because of its ancestors, and must not be killed.
             return ProcessLineage((pid,), os.getpgid(pid), command=command)
         found = ProcessLineage((pid, *(parent.pid for parent in process.parents())), os.getpgid(pid), command=command)
-        found = replace(found, tag=process.environ().get(TAG_VARIABLE, ""))
+        found = replace(found, tag=read_variable(process, TAG_VARIABLE))
     return found
 
 
@@ -140,5 +141,5 @@ def _is_guest(process: "psutil.Process") -> bool:
     import psutil
 
     with suppress(psutil.Error, OSError):
-        return bool(process.environ().get(GUEST_VARIABLE, ""))
+        return bool(read_variable(process, GUEST_VARIABLE))
     return False
