@@ -229,6 +229,31 @@ def test_who_is_held_is_tried_again_when_its_env_file_changes(run_workers: RunWo
 
 
 @pytest.mark.slow
+def test_who_began_before_the_change_and_is_held_after_it_is_tried_again(
+    run_workers: RunWorkers, teamsup: TeamsupCommand
+) -> None:
+    secrets, begun, go = secret_file(teamsup), teamsup.team.folder / "begun", teamsup.team.folder / "go"
+    code = f"""
+import os, pathlib, time
+if os.environ["KEY"] == "one":
+    pathlib.Path({str(begun)!r}).touch()
+    while not pathlib.Path({str(go)!r}).exists():
+        time.sleep(0.01)
+    raise SystemExit(78)
+time.sleep(1000)
+"""
+    run_workers(worker_section("one", code, env_file="secrets") + worker_section("two"))
+    eventually(begun.exists, "one has read what is to be mended")
+    secrets.write_text("KEY=two\n")
+    assert teamsup.run("start", "two").returncode == 0, "the supervisor looks at the files before it answers"
+
+    go.touch()
+
+    wait_for_log_line(teamsup, "a file was saved: start one")
+    wait_for_state(teamsup, "one", "RUNNING")
+
+
+@pytest.mark.slow
 def test_who_is_held_is_tried_again_after_a_chmod(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
     secrets = secret_file(teamsup)
     run_workers(

@@ -56,9 +56,9 @@ def test_who_starts_reloads_or_restarts_learns_of_a_held_worker_and_what_it_lack
     teamsup.team.configuration.write_text(quiet)
     assert teamsup.run("start", "--detach").returncode == 0, "nobody has asked for the gateway"
     try:
-        teamsup.team.configuration.write_text(quiet + worker_section("own", UNCONFIGURED, start_seconds=20))
-        reload = teamsup.run("reload")
-        restart = teamsup.run("restart", "own")
+        teamsup.team.configuration.write_text(quiet + worker_section("own", UNCONFIGURED, start_seconds=1000))
+        reload = teamsup.run("reload", "--timeout", "50")
+        restart = teamsup.run("restart", "own", "--timeout", "50")
     finally:
         teamsup.run("stop")
     try:

@@ -6,6 +6,7 @@ and the sections of a worker that is held until its configuration changes.
 
 import asyncio
 import os
+import time
 from collections.abc import Container
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -71,6 +72,9 @@ class ConfigurationReloader:
         with suppress(TeamsupError):
             spawner.withhold(secrets_of(load_file(team)))
         self._is_unfinished = False
+        self._changed_at = 0.0
+        self._tried: set[str] = set()
+        """Workers that were tried again after the last change. ``_changed_at`` is its time in monotonic seconds."""
         self.note = ""
         """A note for people that the saved file waits for a reload."""
 
@@ -83,7 +87,7 @@ class ConfigurationReloader:
                 return await self._reload()
 
     async def _reload(self) -> ReloadPlan:
-        stamps = self._read_stamps()
+        stamps, now = self._read_stamps(), time.monotonic()
         try:
             tables = await self._saved_tables()
             new = await asyncio.to_thread(team_configuration.parse_configuration, self._team, tables)
@@ -94,21 +98,28 @@ class ConfigurationReloader:
             self._publisher.publish()
             raise
         plan = await self._apply(self._keep_spawned_values(new, new.programs), "reload")
+        if self._differs(stamps):
+            self._changed_at, self._tried = now, {*plan.start, *plan.restart}
         self._stamps |= stamps
         self.show_fault("")
         return plan
 
     async def check_files(self) -> None:
-        """Check the files of the configuration. After a change, show it and try held workers again."""
-        stamps = self._read_stamps()
-        is_old = all(self._stamps.get(path, stamp) == stamp for path, stamp in stamps.items())
-        if self._lock.locked() or (is_old and not self._is_unfinished):
+        """Check the files of the configuration. After a change, show it and try held workers again.
+
+        A worker that began before the change and is held after it is tried again too.
+        """
+        stamps, now, held = self._read_stamps(), time.monotonic(), self._blocked_names()
+        is_new = self._differs(stamps)
+        if self._lock.locked() or not (is_new or self._is_unfinished or self._began_earlier(held - self._tried)):
             self._stamps = stamps | self._stamps
             return
         try:
             async with self._lock:
                 # A file that was away for a moment counts as changed, even if it is back unchanged.
                 self._is_unfinished = True
+                if is_new:
+                    self._changed_at, self._tried = now, set()
                 new = await self._load_immediate_changes()
                 if new.tables != self.configuration.tables or self._blocked_names():
                     await self._apply(new, "a file was saved")
@@ -117,6 +128,7 @@ class ConfigurationReloader:
         else:
             self._stamps |= stamps
             self._is_unfinished = False
+            self._tried |= held
             self._troubles.end(_SAVED)
 
     async def _load_immediate_changes(self) -> TeamConfiguration:
@@ -214,6 +226,13 @@ class ConfigurationReloader:
 
     def _blocked_names(self) -> set[str]:
         return {worker.name for worker in self._manager.processes.values() if needs_configuration(worker.process)}
+
+    def _began_earlier(self, names: set[str]) -> bool:
+        """Return whether one of these processes began before the last change."""
+        return any(self._manager.processes[name].spawned_at < self._changed_at for name in names)
+
+    def _differs(self, stamps: dict[Path, FileStamp]) -> bool:
+        return any(self._stamps.get(path, stamp) != stamp for path, stamp in stamps.items())
 
     def _read_stamps(self) -> dict[Path, FileStamp]:
         programs = self.configuration.programs.values()
