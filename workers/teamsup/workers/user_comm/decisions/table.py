@@ -197,14 +197,14 @@ def _has_reached_people(state: DeliveryState) -> bool:
 def _is_shown_in(
     showing: MessageLabels, states: Sequence[DeliveryState], recipient: str, conversation: str | None
 ) -> bool:
-    """Return whether the message was read in that conversation. A thread that the gateway has made is a separate
-    conversation."""
-    sent_elsewhere = f"{SENT_ELSEWHERE}{conversation}"
-    return any(
-        state.read_at is not None
-        and (recipient != GATEWAY or showing.conversation_id == conversation or state.outcome == sent_elsewhere)
-        for state in states
-    )
+    """Return whether the message was read in that conversation.
+
+    A thread that the gateway has made is a separate conversation, with the number of the question. A person can answer
+    there before the gateway has stored the outcome.
+    """
+    is_here = recipient != GATEWAY or conversation in (showing.conversation_id, showing.reply_to)
+    sent_here = f"{SENT_ELSEWHERE}{conversation}"
+    return any(state.read_at is not None and (is_here or state.outcome == sent_here) for state in states)
 
 
 def _to_decision(row: Row, message: Message) -> Decision:
