@@ -95,7 +95,7 @@ def disturb(team: Team, seconds: float, seed: int = 0) -> DisturbanceReport:
                     saved_at = 0.0
                     backup.unlink()
                     balance.restores += 1
-        assert all(process.poll() is None for process in crew.values()), "a disturbed process ended"
+            assert all(process.poll() is None for process in crew.values()), "a disturbed process ended"
         _end(crew, "send")
         balance.stuck = _finish(keeper)
         _end(crew, "read")
@@ -176,6 +176,7 @@ def _work(team: Team, role: str) -> None:
                 os.kill(os.getpid(), signal.SIGSTOP)
     hub = MessageHub(team, agent=words[0] if kind == "read" else f"sender-{words[0]}", durability="normal")
     _retry(hub.register)
+    agent = hub.agent
     signal.signal(signal.SIGUSR1, _interrupt)
     book = os.open(_book(team, role), os.O_CREAT | os.O_APPEND | os.O_WRONLY)
 
@@ -183,7 +184,7 @@ def _work(team: Team, role: str) -> None:
         os.write(book, f"{what} {name} {begun} {time.monotonic()}\n".encode())
 
     if kind == "send":
-        _send(hub, note)
+        _send(agent, hub, note)
     while True:
         _retry(lambda: _read(hub, note))
 
@@ -194,14 +195,14 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
         raise SignalInterrupt
 
 
-def _send(hub: MessageHub, note: Callable[[str, str, float], None]) -> None:
+def _send(agent: str, hub: MessageHub, note: Callable[[str, str, float], None]) -> None:
     number = 0
     while True:
         number += 1
-        name, begun = f"{hub.agent}-{number}", time.monotonic()
+        name, begun = f"{agent}-{number}", time.monotonic()
 
         def send(name: str = name, number: int = number) -> None:
-            conversation = f"{hub.agent}.{number % 10}"
+            conversation = f"{agent}.{number % 10}"
             hub.send(READERS[number % len(READERS)], "x" * 200, message_id=name, conversation_id=conversation)
 
         _retry(send)
