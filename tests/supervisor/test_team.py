@@ -9,6 +9,7 @@ import subprocess
 import psutil
 import pytest
 
+from helpers.custom_workers import SLEEP_CODE, worker_section
 from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, is_team_ready, refusal_of, run_foreign_sql
 from teamsup.hub import MessageHub
 
@@ -53,7 +54,7 @@ def test_stop_ends_the_team_and_leaves_no_process(teamsup: TeamsupCommand) -> No
         stop = teamsup.run("stop")
 
         assert (stop.returncode, stop.stdout) == (0, "Team 'default' has ended.\n")
-        assert supervisor.wait(5) == 0
+        assert supervisor.wait(TIMEOUT_SECONDS) == 0
         assert not [process for process in family if process.is_running()]
     assert teamsup.run("ps").returncode == 3
     assert teamsup.run("stop").stdout == "Team 'default' is not running.\n"
@@ -79,7 +80,7 @@ def test_a_killed_supervisor_leaves_no_worker_behind(teamsup: TeamsupCommand) ->
 
         supervisor.kill()
 
-        assert psutil.wait_procs(family, timeout=10)[1] == []
+        assert psutil.wait_procs(family, timeout=TIMEOUT_SECONDS)[1] == []
 
 
 def test_the_output_of_workers_is_prefixed_on_the_terminal_and_kept_in_files(teamsup: TeamsupCommand) -> None:
@@ -290,12 +291,15 @@ def test_a_second_start_says_who_runs_the_team(running: TeamsupCommand, detach: 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="needs a small pipe (Linux)")
 def test_an_output_that_nobody_reads_holds_up_nobody(teamsup: TeamsupCommand) -> None:
+    teamsup.configure(
+        worker_section("own", f"for number in range(200): print('x' * 100, number, flush=True)\n{SLEEP_CODE}")
+    )
     with teamsup.open("start") as supervisor:
         assert supervisor.stdout is not None
         fcntl.fcntl(supervisor.stdout, fcntl.F_SETPIPE_SZ, 4096)
-        eventually(lambda: is_team_ready(teamsup), "all workers ready")
-        for _ in range(30):
-            assert teamsup.run("restart", "monitor-bridge").returncode == 0
+        for _ in range(2):
+            eventually(lambda: "x 199" in teamsup.log("own"), "more is said than the pipe takes")
+            assert teamsup.run("restart", "own").returncode == 0
 
         assert teamsup.run("stop").returncode == 0
 

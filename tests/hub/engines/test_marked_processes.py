@@ -1,4 +1,4 @@
-"""Every process with a mark is found, whatever it does at the moment of the look."""
+"""Every process with a mark is found, also one that executes a program at that moment."""
 
 import contextlib
 import subprocess

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from helpers.clock import ManualClock
-from helpers.support import run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, run_foreign_sql
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import ONLINE
 
@@ -109,7 +109,7 @@ def test_a_reader_that_waits_gets_what_a_step_would_hide(join: Join, clock: Manu
     assert not scout.wait(0)
     clock.now += 2
 
-    assert scout.wait(5)
+    assert scout.wait(TIMEOUT_SECONDS)
 
 
 def test_a_process_that_begins_after_the_step_sees_it_too(join: Join, clock: ManualClock) -> None:

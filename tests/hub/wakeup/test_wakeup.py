@@ -31,7 +31,7 @@ def test_a_bell_rings_for_its_agent_only(team: Team) -> None:
     with open_doorbell(team.run, "scout") as scout, open_doorbell(team.run, "scribe") as scribe:
         Doorbells(team.run).ring(["scout"])
 
-        assert scout.wait(5)
+        assert scout.wait(TIMEOUT_SECONDS)
         assert not scribe.wait(0)
         assert not scout.wait(0)
 
@@ -41,20 +41,20 @@ def test_every_reader_of_an_agent_is_woken(team: Team) -> None:
     with open_doorbell(team.run, "scout") as first, open_doorbell(team.run, "scout") as second:
         Doorbells(team.run).ring(["scout"])
 
-        assert first.wait(5)
-        assert second.wait(5)
+        assert first.wait(TIMEOUT_SECONDS)
+        assert second.wait(TIMEOUT_SECONDS)
 
 
 def test_a_bell_with_a_topic_rings_for_both_and_is_taken_down_with_it(join: Join, team: Team) -> None:
     with open_doorbell(team.run, "boss", PRESENCE_TOPIC) as bell:
         scout = join("scout")
-        assert bell.wait(5)
+        assert bell.wait(TIMEOUT_SECONDS)
         scout.heartbeat()
         assert not bell.wait(0)
         scout.heartbeat("offline")
-        assert bell.wait(5)
+        assert bell.wait(TIMEOUT_SECONDS)
         Doorbells(team.run).ring(["boss"])
-        assert bell.wait(5)
+        assert bell.wait(TIMEOUT_SECONDS)
     assert not list(team.run.glob("*@*"))
 
 
@@ -65,7 +65,7 @@ def test_a_topic_that_was_taken_down_is_put_up_again(join: Join, team: Team) -> 
             link.unlink()
         assert not bell.wait(0)
         join("scout")
-        assert bell.wait(5)
+        assert bell.wait(TIMEOUT_SECONDS)
 
 
 def test_many_rings_neither_block_nor_add_up(team: Team) -> None:
@@ -85,13 +85,13 @@ def test_a_doorbell_that_is_bound_later_is_rung_too(team: Team) -> None:
         long_ago = os.stat(team.run).st_mtime - 3600
         os.utime(team.run, (long_ago, long_ago))
         bells.ring(["scout"])
-        assert first.wait(5)
+        assert first.wait(TIMEOUT_SECONDS)
 
         with open_doorbell(team.run, "scout") as second:
             bells.ring(["scout"])
 
-            assert first.wait(5)
-            assert second.wait(5)
+            assert first.wait(TIMEOUT_SECONDS)
+            assert second.wait(TIMEOUT_SECONDS)
 
 
 def test_a_doorbell_is_rung_although_the_time_of_its_folder_was_set_back(team: Team) -> None:
@@ -104,7 +104,7 @@ def test_a_doorbell_is_rung_although_the_time_of_its_folder_was_set_back(team: T
         os.utime(team.run, (long_ago, long_ago))
         bells.ring(["scout"])
 
-        assert bell.wait(5)
+        assert bell.wait(TIMEOUT_SECONDS)
 
 
 def test_two_bells_that_are_put_up_at_the_same_moment_are_both_noticed(team: Team) -> None:
@@ -117,8 +117,8 @@ def test_two_bells_that_are_put_up_at_the_same_moment_are_both_noticed(team: Tea
             os.utime(team.run, ns=(moment, moment))
             bells.ring(["scout"])
 
-            assert first.wait(5)
-            assert second.wait(5)
+            assert first.wait(TIMEOUT_SECONDS)
+            assert second.wait(TIMEOUT_SECONDS)
 
 
 def test_the_bell_of_a_dead_process_is_taken_away(team: Team) -> None:
@@ -140,7 +140,7 @@ def test_a_long_name_and_a_deep_folder_still_have_a_bell(tmp_path: Path) -> None
         with open_doorbell(deep.run, name) as bell:
             lead.send(name, "hi")
 
-            assert bell.wait(5)
+            assert bell.wait(TIMEOUT_SECONDS)
             assert len(os.fsencode(bell.path)) <= 100
     shutil.rmtree(deep.run)
 
@@ -185,7 +185,7 @@ async def test_a_bell_that_cannot_be_put_up_again_at_present_ends_no_wait(join: 
         run.unlink()
         assert not bell.wait(0)
         Doorbells(run).ring(["scout"])
-        assert bell.wait(5)
+        assert bell.wait(TIMEOUT_SECONDS)
 
 
 def test_a_waiting_reader_is_woken_by_a_send(join: Join) -> None:

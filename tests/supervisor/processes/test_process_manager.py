@@ -613,9 +613,10 @@ def test_a_log_is_followed_across_its_rotation(run_workers: RunWorkers, teamsup:
     )
     run_workers(worker_section("own", code, log_max="4 KiB", log_files=9, autostart=False) + worker_section("quiet"))
     with teamsup.open("logs", "--follow", "supervisor") as follower, teamsup.open("logs", "--follow") as all_of_them:
+        assert all_of_them.stdout is not None
+        assert all_of_them.stdout.readline(), "it follows"
         teamsup.run("start", "own")
         lines: list[str] = []
-        assert all_of_them.stdout is not None
 
         def look() -> bool:
             assert all_of_them.stdout is not None

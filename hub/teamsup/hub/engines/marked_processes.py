@@ -21,7 +21,8 @@ RUN_VARIABLE = "TEAMSUP_RUN"
 """The mark of the processes of one agent's run. They have no mark of a worker, because a run outlives its worker."""
 _NAMESPACE_SEPARATOR = "#"
 _MAX_ROUNDS = 20
-_MAX_EXEC_SECONDS = 0.1
+_MAX_EXEC_SECONDS = 2.0
+"""A busy machine may let a process wait in the middle of an execution. No other process has no arguments."""
 _EXEC_POLL_SECONDS = 0.001
 _EMPTY_READS = 3
 """Reads in a row with arguments and without variables, after which a process is known to have no variables."""
