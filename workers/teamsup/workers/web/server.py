@@ -178,7 +178,8 @@ class PageServer:
 
     async def _sign_out(self, request: web.Request) -> web.Response:
         session = await self._find_session(request)
-        if session is not None and accepts_token(session, (await _read_fields(request)).get(TOKEN_FIELD, "")):
+        if session is not None:
+            _check_token(session, await _read_fields(request))
             await asyncio.to_thread(self._access.sign_out, session)
         response = _redirect("/sign-in")
         response.del_cookie(self._access.cookie)
@@ -247,8 +248,7 @@ class PageServer:
             return await self._ask_to_sign_in(request, 401)
         viewer = self._access.viewer_of(session)
         fields = await _read_fields(request)
-        if not accepts_token(session, fields.get(TOKEN_FIELD, "")):
-            raise Refused("This form is from an earlier session. Load the page again.")
+        _check_token(session, fields)
         if not viewer.may_act:
             raise Refused(f"{viewer.name} may look, but not act. See operators in [web] of teamsup.toml.")
         outcome = await asyncio.to_thread(form.submit, self._context_of(request, viewer), fields)
@@ -275,6 +275,11 @@ class PageServer:
         except OSError:
             return self._hub.data_version(), 0, 0
         return self._hub.data_version(), stat.st_mtime_ns, stat.st_ino
+
+
+def _check_token(session: Session, fields: Mapping[str, str]) -> None:
+    if not accepts_token(session, fields.get(TOKEN_FIELD, "")):
+        raise Refused("This form is from an earlier session. Load the page again.")
 
 
 def _key_of(request: web.Request, viewer: Viewer) -> tuple[str, str, Viewer]:

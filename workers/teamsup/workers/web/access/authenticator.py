@@ -52,7 +52,7 @@ class Authenticator:
 
 def accepts_token(session: Session, token: str) -> bool:
     """Return whether a form comes from a page of this session."""
-    return hmac.compare_digest(session.csrf_token.encode(), token.encode())
+    return hmac.compare_digest(session.csrf_token.encode(), token.encode("utf-8", "surrogatepass"))
 
 
 def cookie_name(team: Team) -> str:
