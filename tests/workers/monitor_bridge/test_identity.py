@@ -15,6 +15,7 @@ from teamsup.config.components import installed_tables
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.monitor_bridge.incidents import incident_table
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, SourceHeartbeat
+from teamsup.workers.monitor_bridge.ingest.sources import PARSERS
 
 BEGAN = datetime(2026, 1, 15, 10, tzinfo=UTC)
 
@@ -136,6 +137,10 @@ ROWS = {
 def said(row: VendorCase, number: int) -> list[Alert | SourceHeartbeat]:
     found = parse_payload(row.kind, (row.begins, row.repeats, row.ends)[number], *row.path[number])
     return [each for each in found if isinstance(each, Alert | SourceHeartbeat)]
+
+
+def test_each_kind_of_a_source_has_a_row() -> None:
+    assert {row.kind for row in ROWS.values()} == PARSERS.keys()
 
 
 @pytest.mark.parametrize("name", ROWS)

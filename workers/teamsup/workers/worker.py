@@ -58,7 +58,6 @@ class Worker(ABC):
         self._running: set[asyncio.Task[None]] = set()
         self._degraded_causes: dict[str, str] = {}
         self._has_read_failure = False
-        """The time of the last heartbeat."""
 
     @abstractmethod
     async def handle(self, delivery: Delivery) -> None:

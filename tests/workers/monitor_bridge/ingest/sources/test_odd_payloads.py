@@ -57,6 +57,10 @@ IDENTITIES = {
 }
 
 
+def test_each_vendor_has_an_example() -> None:
+    assert {kind for kind, _ in EXAMPLES} == PARSERS.keys() - {"plain"}
+
+
 @pytest.mark.parametrize(("kind", "name"), EXAMPLES)
 @unhurried
 @given(data=st.data())
