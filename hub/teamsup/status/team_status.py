@@ -22,7 +22,9 @@ from .process_stats import read_stats
 from .state_file import TeamState, WorkerState, read_state
 from .team_lock import describe_without_folder, owner_pid, owner_without_folder
 
-_DEGRADED, _UNKNOWN = DEGRADED.upper(), "unknown"
+_DEGRADED = DEGRADED.upper()
+UNKNOWN = "unknown"
+"""The state of a worker or agent about which nothing is known at the moment."""
 _SUPERVISOR_SECONDS = PRESENCE_TIMEOUT_SECONDS / 2
 """Seconds: three of its heartbeats. Without one for this time the team's state is unknown."""
 _HEALTHY_STATES = (State.STARTING, State.RUNNING, State.STOPPED)
@@ -92,7 +94,7 @@ def _workers(state: TeamState | None, pid: int | None) -> tuple[WorkerState, ...
         return tuple(replace(each, state=State.STOPPED, pid=None, started_at=None, reason="") for each in workers)
     if state is None:
         reason = "it runs, but its published state cannot be read"
-        return (WorkerState(SUPERVISOR, _UNKNOWN, pid, None, 0, reason, _SUPERVISOR_SECONDS, ()),)
+        return (WorkerState(SUPERVISOR, UNKNOWN, pid, None, 0, reason, _SUPERVISOR_SECONDS, ()),)
     return (_supervisor_state(state), *state.workers)
 
 
@@ -157,13 +159,13 @@ def _condition(
         return worker.state, own or worker.reason, has_succeeded(worker.state, worker.reason)
     if worker.pid is not None and not is_alive:
         # With a full disk the supervisor cannot publish a crash.
-        return _UNKNOWN, f"its process is gone, and its state was {worker.state}", False
+        return UNKNOWN, f"its process is gone, and its state was {worker.state}", False
     if worker.state == State.RUNNING:
         if reason := degradation_reason(worker, agent, now):
             return _DEGRADED, reason, False
         deadline = worker.heartbeat_seconds
         if deadline is not None and (silence := _heartbeat_problem(agent, now, deadline, trouble)):
-            return _UNKNOWN, silence, False
+            return UNKNOWN, silence, False
     return worker.state, own or worker.reason, True
 
 
@@ -188,7 +190,7 @@ def _agent_row(agent: Agent) -> ParticipantStatus:
     if agent.degraded and is_present:
         state, well = _DEGRADED, False
     elif not is_present and agent.status != OFFLINE and last_heartbeat is not None and last_heartbeat > now:
-        state, note, well = _UNKNOWN, _heartbeat_problem(agent, now, PRESENCE_TIMEOUT_SECONDS, None), False
+        state, note, well = UNKNOWN, _heartbeat_problem(agent, now, PRESENCE_TIMEOUT_SECONDS, None), False
     return ParticipantStatus(
         name=agent.name,
         kind=agent.kind,
