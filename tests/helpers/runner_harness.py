@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,14 @@ from teamsup.workers.agent_runner.component import component
 from teamsup.workers.agent_runner.run import Run, RunState
 from teamsup.workers.agent_runner.run_table import RunTable
 
+_MODULE = "teamsup.workers.agent_runner.agent_runner"
+_WITH_OWN_CLOCK = """
+import runpy, time
+from pathlib import Path
+read = time.time
+time.time = lambda: read() + float(Path('{}').read_text())
+runpy.run_module("teamsup.workers.agent_runner.agent_runner", run_name="__main__")
+"""
 STAND_IN = Path(__file__).with_name("stand_in_agent.py")
 STAND_IN_CLAUDE = Path(__file__).with_name("stand_in_claude.py")
 
@@ -30,6 +39,7 @@ class RunnerHarness:
     def __init__(self, team: Team) -> None:
         self.team = team
         self.signs, self.effects_file = team.folder / "signs", team.folder / "effects"
+        self._clock = team.folder / "clock"
         self.signs.mkdir(parents=True)
         self.ann = MessageHub(team, agent="console-ann")
         self.ann.register("console")
@@ -68,15 +78,18 @@ class RunnerHarness:
         self.ann.enroll(name)
         return "\n".join((f"[agent.{name}]", *own, *keys))
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start agent-runner; return when it has looked for the first time."""
+    def start(self, *, with_own_clock: bool = False) -> subprocess.Popen[bytes]:
+        """Start agent-runner; return when it has looked for the first time. ``with_own_clock``: ``set_clock`` sets its
+        wall clock."""
         environment = {
             **clean_environment(),
             "TEAMSUP_HOME": str(self.team.folder.parent),
             "TEAMSUP_HEARTBEAT_SECONDS": "1",
             "DISCORD_TOKEN": "a-secret",
         }
-        line = [sys.executable, "-m", "teamsup.workers.agent_runner.agent_runner", "--team", self.team.name]
+        self.set_clock(0.0)
+        code = ["-c", _WITH_OWN_CLOCK.format(self._clock)] if with_own_clock else ["-m", _MODULE]
+        line = [sys.executable, *code, "--team", self.team.name]
         with (self.team.folder / "runner.log").open("ab") as log:
             self.processes.append(subprocess.Popen(line, env=environment, stderr=log, stdout=log))
         pid = self.processes[-1].pid
@@ -84,6 +97,12 @@ class RunnerHarness:
             lambda: self._metadata().get("pid") == pid and "startable" in self._metadata(), "the runner's heartbeat"
         )
         return self.processes[-1]
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the wall clock of an agent-runner that has its own so far ahead of ours."""
+        draft = self._clock.with_suffix(".draft")
+        draft.write_text(str(seconds))
+        draft.replace(self._clock)
 
     def kill(self) -> None:
         """Kill agent-runner as a crash does."""
@@ -171,6 +190,13 @@ class RunnerHarness:
             process.kill()
         with suppress(ProcessLookupError):
             os.kill(run.pid, signal.SIGKILL)
+
+    def seconds_ahead(self, name: str) -> float:
+        """How far the last heartbeat of an agent is ahead of our clock."""
+        found = self.ann.find_agent(name)
+        if found is None or found.last_heartbeat is None:
+            return 0.0
+        return found.last_heartbeat.timestamp() - time.time()
 
     def obstacle(self) -> str:
         """Why the agent is not started now."""

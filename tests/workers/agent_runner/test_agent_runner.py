@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from helpers.runner_harness import RunnerHarness
 from helpers.support import eventually
 from teamsup.hub import Agent
@@ -253,6 +255,39 @@ def test_a_schedule_starts_one_run_for_all_ticks_that_were_missed(harness: Runne
     assert run.cause.kind == "schedule"
     assert harness.effects == ["ticked run 1"]
     assert harness.table.ticks_done()["gcp"][1] > time.time() - 120
+
+
+@pytest.mark.parametrize("hours", [24, -24])
+def test_a_clock_that_is_set_while_an_agent_works_neither_ends_nor_repeats_its_run(
+    harness: RunnerHarness, hours: int
+) -> None:
+    harness.configure(agent=["max_minutes = 5"])
+    harness.start(with_own_clock=True)
+    asked = harness.tell("said begun", "wait go", "effect once", "answer Done.")
+    harness.wait_for("begun")
+    harness.run_in("running")
+
+    harness.set_clock(hours * 3600)
+    eventually(lambda: abs(harness.seconds_ahead("gcp")) > 3600, "it has looked at the run since")
+    harness.say("go")
+
+    assert harness.answer_to(asked).content == "Done."
+    assert harness.run_in("done").starts == 1
+    assert harness.effects == ["once run 1"]
+    assert harness.answer_to(harness.tell("answer Still here.")).content == "Still here."
+
+
+def test_nothing_starts_while_the_runs_use_too_much_memory(harness: RunnerHarness) -> None:
+    harness.configure("[agent-runner]", "memory_max = '2 MiB'", agent=["max_parallel = 2"])
+    harness.start()
+    harness.tell("said begun", "wait go", "answer First.")
+    harness.wait_for("begun")
+    second = harness.tell("effect second", "answer Second.")
+
+    assert eventually(harness.obstacle, "the obstacle") == "the runs use more than 2 MiB of memory"
+    assert harness.effects == []
+    harness.say("go")
+    assert harness.answer_to(second).content == "Second."
 
 
 def test_a_saved_section_applies_without_a_restart(harness: RunnerHarness) -> None:

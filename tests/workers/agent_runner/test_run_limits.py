@@ -46,7 +46,7 @@ def test_the_seconds_of_its_processes_are_added_up_and_its_waits_are_not(tmp_pat
         run = replace(RUN, starts=start, started_at=1000.0 * start)
         (tmp_path / "stdout.jsonl").touch()
         os.utime(tmp_path / "stdout.jsonl", (0, 1000 * start + seconds))
-        record_seconds(tmp_path, run, has_just_ended=False)
+        record_seconds(tmp_path, run, None)
     assert used_seconds(tmp_path, replace(RUN, starts=2)) == 42
     assert used_seconds(tmp_path, replace(RUN, starts=2, pid=12)) == 30, "this process runs"
 

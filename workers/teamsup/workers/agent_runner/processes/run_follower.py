@@ -89,10 +89,11 @@ class RunFollower:
                 if started is None:
                     return
                 run, process = started
+            seconds = None
             if process is not None:
-                run = await self._wait(run, process)
+                run, seconds = await self._wait(run, process)
             folder = run_folder(self._hub.team, run.id)
-            await asyncio.to_thread(run_limits.record_seconds, folder, run, has_just_ended=process is not None)
+            await asyncio.to_thread(run_limits.record_seconds, folder, run, seconds)
             await self._until_stored(self._conclude, run)
             await asyncio.to_thread(self._report, run, "")
         finally:
@@ -159,16 +160,18 @@ class RunFollower:
     def _record_process(self, run: Run, process: RunProcess) -> Run:
         return self._table.update(run, pid=process.pid, process_identity=process.identity)
 
-    async def _wait(self, run: Run, process: RunProcess) -> Run:
-        """Wait for the end of the process. End it when its time is over, or on request."""
+    async def _wait(self, run: Run, process: RunProcess) -> tuple[Run, float]:
+        """Wait for the end of the process, and return its seconds. End it when its time is over, or on request."""
         section = self._section(run)
         used = run_limits.used_seconds(run_folder(self._hub.team, run.id), run)
-        ends = (run.started_at or time.time()) + section.max_minutes * _MINUTE - used
+        # From here on count the seconds ourselves, because the wall clock may be set meanwhile.
+        began = time.monotonic() - max(0.0, time.time() - (run.started_at or time.time()))
+        ends = began + section.max_minutes * _MINUTE - used
         ended = asyncio.create_task(run_process.wait_ended(process))
         stop = asyncio.create_task(self._stops[run.id].wait())
         try:
             while not ended.done():
-                left = ends - time.time()
+                left = ends - time.monotonic()
                 reason = run.stop or self._stop_reasons.get(run.id, "")
                 if not reason and left <= 0:
                     reason = f"it ran longer than {section.max_minutes:g} minutes"
@@ -186,7 +189,7 @@ class RunFollower:
         finally:
             stop.cancel()
             ended.cancel()
-        return run
+        return run, time.monotonic() - began
 
     def _record_stop(self, run: Run, reason: str) -> Run:
         return self._table.update(run, stop=reason)

@@ -1,7 +1,6 @@
 """What a run has left of its limits when another process continues it. A program counts only its own process."""
 
 import json
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -40,14 +39,15 @@ def used_seconds(folder: Path, run: Run) -> float:
     return sum(seconds for number, seconds in _read(folder).items() if number != str(run.starts) or not run.pid)
 
 
-def record_seconds(folder: Path, run: Run, *, has_just_ended: bool) -> None:
-    """Store the seconds of the latest process. The end of one that nobody saw is its last output."""
+def record_seconds(folder: Path, run: Run, seconds: float | None) -> None:
+    """Store the seconds of the latest process. None: nobody saw its end, so its last output counts as its end."""
     if run.started_at is None:
         return
     # A run must reach its end even if these seconds cannot be stored.
     with suppress(OSError):
-        ended = time.time() if has_just_ended else (folder / _OUTPUT).stat().st_mtime
-        known = {**_read(folder), str(run.starts): max(0.0, ended - run.started_at)}
+        if seconds is None:
+            seconds = max(0.0, (folder / _OUTPUT).stat().st_mtime - run.started_at)
+        known = {**_read(folder), str(run.starts): seconds}
         draft = folder / f".{_SECONDS}"
         draft.write_text(json.dumps(known))
         draft.replace(folder / _SECONDS)
