@@ -150,9 +150,10 @@ class WebProcess:
 
     team: Team
     hub: MessageHub
+    stderr: int | None = None
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *, is_served: bool = True) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "teamsup.workers.web.web_worker", "--team", self.team.name],
             env={
@@ -160,9 +161,11 @@ class WebProcess:
                 "TEAMSUP_HOME": str(self.team.folder.parent),
                 "TEAMSUP_HEARTBEAT_SECONDS": "4",
             },
+            stderr=self.stderr,
         )
         pid = self.process.pid
-        eventually(lambda: self._presence().get("pid") == pid and self.address, "the page is served")
+        if is_served:
+            eventually(lambda: self._presence().get("pid") == pid and self.address, "the page is served")
 
     def stop(self) -> None:
         assert self.process is not None
@@ -188,13 +191,13 @@ class WebProcess:
 
 
 @contextlib.contextmanager
-def web_process(team: Team) -> Iterator[WebProcess]:
+def web_process(team: Team, *, is_served: bool = True, stderr: int | None = None) -> Iterator[WebProcess]:
     """The worker of a team until the context ends; it has then ended well."""
     with MessageHub(team, agent="observer") as hub:
         assert component.tables is not None
         hub.maintenance.use_component(component.tables)
-        web = WebProcess(team, hub)
-        web.start()
+        web = WebProcess(team, hub, stderr)
+        web.start(is_served=is_served)
         try:
             yield web
         finally:
