@@ -34,6 +34,19 @@ def kill_letter(sender: MessageHub, reader: MessageHub, content: str) -> str:
     return message.message_id
 
 
+def test_a_dead_letter_is_dropped_once_and_stays_in_the_history(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    message_id = kill_letter(lead, scout, "hopeless")
+    assert lead.queries.count_dead_letters() == 1
+
+    assert lead.maintenance.drop_dead(message_id, "scout", outcome="dropped by ann")
+
+    assert lead.queries.count_dead_letters() == 0
+    (state,) = lead.queries.trace(message_id)
+    assert (state.state, state.outcome) == ("cancelled", "dropped by ann")
+    assert not lead.maintenance.drop_dead(message_id, "scout", outcome="again")
+
+
 def test_prune_by_count_keeps_the_newest(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     exchange(lead, scout, 1200)

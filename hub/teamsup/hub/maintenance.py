@@ -68,6 +68,12 @@ class Maintenance:
             self._ring_after_commit(*revived)
         return len(revived)
 
+    def drop_dead(self, message_id: str, recipient: str, *, outcome: str) -> bool:
+        """Let a dead letter end as cancelled, with this outcome. Return whether there was one. Raise UnknownMessage."""
+        message = self._queries.message(message_id)
+        with self._write() as db:
+            return delivery_states.cancel_dead(db, message, normalize_name(recipient), outcome)
+
     def migrate_component(self, tables: ComponentTables) -> None:
         """Create the tables of a component, or migrate them to its version. Not inside a transaction. Raise
         ComponentTooNew if a newer version of the component has made them, and UnusableComponent if its SQL is wrong.

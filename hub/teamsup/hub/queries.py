@@ -277,6 +277,10 @@ class Queries:
             for row in rows
         ]
 
+    def count_dead_letters(self) -> int:
+        """Return the number of dead letters."""
+        return int(self._store.read("SELECT count(*) FROM deliveries WHERE state = 'dead'")[0][0])
+
     def stats(self) -> Stats:
         """Return counts and sizes of the whole team."""
         states = self._store.read("SELECT state, count(*) FROM deliveries GROUP BY state")

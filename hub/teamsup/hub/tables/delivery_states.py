@@ -63,6 +63,16 @@ def requeue_dead(db: Transaction, message: Message, recipient: str | None) -> li
     return [row["recipient"] for row in rows]
 
 
+def cancel_dead(db: Transaction, message: Message, recipient: str, outcome: str) -> bool:
+    """End a dead letter as cancelled. Return whether there was one."""
+    changed = db.execute(
+        "UPDATE deliveries SET state = 'cancelled', outcome = ?"
+        " WHERE message = ? AND recipient = ? AND state = 'dead'",
+        (outcome, message.id, recipient),
+    )
+    return changed.rowcount > 0
+
+
 def state_from_row(row: Row) -> DeliveryState:
     return DeliveryState(
         recipient=row["recipient"],
