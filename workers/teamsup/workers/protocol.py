@@ -28,6 +28,9 @@ messages whose buttons a worker wants to disable."""
 SOURCE_KEY = "source"
 """The metadata key with which user_comm names the message that it forwards."""
 
+QUESTION_KEY = "question"
+"""The metadata key with which user_comm names the question that it asks an agent."""
+
 SENT_ELSEWHERE = "sent to "
 """The beginning of a delivery's outcome if the gateway sent it to another conversation, such as a question's thread.
 The conversation follows."""

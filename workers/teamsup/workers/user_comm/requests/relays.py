@@ -15,15 +15,14 @@ from teamsup.hub.engines.engine import Row
 from teamsup.hub.timestamps import format_time, parse_time
 from teamsup.terminal.console import MORE_ANSWERS
 
-from ...protocol import DELETED_TYPE, GATEWAY, NAMED_PEOPLE_KEY
+from ...protocol import DELETED_TYPE, GATEWAY, NAMED_PEOPLE_KEY, QUESTION_KEY
 from ..classification import split_context
 from ..conversations import NO_HISTORY, ConversationHistory, original_id
 from ..people import name_of, person_of, shorten, truncate_to_limit
 from .progress import describe_report
 
-QUESTION_KEY = "question"
 QUESTION_REF_KEY = "question_ref"
-"""The same key in our other messages about a question: a reply to these answers the question too."""
+"""The key for the question in our other messages about it: a reply to these answers the question too."""
 _MAX_SEARCHED = 100  # messages of a conversation, for the last of a person
 _IN_CONVERSATION = "person = ? AND coalesce(conversation, '') = coalesce(CAST(? AS TEXT), '')"
 _WITHDRAWAL_TEXTS = {
