@@ -66,8 +66,7 @@ def requeue_dead(db: Transaction, message: Message, recipient: str | None) -> li
 def cancel_dead(db: Transaction, message: Message, recipient: str, outcome: str) -> bool:
     """End a dead letter as cancelled. Return whether there was one."""
     changed = db.execute(
-        "UPDATE deliveries SET state = 'cancelled', outcome = ?"
-        " WHERE message = ? AND recipient = ? AND state = 'dead'",
+        "UPDATE deliveries SET state = 'cancelled', outcome = ? WHERE message = ? AND recipient = ? AND state = 'dead'",
         (outcome, message.id, recipient),
     )
     return changed.rowcount > 0

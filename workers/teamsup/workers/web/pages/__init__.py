@@ -1,7 +1,27 @@
 """The pages of the team. Each module has its views, which are pure, and its pages."""
 
 from ..page import Form, Page
-from .team_page import TEAM_PAGE
+from .conversation_pages import CONVERSATION_FORMS, CONVERSATION_PAGES
+from .dead_letter_pages import CHOSEN_FORM, CHOSEN_PAGE
+from .entry_pages import SourcePages
+from .log_page import LOG_PAGE
+from .page_content import all_sources
+from .search_page import SEARCH_PAGE
+from .team_page import TEAM_FORMS, TEAM_PAGES
 
-PAGES: tuple[Page, ...] = (TEAM_PAGE,)
-FORMS: tuple[Form, ...] = ()
+_SOURCES = tuple(SourcePages(source) for source in all_sources().values())
+
+PAGES: tuple[Page, ...] = (
+    *TEAM_PAGES,
+    *CONVERSATION_PAGES,
+    SEARCH_PAGE,
+    LOG_PAGE,
+    CHOSEN_PAGE,
+    *(page for source in _SOURCES for page in source.pages),
+)
+FORMS: tuple[Form, ...] = (
+    *TEAM_FORMS,
+    *CONVERSATION_FORMS,
+    CHOSEN_FORM,
+    *(form for source in _SOURCES for form in source.forms),
+)

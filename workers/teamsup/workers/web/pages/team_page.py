@@ -1,48 +1,151 @@
-"""The page of the team: who takes part, and how each is."""
+"""The page of the team: what needs a person, who takes part, and how each is. Also the page of one participant."""
 
-from collections.abc import Mapping
+import platform
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from markupsafe import Markup
+from teamsup.config.entries import EntryAction, Need, sort_needs
+from teamsup.hub import CallerError
+from teamsup.status.team_status import read_team_status
 
-from ..page import Page, PageContext, Region, RenderedRegion
-from ..static_files import asset
+from ..page import Form, Outcome, Page, PageContext, Region, RenderedRegion
+from .confirmation import ActionQuestion, ask_page
+from .page_content import address_of, all_sources, content_of, filter_links, navigation, now_of, render_page
+from .rendering import render
+from .views.participants import TeamMember, count_words, describe_participants, is_answering
+from .worker_requests import ask_supervisor
 
-_ROW = Markup('<tr id="row-{name}"><th scope="row">{name}</th><td>{state}</td></tr>')
-_STATE = Markup('<span class="state well" data-limit="30"><b>{word}</b> <span>heartbeat {age}</span></span>')
-_AGE = Markup('<time datetime="{at}" data-age>{at}</time>')
-_PAGE = Markup("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{team}</title><script type="module" src="{script}"></script></head>
-<body data-stream><header>{team} <span id="liveness"></span></header>
-<div id="banner" role="alert" hidden></div><p id="news" aria-live="polite"></p>
-<main><table><tbody {attributes}>{rows}</tbody></table>
-<form method="post" action="/sign-out"><fieldset><input type="hidden" name="token" value="{token}">
-<label>Note <input name="note"></label><button>Sign out</button></fieldset></form></main></body></html>
-""")
+SHOWN = ("all", "workers", "agents", "not well")
+_SECTION = "team"
 
 
-def _render_team(context: PageContext) -> str:
-    now = datetime.fromtimestamp(context.now, UTC)
-    rows = []
-    for agent in context.hub.agents():
-        if agent.is_present(now) and agent.last_heartbeat is not None:
-            state = _STATE.format(word=agent.status, age=_AGE.format(at=agent.last_heartbeat.isoformat()))
-        else:
-            state = Markup("not heard")
-        rows.append(_ROW.format(name=agent.name, state=state))
-    return Markup("\n").join(rows)
+class UnknownMember(CallerError):
+    """No participant has that name."""
 
 
-def _render(context: PageContext, regions: Mapping[str, RenderedRegion]) -> str:
-    shown = regions["team"]
-    return _PAGE.format(
-        team=context.team.name,
-        script=asset("app.js"),
-        attributes=shown.attributes,
-        rows=shown.html,
-        token=context.viewer.csrf_token,
+def choose(participants: Sequence[TeamMember], shown: str) -> list[TeamMember]:
+    """Return the participants that a filter shows. Pure."""
+    match shown:
+        case "workers":
+            return [each for each in participants if each.is_worker]
+        case "agents":
+            return [each for each in participants if not each.is_worker]
+        case "not well":
+            return [each for each in participants if not each.is_well]
+    return list(participants)
+
+
+def describe_answers(participants: Sequence[TeamMember]) -> str:
+    """Return the headline of a team that needs nobody. Pure."""
+    answering = sum(map(is_answering, participants))
+    expected = sum(1 for each in participants if is_answering(each) or not each.is_well)
+    if answering < expected:
+        return f"Nothing needs you, and {answering} of {expected} answer"
+    return f"All well: {answering} of {expected} answer" if expected else "Nobody takes part yet"
+
+
+def read_needs(context: PageContext) -> list[Need]:
+    """Return what only a person can end, what is most urgent first."""
+    now = now_of(context)
+    return sort_needs([need for source in all_sources().values() for need in source.needs(context.hub, now)])
+
+
+def _read_participants(context: PageContext) -> list[TeamMember]:
+    status = read_team_status(context.team)
+    if status.trouble is not None:
+        raise status.trouble
+    return describe_participants(status, now_of(context))
+
+
+def _show_needs(context: PageContext) -> str:
+    participants, needs = _read_participants(context), read_needs(context)
+    last = context.hub.queries.history(limit=1)
+    return render(
+        "needs.html",
+        now_of(context),
+        viewer=context.viewer,
+        needs=needs,
+        addresses=[need.address or address_of(*_parts(need)) for need in needs],
+        states=count_words(participants),
+        headline=describe_answers(participants),
+        is_whole=context.query.get("needs") == "all",
+        is_calm=all(each.is_well for each in participants),
+        last=last[0] if last else None,
     )
 
 
-TEAM_PAGE = Page("/", _render, (Region("team", _render_team),))
+def _parts(need: Need) -> tuple[str, ...]:
+    return (*all_sources()[need.kind].address.strip("/").split("/"), need.id)
+
+
+def _show_team(context: PageContext) -> str:
+    participants = _read_participants(context)
+    shown = context.query.get("show") or SHOWN[0]
+    return render(
+        "team_table.html",
+        now_of(context),
+        viewer=context.viewer,
+        participants=choose(participants, shown),
+        workers=sum(each.is_worker for each in participants),
+        agents=sum(not each.is_worker for each in participants),
+        filters=filter_links("/", context.query, "show", SHOWN),
+        host=platform.node() or "this machine",
+    )
+
+
+def _render_team(context: PageContext, regions: Mapping[str, RenderedRegion]) -> str:
+    return render_page(context, "team.html", content_of(context, _SECTION, "Team", "/"), regions)
+
+
+def _find(context: PageContext) -> TeamMember:
+    name = context.path["name"].lower()
+    for each in _read_participants(context):
+        if each.name == name:
+            return each
+    raise UnknownMember(f"Nobody in this team has the name {context.path['name']!r}.")
+
+
+def _show_participant(context: PageContext) -> str:
+    participant = _find(context)
+    deaths = [(datetime.fromtimestamp(each.at, UTC), each) for each in reversed(participant.crashes)]
+    return render("participant_facts.html", now_of(context), viewer=context.viewer, each=participant, deaths=deaths)
+
+
+def _render_participant(context: PageContext, regions: Mapping[str, RenderedRegion]) -> str:
+    name = _find(context).name
+    head = content_of(context, _SECTION, name, address_of("team", name))
+    return render_page(context, "participant.html", head, regions)
+
+
+def _find_action(context: PageContext) -> tuple[TeamMember, EntryAction]:
+    participant = _find(context)
+    for action in participant.actions:
+        if action.name == context.path["action"]:
+            return participant, action
+    raise UnknownMember(f"{participant.name} is {participant.state.word}, so this is not possible now.")
+
+
+def _ask(context: PageContext) -> ActionQuestion:
+    participant, action = _find_action(context)
+    return ActionQuestion(
+        section=_SECTION,
+        title=f"{action.label.rstrip('…')} {participant.name}?",
+        consequences=(action.asks_first,),
+        address=address_of("team", participant.name, action.name),
+        button=f"{action.label.rstrip('…')} it",
+        back=address_of("team", participant.name),
+    )
+
+
+def _act(context: PageContext, fields: Mapping[str, str]) -> Outcome:
+    participant, action = _find_action(context)
+    answer = ask_supervisor(context, f"{action.name} {participant.name}")
+    return Outcome(fields.get("back") or address_of("team", participant.name), answer)
+
+
+TEAM_PAGES = (
+    Page("/", _render_team, (navigation(_SECTION), Region("needs", _show_needs), Region("team", _show_team))),
+    Page("/team/{name}", _render_participant, (navigation(_SECTION), Region("participant", _show_participant))),
+    ask_page("/team/{name}/{action}", _SECTION, _ask),
+)
+TEAM_FORMS = (Form("/team/{name}/{action}", _act),)

@@ -1,0 +1,38 @@
+"""A page that asks before something ends: it names what happens, and works without a script."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ..page import Page, PageContext, RenderedRegion
+from .page_content import content_of, navigation, render_page
+
+
+@dataclass(frozen=True, slots=True)
+class ActionQuestion:
+    """What a person is asked. ``consequences`` are sentences; ``button`` names the act, not "OK"."""
+
+    section: str
+    title: str
+    consequences: tuple[str, ...]
+    address: str
+    button: str
+    back: str
+    quoted: str = ""
+    """The text of another that this is about."""
+    text_label: str = ""
+    """The label of the text that the person must write; empty: none."""
+    version: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    is_grave: bool = True
+    """Whether it takes something away."""
+
+
+def ask_page(route: str, section: str, ask: Callable[[PageContext], ActionQuestion]) -> Page:
+    """Return the page that asks what ``ask`` returns."""
+
+    def show(context: PageContext, regions: Mapping[str, RenderedRegion]) -> str:
+        question = ask(context)
+        head = content_of(context, question.section, question.title, question.back)
+        return render_page(context, "confirm.html", head, regions, question=question)
+
+    return Page(route, show, (navigation(section),))

@@ -1,0 +1,291 @@
+"""Conversations: their list, one with its messages and a place to write, and all messages of an agent."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from teamsup.config.entries import Text
+from teamsup.config.people_protocol import USER_COMM
+from teamsup.hub import Agent, CallerError, Message
+from teamsup.status.team_status import read_team_status
+from teamsup.terminal.formatting import to_single_line
+
+from ..page import Form, Outcome, Page, PageContext, Region, RenderedRegion
+from .page_content import address_of, content_of, filter_links, navigation, now_of, reader_of, render_page, with_query
+from .rendering import render
+from .views.message_views import MessageView, author_of, open_deliveries, person_name, view_messages
+from .views.participants import TeamMember, describe_participants
+from .worker_requests import open_as_viewer
+
+MESSAGES_A_PAGE = 50
+CONVERSATIONS_A_PAGE = 40
+SHOWN = ("all", "people", "agents", "incidents")
+_PEOPLE, _INCIDENTS = ("console-", "discord:"), ("incident:",)
+_SECTION = "conversations"
+_LAST_CHARACTERS = 120
+_MORE = 3
+"""Copies are folded into their sources, so more messages are read than a page shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedConversation:
+    """A conversation in the list."""
+
+    id: str
+    title: str
+    icon: str
+    last: str
+    at: datetime | None
+    unread: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who takes part in a conversation. A person has no presence: a page says only when they last wrote."""
+
+    name: str
+    wrote_at: datetime | None
+    participant: TeamMember | None
+
+
+def title_of(conversation: str) -> str:
+    """Return what people call a conversation. Pure."""
+    owner, _, rest = conversation.partition(":")
+    if conversation.startswith(_INCIDENTS):
+        return f"Incident {rest}"
+    if owner == "discord":
+        return f"Discord, channel {rest}"
+    if owner.startswith("console-"):
+        return f"{person_name(owner)}, {'web' if rest.startswith('web-') else 'terminal'}"
+    return conversation
+
+
+def icon_of(conversation: str) -> str:
+    if conversation.startswith(_INCIDENTS):
+        return "paged"
+    return "words" if conversation.startswith(_PEOPLE) else "notified"
+
+
+def _read_list(context: PageContext) -> list[ListedConversation]:
+    shown = context.query.get("show") or SHOWN[0]
+    prefixes = {"people": _PEOPLE, "incidents": _INCIDENTS}.get(shown, ())
+    without = (*_PEOPLE, *_INCIDENTS) if shown == "agents" else ()
+    before = context.query.get("older", "")
+    found = context.hub.queries.conversations(
+        reader_of(context.viewer),
+        prefixes=prefixes,
+        without=without,
+        before=int(before) if before.isdecimal() else None,
+        limit=CONVERSATIONS_A_PAGE,
+    )
+    agents = {agent.name: agent for agent in context.hub.agents()}
+    return [
+        ListedConversation(
+            id=each.id,
+            title=title_of(each.id),
+            icon=icon_of(each.id),
+            last=f"{author_of(each.last, agents)[0]}: {to_single_line(each.last.content, _LAST_CHARACTERS)}",
+            at=each.last.created_at,
+            unread=each.unread,
+            number=each.last.id,
+        )
+        for each in found
+    ]
+
+
+def _show_list(context: PageContext) -> str:
+    listed, current = _read_list(context), context.path.get("id", "")
+    path = address_of("conversations", current) if current else "/conversations"
+    kept = {"show": context.query.get("show", "")}
+    reader = context.hub.find_agent(reader_of(context.viewer))
+    elsewhere = (reader.unread if reader else 0) - sum(each.unread for each in listed)
+    has_more = len(listed) == CONVERSATIONS_A_PAGE
+    return render(
+        "conversation_list.html",
+        now_of(context),
+        viewer=context.viewer,
+        listed=listed,
+        current=current,
+        query=with_query("", kept),
+        filters=filter_links(path, kept, "show", SHOWN),
+        older=with_query(path, kept, older=str(listed[-1].number)) if has_more else "",
+        elsewhere=max(0, elsewhere),
+        reader=reader_of(context.viewer),
+    )
+
+
+def _render_list(context: PageContext, regions: Mapping[str, RenderedRegion]) -> str:
+    head = content_of(context, _SECTION, "Conversations", "/conversations")
+    return render_page(context, "conversations.html", head, regions)
+
+
+def _read_messages(context: PageContext) -> tuple[list[Message], int, datetime | None]:
+    """Return the newest messages of the conversation, or those before another; and how many are earlier."""
+    conversation, before = context.path["id"], context.query.get("before", "")
+    position = int(before) if before.isdecimal() else None
+    limit = MESSAGES_A_PAGE * _MORE
+    messages = context.hub.queries.find(conversation=conversation, before=position, limit=limit)
+    if not messages and position is None:
+        raise CallerError(f"There is no conversation {conversation!r}, or its messages were removed.")
+    return messages[-limit:], *_count_earlier(context, messages)
+
+
+def _count_earlier(context: PageContext, messages: Sequence[Message]) -> tuple[int, datetime | None]:
+    if not messages:
+        return 0, None
+    return context.hub.queries.count_earlier(context.path["id"], messages[0].id)
+
+
+def _show_messages(context: PageContext) -> str:
+    messages, earlier, since = _read_messages(context)
+    _mark_shown(context, messages)
+    path = address_of("conversations", context.path["id"])
+    views = _view(context, messages)
+    cut = views[-MESSAGES_A_PAGE:]
+    if len(views) > len(cut):
+        earlier, since = context.hub.queries.count_earlier(context.path["id"], cut[0].id)
+    return render(
+        "messages.html",
+        now_of(context),
+        messages=cut,
+        earlier=earlier,
+        since=since,
+        older=with_query(path, context.query, before=str(cut[0].id)) if earlier else "",
+        path=path,
+    )
+
+
+def _view(context: PageContext, messages: Sequence[Message]) -> list[MessageView]:
+    states = context.hub.queries.trace_each(message.id for message in messages)
+    agents = {agent.name: agent for agent in context.hub.agents()}
+    return view_messages(messages, states, agents, now_of(context))
+
+
+def _mark_shown(context: PageContext, messages: Sequence[Message]) -> None:
+    """End the viewer's own deliveries, because they are shown now."""
+    reader = reader_of(context.viewer)
+    to_viewer = [message for message in messages if message.recipient in (reader, None)]
+    states = context.hub.queries.trace_each(message.id for message in to_viewer)
+    unread = [
+        message
+        for message in to_viewer
+        if any(each.recipient == reader and each.state == "ready" for each in states.get(message.id, ()))
+    ]
+    if unread:
+        with open_as_viewer(context) as hub:
+            for message in unread:
+                hub.complete_unclaimed(message, outcome="shown")
+
+
+def _show_progress(context: PageContext) -> str:
+    messages = context.hub.queries.find(conversation=context.path["id"], limit=MESSAGES_A_PAGE)
+    lines = [
+        (delivery.recipient, delivery.state, _describe_progress(delivery.recipient, messages, delivery.evidence))
+        for _, delivery in open_deliveries(_view(context, messages))
+    ]
+    return render("progress.html", now_of(context), lines=lines)
+
+
+def _describe_progress(agent: str, messages: Sequence[Message], evidence: Text) -> Text:
+    last = next((each for each in reversed(messages) if each.sender == agent), None)
+    if last is not None and last.message_type == "status_report":
+        return (to_single_line(last.content, _LAST_CHARACTERS),)
+    return evidence
+
+
+def _show_people(context: PageContext) -> str:
+    messages = context.hub.queries.find(conversation=context.path["id"], limit=MESSAGES_A_PAGE)
+    status = read_team_status(context.team)
+    described = {each.name: each for each in describe_participants(status, now_of(context))}
+    people = _find_people(messages, status.agents, described)
+    return render("people.html", now_of(context), people=people)
+
+
+def _find_people(
+    messages: Sequence[Message], agents: Mapping[str, Agent], described: Mapping[str, TeamMember]
+) -> list[Person]:
+    """Return who wrote or was written to, who wrote last comes first. Pure."""
+    found: dict[str, Person] = {}
+    for message in reversed(messages):
+        name, kind, _ = author_of(message, agents)
+        if kind == "person":
+            found.setdefault(name, Person(name, message.created_at, None))
+        elif message.sender in described:
+            found.setdefault(message.sender, Person(message.sender, message.created_at, described[message.sender]))
+        if message.recipient in described and message.recipient is not None:
+            found.setdefault(message.recipient, Person(message.recipient, None, described[message.recipient]))
+    return list(found.values())
+
+
+def _render_conversation(context: PageContext, regions: Mapping[str, RenderedRegion]) -> str:
+    conversation = context.path["id"]
+    title = title_of(conversation)
+    head = content_of(context, _SECTION, title, address_of("conversations", conversation))
+    return render_page(
+        context,
+        "conversation.html",
+        head,
+        regions,
+        conversation=conversation,
+        title=title,
+        is_past=bool(context.query.get("before")),
+    )
+
+
+def _send(context: PageContext, fields: Mapping[str, str]) -> Outcome:
+    """Write to the worker that answers people, as a person in a terminal does."""
+    content = fields.get("content", "").strip()
+    if not content:
+        raise CallerError("There is no text to send.")
+    with open_as_viewer(context) as hub:
+        conversation = context.path.get("id") or f"{hub.agent}:web-{os.urandom(4).hex()}"
+        hub.enroll(USER_COMM, "daemon")
+        sent = hub.send(USER_COMM, content, conversation_id=conversation)
+    return Outcome(f"{address_of('conversations', conversation)}#m{sent.id}")
+
+
+def _show_history(context: PageContext) -> str:
+    agent, before = context.query.get("agent") or None, context.query.get("before", "")
+    position = int(before) if before.isdecimal() else None
+    messages = context.hub.queries.history(agent, limit=MESSAGES_A_PAGE, before=position)
+    if agent == reader_of(context.viewer):
+        _mark_shown(context, messages)
+    has_more = len(messages) == MESSAGES_A_PAGE
+    return render(
+        "messages.html",
+        now_of(context),
+        messages=_view(context, messages),
+        earlier=0,
+        since=None,
+        older=with_query("/messages", context.query, before=str(messages[0].id)) if has_more else "",
+        path="",
+    )
+
+
+def _render_history(context: PageContext, regions: Mapping[str, RenderedRegion]) -> str:
+    agent = context.query.get("agent") or ""
+    title = f"Messages of {person_name(agent)}" if agent else "All messages"
+    head = content_of(context, _SECTION, title, "/messages")
+    names = [each.name for each in context.hub.agents()]
+    return render_page(context, "history.html", head, regions, agent=agent, names=names, title=title)
+
+
+_LIST = Region("conversations", _show_list)
+CONVERSATION_PAGES = (
+    Page("/conversations", _render_list, (navigation(_SECTION), _LIST)),
+    Page(
+        "/conversations/{id}",
+        _render_conversation,
+        (
+            navigation(_SECTION),
+            _LIST,
+            Region("messages", _show_messages),
+            Region("progress", _show_progress),
+            Region("people", _show_people),
+        ),
+    ),
+    Page("/messages", _render_history, (navigation(_SECTION), Region("messages", _show_history))),
+)
+CONVERSATION_FORMS = (Form("/conversations", _send), Form("/conversations/{id}", _send))

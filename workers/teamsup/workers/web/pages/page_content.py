@@ -1,0 +1,135 @@
+"""What all pages have in common: their head, the navigation with its counts, and the sources of entries."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from teamsup.config.components import entry_sources
+from teamsup.config.entries import EntrySource
+
+from ..page import PageContext, Region, RenderedRegion, Viewer
+from .rendering import render
+from .views.dead_letters import DeadLetterSource
+
+
+@dataclass(frozen=True, slots=True)
+class SectionLink:
+    """A page in the navigation. ``count`` is what there is to do in it, and ``meaning`` says what is counted."""
+
+    section: str
+    label: str
+    address: str
+    count: int = 0
+    meaning: str = "open"
+    is_bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FilterLink:
+    """One value of a filter. The filters of a list stand in its address."""
+
+    label: str
+    address: str
+    is_current: bool
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageContent:
+    """The head of a page. ``address`` is where a form returns to."""
+
+    team: str
+    section: str
+    title: str
+    address: str
+    viewer: Viewer
+    notice: str
+    words: str = ""
+    """What is searched for."""
+
+
+def now_of(context: PageContext) -> datetime:
+    """Return the moment that the page shows."""
+    return datetime.fromtimestamp(context.now, UTC)
+
+
+def content_of(context: PageContext, section: str, title: str, path: str, words: str = "") -> PageContent:
+    """Return the head of a page at this path; the filters of the request are kept in its address."""
+    address = with_query(path, context.query)
+    return PageContent(context.team.name, section, title, address, context.viewer, context.notice, words)
+
+
+def render_page(
+    context: PageContext,
+    template: str,
+    head: PageContent,
+    regions: Mapping[str, RenderedRegion],
+    **values: Any,  # noqa: ANN401 - what the template names
+) -> str:
+    """Return a whole page."""
+    return render(template, now_of(context), page=head, regions=regions, **values)
+
+
+def with_query(path: str, query: Mapping[str, str], **changes: str) -> str:
+    """Return an address with these filters; an empty one is left out."""
+    kept = {key: value for key, value in {**query, **changes}.items() if value}
+    return f"{path}?{urlencode(kept)}" if kept else path
+
+
+def address_of(*parts: str) -> str:
+    """Return the path of these parts, with all of their characters escaped."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def filter_links(
+    path: str, query: Mapping[str, str], name: str, values: Sequence[str], labels: Mapping[str, str] | None = None
+) -> list[FilterLink]:
+    """Return a link for each value of a filter. The first value is the default, and stands in no address."""
+    current = query.get(name) or values[0]
+    names = labels or {}
+    kept = {key: value for key, value in query.items() if key not in (name, "before")}
+    return [
+        FilterLink(
+            names.get(value, value[:1].upper() + value[1:]),
+            with_query(path, kept, **{name: "" if value == values[0] else value}),
+            value == current,
+        )
+        for value in values
+    ]
+
+
+@functools.cache
+def all_sources() -> Mapping[str, EntrySource]:
+    """Return the sources of all installed components, and ours, by their kinds in the order of the navigation."""
+    return {source.kind: source for source in (*entry_sources(), DeadLetterSource())}
+
+
+def _section_links(context: PageContext) -> list[SectionLink]:
+    unread = context.hub.find_agent(reader_of(context.viewer))
+    links = [
+        SectionLink("team", "Team", "/"),
+        SectionLink("conversations", "Conversations", "/conversations", unread.unread if unread else 0, "unread"),
+    ]
+    for source in all_sources().values():
+        count = source.count_open(context.hub)
+        is_bad = source.kind in ("incident", "dead-letter")
+        links.append(SectionLink(source.address.strip("/"), source.title, source.address, count, "open", is_bad))
+    return [*links, SectionLink("logs", "Logs", "/logs")]
+
+
+def reader_of(viewer: Viewer) -> str:
+    """Return the agent as which a viewer writes and reads: the console of that person, also in a terminal."""
+    return f"console-{viewer.name}"
+
+
+def navigation(section: str) -> Region:
+    """Return the region with the pages and what there is to do in each."""
+
+    def show(context: PageContext) -> str:
+        links = _section_links(context)
+        return render("navigation.html", now_of(context), links=links, section=section)
+
+    return Region("sections", show)
