@@ -67,7 +67,7 @@ def run_team(teamsup: TeamsupCommand) -> Iterator[subprocess.Popen[str]]:
             if supervisor.poll() is None:
                 os.kill(supervisor.pid, signal.SIGTERM)
             supervisor.wait(TIMEOUT_SECONDS)
-            assert not psutil.wait_procs(family, timeout=5)[1]
+            assert not psutil.wait_procs(family, timeout=TIMEOUT_SECONDS)[1]
 
 
 @pytest.fixture

@@ -267,7 +267,7 @@ async def test_the_team_sees_whether_a_session_has_hooks(team: Team, join: Join)
 async def test_a_hook_without_a_server_or_with_nonsense_says_nothing(team: Team) -> None:
     def run(given: str, environment: dict[str, str]) -> str:
         ran = subprocess.run(
-            [sys.executable, HOOK], input=given, capture_output=True, text=True, env=environment, check=True, timeout=20
+            [sys.executable, HOOK], input=given, capture_output=True, text=True, env=environment, check=True, timeout=60
         )
         return ran.stdout + ran.stderr
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from helpers.mcp_session import open_session
-from helpers.support import TeamsupCommand, count_listeners, eventually, run_foreign_sql
+from helpers.support import OpenCommand, TeamsupCommand, count_listeners, eventually, run_foreign_sql
 from teamsup.claude_code import participants
 from teamsup.claude_code.read_tracker import RENEW_SECONDS, ReadTracker
 from teamsup.hub import MessageHub, Team
@@ -111,7 +111,7 @@ def test_the_server_ends_with_its_parent_though_somebody_else_keeps_its_stdin_op
     ours, theirs = os.pipe()
     starter = "import subprocess, sys; subprocess.Popen(sys.argv[1:]).wait()"
     server = TeamsupCommand.line("mcp", "--team", team.name, "--agent", "lead")
-    with subprocess.Popen(
+    with OpenCommand(
         [sys.executable, "-c", starter, *server],
         stdin=ours,
         stdout=subprocess.DEVNULL,

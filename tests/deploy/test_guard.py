@@ -300,7 +300,7 @@ def as_shells_run_it(command: str, cloud: Path) -> list[list[str]]:
             cwd=cloud,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=True,
         )
         for shell in SHELLS
@@ -335,7 +335,7 @@ def hook(given: object, agent: str | None = None, session: str = "lead") -> tupl
         [sys.executable, "-IS", GUARD],
         input=given if isinstance(given, bytes) else json.dumps(payload).encode(),
         capture_output=True,
-        timeout=20,
+        timeout=60,
         check=False,
         env={**os.environ, "TEAMSUP_AGENT": session},
     )

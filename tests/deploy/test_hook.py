@@ -22,7 +22,7 @@ def hook(home: Path, given: bytes = GIVEN, **environment: str) -> bytes:
         input=given,
         capture_output=True,
         env={"XDG_RUNTIME_DIR": str(home), "CLAUDE_PID": str(CLAUDE), **environment},
-        timeout=20,
+        timeout=60,
         check=True,
     )
     assert ran.stderr == b""

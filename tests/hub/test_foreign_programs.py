@@ -18,7 +18,7 @@ shell = pytest.mark.skipif(shutil.which("sqlite3") is None, reason="needs the sq
 
 
 def sqlite3_shell(team: Team, sql: str) -> str:
-    result = subprocess.run(["sqlite3", team.database, sql], capture_output=True, text=True, timeout=20, check=False)
+    result = subprocess.run(["sqlite3", team.database, sql], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import run_team
-from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal_of
+from helpers.support import TIMEOUT_SECONDS, OpenCommand, TeamsupCommand, eventually, refusal_of
 from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, NotConfigured, StaleLease, StoreError, StoreUnavailable, Team
 from teamsup.hub.errors import UnsafeFile
@@ -185,7 +185,7 @@ def test_a_listener_and_a_sender_go_on_when_the_folder_was_away_for_a_moment(joi
     listener = threading.Thread(target=listen)
     listener.start()
     program = [sys.executable, "-c", code, str(team.folder), "300"]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as sender:
+    with OpenCommand(program, stdout=subprocess.PIPE, text=True) as sender:
         assert sender.stdout is not None
         eventually(lambda: len(heard) > 50, "the listener hears")
         away = team.folder.rename(team.folder.with_name("away"))

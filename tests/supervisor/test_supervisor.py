@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from helpers.custom_workers import wait_for_log_line
-from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually
+from helpers.support import TIMEOUT_SECONDS, OpenCommand, TeamsupCommand, eventually
 
 BREAK = """
 import sys
@@ -31,9 +31,9 @@ sys.exit(main.main(["start"]))
 
 
 @contextlib.contextmanager
-def start_broken(teamsup: TeamsupCommand, what: str) -> Iterator[subprocess.Popen[bytes]]:
+def start_broken(teamsup: TeamsupCommand, what: str) -> Iterator[OpenCommand]:
     """A supervisor of which that breaks once."""
-    with subprocess.Popen(
+    with OpenCommand(
         [sys.executable, "-c", BREAK % what],
         env=teamsup.environment,
         stdout=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers.support import eventually
+from helpers.support import TIMEOUT_SECONDS, eventually
 from teamsup.supervisor.configuration.team_configuration import Program
 from teamsup.supervisor.processes.child import Child
 
@@ -53,7 +53,7 @@ def test_what_a_worker_leaves_behind_in_its_group_is_ended_with_it() -> None:
 
     child.close(lines.extend)
 
-    assert psutil.wait_procs([grandchild], timeout=10)[1] == []
+    assert psutil.wait_procs([grandchild], timeout=TIMEOUT_SECONDS)[1] == []
 
 
 def test_it_is_asked_to_end_also_after_it_is_gone() -> None:

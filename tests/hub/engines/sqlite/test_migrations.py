@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from helpers.support import TIMEOUT_SECONDS, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, OpenCommand, run_foreign_sql
 from teamsup.config.components import installed_tables
 from teamsup.hub import MessageHub, StoreError, StoreFull, Team
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
@@ -142,7 +142,7 @@ def test_a_new_database_has_no_tables_but_those_of_the_hub(team: Team) -> None:
 
 def test_a_process_of_the_older_version_ends_with_the_reason(old_team: Team) -> None:
     line = [sys.executable, "-c", OLD_PROGRAM, str(old_team.folder)]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as old:
+    with OpenCommand(line, stdout=subprocess.PIPE, text=True) as old:
         assert old.stdout is not None
         assert old.stdout.readline() == "has it open\n"
 

@@ -21,7 +21,7 @@ from unittest import mock
 
 import pytest
 
-from helpers.support import TIMEOUT_SECONDS, eventually, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, OpenCommand, eventually, run_foreign_sql
 from teamsup.hub import MessageHub, SchemaTooNew, StoreCorrupt, StoreError, Team
 from teamsup.hub.engines.sqlite import disk_flush, store
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
@@ -281,7 +281,7 @@ def test_a_process_that_was_stopped_in_a_transaction_stores_nothing_of_it_and_wo
         "except StoreError as error: print(error)\n"
         "hub.send('lead', 'whole'); print(*(message.content for message in hub.queries.history()), flush=True)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(team.folder)], stdout=subprocess.PIPE, text=True) as program:
+    with OpenCommand([sys.executable, "-c", code, str(team.folder)], stdout=subprocess.PIPE, text=True) as program:
         os.waitid(os.P_PID, program.pid, os.WSTOPPED)
         with closing(sqlite3.connect(team.database, isolation_level=None, timeout=0)) as other:
             with pytest.raises(sqlite3.OperationalError, match="locked"):
