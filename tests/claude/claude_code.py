@@ -20,6 +20,8 @@ from helpers.support import TIMEOUT_SECONDS, TeamsupCommand
 PLUGIN = Path(__file__).parents[2] / "deploy" / "claude"
 TOOL_PREFIX = "mcp__plugin_teamsup_teamsup__"
 KEY = "no-key-for-loopback"
+PATIENCE_SECONDS = 4 * TIMEOUT_SECONDS
+"""How long a session may take. Claude Code alone takes seconds of processor time to begin."""
 
 needs_claude = pytest.mark.skipif(
     shutil.which("claude") is None, reason="needs the Claude Code CLI (claude) on the PATH"
@@ -40,6 +42,7 @@ class ClaudeCode:
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
+            "MCP_TIMEOUT": str(int(PATIENCE_SECONDS * 1000)),
             "TERM": "xterm-256color",
             "SHELL": "/bin/sh",
             "XDG_RUNTIME_DIR": str(self.home),
@@ -70,7 +73,7 @@ class ClaudeCode:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr

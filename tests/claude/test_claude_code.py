@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from claude.claude_code import TOOL_PREFIX, ClaudeCode, needs_claude, prepare_home
+from claude.claude_code import PATIENCE_SECONDS, TOOL_PREFIX, ClaudeCode, needs_claude, prepare_home
 from claude.scripted_model import Script, ScriptedModel, Scripts, ToolCall
 from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, count_listeners, eventually
 from teamsup.cli.commands.watch import WAKE_LINE
@@ -214,7 +214,7 @@ def test_people_permit_a_call_of_an_open_session(claude: ClaudeCode, scout: Mess
         claude.converse(model, "go"),
     ):
         user_comm.register("daemon")
-        assert user_comm.wait(60)
+        assert user_comm.wait(PATIENCE_SECONDS)
         (delivery,) = user_comm.claim()
         assert f"| command: touch {tmp_path / 'effect'}" in delivery.message.content
         decided = {"state": "decided", "answer": "allow", "person": "console-ann", "by": "ann", "decision": 1}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from claude.claude_code import KEY, TOOL_PREFIX, needs_claude, prepare_home
+from claude.claude_code import KEY, PATIENCE_SECONDS, TOOL_PREFIX, needs_claude, prepare_home
 from claude.scripted_model import ApiFailure, Script, ScriptedModel, ToolCall
 from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually
 from teamsup.hub import MessageHub
@@ -67,7 +67,7 @@ class RunRig:
         """The output of a process that has ended by itself."""
         process = self.start(model, prompt, resume=resume)
         try:
-            process.wait(90)
+            process.wait(PATIENCE_SECONDS)
         finally:
             process.kill()
         return self.program.read(self.folder, self.run)

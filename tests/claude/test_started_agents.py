@@ -22,7 +22,7 @@ from teamsup.workers.monitor_bridge.demo.demo_team import DemoFailed, post_alert
 
 pytestmark = [needs_claude, pytest.mark.slow]
 BEGAN = datetime(2026, 1, 31, 2, 30, tzinfo=UTC)
-_PATIENCE_SECONDS = 90.0
+_PATIENCE_SECONDS = 180.0
 """Two processes of Claude Code may have to start for one message, beside other tests."""
 
 
