@@ -3,7 +3,7 @@
 So the readers of ``agent_status`` know them without a table of that worker, and without a heartbeat for each agent.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -95,6 +95,13 @@ def is_followed(agent: Agent) -> bool:
     A reminder would only start one more run.
     """
     return agent.status == ASLEEP or RUN in agent.metadata or OBSTACLE in agent.metadata
+
+
+def read_cost_today(agents: Sequence[Agent], now: datetime) -> float | None:
+    """Return the dollars that all started agents have cost since midnight; None: agent-runner is absent."""
+    if not any(each.name == AGENT_RUNNER and each.is_present(now) for each in agents):
+        return None
+    return sum(each.usd_today for each in read_startable_agents(agents, now).values())
 
 
 def list_agents(hub: MessageHub) -> list[Agent]:

@@ -13,6 +13,7 @@ from .tables import delivery_states
 from .tables.agents import OPEN_TO_READERS
 from .tables.conversation_list import ConversationState, count_earlier, list_conversations
 from .tables.row_values import LABELS, labels_from_row, message_from_row
+from .tables.traffic import Traffic, read_traffic
 from .team import normalize_name
 from .timestamps import format_time, parse_time
 from .validation import check_count, check_text, check_type, quote
@@ -280,6 +281,13 @@ class Queries:
     def count_dead_letters(self) -> int:
         """Return the number of dead letters."""
         return int(self._store.read("SELECT count(*) FROM deliveries WHERE state = 'dead'")[0][0])
+
+    def traffic(self, *, after: int, oldest: int, since: datetime) -> Traffic:
+        """Return the number of messages after the ``id`` ``after``, and the waits of those that were read since a time.
+
+        Only messages from the ``id`` ``oldest`` on count as read.
+        """
+        return read_traffic(self._store.read, after, oldest, since)
 
     def stats(self) -> Stats:
         """Return counts and sizes of the whole team."""

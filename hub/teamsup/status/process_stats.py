@@ -16,6 +16,8 @@ class ProcessStats:
 
     cpu_percent: float
     memory_bytes: int
+    cpu_seconds: float = 0.0
+    """The processor time of its life."""
 
 
 def read_stats(pid: int) -> ProcessStats | None:
@@ -33,7 +35,7 @@ def _from_proc(pid: int) -> ProcessStats | None:
     ticks = os.sysconf("SC_CLK_TCK")
     used, started = (int(fields[11]) + int(fields[12])) / ticks, int(fields[19]) / ticks
     life = max(0.01, time.clock_gettime(time.CLOCK_BOOTTIME) - started)
-    return ProcessStats(round(100 * used / life, 1), pages * os.sysconf("SC_PAGE_SIZE"))
+    return ProcessStats(round(100 * used / life, 1), pages * os.sysconf("SC_PAGE_SIZE"), used)
 
 
 def _from_psutil(pid: int) -> ProcessStats | None:
@@ -44,7 +46,8 @@ def _from_psutil(pid: int) -> ProcessStats | None:
         with process.oneshot():
             times = process.cpu_times()
             life = max(0.01, time.time() - process.create_time())
-            return ProcessStats(round(100 * (times.user + times.system) / life, 1), process.memory_info().rss)
+            used = times.user + times.system
+            return ProcessStats(round(100 * used / life, 1), process.memory_info().rss, used)
     except psutil.Error:
         return None
 

@@ -44,7 +44,8 @@ class StatusPublisher:
         self._service_notifier = notifier
         self._log = log
         self._on_publish = on_publish
-        self._agents: Mapping[str, Agent] = {}
+        self.agents: Mapping[str, Agent] = {}
+        """The agents as the hub knew them at the last tick."""
         self._started_at = time.time()
         self._started_monotonic = time.monotonic()
         self._has_started = False
@@ -113,7 +114,7 @@ class StatusPublisher:
 
     def set_agents(self, agents: Mapping[str, Agent]) -> None:
         """Set the agents as the hub knows them; the next status shows them."""
-        self._agents = agents
+        self.agents = agents
 
     def update_status(self) -> None:
         """Notify the service manager of the team's status."""
@@ -130,7 +131,7 @@ class StatusPublisher:
 
     def degradation_of(self, worker: ManagedProcess) -> str:
         """Return why a worker that runs cannot do its work; empty if it can."""
-        return degradation_reason(self._manager.state_of(worker), self._agents.get(worker.name), datetime.now(UTC))
+        return degradation_reason(self._manager.state_of(worker), self.agents.get(worker.name), datetime.now(UTC))
 
     def _check_ready(self) -> None:
         if self.ready.is_set() or not self._has_started or self._manager.starting_names():
@@ -141,7 +142,7 @@ class StatusPublisher:
         self.ready.set()
 
     def _status_line(self) -> str:
-        return format_status([*self._worker_states()], self._agents, self._troubles, datetime.now(UTC))
+        return format_status([*self._worker_states()], self.agents, self._troubles, datetime.now(UTC))
 
     def _worker_states(self) -> Iterator[WorkerState]:
         return map(self._manager.state_of, self._manager.processes.values())

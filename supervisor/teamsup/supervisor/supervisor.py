@@ -32,6 +32,7 @@ from .processes.managed_process import ManagedProcess
 from .processes.process_manager import ProcessManager
 from .processes.spawner import Spawner
 from .processes.worker_logs import WorkerLogs
+from .sampler import SAMPLE_SECONDS, Sampler
 from .sd_notify import ServiceNotifier
 from .signals import SignalHandler
 from .status_publisher import StatusPublisher
@@ -169,6 +170,7 @@ class Supervisor:
             repeat(MEMORY_CHECK_SECONDS, self._health_monitor.check_memory, "Memory is not watched"),
             # Not in the loop that writes, because that loop waits while another process holds the hub.
             repeat(CHECK_SECONDS, self._check_hub, "The hub is not watched"),
+            repeat(SAMPLE_SECONDS, Sampler(self._hub, self._publisher).sample, "No figures are kept"),
         ]
 
     async def _watchdog_loop(self, serving: asyncio.Task[None]) -> None:

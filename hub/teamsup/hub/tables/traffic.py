@@ -1,0 +1,40 @@
+"""How much the team wrote lately, and how long its messages waited for a reader."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..engines.engine import Row
+from ..timestamps import format_time, parse_time
+
+_MAX_READS = 5000
+Read = Callable[[str, Any], Sequence[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The messages since one of them, and the waits of those that were read since a time."""
+
+    newest: int
+    """The ``id`` of the newest message; 0: there is none."""
+    messages: int
+    wait_seconds: tuple[float, ...]
+    """From the storing of a message to its first reading by each recipient, for the newest ones."""
+
+
+def read_traffic(read: Read, after: int, oldest: int, since: datetime) -> Traffic:
+    """Return the messages after that ``id``. Readings since ``since`` count for messages from ``oldest`` on, because no
+    index has the times of readings.
+    """
+    (newest,) = read("SELECT coalesce(max(id), 0) FROM messages", ())[0]
+    (count,) = read("SELECT count(*) FROM messages WHERE id > ?", (after,))[0]
+    rows = read(
+        "SELECT m.created_at, d.read_at FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
+        " WHERE d.message >= ? AND d.read_at > ? ORDER BY d.message DESC LIMIT ?",
+        (oldest, format_time(since.timestamp()), _MAX_READS),
+    )
+    waits = [(parse_time(row["created_at"]), parse_time(row["read_at"])) for row in rows]
+    return Traffic(
+        newest, count, tuple(max(0.0, (end - begin).total_seconds()) for begin, end in waits if begin and end)
+    )
