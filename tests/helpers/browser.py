@@ -3,10 +3,11 @@
 import contextlib
 import importlib.util
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from helpers.page_server import ServedPages
 from helpers.support import eventually
 
 CHROMIUM = shutil.which("chromium")
@@ -48,7 +49,7 @@ class Browser:
         try:
             eventually(condition, what)
         except AssertionError as error:
-            error.add_note(f"{self.driver.current_url}\n{self.text()}\n{self.errors()}")
+            error.add_note(f"The browser is at {self.driver.current_url}, and complains of: {self.errors()}")
             raise
 
     def click(self, selector: str) -> None:
@@ -61,9 +62,14 @@ class Browser:
         """Press keys where the focus is, such as ``Keys.TAB``."""
         self.driver.switch_to.active_element.send_keys(*keys)
 
-    def command(self, name: str, **parameters: object) -> Any:  # noqa: ANN401 - any JSON value
+    def command(self, name: str, /, **parameters: object) -> Any:  # noqa: ANN401 - any JSON value
         """A command of Chromium's DevTools, such as ``Page.setWebLifecycleState``."""
         return self.driver.execute_cdp_cmd(name, parameters)
+
+    def take_cookies(self, address: str, cookies: Mapping[str, str]) -> None:
+        """Be signed in there as somebody else is."""
+        for name, value in cookies.items():
+            self.command("Network.setCookie", url=address, name=name, value=value)
 
     def errors(self) -> list[str]:
         """What the browser has complained about since the last call, such as a script that the policy forbids."""
@@ -79,6 +85,13 @@ class Browser:
         """Ask for "dark" or "light"."""
         self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
+    def look_elsewhere_and_back(self) -> None:
+        """Show another tab, and then this one again."""
+        own = self.driver.current_window_handle
+        self.driver.switch_to.new_window("tab")
+        self.driver.close()
+        self.driver.switch_to.window(own)
+
     def screenshot(self, file: Path, *, whole_page: bool = True) -> None:
         if whole_page:
             height = int(self.run("return document.documentElement.scrollHeight"))
@@ -86,18 +99,23 @@ class Browser:
         file.write_bytes(self.driver.get_screenshot_as_png())
 
     def reset(self) -> None:
-        """Forget what a test has left: cookies, windows, emulations, log lines."""
-        first, *others = self.driver.window_handles
-        for other in others:
-            self.driver.switch_to.window(other)
+        """Forget what a test has left: cookies, and its tabs with all that it has set in them."""
+        left = self.driver.window_handles
+        self.driver.switch_to.new_window("tab")
+        own = self.driver.current_window_handle
+        for each in left:
+            self.driver.switch_to.window(each)
             self.driver.close()
-        self.driver.switch_to.window(first)
-        self.driver.get("about:blank")
+        self.driver.switch_to.window(own)
         self.command("Network.clearBrowserCookies")
-        self.command("Emulation.clearDeviceMetricsOverride")
-        self.command("Emulation.setEmulatedMedia", features=[])
-        self.command("Emulation.setScriptExecutionDisabled", value=False)
         self.errors()
+
+
+def show_page(browser: Browser, served: ServedPages) -> None:
+    """Open the first page as the owner, and wait until it is live."""
+    browser.take_cookies(served.address, served.client().cookies)
+    browser.open(served.address)
+    browser.wait_for("live since", "#liveness")
 
 
 @contextlib.contextmanager
@@ -115,6 +133,8 @@ def open_browser() -> Iterator[Browser]:
         "--disable-background-networking",
         "--no-first-run",
         "--window-size=1440,900",
+        # A name of somebody else that points here, as in DNS rebinding.
+        "--host-resolver-rules=MAP attacker.example 127.0.0.1",
     ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

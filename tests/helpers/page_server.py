@@ -107,6 +107,10 @@ class ServedPages:
     server: PageServer
     port: int
 
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def client(self, person: str = "") -> PageClient:
         """A client that is signed in as this person, by default as the owner."""
         client = PageClient(self.port)
