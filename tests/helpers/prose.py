@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
-    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(page for folder in ("docs", "deploy", "tests") for page in (ROOT / folder).rglob("*.md")),
 ]
 MODULES = sorted(
     path
