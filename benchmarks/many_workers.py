@@ -83,7 +83,9 @@ def run() -> int:
                 down = ear.listen_until(lambda: process.poll() is not None)
             finally:
                 process.kill()
-    print(f"{WORKERS} workers that sleep, one of whose second is their start: up in {up:.2f} s, down in {down:.2f} s")
+    print(
+        f"{WORKERS} workers that sleep, and count as started after one second: up in {up:.2f} s, down in {down:.2f} s"
+    )
     print(f"longest time without an answer of the event loop: {held_up:.2f} s coming up, {ear.longest:.2f} s ending")
     return int(max(up, down) > MOST_SECONDS or max(held_up, ear.longest) > LONGEST_SILENCE)
 

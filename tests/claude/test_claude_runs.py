@@ -126,7 +126,7 @@ def test_a_session_goes_on_with_new_words_and_its_cost_is_the_whole(rig: RunRig)
     with ScriptedModel({"": ["first", "second"]}) as model:
         before = rig.complete(model, "the first question")
         after = rig.complete(model, "the second question", resume=True)
-        assert model.received.count("the first question") == 2, "the model is told again what was said"
+        assert model.received.count("the first question") == 2, "the model gets the earlier messages again"
         assert (before.text, after.text) == ("first", "second")
     assert before.usd is not None
     assert after.usd == pytest.approx(2 * before.usd)

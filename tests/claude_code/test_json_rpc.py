@@ -221,7 +221,7 @@ _call = st.builds(lambda tool, arguments: f'{{"name":"{tool}","arguments":{argum
 
 @st.composite
 def _fields(draw: st.DrawFn) -> list[str]:
-    """The fields of a request but for its id, some of them spoilt, missing or twice."""
+    """The fields of a request except its id, some of them wrong, missing or twice."""
     fields = ['"jsonrpc":"2.0"', f'"method":{json.dumps(draw(_methods))}', f'"params":{draw(_call | _raw)}']
     name = draw(st.sampled_from(["jsonrpc", "method", "params", "x", "_meta"]))
     spoilt = draw(st.lists(_raw.map(lambda raw: f'"{name}":{raw}'), max_size=1))

@@ -61,7 +61,7 @@ async def test_each_tool_says_in_a_sentence_what_it_does_and_what_kind_of_tool_i
                 {"destructive_hint": False, "open_world_hint": False},
             ),
             "team_read_messages": (
-                "Read what waits for you. What a read returned counts as done when you read on or end your turn.",
+                "Read your waiting messages. A returned message counts as done when you read on or end your turn.",
                 {"destructive_hint": False, "open_world_hint": False},
             ),
             "team_broadcast": (

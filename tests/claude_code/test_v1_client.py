@@ -162,7 +162,7 @@ def test_what_a_v1_client_leaves_open_at_its_end_is_unread_again(team: Team, joi
     scout = join("scout")
 
     with session(team) as lead:
-        message = scout.send("lead", "for whoever comes next")
+        message = scout.send("lead", "for the next reader")
         assert "whoever comes next" in lead.call("team_read_messages")
         assert scout.queries.trace(message.message_id)[0].state == "leased"
 

@@ -36,7 +36,7 @@ REAL_LIMITS = {
 
 @dataclass
 class DiscordRules:
-    """Every time in it is of the world's clock, but for heartbeats and rate limits: those are real seconds."""
+    """Every time in it is of the world's clock. Only heartbeats and rate limits are real seconds."""
 
     token: str = TOKEN
     privileged: int = MESSAGE_CONTENT  # the intents switched on in the developer portal

@@ -18,28 +18,35 @@ MODULES = sorted(
     for root in ("hub", "supervisor", "workers", "deploy", "tests", "benchmarks", "docs")
     for path in (ROOT / root).rglob("*.py")
 )
-_HELP_ARGUMENTS = ("help", "description", "epilog")
 _BLOCK_END = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )|\n(?=\||#| {4})|\|")
+_LIST_ITEM = re.compile(r"\n\s*(?:[-*]|\d+\.) ")
+_CODE = re.compile(r"[{}=<\\]|--\S+ --|\n.*\n.*\n|\b(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|PRAGMA|BEGIN|import)\b")
+_MIN_WORDS = 4
+"""A literal with fewer words is not a sentence."""
 
 
 def page_sentences(page: Path) -> Iterator[str]:
-    """Yield the sentences of a page, without blocks of code and targets of links."""
+    """Yield the sentences of a page, without blocks of code and targets of links.
+
+    An item of a list continues the sentence above it, unless that has ended with a full stop.
+    """
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^(    |\t).*$", "", text, flags=re.MULTILINE)
+    text = _LIST_ITEM.sub(" ", re.sub(r"^(#.*)$", r"\1.", text, flags=re.MULTILINE))
     yield from split_sentences(re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", text), ends=".!?")
 
 
 def module_sentences(module: Path) -> Iterator[str]:
-    """Yield the sentences of a module's docstrings, comments, help texts and errors; a semicolon ends one too."""
+    """Yield the sentences of a module's docstrings, comments and literals; a semicolon ends one too."""
     code = module.read_text("utf-8")
     for node in ast.walk(ast.parse(code)):
         match node:
             case ast.Expr(value=ast.Constant(value=str(text))):
                 yield from split_sentences(inspect.cleandoc(text), ends=".!?;")
-            case ast.keyword(arg=argument, value=value) if argument in _HELP_ARGUMENTS:
-                yield from split_sentences(_literal(value), ends=".!?;")
-            case ast.Raise(exc=ast.Call(args=[value, *_])):
-                yield from split_sentences(_literal(value), ends=".!?;")
+            case ast.Constant(value=str()) | ast.JoinedStr():
+                text = _literal(node)
+                if len(text.split()) >= _MIN_WORDS and not _CODE.search(text):
+                    yield from split_sentences(text, ends=".!?;")
     for comment in _comments(code):
         yield from split_sentences(comment, ends=".!?;")
 

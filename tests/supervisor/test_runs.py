@@ -77,7 +77,7 @@ def test_a_run_outlives_the_worker_and_the_supervisor_and_ends_with_the_team(tea
 
 
 def unknown(teamsup: TeamsupCommand) -> list[dict[str, object]]:
-    """The runs, once the first is not running any more."""
+    """The runs, once the first is no longer running."""
     listed: list[dict[str, object]] = json.loads(teamsup.run("runs", "--json").stdout)["runs"]
     return listed if listed and listed[0]["state"] != "running" else []
 

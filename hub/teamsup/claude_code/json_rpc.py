@@ -31,7 +31,7 @@ _REQUEST_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class RequestLine:
-    """One line. Of a line longer than LONGEST it has only the beginning and the end."""
+    """One line. It has only the beginning and the end of a line longer than LONGEST."""
 
     text: str
     is_cut: bool = False

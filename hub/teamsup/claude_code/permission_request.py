@@ -111,7 +111,7 @@ def _withdraw(hub: MessageHub, request: Message) -> None:
     hub.cancel(request.message_id)
     hub.send(
         USER_COMM,
-        "The session does not wait any more.",
+        "The session no longer waits.",
         message_type=DECISION_WITHDRAWAL,
         reply_to=request.message_id,
     )

@@ -1,4 +1,4 @@
-"""Who has started the server of a session: its end is the session's end."""
+"""The process that started the server of a session: the session ends with it."""
 
 import os
 from contextlib import suppress
@@ -17,7 +17,7 @@ class SessionStarter:
 
     async def wait_for_end(self) -> None:
         """Return when it has ended. Another process may keep stdin open, so only the parent's pid shows it."""
-        while os.getppid() == self.claude:  # noqa: ASYNC110 - nobody tells
+        while os.getppid() == self.claude:  # noqa: ASYNC110 - no event reports it
             await anyio.sleep(_CHECK_SECONDS)
 
     def report_exit(self, code: int) -> None:

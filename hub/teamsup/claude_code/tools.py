@@ -97,7 +97,7 @@ class TeamTools:
         message_id: Annotated[str | None, Field(description="Read this one again: #12")] = None,
         offset: Annotated[int, Field(ge=0, description="With message_id: from this character on")] = 0,
     ) -> str:
-        """Read what waits for you. What a read returned counts as done when you read on or end your turn."""
+        """Read your waiting messages. A returned message counts as done when you read on or end your turn."""
         async with self._caller(context) as caller:
             if message_id is not None:
                 async with caller.use_read_tracker() as reader:
@@ -157,7 +157,7 @@ class TeamTools:
         self,
         context: Context[None],
         agent: Annotated[str | None, Field(description="Only this agent")] = None,
-        message_id: Annotated[str | None, Field(description="What became of it: #12")] = None,
+        message_id: Annotated[str | None, Field(description="Show its state: #12")] = None,
     ) -> str:
         """See who is in the team and how they are, or what became of a message."""
         async with self._caller(context) as caller:

@@ -140,8 +140,8 @@ class Entry:
 
 
 class EntrySource(Protocol):
-    """All entries of one kind. Its functions read, but for ``act()``; they may be called in any thread, and raise the
-    errors of the hub.
+    """All entries of one kind. Its functions only read, except ``act()``. They run in any thread, and raise the hub's
+    errors.
     """
 
     @property

@@ -47,7 +47,7 @@ def describe_collision(what: str, name: str, points: tuple[EntryPoint, ...]) -> 
 
 
 def removal_hint(points: tuple[EntryPoint, ...]) -> str:
-    """Return the command lines that remove the packages, of which one is to be chosen."""
+    """Return the command lines that remove the packages; a person chooses one."""
     return ", or ".join(f"pip uninstall {point.package}" for point in points)
 
 

@@ -16,7 +16,7 @@ DECISION_WITHDRAWAL = "opinion_withdrawn"
 """The message type with which the one who asked takes a decision back. It replies to the request."""
 
 UNKNOWN_DECIDERS = "unknown_deciders"
-"""The metadata key of a notice to an agent: the deciders that it has named and nobody knows. It decides nothing."""
+"""The metadata key of a notice, which decides nothing: the named deciders that the team does not know."""
 
 MAX_OPTIONS = 5
 """Options of one decision."""

@@ -1,4 +1,4 @@
-"""What only a person can end, in the whole team: from the supervisor's state, and from the entries of components."""
+"""The team's problems that only a person can end, from the supervisor's state and the entries of components."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from .team_status import UNKNOWN, ParticipantStatus, TeamStatus
 PARTICIPANT = "participant"
 """The kind of a need that is about a participant, or about the team itself. It has no actions, only a page."""
 _PATIENCE_SECONDS = 300.0
-"""What tries again by itself needs nobody within this time."""
+"""A part that tries again by itself needs no person within this time."""
 _MANY_FAILURES = 5
 _UNKNOWN_STATE = EntryState("unknown", "unknown")
 

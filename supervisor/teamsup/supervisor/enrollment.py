@@ -38,7 +38,7 @@ class WorkerEnrollment:
         self._ended.add(name)
 
     def mark_removed(self, *names: str) -> None:
-        """Note that these workers are not configured any more. Messages for them stay."""
+        """Note that these workers are no longer configured. Messages for them stay."""
         self._removed.update(names)
 
     def flush(self, configuration: TeamConfiguration) -> None:

@@ -21,7 +21,7 @@ from .processes.process_manager import ProcessManager
 from .sd_notify import ServiceNotifier
 
 _PUBLISH_RATIO, _MAX_PUBLISH_SECONDS = 5.0, 0.5
-"""A change is published after this many times the duration of a publication, but after at most so many seconds."""
+"""A change is published after this many times the duration of a publication, but after at most this many seconds."""
 _STATE = "state"
 
 

@@ -675,7 +675,7 @@ def test_each_source_is_tried_by_an_alert_that_is_taken_back(
         theirs.setenv("NOT_HERE", "another secret")
         assert doctor_setup.run("start", "--detach").returncode == 0
     try:
-        found = eventually(lambda: source_that_is(doctor_setup, "ok"), "a source that is heard")
+        found = eventually(lambda: source_that_is(doctor_setup, "ok"), "a source that has sent an alert")
         assert "a test alert was stored in " in found["text"]
         assert found["text"].endswith(" and taken back; not heard yet")
         elsewhere = doctor_setup.examined()[1]["source elsewhere"]

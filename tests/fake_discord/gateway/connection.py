@@ -103,7 +103,7 @@ class GatewayConnection:
         return None
 
     async def _apply_fault(self, fault: Fault) -> bool:
-        """Whether what was received is then not answered any more."""
+        """Whether what was received is then no longer answered."""
         if fault.kind == "refuse":
             self.send({"op": INVALID_SESSION, "d": False})
         elif fault.kind == "close":

@@ -44,6 +44,6 @@ class GatewaySession:
             self.send(frame)
 
     def events_after(self, seq: int) -> list[GatewayFrame] | None:
-        """What came after that number; None when that is not kept any more."""
+        """What came after that number; None when that is no longer kept."""
         kept = [frame for frame in self._log if frame["s"] > seq]
         return kept if len(kept) == self.seq - seq else None

@@ -89,7 +89,7 @@ def test_a_start_with_a_broken_file_runs_what_was_accepted_and_says_so(teamsup: 
 
         assert start.returncode == 4
         assert "The saved teamsup.toml is not in use: " in refusal_of(start)
-        assert ps_row(teamsup, "one")["state"] == "RUNNING", "it waits for the workers all the same"
+        assert ps_row(teamsup, "one")["state"] == "RUNNING", "it still waits for the workers"
         assert teamsup.run("ps").returncode == 4
     finally:
         assert teamsup.run("stop").returncode == 0

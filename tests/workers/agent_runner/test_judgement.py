@@ -32,7 +32,7 @@ TABLE: list[tuple[str, RunOutput, tuple[Call, ...], bool, Judgement]] = [
         Finish("done", answer="Well."),
     ),
     (
-        "it says that it is done, whatever the ledger lacks",
+        "it says that it is done, although the ledger lacks the call",
         RunOutput("completed", "Well."),
         (call("began"),),
         False,

@@ -141,7 +141,7 @@ def test_a_runner_that_died_before_it_started_the_process_starts_it(harness: Run
     directory = str(harness.team.folder)
     run = harness.table.insert("gcp", cause, 1000.0, directory=directory)
     assert harness.table.record_start(run, "a mark that no process has", 1001.0) is not None
-    assert harness.table.record_start(run, "another mark", 1001.0) is None, "it is not planned any more"
+    assert harness.table.record_start(run, "another mark", 1001.0) is None, "it is no longer planned"
 
     harness.start()
 

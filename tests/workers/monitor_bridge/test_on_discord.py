@@ -84,7 +84,7 @@ async def take_part(teamsup: TeamsupCommand, discord: FakeDiscord, port: int) ->
 
     await discord.press(alert.id, button["custom_id"])
     await until_said("takes care of incident 1")
-    await discord.until(lambda: not buttons(alert), "nobody can press any more")
+    await discord.until(lambda: not buttons(alert), "nobody can press it now")
     assert alert.content == f"{discord.world.users[ANN].name} takes care of it."
     (incident,) = await asyncio.to_thread(open_alerts, teamsup)
     assert incident["state"] == "acknowledged"

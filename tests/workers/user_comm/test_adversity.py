@@ -277,7 +277,7 @@ def test_a_note_that_changes_all_the_time_fills_no_mailbox(
     eventually(lambda: len(progress(ann, "")) >= 3, "the first news")
     for step in range(200):
         lead.heartbeat("busy", note=f"step {step}")
-    eventually(lambda: len(progress(ann, "step 199")) == 3, "the last note is told")
+    eventually(lambda: len(progress(ann, "step 199")) == 3, "the last note is shown")
     assert len(ann.queries.peek()) == 3
     assert user_comm is not None
 

@@ -318,8 +318,8 @@ def run_process(
 
 
 def _read_team_argument(description: str) -> str | None:
-    """Return the team that the command line names. As the supervisor writes it, it needs no parser: that takes 0.5 MiB
-    of memory.
+    """Return the team that the command line names. The supervisor writes the line in a form that needs no parser. A
+    parser takes 0.5 MiB of memory.
     """
     if len(sys.argv) == 3 and sys.argv[1] == "--team":
         return sys.argv[2]

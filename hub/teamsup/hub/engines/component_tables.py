@@ -8,7 +8,7 @@ from ..models import Message
 
 
 def reads_nothing_expired(_: Message) -> bool:
-    """Return False: a message that no agent has claimed in time is not delivered any more."""
+    """Return False: a message that no agent has claimed in time is no longer delivered."""
     return False
 
 

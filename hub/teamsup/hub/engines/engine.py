@@ -106,7 +106,7 @@ class ForeignWrites(Protocol):
 
 
 class EngineTools(Protocol):
-    """What only tools need of an engine."""
+    """The functions of an engine that only tools need."""
 
     def search(self, words: str, limit: int) -> list[Any]:
         """Return the newest ``limit`` rows of ``messages`` with all of these words, the newest first."""
@@ -189,7 +189,7 @@ class Engine(Protocol):
         ...
 
     def correct_values(self, db: Any) -> None:  # noqa: ANN401
-        """Correct what a foreign program can store in this engine, and no trigger can guard."""
+        """Correct rows that a foreign program can store in this engine although no trigger can guard them."""
         ...
 
     def newest_id(self) -> int:

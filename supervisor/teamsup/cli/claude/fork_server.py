@@ -40,7 +40,7 @@ class ForkServer:
         self._program = self._files.read_stamps()
 
     def serve(self) -> None:
-        """Return when this process must be replaced, or is not needed any more."""
+        """Return when this process must be replaced, or is no longer needed."""
         # The system reaps our forked processes, because nobody reads their exit codes.
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         found, check_at = self._program, time.monotonic() + _CHECK_SECONDS

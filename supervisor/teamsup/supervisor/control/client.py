@@ -29,8 +29,8 @@ class WorkersNotReady(CallerError):
 
 
 def send_request(team: Team, request: str, seconds: float) -> str:
-    """Send a request to the team's supervisor, and return its answer. The supervisor waits so many seconds for its
-    workers.
+    """Send a request to the team's supervisor, and return its answer. The supervisor waits this many seconds for
+    its workers.
 
     Raise NotRunning, NoAnswer or RequestRefused.
     """

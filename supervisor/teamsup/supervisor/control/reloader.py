@@ -213,7 +213,7 @@ class ConfigurationReloader:
         return plan
 
     async def _remove_when_ended(self, worker: ManagedProcess) -> None:
-        """Forget a worker that is not configured any more, once its process has ended."""
+        """Forget a worker that is no longer configured, once its process has ended."""
         await self._manager.wait_until_left(worker, *ALIVE, State.STOPPING)
         if worker.name not in self.configuration.programs:
             self._manager.processes.pop(worker.name, None)

@@ -37,7 +37,7 @@ class CrashSeries:
     recent: tuple[float, ...] = ()
     """The times of the last few crashes, in Unix seconds."""
     recovered_at: float | None = None
-    """The time when the worker was found well again."""
+    """The time when the worker was well again."""
     was_down: bool = False
     """Whether it did not run at the time of the last report."""
 

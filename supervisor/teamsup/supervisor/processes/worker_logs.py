@@ -67,7 +67,7 @@ class _TerminalEcho:
         self._thread.start()
 
     def reserve_width(self, characters: int) -> None:
-        """Leave room for a name of so many characters before each line."""
+        """Leave room for a name of this many characters before each line."""
         self._width = max(self._width, characters)
 
     def show(self, name: str, line: str) -> None:

@@ -61,7 +61,7 @@ def test_who_listens_waits_for_a_busy_store_and_says_so_once(
         listener.start()
         eventually(lambda: waits(caplog), "a listener that waits")
         with pytest.raises(StoreBusy, match=r"messages\.db is held by another program\.$"):
-            lead.send("scout", "a person is told at once")
+            lead.send("scout", "a person gets the error at once")
     listener.join(TIMEOUT_SECONDS)
 
     assert [message.content for message in lead.queries.peek()] == ["thank you"]

@@ -1,4 +1,4 @@
-"""Who may write to the team from Discord: nobody who is not listed in some way."""
+"""Who may write to the team from Discord: only users who are listed in some way."""
 
 import pytest
 

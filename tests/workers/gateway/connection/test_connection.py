@@ -60,7 +60,7 @@ async def test_a_session_that_is_refused_repeatedly_is_replaced(team: Team, join
         refused = discord.faults.add("close", "op RESUME", times=None, code=code)
         await discord.cut()
 
-        await discord.until(lambda: len(discord.gateway.logins) == 2, "it logs in anew")
+        await discord.until(lambda: len(discord.gateway.logins) == 2, "it logs in again")
         await wait_until(lambda: gateway_note(lead).startswith("connected"), "it is connected")
         assert sum(refused.seen.values()) <= 3
 

@@ -84,8 +84,8 @@ async def press(discord: FakeDiscord, message: int, label: str, user: int = ANN)
 
 
 async def closed(discord: FakeDiscord, message: int) -> str:
-    """What it says once nobody can press any more."""
-    await discord.until(lambda: all(each[2] for each in buttons(discord, message)), "nobody can press any more")
+    """What it says once nobody can press it now."""
+    await discord.until(lambda: all(each[2] for each in buttons(discord, message)), "nobody can press it now")
     return discord.world.messages[message].content
 
 

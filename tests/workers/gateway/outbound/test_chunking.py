@@ -39,7 +39,7 @@ def assert_discord_takes(found: list[str], limit: int = 1999) -> None:
 
 
 def assert_nothing_is_lost(text: str, found: list[ChunkText]) -> None:
-    """All of the text, in order, but for white space between pieces."""
+    """All of the text, in order, without the white space between chunks."""
     position = 0
     for piece in found:
         begin = text.index(piece.body, position)

@@ -1,4 +1,4 @@
-"""What Discord refuses: what may pass waits, the rest ends, and nobody who waits for it is left without a word."""
+"""Messages that Discord refuses: what may pass is retried; any other refusal is final, and the sender gets an error."""
 
 from collections.abc import Callable
 
@@ -105,7 +105,7 @@ async def test_a_person_whose_channel_has_lost_its_rights_is_notified_directly(t
         (told,) = await read_messages(user_comm, 1)
         assert (told.message_type, told.reply_to) == ("error", answer.message_id)
         direct = await discord.open_dm()
-        await wait_until(lambda: discord.world.channels[direct].messages, "the person is told")
+        await wait_until(lambda: discord.world.channels[direct].messages, "the person gets a notice")
         (said,) = await discord.said(direct)
         assert f"<#{CHANNEL}>: Missing Permissions. It is kept as message #{answer.id}." in said
 
@@ -213,7 +213,7 @@ async def test_a_notice_is_not_sent_twice(team: Team, join: Join) -> None:
         direct = await discord.open_dm()
         await discord.say("What is it?")
         user_comm.reply(await next_delivery(user_comm), "the secret")
-        await discord.until(lambda: discord.world.channels[direct].messages, "the person is told")
+        await discord.until(lambda: discord.world.channels[direct].messages, "the person gets a notice")
         assert await discord.said() == []
         assert len(await discord.said(direct)) == 1
         rows = run_foreign_sql(team, "SELECT content FROM messages WHERE sender = recipient")

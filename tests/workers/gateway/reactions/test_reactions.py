@@ -59,7 +59,7 @@ async def test_a_question_goes_through_all_stages_to_its_answer(team: Team, join
         user_comm.answer(question, "Fine")
         await shows(discord, asked, "✅")
         assert await discord.said() == ["Fine"]
-        await wait_until(lambda: not user_comm.query("SELECT * FROM discord_questions"), "it is no open question")
+        await wait_until(lambda: not user_comm.query("SELECT * FROM discord_questions"), "it is not an open question")
 
 
 @pytest.mark.slow

@@ -133,4 +133,4 @@ def test_the_host_is_watched_only_where_that_is_wanted(harness: IncidentHarness)
 
     watch = CheckRunner(harness.hub, replace(busy, watch_host=False), {}, harness.incidents, clock=lambda: harness.now)
     assert look(harness, watch, 100) == ["process no-such-program does not run on this host."]
-    assert "memory" in watch.host.note, "its figures are known all the same"
+    assert "memory" in watch.host.note, "its figures are still known"

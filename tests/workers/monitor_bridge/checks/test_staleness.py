@@ -181,7 +181,7 @@ async def test_an_alertmanager_that_can_be_asked_is_asked(harness: IncidentHarne
         await until(
             quiet,
             lambda: harness.open[0].last_seen == datetime.fromtimestamp(int(harness.now * 1000) / 1000, UTC),
-            "it is heard of",
+            "it has repeated",
         )
         assert (harness.open[0].stale_at, harness.read("user_comm")) == (None, [])
 
@@ -190,7 +190,7 @@ async def test_an_alertmanager_that_can_be_asked_is_asked(harness: IncidentHarne
             harness.now += 600
             looks.find_overdue([])
         await until(quiet, lambda: asked.count("/api/v2/status") > 2, "it is asked")
-        assert len(harness.open) == 1, "it was started anew, and may not know yet"
+        assert len(harness.open) == 1, "it was started again, and may not know yet"
 
         started.append(datetime(2020, 1, 1, tzinfo=UTC))
         await until(quiet, lambda: not harness.open, "it is over")

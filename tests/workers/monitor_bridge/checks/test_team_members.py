@@ -143,7 +143,7 @@ def test_so_is_one_that_knows_nothing_of_the_hub_and_is_counted_by_the_superviso
     assert look({"ticker": 3, "monitor-bridge": 0}, 0.0) == []
     assert look({"ticker": 7, "monitor-bridge": 9}, 10.0) == []
     assert look({"ticker": 8, "monitor-bridge": 9}, 20.0) == ["ticker starts again and again"]
-    assert look({"ticker": 0}, 30.0) == ["ticker starts again and again"], "the supervisor has begun anew"
+    assert look({"ticker": 0}, 30.0) == ["ticker starts again and again"], "the supervisor has started again"
     assert look({}, 40.0) == []
     assert look("nonsense", 50.0) == []
 

@@ -324,7 +324,7 @@ class TestRefusals:
         group["alerts"] = [one, "fire", {**one, "fingerprint": "other"}, {"status": "firing"}]
         answer = port.request("/prometheus", group, BEARER)
         assert answer.status == 200
-        assert answer.text.startswith("Stored, but for 2 that could not be read: alerts[1] must be a table")
+        assert answer.text.startswith("Stored, except for 2 that could not be read: alerts[1] must be a table")
         assert recorder.recorded == [(KEY, "firing"), ("other", "firing"), *REFUSED]
         assert [each.payload for each in list_rejected(recorder.hub)] == ['{"status": "firing"}', '"fire"']
 

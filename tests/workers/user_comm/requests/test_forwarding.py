@@ -195,7 +195,7 @@ def test_an_agent_that_does_not_answer_is_reminded_and_its_person_is_notified(
     assert reminder.message.content == (
         f'console-ann still waits for your answer to #{delivery.message.id}: "how is the load?"'
     )
-    eventually(lambda: "I have reminded it" in news(ann), "the person is told of it")
+    eventually(lambda: "I have reminded it" in news(ann), "the person gets a notice of it")
     user_comm.kill()
     user_comm.start()
     given_up = receive(ann, kind="error").content
@@ -276,7 +276,7 @@ def test_what_an_agent_leaves_unread_goes_to_its_stand_in(
 
     assert delivery.message.content == "how is the load?"
     assert not lead.queries.peek()
-    eventually(lambda: "; I ask gcp instead." in news(ann), "the person is told")
+    eventually(lambda: "; I ask gcp instead." in news(ann), "the person gets a notice")
     gcp.reply(delivery, "calm")
     assert receive(ann).content == "gcp: calm"
     assert user_comm is not None

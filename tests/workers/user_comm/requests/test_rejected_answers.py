@@ -33,12 +33,13 @@ def test_the_agent_whose_answer_discord_refuses_is_notified(gateway: MessageHub,
     gateway.answer(shown, f"Discord did not take message #{shown.id}: Missing Permissions.", message_type="error")
     told = receive(lead, kind="error")
     assert (
-        told.content == f"Of your message #{answer.id}: Discord did not take message #{shown.id}: Missing Permissions."
+        told.content
+        == f"About your message #{answer.id}: Discord did not take message #{shown.id}: Missing Permissions."
     )
     assert told.reply_to == answer.message_id
     gcp = join("gcp")
     gateway.send("user_comm", "@gcp and you?", message_id="discord:2", conversation_id=PLACE, metadata={"user": 5})
-    assert "Discord" not in claim_next(gcp).message.content, "it is no part of what was said"
+    assert "Discord" not in claim_next(gcp).message.content, "it is not a part of the answer"
 
 
 @pytest.mark.usefixtures("user_comm")

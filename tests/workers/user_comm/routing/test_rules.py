@@ -106,7 +106,7 @@ def test_a_command_of_another_worker_may_have_digits_and_hyphens(monkeypatch: py
     deploy = CommandDefinition("deploy-2", "deploy it", worker="ci", request="run")
     monkeypatch.setattr(rules, "find_command", {"deploy-2": deploy}.get)
     assert route_line("/deploy-2 now", HERE, RULES, TEAM) == PersonCommand("deploy-2", "now")
-    assert names(route_line("/var_log is full", HERE, RULES, TEAM)) == ["lead"], "it is no command, so it is a text"
+    assert names(route_line("/var_log is full", HERE, RULES, TEAM)) == ["lead"], "it is not a command, so it is a text"
 
 
 def test_each_line_of_the_help_fits_beside_a_name_in_80_columns() -> None:

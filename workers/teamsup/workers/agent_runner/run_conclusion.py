@@ -24,7 +24,7 @@ from .run_table import AgentPause, RunTable
 from .starts.dispatcher import LEASE_SECONDS
 
 MAX_TRIES = 5
-"""A run is given up after so many processes without progress."""
+"""A run is given up after this many processes without progress."""
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 10.0, 600.0
 _PAUSE_SECONDS = 900.0
 """Seconds of a login's pause if its end is unknown."""
@@ -144,7 +144,7 @@ class RunConclusion:
         table = RunTable(hub)
         match _delivery_state(hub, run):
             case "done" | "dead":
-                # Its sender has the answer of that session, or was told that there is none.
+                # Its sender has the answer of that session, or the notice that there is none.
                 changes = {"state": "stopped", "ended_at": self._clock(), "lease_token": "", "next_try_at": None}
                 table.update(run, reason="a session has ended its message", **changes)
                 self._approvals.withdraw(run)
@@ -266,7 +266,7 @@ class RunConclusion:
         reason = f"it died in {describe_call(call)}"[:_MAX_REASON_CHARACTERS]
         if section.on_unknown == "again" and run.tries < MAX_TRIES:
             CallLedger(run_folder(self._hub.team, run.id)).give_up(calls)
-            return table.update(run, state="planned", reason=f"{reason}; on_unknown has it run again")
+            return table.update(run, state="planned", reason=f"{reason}; on_unknown runs it again")
         asked = decision_requests.request_id_of_unknown(run)
         return table.update(run, state="unknown", reason=reason, decision=asked)
 

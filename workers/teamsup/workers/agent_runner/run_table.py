@@ -93,8 +93,8 @@ class RunTable:
         return self.get(run.id) or run
 
     def record_start(self, run: Run, mark: str, now: float, program: str = "") -> Run | None:
-        """Store that a process with this mark is about to be started for it: before it is. None: it is not planned any
-        more, so nothing may be started.
+        """Store, before the start, that a process with this mark is started for the run. Return None if the run is no
+        longer planned: then start nothing.
         """
         with self._hub.transaction():
             sql = "UPDATE runs SET state = 'running' WHERE id = ? AND state = 'planned' AND starts = ?"

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     ack = verb("ack", "acknowledge incidents", _ack)
     ack.add_argument("id", nargs="+", help="the incident's number, or: all")
-    silence = verb("silence", "let nobody be notified of incidents for an hour", _silence)
+    silence = verb("silence", "silence incidents for an hour", _silence)
     silence.add_argument("id", nargs="+", help="its number")
     close = verb("close", "end an incident that its source has forgotten", _close)
     close.add_argument("id", nargs="+", help="its number")

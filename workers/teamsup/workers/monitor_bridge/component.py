@@ -63,7 +63,7 @@ component = Component(
         ),
         CommandDefinition(
             "silence",
-            "let nobody be notified of an alert for an hour",
+            "silence an alert for an hour",
             (CommandArgument("id", "the alert's number"),),
             worker=MONITOR_BRIDGE,
             request="silence",

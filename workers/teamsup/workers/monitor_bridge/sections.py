@@ -109,7 +109,7 @@ class AlertRouteSection:
 
 @dataclass(frozen=True)
 class WatchdogSection:
-    """[watchdog.NAME]: a heartbeat that a source must send at least every so many seconds."""
+    """[watchdog.NAME]: a heartbeat that a source must send at least every ``seconds``."""
 
     source: str = ""
     name: str = ""

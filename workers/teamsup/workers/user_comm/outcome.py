@@ -32,7 +32,7 @@ class ErrorReply:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """The delivery returns after so many seconds."""
+    """The delivery returns after this many seconds."""
 
     seconds: float
 

@@ -1,4 +1,4 @@
-"""What tools need of a SQLite database: search, sizes, checks, space and backups."""
+"""The functions of a SQLite database for tools: search, sizes, checks, space and backups."""
 
 import os
 import sqlite3

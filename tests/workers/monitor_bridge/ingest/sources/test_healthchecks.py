@@ -17,9 +17,9 @@ def change(status: str, **check: object) -> Any:  # noqa: ANN401 - JSON
 
 def test_down_and_up_again() -> None:
     down, up = parse_alert("healthchecks", change("down")), parse_alert("healthchecks", change("up"))
-    assert (down.fingerprint, down.title, down.severity) == ("check c0ffee", "backup has not been heard of", "critical")
+    assert (down.fingerprint, down.title, down.severity) == ("check c0ffee", "backup missed its ping", "critical")
     assert down.labels["host"] == "db1"
-    assert (up.fingerprint, up.is_firing, up.title) == (down.fingerprint, False, "backup is heard of again")
+    assert (up.fingerprint, up.is_firing, up.title) == (down.fingerprint, False, "backup pings again")
 
 
 def test_what_is_wrong_is_said() -> None:

@@ -19,7 +19,7 @@ _MAX_INPUT_CHARACTERS = 3000
 
 @dataclass(frozen=True, slots=True)
 class DecisionOfPeople:
-    """The decision of people. ``chosen`` is None when nobody did."""
+    """The decision of people. ``chosen`` is None if nobody has chosen."""
 
     chosen: int | None
     answer: str
@@ -97,7 +97,7 @@ def _ask(
     if default is not None:
         metadata |= {"default": default, "default_denies": default == "deny"}
     if agent.deciders:
-        # An empty list would mean everybody.
+        # An empty list would mean all people.
         metadata["deciders"] = people_among(hub, agent.deciders)
         if not metadata["deciders"]:
             return "no person may decide: the deciders of the configuration are agents"

@@ -45,8 +45,8 @@ _STATES: Mapping[RunState, EntryState] = {
 _RUN_AGAIN, _IS_DONE, _GIVE_UP = UNKNOWN_OPTIONS
 _AGAIN = EntryAction("again", "Run again…", "It runs again. If the lost call took effect, it takes effect twice.")
 _DONE = EntryAction("done", "It is done…", "The call counts as done, and the run goes on after it.")
-_DROP = EntryAction("drop", "Drop…", "The run ends, and the sender is told that it was given up.")
-_STOP = EntryAction("stop", "Stop…", "Its processes end. It is not started again, and its sender is told.")
+_DROP = EntryAction("drop", "Drop…", "The run ends, and the sender gets the notice that it was given up.")
+_STOP = EntryAction("stop", "Stop…", "Its processes end. It is not started again, and its sender gets a notice.")
 _ANSWERS = {_AGAIN.name: _RUN_AGAIN, _DONE.name: _IS_DONE, _DROP.name: _GIVE_UP}
 _RESUME = EntryAction("resume", "Resume")
 

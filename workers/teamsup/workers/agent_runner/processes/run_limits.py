@@ -1,4 +1,4 @@
-"""What a run has left of its limits when another process continues it. A program counts only its own process."""
+"""The rest of a run's limits when another process continues it. A program counts only its own process."""
 
 import json
 from collections.abc import Mapping

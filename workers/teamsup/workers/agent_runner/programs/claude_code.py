@@ -54,7 +54,7 @@ _HOOK_SECONDS = 30
 _MAX_READERS = 100
 _MAX_INSTRUCTIONS = 100_000
 _MAX_FRUITLESS_STARTS = 3
-"""After so many silent processes that continued at a deferred call, the session has no such call any more."""
+"""After this many silent processes that continued at a deferred call, the session no longer has such a call."""
 _ENVIRONMENT = {
     "API_TIMEOUT_MS": "120000",
     "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",

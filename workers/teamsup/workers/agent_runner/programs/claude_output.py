@@ -83,7 +83,7 @@ class OutputReader:
                 self._read_result(said)
 
     def _begin_turn(self) -> None:
-        """The end of an earlier turn does not count any more."""
+        """The end of an earlier turn no longer counts."""
         self._output = replace(
             self._output, ending="none", text="", detail="", resets_at=None, deferred=None, lacks_tools=False
         )

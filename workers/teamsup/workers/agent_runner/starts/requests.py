@@ -102,7 +102,7 @@ class RunRequests:
     def _pause(self, message: Message, name: str, reason: str) -> RequestOutcome:
         why = f"{self._author(message)} paused it" + (f": {reason}" if reason else "")
         self._table.pause(AgentPause("agent", name, why, self._clock()))
-        return RequestOutcome(f"{name} is paused: no run of it starts until it is resumed. What runs goes on.")
+        return RequestOutcome(f"{name} is paused: no run of it starts until it is resumed. Current runs continue.")
 
     def _resume(self, name: str) -> RequestOutcome:
         """End the agent's pause, and that of its login."""

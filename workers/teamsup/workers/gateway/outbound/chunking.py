@@ -17,7 +17,7 @@ MAX_LENGTH = 1999  # Discord accepts 2,000 code points, and a text has at least 
 _MAX_CHUNKS = 5
 _SUMMARY_LENGTH = 1000  # the shown beginning of an answer that is sent as a file
 _MAX_REPEATED = 40  # characters of a language, or before a fence
-_LOOK_AHEAD = 200  # a character or link that begins in a chunk must end within so many characters
+_LOOK_AHEAD = 200  # a character or link that begins in a chunk must end within this many characters
 
 _FENCE = re.compile(
     r"^(?P<lead>(?:[ \t]|>|(?:[-*+]|\d{1,9}[.)])[ \t])*+)(?P<mark>`{3,40}|~{3,40})(?![`~])"
@@ -25,7 +25,7 @@ _FENCE = re.compile(
     r"(?P<code>[\s\S]*?)(?P<end>^[ \t>]*+(?P=mark)[`~]*+[ \t\r]*+$|\Z)",
     re.MULTILINE,
 )
-"""A block of code, as CommonMark has it."""
+"""A block of code in the sense of CommonMark."""
 _WHOLE = re.compile(
     r"!?\[[^\[\]]{0,300}+\]\((?:[^\s()]|\([^\s()]*+\))*+\)|<[@#:/a-zA-Z\d][^<>\n]{0,200}+>|https?://[^\s<>]++|`[^`\n]++`"
 )

@@ -24,7 +24,7 @@ _RELAYS = """
       JOIN discord_relays AS r ON r.snowflake = asked.snowflake
 """
 _INSERT_QUESTION = "INSERT INTO discord_questions (snowflake, channel) VALUES (?, ?) ON CONFLICT DO NOTHING"
-# Nobody would delete the relay of a question that is not open any more.
+# Nobody would delete the relay of a question that is no longer open.
 _INSERT_RELAY = """
     INSERT INTO discord_relays (snowflake, message)
       SELECT snowflake, CAST(? AS BIGINT) FROM discord_questions WHERE snowflake = ? ON CONFLICT DO NOTHING

@@ -14,7 +14,7 @@ from ..incidents.incident import Incident
 from ..source_section import SourceSection, stale_after
 
 INTERNAL_SOURCES = ("host", "team", "watchdog")
-"""Our own checks: a problem that they do not find any more has ended."""
+"""Our own checks: a problem that they no longer find has ended."""
 _GAP_SECONDS = 900.0
 """Seconds. After such a time without receiving, silence counts from its end."""
 

@@ -12,7 +12,7 @@ from typing import Any
 QUESTION = "Restart the service queue-worker on web-01?"
 OPTIONS = ("restart it", "leave it")
 RESTARTED = "I have restarted queue-worker on web-01. Its memory was full since 02:40. The queue is empty again."
-LEFT = "I have left queue-worker on web-01 as it is. Its memory is full since 02:40, and the queue grows."
+LEFT = "I have not restarted queue-worker on web-01. Its memory is full since 02:40, and the queue grows."
 
 
 def main() -> None:

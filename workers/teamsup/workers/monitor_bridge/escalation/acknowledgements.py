@@ -63,7 +63,7 @@ class Acknowledgements:
             return AcknowledgeResult(self._describe_result(wanted, changed, who), tuple(changed), tuple(people))
 
     def silence(self, words: Sequence[str], who: str, person: str) -> AcknowledgeResult:
-        """Let nobody be notified of the groups of these incidents for SILENCE_SECONDS, and tell people. Raise
+        """Silence the groups of these incidents for SILENCE_SECONDS, and tell people. Raise
         UnknownIncident, and CallerError for words that are not numbers.
         """
         with self._hub.transaction():

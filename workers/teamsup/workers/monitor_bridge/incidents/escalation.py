@@ -11,7 +11,7 @@ NotificationOutcome = Literal["unread", "read", "gone"]
 MAX_NOTIFY_DELAY_SECONDS = 300.0
 """The longest wait until an agent is notified of new incidents in a group."""
 SILENCE_SECONDS = 3600.0
-"""How long nobody is notified of a group that a person has silenced."""
+"""The time in which nobody is notified of a silenced group."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ PrepareAlerts = Callable[[Alerts], Alerts]
 """Prepares alerts before the transaction, because that may take a while."""
 
 _BATCH_SIZE = 200
-"""About so many alerts share a transaction, because other writers wait for its end."""
+"""About this many alerts share a transaction, because other writers wait for its end."""
 _MAX_QUEUED = 1000
 """The most waiting requests."""
 _STORE_FAILURES = (SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly)

@@ -137,7 +137,7 @@ class PayloadReceiver:
         await self._writer.store(name, alerts)
         self._record_received(name)
         if unreadable:
-            sentence = f"Stored, but for {len(unreadable)} that could not be read: {unreadable[0].reason}"
+            sentence = f"Stored, except for {len(unreadable)} that could not be read: {unreadable[0].reason}"
             return IngestOutcome(200, sentence, unreadable)
         if is_read_again and self._is_read_again(name):  # nothing was rejected since
             del self._rejected_at[name]

@@ -68,7 +68,7 @@ class Forwarder:
         self, edit: Message, original: str, words: str, context: str, asked: Sequence[Agent]
     ) -> Outcome | None:
         """Send an edited question to the agents that have it. An unread one is replaced; an agent that has read it gets
-        the edit as well. Return None if no agent has it, or other agents shall get it now."""
+        the edit as well. Return None if no agent has it, or other agents get it now."""
         relays: dict[str, list[Message]] = {}
         for relay in self._relays.relays_of(original, edit.conversation_id):
             relays.setdefault(relay.recipient or "", []).append(relay)
@@ -101,7 +101,7 @@ class Forwarder:
         source = self._relays.find_message(failed.metadata.get(SOURCE_KEY))
         sender = None if source is None else self._hub.find_agent(source.sender)
         if source is not None and sender is not None and sender.kind == "agent":
-            self._hub.answer(source, f"Of your message #{source.id}: {notice.content}", message_type="error")
+            self._hub.answer(source, f"About your message #{source.id}: {notice.content}", message_type="error")
         elif isinstance(asked_by := failed.metadata.get("asked_by"), str) and self._hub.find_agent(asked_by):
             text = f"People on Discord do not see your question #{failed.metadata.get('decision')}: {notice.content}"
             self._hub.send(asked_by, text, message_type="error")

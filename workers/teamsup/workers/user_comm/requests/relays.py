@@ -46,7 +46,7 @@ class OpenRelay:
     """The last progress that the person has seen."""
     is_reminded: bool
     state: str | None
-    """The state of its delivery; None: there is none any more."""
+    """The state of its delivery; None: it is gone."""
     is_offered: bool
     is_read: bool
     report: str

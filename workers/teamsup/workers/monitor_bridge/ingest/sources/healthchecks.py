@@ -63,7 +63,7 @@ def _to_check_alert(request: WebhookRequest) -> Alerts:
             request.source,
             f"check {payload.required_text('code')}",
             is_firing,
-            f"{name} {'has not been heard of' if is_firing else 'is heard of again'}",
+            f"{name} {'missed its ping' if is_firing else 'pings again'}",
             parse_severity(*words),
             check.text("desc"),
             subject=name,
