@@ -5,11 +5,11 @@ from .conversation_pages import CONVERSATION_FORMS, CONVERSATION_PAGES
 from .dead_letter_pages import CHOSEN_FORM, CHOSEN_PAGE
 from .entry_pages import SourcePages
 from .log_page import LOG_PAGE
-from .page_content import all_sources
+from .page_content import listed_sources
 from .search_page import SEARCH_PAGE
 from .team_page import TEAM_FORMS, TEAM_PAGES
 
-_SOURCES = tuple(SourcePages(source) for source in all_sources().values())
+_SOURCES = tuple(SourcePages(source) for source in listed_sources())
 
 PAGES: tuple[Page, ...] = (
     *TEAM_PAGES,

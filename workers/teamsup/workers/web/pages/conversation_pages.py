@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from teamsup.config.entries import Text
+from teamsup.config.entries import Age, Text
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Agent, CallerError, Message
 from teamsup.status.team_status import read_team_status
@@ -14,7 +14,7 @@ from teamsup.terminal.formatting import to_single_line
 from ..page import Form, Outcome, Page, PageContext, Region, RenderedRegion
 from .page_content import address_of, content_of, filter_links, navigation, now_of, reader_of, render_page, with_query
 from .rendering import render
-from .views.message_views import MessageView, author_of, open_deliveries, person_name, view_messages
+from .views.message_views import MessageView, author_of, newest_progress, open_deliveries, person_name, view_messages
 from .views.participants import TeamMember, describe_participants
 from .worker_requests import open_as_viewer
 
@@ -121,6 +121,11 @@ def _render_list(context: PageContext, regions: Mapping[str, RenderedRegion]) ->
     return render_page(context, "conversations.html", head, regions)
 
 
+def is_whole(context: PageContext) -> bool:
+    """Return whether every message is shown, also copies and progress."""
+    return context.query.get("messages") == "all"
+
+
 def _read_messages(context: PageContext) -> tuple[list[Message], int, datetime | None]:
     """Return the newest messages of the conversation, or those before another; and how many are earlier."""
     conversation, before = context.path["id"], context.query.get("before", "")
@@ -142,7 +147,7 @@ def _show_messages(context: PageContext) -> str:
     messages, earlier, since = _read_messages(context)
     _mark_shown(context, messages)
     path = address_of("conversations", context.path["id"])
-    views = _view(context, messages)
+    views = _view(context, messages, folds=not is_whole(context))
     cut = views[-MESSAGES_A_PAGE:]
     if len(views) > len(cut):
         earlier, since = context.hub.queries.count_earlier(context.path["id"], cut[0].id)
@@ -157,10 +162,10 @@ def _show_messages(context: PageContext) -> str:
     )
 
 
-def _view(context: PageContext, messages: Sequence[Message]) -> list[MessageView]:
+def _view(context: PageContext, messages: Sequence[Message], *, folds: bool = True) -> list[MessageView]:
     states = context.hub.queries.trace_each(message.id for message in messages)
     agents = {agent.name: agent for agent in context.hub.agents()}
-    return view_messages(messages, states, agents, now_of(context))
+    return view_messages(messages, states, agents, now_of(context), folds=folds)
 
 
 def _mark_shown(context: PageContext, messages: Sequence[Message]) -> None:
@@ -180,19 +185,21 @@ def _mark_shown(context: PageContext, messages: Sequence[Message]) -> None:
 
 
 def _show_progress(context: PageContext) -> str:
+    """Return a line for each agent that works on something here, with the newest report on it."""
     messages = context.hub.queries.find(conversation=context.path["id"], limit=MESSAGES_A_PAGE)
+    reports = newest_progress(messages)
     lines = [
-        (delivery.recipient, delivery.state, _describe_progress(delivery.recipient, messages, delivery.evidence))
-        for _, delivery in open_deliveries(_view(context, messages))
+        (delivery.recipient, delivery.state, _evidence_of(reports.get(view.message_id), delivery.evidence))
+        for view, delivery in open_deliveries(_view(context, messages))
     ]
     return render("progress.html", now_of(context), lines=lines)
 
 
-def _describe_progress(agent: str, messages: Sequence[Message], evidence: Text) -> Text:
-    last = next((each for each in reversed(messages) if each.sender == agent), None)
-    if last is not None and last.message_type == "status_report":
-        return (to_single_line(last.content, _LAST_CHARACTERS),)
-    return evidence
+def _evidence_of(report: Message | None, evidence: Text) -> Text:
+    if report is None:
+        return evidence
+    at: Text = () if report.created_at is None else (", ", Age(report.created_at))
+    return (to_single_line(report.content, _LAST_CHARACTERS).rstrip("."), *at)
 
 
 def _show_people(context: PageContext) -> str:
@@ -231,6 +238,10 @@ def _render_conversation(context: PageContext, regions: Mapping[str, RenderedReg
         conversation=conversation,
         title=title,
         is_past=bool(context.query.get("before")),
+        is_whole=is_whole(context),
+        other_view=with_query(
+            address_of("conversations", conversation), context.query, messages="" if is_whole(context) else "all"
+        ),
     )
 
 
@@ -256,7 +267,7 @@ def _show_history(context: PageContext) -> str:
     return render(
         "messages.html",
         now_of(context),
-        messages=_view(context, messages),
+        messages=_view(context, messages, folds=False),
         earlier=0,
         since=None,
         older=with_query("/messages", context.query, before=str(messages[0].id)) if has_more else "",

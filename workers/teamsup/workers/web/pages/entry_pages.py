@@ -107,13 +107,13 @@ class SourcePages:
 
     def _ask(self, context: PageContext) -> ActionQuestion:
         entry, action = self._find_action(context)
-        verb = action.label.rstrip("…")
+        verb, what = action.label.rstrip("…"), f"{entry.label[:1].lower()}{entry.label[1:]}"
         return ActionQuestion(
             section=self.section,
-            title=f"{verb}: {entry.label}?",
+            title=f"{verb}{':' if ' ' in verb else ''} {what}?",
             consequences=(action.asks_first,),
             address=f"{self._address_of(entry.id)}/{action.name}",
-            button=verb,
+            button=verb if " " in verb else f"{verb} {what}",
             back=self._address_of(entry.id),
             quoted=entry.title,
             text_label=action.needs_text,

@@ -107,13 +107,18 @@ def all_sources() -> Mapping[str, EntrySource]:
     return {source.kind: source for source in (*entry_sources(), DeadLetterSource())}
 
 
+def listed_sources() -> list[EntrySource]:
+    """Return the sources that have a list of their own. Another one only has needs."""
+    return [source for source in all_sources().values() if source.title]
+
+
 def _section_links(context: PageContext) -> list[SectionLink]:
     unread = context.hub.find_agent(reader_of(context.viewer))
     links = [
         SectionLink("team", "Team", "/"),
         SectionLink("conversations", "Conversations", "/conversations", unread.unread if unread else 0, "unread"),
     ]
-    for source in all_sources().values():
+    for source in listed_sources():
         count = source.count_open(context.hub)
         is_bad = source.kind in ("incident", "dead-letter")
         links.append(SectionLink(source.address.strip("/"), source.title, source.address, count, "open", is_bad))

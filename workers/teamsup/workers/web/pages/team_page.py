@@ -8,11 +8,12 @@ from teamsup.config.entries import EntryAction, Need, sort_needs
 from teamsup.hub import CallerError
 from teamsup.status.team_status import read_team_status
 
+from ..access.request_check import is_local_path
 from ..page import Form, Outcome, Page, PageContext, Region, RenderedRegion
 from .confirmation import ActionQuestion, ask_page
-from .page_content import address_of, all_sources, content_of, filter_links, navigation, now_of, render_page
-from .rendering import render
-from .views.participants import TeamMember, count_words, describe_participants, is_answering
+from .page_content import address_of, all_sources, content_of, filter_links, navigation, now_of, reader_of, render_page
+from .rendering import Missing, render
+from .views.participants import WORKER_ACTIONS, TeamMember, count_words, describe_participants, is_answering
 from .worker_requests import ask_supervisor
 
 SHOWN = ("all", "workers", "agents", "not well")
@@ -65,7 +66,7 @@ def _show_needs(context: PageContext) -> str:
         now_of(context),
         viewer=context.viewer,
         needs=needs,
-        addresses=[need.address or address_of(*_parts(need)) for need in needs],
+        own=[address_of(*_parts(need)) for need in needs],
         states=count_words(participants),
         headline=describe_answers(participants),
         is_whole=context.query.get("needs") == "all",
@@ -88,6 +89,7 @@ def _show_team(context: PageContext) -> str:
         participants=choose(participants, shown),
         workers=sum(each.is_worker for each in participants),
         agents=sum(not each.is_worker for each in participants),
+        has_runs=any(each.runs_today is not Missing.NOT_APPLICABLE for each in participants),
         filters=filter_links("/", context.query, "show", SHOWN),
         host=platform.node() or "this machine",
     )
@@ -138,9 +140,16 @@ def _ask(context: PageContext) -> ActionQuestion:
 
 
 def _act(context: PageContext, fields: Mapping[str, str]) -> Outcome:
+    name, back = context.path["name"].lower(), fields.get("back", "")
+    address = back if is_local_path(back) else address_of("team", name)
+    if context.path["action"] not in WORKER_ACTIONS:
+        version, person = fields.get("version", ""), reader_of(context.viewer)
+        for source in all_sources().values():
+            if source.address == f"/{_SECTION}":
+                return Outcome(address, source.act(context.hub, name, context.path["action"], version, person, ""))
     participant, action = _find_action(context)
-    answer = ask_supervisor(context, f"{action.name} {participant.name}")
-    return Outcome(fields.get("back") or address_of("team", participant.name), answer)
+    answer = ask_supervisor(context, action.name, participant.name)
+    return Outcome(address, answer)
 
 
 TEAM_PAGES = (

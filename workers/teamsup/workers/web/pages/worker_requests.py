@@ -1,20 +1,21 @@
-"""Ask a worker in the name of a viewer, and wait a moment for its answer."""
+"""Ask the supervisor in the name of a viewer, and wait a moment for its answer."""
 
-import time
-
-from teamsup.hub import CallerError, Message, MessageHub
+from teamsup.hub import CallerError, MessageHub
 from teamsup.hub.models import SUPERVISOR
+from teamsup.terminal.console import ask_once
 from teamsup.terminal.formatting import sanitize
 
+from ...protocol import WEB
 from ..page import PageContext
 from .page_content import reader_of
 
-ANSWER_SECONDS = 10.0
-_LOOK_SECONDS = 0.05
+_ANSWER_SECONDS = 15.0
+_WAIT = {"seconds": 10.0}
+"""How long the supervisor waits for the worker before it answers."""
 
 
-class NotDone(CallerError):
-    """The worker has refused, or does not answer; the text is for the person."""
+class RequestNotDone(CallerError):
+    """The supervisor has refused; the text is for the person."""
 
 
 def open_as_viewer(context: PageContext) -> MessageHub:
@@ -24,25 +25,15 @@ def open_as_viewer(context: PageContext) -> MessageHub:
     return hub
 
 
-def ask_supervisor(context: PageContext, request: str) -> str:
-    """Return the supervisor's answer. Raise NotDone."""
-    return ask_worker(context, SUPERVISOR, request)
-
-
-def ask_worker(context: PageContext, worker: str, request: str) -> str:
-    """Send a request to a worker, and return its answer. Raise NotDone."""
-    with open_as_viewer(context) as hub:
-        question = hub.send(worker, request, expires_in=ANSWER_SECONDS)
-        ends = time.monotonic() + ANSWER_SECONDS
-        while time.monotonic() < ends:
-            for answer in hub.queries.find(reply_to=question.message_id, sender=worker):
-                hub.complete_unclaimed(answer, outcome="shown")
-                return _text_of(answer)
-            time.sleep(_LOOK_SECONDS)
-    raise NotDone(f"{worker} has not answered within {ANSWER_SECONDS:.0f} s. Whether it has done it is unknown.")
-
-
-def _text_of(answer: Message) -> str:
+def ask_supervisor(context: PageContext, verb: str, worker: str) -> str:
+    """Let the supervisor start, stop or restart a worker, and return its answer. Raise RequestNotDone and NoAnswer."""
+    person = reader_of(context.viewer)
+    if worker == WEB:
+        # The answer would come after our own end.
+        with open_as_viewer(context) as hub:
+            hub.send(SUPERVISOR, f"{verb} {worker}", metadata=_WAIT)
+        return "This page ends now." if verb == "stop" else "This page is served again in a moment."
+    answer = ask_once(context.team, SUPERVISOR, f"{verb} {worker}", _ANSWER_SECONDS, metadata=_WAIT, person=person)
     if answer.message_type == "error":
-        raise NotDone(sanitize(answer.content))
+        raise RequestNotDone(sanitize(answer.content))
     return sanitize(answer.content)

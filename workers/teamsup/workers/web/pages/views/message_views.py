@@ -37,6 +37,7 @@ class DeliveryView:
     done: float | Missing | None
     attempts: int
     next_try_at: datetime | None
+    has_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +65,43 @@ def view_messages(
     states: Mapping[int, Sequence[DeliveryState]],
     agents: Mapping[str, Agent],
     now: datetime,
+    *,
+    folds: bool = True,
 ) -> list[MessageView]:
-    """Return what a page shows of these messages, the oldest first."""
-    sources = {message.message_id for message in messages}
+    """Return what a page shows of these messages, the oldest first. With ``folds`` neither copies nor progress."""
+    sources = _find_sources(messages) if folds else {}
     copies: dict[str, list[Message]] = {}
     for message in messages:
-        source = _source_of(message)
-        if source in sources and source != message.message_id:
-            copies.setdefault(source, []).append(message)
-    hidden = {copy.id for found in copies.values() for copy in found}
+        if message.message_id in sources:
+            copies.setdefault(sources[message.message_id], []).append(message)
     return [
         _view(message, [message, *copies.get(message.message_id, ())], states, agents, now)
         for message in messages
-        if message.id not in hidden
+        if message.message_id not in sources and not (folds and is_progress(message))
     ]
+
+
+def _find_sources(messages: Iterable[Message]) -> dict[str, str]:
+    """Return the message_id of the source of each copy whose source is there too."""
+    found: dict[str, str] = {}
+    for message in messages:
+        found[message.message_id] = _source_of(message)
+    return {copy: source for copy, source in found.items() if source in found and source != copy}
+
+
+def newest_progress(messages: Sequence[Message]) -> dict[str, Message]:
+    """Return the newest report on each question that has no answer yet, by the question's message_id."""
+    sources = _find_sources(messages)
+    found: dict[str, Message] = {}
+    for message in messages:
+        if message.reply_to is None or message.message_id in sources:
+            continue
+        question = sources.get(message.reply_to, message.reply_to)
+        if is_progress(message):
+            found[question] = message
+        else:
+            found.pop(question, None)
+    return found
 
 
 def author_of(message: Message, agents: Mapping[str, Agent]) -> tuple[str, Author, str]:
@@ -104,28 +128,20 @@ def is_progress(message: Message) -> bool:
 
 
 def open_deliveries(views: Iterable[MessageView]) -> list[tuple[MessageView, DeliveryView]]:
-    """Return the newest open delivery of each agent that works on something here, or that has it before it."""
-    found: dict[str, tuple[MessageView, DeliveryView]] = {}
+    """Return the last delivery of each agent, with its message, if it has not ended yet."""
+    last: dict[str, tuple[MessageView, DeliveryView]] = {}
     for view in views:
         for delivery in view.deliveries:
-            is_for_agent = delivery.recipient not in (USER_COMM, GATEWAY) and not delivery.recipient.startswith(
-                "console-"
-            )
-            if (
-                is_for_agent
-                and delivery.state.shape in ("working", "paused", "unknown", "degraded")
-                and delivery.done != 0
-            ):
-                found[delivery.recipient] = (view, delivery)
-            elif delivery.state.shape in ("read", "acknowledged"):
-                found.pop(delivery.recipient, None)
-    return list(found.values())
+            if delivery.recipient not in (USER_COMM, GATEWAY) and not delivery.recipient.startswith("console-"):
+                last[delivery.recipient] = (view, delivery)
+    return [(view, delivery) for view, delivery in last.values() if not delivery.has_ended]
 
 
 def _source_of(message: Message) -> str:
     """Return the message_id of the message that user_comm forwards with this one; empty: it forwards none."""
-    given = message.metadata.get(SOURCE_KEY) or message.metadata.get(QUESTION_KEY)
-    return given if message.sender == USER_COMM and isinstance(given, str) and not is_progress(message) else ""
+    # Its own progress names the question too, and is not a copy of it.
+    given = message.metadata.get(SOURCE_KEY) or (None if is_progress(message) else message.metadata.get(QUESTION_KEY))
+    return given if message.sender == USER_COMM and isinstance(given, str) else ""
 
 
 def _view(
@@ -179,6 +195,7 @@ def view_delivery(state: DeliveryState, agent: Agent | None, now: datetime) -> D
         done=after["done"],
         attempts=state.attempts,
         next_try_at=state.next_try_at if state.state == "ready" else None,
+        has_ended=state.state not in ("ready", "leased"),
     )
 
 

@@ -20,6 +20,8 @@ from ..rendering import Missing, format_bytes, format_money
 
 Figure = str | Missing
 WORKER_KINDS = ("daemon", "supervisor")
+_CAUSES = {"message": "a message", "schedule": "the clock"}
+WORKER_ACTIONS = ("start", "stop", "restart")
 OLD_SECONDS = 60.0
 """An unread message of this age is marked."""
 
@@ -192,7 +194,8 @@ def _woken_by(row: ParticipantStatus, agent: Agent | None, start: StartableAgent
         return "its run" if RUN in agent.metadata else "its session"
     if start is None:
         return "a new session"
-    return "a person" if start.obstacle else " or ".join(start.starts_on) or "a person"
+    causes = [_CAUSES.get(cause, cause) for cause in start.starts_on]
+    return "a person" if start.obstacle or not causes else " or ".join(causes)
 
 
 def _worker_actions(row: ParticipantStatus) -> tuple[EntryAction, ...]:
