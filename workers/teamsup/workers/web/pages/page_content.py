@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from teamsup.config.components import entry_sources
 from teamsup.config.entries import EntrySource
+from teamsup.hub import MessageHub
 
 from ..page import PageContext, Region, RenderedRegion, Viewer
 from .rendering import render
@@ -17,12 +18,14 @@ from .views.dead_letters import DeadLetterSource
 
 @dataclass(frozen=True, slots=True)
 class SectionLink:
-    """A page in the navigation. ``count`` is what there is to do in it, and ``meaning`` says what is counted."""
+    """A page in the navigation. ``count`` is what there is to do in it, and ``meaning`` says what is counted. None:
+    its source cannot be read, so the count is unknown.
+    """
 
     section: str
     label: str
     address: str
-    count: int = 0
+    count: int | None = 0
     meaning: str = "open"
     is_bad: bool = False
 
@@ -119,10 +122,17 @@ def _section_links(context: PageContext) -> list[SectionLink]:
         SectionLink("conversations", "Conversations", "/conversations", unread.unread if unread else 0, "unread"),
     ]
     for source in listed_sources():
-        count = source.count_open(context.hub)
-        is_bad = source.kind in ("incident", "dead-letter")
+        count, is_bad = _count_open(source, context.hub), source.kind in ("incident", "dead-letter")
         links.append(SectionLink(source.address.strip("/"), source.title, source.address, count, "open", is_bad))
     return [*links, SectionLink("logs", "Logs", "/logs")]
+
+
+def _count_open(source: EntrySource, hub: MessageHub) -> int | None:
+    try:
+        return source.count_open(hub)
+    except Exception:
+        # A component has a bug, or an older table. "Needs you" names it; the pages of others must not end with it.
+        return None
 
 
 def reader_of(viewer: Viewer) -> str:

@@ -4,9 +4,10 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from teamsup.config.entries import EntryAction, Need, sort_needs
+from teamsup.config.entries import EntryAction, Need
 from teamsup.hub import CallerError
-from teamsup.status.team_status import read_team_status
+from teamsup.status.team_needs import read_needs
+from teamsup.status.team_status import TeamStatus, read_team_status
 
 from ..access.request_check import is_local_path
 from ..page import Form, Outcome, Page, PageContext, Region, RenderedRegion
@@ -45,28 +46,23 @@ def describe_answers(participants: Sequence[TeamMember]) -> str:
     return f"All well: {answering} of {expected} answer" if expected else "Nobody takes part yet"
 
 
-def read_needs(context: PageContext) -> list[Need]:
-    """Return what only a person can end, what is most urgent first."""
-    now = now_of(context)
-    return sort_needs([need for source in all_sources().values() for need in source.needs(context.hub, now)])
-
-
-def _read_participants(context: PageContext) -> list[TeamMember]:
+def _read_members(context: PageContext) -> tuple[TeamStatus, list[TeamMember]]:
     status = read_team_status(context.team)
     if status.trouble is not None:
         raise status.trouble
-    return describe_participants(status, now_of(context))
+    return status, describe_participants(status, now_of(context))
 
 
 def _show_needs(context: PageContext) -> str:
-    participants, needs = _read_participants(context), read_needs(context)
+    status, participants = _read_members(context)
+    needs = read_needs(context.hub, status, list(all_sources().values()), now_of(context))
     last = context.hub.queries.history(limit=1)
     return render(
         "needs.html",
         now_of(context),
         viewer=context.viewer,
         needs=needs,
-        own=[address_of(*_parts(need)) for need in needs],
+        own=[_own_address(need) for need in needs],
         states=count_words(participants),
         headline=describe_answers(participants),
         is_whole=context.query.get("needs") == "all",
@@ -75,12 +71,14 @@ def _show_needs(context: PageContext) -> str:
     )
 
 
-def _parts(need: Need) -> tuple[str, ...]:
-    return (*all_sources()[need.kind].address.strip("/").split("/"), need.id)
+def _own_address(need: Need) -> str:
+    """Return the address under which its actions are done."""
+    source = all_sources().get(need.kind)
+    return need.address if source is None else f"{source.address}{address_of(need.id)}"
 
 
 def _show_team(context: PageContext) -> str:
-    participants = _read_participants(context)
+    _, participants = _read_members(context)
     shown = context.query.get("show") or SHOWN[0]
     return render(
         "team_table.html",
@@ -101,7 +99,7 @@ def _render_team(context: PageContext, regions: Mapping[str, RenderedRegion]) ->
 
 def _find(context: PageContext) -> TeamMember:
     name = context.path["name"].lower()
-    for each in _read_participants(context):
+    for each in _read_members(context)[1]:
         if each.name == name:
             return each
     raise UnknownMember(f"Nobody in this team has the name {context.path['name']!r}.")
