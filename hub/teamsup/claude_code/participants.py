@@ -121,7 +121,7 @@ class Participant:
         return known is not None and known.is_present(datetime.now(UTC)) and not known.metadata.get(RUN)
 
     def set_status(self, status: str, note: str) -> None:
-        """Set the status, and the note for people, of the next heartbeat. In a run, no note leaves the runner's."""
+        """Set the status, and the note for people, of the next heartbeat. In a run, the runner's note stays."""
         self._status = status
         if self._run is None:
             self.presence_details["note"] = note

@@ -90,7 +90,7 @@ def read_startable_agents(agents: Iterable[Agent], now: datetime) -> Mapping[str
 
 
 def is_followed(agent: Agent) -> bool:
-    """Return whether agent-runner sees to the messages of this agent: each has an answer or a notice at its end.
+    """Return whether agent-runner ends each message of this agent with an answer or a notice.
 
     A reminder would only start one more run.
     """

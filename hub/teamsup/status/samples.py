@@ -103,7 +103,7 @@ def read_minutes(team: Team) -> list[TeamSample]:
 
 
 def read_rows(team: Team) -> list[TeamSample]:
-    """Return a sample for each ten minutes of the last week, the oldest first, with the present ones."""
+    """Return the samples of the last week, one for each ten minutes and the oldest first, with the present one."""
     found = read_finished_rows(team)
     last = row_number(found[-1]) if found else -1
     return [*found, *combine_rows(each for each in read_minutes(team) if row_number(each) > last)]

@@ -108,8 +108,8 @@ def ask_once(
     metadata: Mapping[str, Any] | None = None,
     person: str | None = None,
 ) -> Message:
-    """Ask under a temporary name, and return the answer. Raise NoAnswer. ``person`` is the name of the console of the
-    one who asks, by default of the one who runs this command.
+    """Ask under a temporary name, and return the answer. Raise NoAnswer. ``person`` is the console name of the asker;
+    default: of the person who runs this command.
     """
     name = temporary_name(person or console_name())
     with open_console(team, name) as hub:

@@ -31,7 +31,7 @@ class JsonFile:
     value: Any
 
     def require(self, kind: type, *keys: str) -> None:
-        """Raise UnusableFile if that path is something else than a file; a missing file is fine."""
+        """Raise UnusableFile if that path is not a file; a missing file is fine."""
         found = self.value
         for key in keys:
             if key not in found:

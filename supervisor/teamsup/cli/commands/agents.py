@@ -50,12 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         return verb
 
     start = add("start", "start an agent now, within its limits")
-    start.add_argument("text", nargs="*", metavar="TEXT", help="the text for the agent (default: that you started it)")
+    start.add_argument(
+        "text", nargs="*", metavar="TEXT", help="the text for the agent (default: a note that you started it)"
+    )
     start.set_defaults(verb=_start)
-    pause = add("pause", "let no run of an agent start until you resume it")
+    pause = add("pause", "start no runs of an agent until you resume it")
     pause.add_argument("reason", nargs="*", metavar="REASON", help="the reason, which others can read")
     pause.set_defaults(verb=_pause)
-    add("resume", "let an agent be started again").set_defaults(verb=_resume)
+    add("resume", "allow runs of a paused agent again").set_defaults(verb=_resume)
     rm = add("rm", "forget an agent; its messages stay until an agent of that name comes back")
     rm.add_argument("--yes", action="store_true", help="also forget an agent that is present or configured")
     rm.set_defaults(verb=_remove)

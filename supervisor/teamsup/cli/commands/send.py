@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipient", help="the name of an agent, or 'all'")
     parser.add_argument("text", nargs="+", help="the message; '-' reads it from stdin")
     parser.add_argument("--agent", metavar="NAME", help="the sender (default: you)")
-    parser.add_argument("--priority", choices=PRIORITIES, default="normal")
+    parser.add_argument("--priority", choices=PRIORITIES, default="normal", help="the priority (default: normal)")
     parser.add_argument("--type", metavar="TYPE", default="message", help="the message_type (default: message)")
     parser.add_argument("--id", metavar="ID", help="the message_id; a second send with the same id changes nothing")
     parser.add_argument("--json", action="store_true", help="print the stored message as JSON")

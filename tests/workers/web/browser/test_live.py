@@ -1,4 +1,4 @@
-"""An open page follows the team, says when it does not know, and disturbs nobody who is at it."""
+"""An open page follows the team, says when it does not know, and does not disturb its reader."""
 
 import threading
 from datetime import UTC, datetime, timedelta

@@ -53,10 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ack.add_argument("id", nargs="+", help="the incident's number, or: all")
     silence = verb("silence", "silence incidents for an hour", _silence)
     silence.add_argument("id", nargs="+", help="its number")
-    close = verb("close", "end an incident that its source has forgotten", _close)
+    close = verb("close", "end an incident whose source does not report its end", _close)
     close.add_argument("id", nargs="+", help="its number")
     kept = verb("rejected", "show the payloads that could not be read", _show_rejected)
-    kept.add_argument("id", nargs="?", help="its number: show the payload")
+    kept.add_argument("id", nargs="?", help="show the payload with this number")
     kept.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     add_renamed_verb(verbs, "refused", "rejected")
 

@@ -41,7 +41,7 @@ class StopRejected(CallerError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "List the runs of agents, the newest first. A run is one cause for which an agent was started."
+    parser.description = "List the runs of agents, the newest first. A run is one start of an agent, for one cause."
     parser.add_argument("--agent", metavar="NAME", help="only the runs of this agent")
     parser.add_argument("--state", choices=_STATES, help="only the runs in this state")
     parser.add_argument("--all", action="store_true", help=f"the newest {_MAX_LISTED:,} instead of {_DEFAULT_LISTED}")

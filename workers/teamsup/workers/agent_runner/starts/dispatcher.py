@@ -238,7 +238,7 @@ class Dispatcher:
     def _admit(
         self, name: str, section: AgentSection, at: _Situation, cause: Cause | Run | None = None
     ) -> StartNow | Wait:
-        """Return whether a run of this agent may start: this run, a run of this cause, or any run."""
+        """Return whether this agent may start a run. ``cause`` is that run, its cause, or None for any run."""
         of = cause.cause if isinstance(cause, Run) else cause
         conversation = "" if of is None else of.conversation
         others = (run for run in at.open_runs if not (isinstance(cause, Run) and run.id == cause.id))

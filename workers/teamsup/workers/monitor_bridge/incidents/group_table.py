@@ -90,8 +90,8 @@ def groups_before_storm(hub: MessageHub, source: str, chain: EscalationChain, mo
 
 
 def active_groups(hub: MessageHub, steps: Iterable[str], unanswered: str) -> list[int]:
-    """Return the open groups that wait for a notification, and those after one of these steps without a response. These
-    count only if the query ``unanswered`` finds a row for the group ``c``.
+    """Return the open groups that wait for a notification, and those whose step is one of ``steps`` and has no
+    response. The latter need a row of the query ``unanswered`` for the group ``c``.
     """
     after = tuple(steps)
     marks = ", ".join("?" for _ in after)

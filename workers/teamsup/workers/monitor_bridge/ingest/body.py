@@ -42,7 +42,7 @@ class MemoryBudget:
         self.used = 0
 
     def take(self, size: int) -> None:
-        """Use this many bytes more, or give them back. Raise MemoryLimitReached."""
+        """Reserve this many more bytes, or release them. Raise MemoryLimitReached."""
         if size > 0 and self.used + size > MAX_TOTAL_BYTES:
             raise MemoryLimitReached
         self.used += size

@@ -87,7 +87,7 @@ def compare_firing(
 ) -> tuple[set[int], list[Incident]]:
     """Return the incidents that fire there, and those that have stopped. Pure.
 
-    A silenced alert does not report its end. An alert that was never seen there may have other labels there.
+    A silenced alert does not report its end. The labels of an alert that was never seen there may differ.
     """
     known = {fingerprint for fingerprint, _ in fires if fingerprint}
     present = {frozenset(labels.items()) for _, labels in fires}

@@ -277,8 +277,8 @@ class Relays:
         return withdrawn
 
     def is_withdrawn(self, relay: Message) -> bool:
-        """Return whether that message needs no answer any more: we have cancelled it, or have notified its agent. The
-        agent may have ended it before, and may still answer it or its reminder.
+        """Return whether that message no longer needs an answer, because we have cancelled it or notified its agent.
+        An agent may have ended it earlier; then it can still answer it, or its reminder.
         """
         states = self._hub.queries.trace(relay.message_id)
         if states and all(state.state == "cancelled" for state in states):

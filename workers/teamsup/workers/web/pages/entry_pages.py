@@ -103,7 +103,7 @@ class SourcePages:
         for action in entry.actions:
             if action.name == context.path["action"]:
                 return entry, action
-        raise ActionRejected(f"{entry.label} is {entry.state.word} now, so this is not possible any more.")
+        raise ActionRejected(f"{entry.label} is {entry.state.word} now, so this is no longer possible.")
 
     def _ask(self, context: PageContext) -> ActionQuestion:
         entry, action = self._find_action(context)

@@ -104,7 +104,7 @@ class JsonObject:
         return [JsonObject(self._path_of(key), value) for value in self.array(key) if isinstance(value, dict)]
 
     def labels(self, key: str) -> dict[str, str]:
-        """Return an object of texts without the empty ones, as they are."""
+        """Return the texts of an object unchanged, without the empty ones."""
         table = self.object_at(key)
         return {name: text for name in table.entries if (text := table.raw_text(name).strip())}
 
