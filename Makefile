@@ -56,6 +56,7 @@ soak: .venv/dev ## random kills and random histories, for some minutes
 pictures: .venv/dev ## draw the pictures of README and docs again
 	$(BIN)/python docs/record_demo.py
 	$(BIN)/python docs/draw_architecture.py
+	PYTHONPATH=tests $(BIN)/python docs/record_web.py
 
 size: .venv/dev ## lines of code a package, and the largest modules
 	@$(BIN)/python -m benchmarks.size
