@@ -1,4 +1,4 @@
-"""Docstrings name what there is."""
+"""Docstrings name what exists, and describe a function as a command."""
 
 import ast
 import builtins
@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 ROOTS = ("hub", "supervisor", "workers")
 _RAISES = re.compile(r"\b[Rr]aises? [^.;]*")
+_THIRD_PERSON = re.compile(r"(^|[.:;] )(Returns|Raises|Yields) ")
 _CLASS_NAME = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b")
 
 
@@ -42,3 +43,15 @@ def test_an_error_that_a_docstring_says_is_raised_exists() -> None:
         if error not in known
     ]
     assert unknown == []
+
+
+def test_a_function_is_described_as_a_command() -> None:
+    """Write Return, Raise and Yield, not Returns, Raises and Yields."""
+    found = [
+        f"{path}:{node.lineno}: {node.name}"
+        for path, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and _THIRD_PERSON.search(ast.get_docstring(node) or "")
+    ]
+    assert found == []

@@ -147,7 +147,7 @@ async def _send_output(stream: SocketStream, output: Mapping[str, Any]) -> bool:
 
 
 def _is_awaited(stream: SocketStream) -> bool:
-    """Return whether the hook still waits. It has ended its own side already, so only a hang-up tells."""
+    """Return whether the hook still waits. It has closed its own side already, so only a hang-up shows its end."""
     poll = select.poll()
     poll.register(stream.extra(SocketAttribute.raw_socket), 0)  # noqa: S610 - an attribute of the stream
     return not poll.poll(0)

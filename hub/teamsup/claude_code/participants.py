@@ -138,7 +138,7 @@ class Participant:
         return {**said, **self.presence_details}
 
     async def report_failure(self, error: str, words: str) -> None:
-        """Tell the senders of messages that we have read and not answered why our turn has ended; each sender once."""
+        """Tell the senders of read, unanswered messages why our turn has ended; each sender once."""
         async with self.use_read_tracker() as reader:
             await run_in_thread(lambda: reader.report_failure(render_failure(self.hub.agent, error, words)))
         await self.clear_turn()

@@ -52,7 +52,7 @@ def read_settings(hub: MessageHub) -> PermissionSettings:
 async def request_permission(
     hub: MessageHub, given: Mapping[str, Any], is_awaited: Callable[[], bool]
 ) -> dict[str, Any]:
-    """Return the hook's output: what people have decided; nothing if they have not, or are not asked.
+    """Return the hook's output with the decision of people; empty if they have not decided or are not asked.
 
     ``is_awaited`` returns whether the hook still waits. Raise the hub's errors.
     """

@@ -34,8 +34,8 @@ class ReadTracker:
         self._reported: set[str] = set()
 
     def complete_last_read(self) -> None:
-        """Complete the results of earlier reads. This begins a read, so of two parallel reads neither completes the
-        other's result.
+        """Complete the results of earlier reads. Call it when a read begins: then two parallel reads do not
+        complete each other's results.
         """
         self._for_each(self.hub.acknowledge, self._open)
         self._open.clear()

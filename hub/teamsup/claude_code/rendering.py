@@ -196,7 +196,7 @@ def render_error(sentence: str, *sent: object) -> str:
 
 
 def render_failure(agent: str, error: str, words: str) -> str:
-    """Return the sentence why an agent's turn has ended, for agents and people that wait for its answer. ``words`` are
+    """Return the sentence that says why an agent's turn has ended, for those who wait for its answer. ``words`` are
     Claude Code's."""
     said = to_single_line(words, _NOTE_CHARACTERS)
     if error == "rate_limit":

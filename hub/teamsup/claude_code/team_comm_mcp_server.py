@@ -131,7 +131,7 @@ def _describe_error(error: ToolError) -> str:
 
 @functools.cache
 def tool_definitions() -> tuple[Tool, ...]:
-    """Return the five tools, with functions of no session. To make them takes longer than all else in a start."""
+    """Return the five tools without a session. Making them takes longer than the rest of a start."""
     tools = object.__new__(TeamTools)  # only the signatures of its methods are read
     harmless = ToolAnnotations(destructive_hint=False, open_world_hint=False)
     looking = ToolAnnotations(read_only_hint=True, open_world_hint=False)

@@ -80,7 +80,7 @@ class Component:
     """Its processes have the mark TEAMSUP_RUN. They outlive their worker and the supervisor, and the next worker takes
     them over. ``teamsup stop`` ends them, and so does a start of the team without that worker."""
     healthy_seconds: float = 60.0
-    """After this time of running its earlier crashes are forgotten. It is also the longest delay of a restart."""
+    """After it has run for this time, its earlier crashes are forgotten. It is also the longest delay of a restart."""
     command_hook: Callable[[Config], CommandHook] | None = None
     """The command hook of a worker that watches the team: it runs if that worker itself fails."""
     checks: str = ""
@@ -98,7 +98,7 @@ class Component:
     tables: ComponentTables | None = None
     """Its tables in the team's database. Its worker and ``teamsup start`` create and migrate them."""
     sends_heartbeats: bool = True
-    """Whether its worker takes part in the hub. Any other has no mailbox, and runs once it has stayed up."""
+    """Whether its worker takes part in the hub. Any other has no mailbox, and runs if it stays up for some time."""
     has_guests: bool = False
     """Whether the processes that its worker starts belong to others. They outlive the worker, and are not orphans."""
     rank: int = 50
@@ -134,7 +134,7 @@ class Component:
 
 
 def open_hub(component: Component, team: Team) -> MessageHub:
-    """Open the hub for a command of a component, with its tables. Raises UnusableComponent and StoreError."""
+    """Open the hub for a command of a component, with its tables. Raise UnusableComponent and StoreError."""
     hub = MessageHub(team)
     try:
         if component.tables is not None:
@@ -179,7 +179,7 @@ def run_owners() -> frozenset[str]:
 
 
 def load_function(name: str) -> Callable[..., Any]:
-    """Import "module:function". Raises ImportError and AttributeError."""
+    """Import "module:function". Raise ImportError and AttributeError."""
     module, _, function = name.partition(":")
     found: Callable[..., Any] = getattr(importlib.import_module(module), function)
     return found
@@ -187,7 +187,7 @@ def load_function(name: str) -> Callable[..., Any]:
 
 @functools.cache
 def entry_sources() -> tuple[EntrySource, ...]:
-    """Return the sources of all installed components. Raises ImportError and AttributeError for a wrong name."""
+    """Return the sources of all installed components. Raise ImportError and AttributeError for a wrong name."""
     return tuple(
         source for each in installed_components().values() if each.entries for source in load_function(each.entries)()
     )

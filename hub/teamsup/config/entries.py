@@ -1,7 +1,7 @@
-"""What a component shows to people besides messages, such as incidents: the seam between a component and a page.
+"""The entries that a component shows to people besides messages, such as incidents.
 
 A page knows neither the component nor its tables. It gets texts and times, and gives back the name of an action.
-All texts may come from outside the team: who shows them must escape them.
+All texts may come from outside the team, so a page must escape them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ Shape = Literal[
 
 
 class ActionRejected(CallerError):
-    """The action is not possible, or what it was about has changed since it was shown; the text says how."""
+    """The action is not possible, or its entry has changed since it was shown; the text says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class EntryState:
 
 @dataclass(frozen=True, slots=True)
 class EntryAction:
-    """What a person can do about an entry. ``name`` is for ``act()``; the label is for people."""
+    """An action of a person on an entry. ``name`` is for ``act()``; the label is for people."""
 
     name: str
     label: str
@@ -187,8 +187,8 @@ class EntrySource(Protocol):
 
 
 def sort_needs(needs: Sequence[Need]) -> list[Need]:
-    """Return them as a person should read them: what is critical, then by the next deadline, then the oldest. Leave out
-    what another need says better.
+    """Return the needs in reading order: critical ones, then by the next deadline, then the oldest. Leave out a need
+    that another one says better.
     """
     never, replaced = datetime.max.replace(tzinfo=UTC), {each.replaces for each in needs}
     shown = (each for each in needs if (each.kind, each.id) not in replaced)

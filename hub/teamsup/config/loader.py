@@ -57,7 +57,7 @@ class Config:
         return self._parse_section(f"{name}.{part}", self._find_table(name, part), kind)
 
     def check_section_names(self, known: list[str]) -> None:
-        """Raises NotConfigured for a section of another name."""
+        """Raise NotConfigured for a section of another name."""
         for name in self.tables:
             if name not in known:
                 hint = describe_renamed_section(name)

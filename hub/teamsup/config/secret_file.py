@@ -10,7 +10,7 @@ class UnusableSecretFile(Exception):
 
 
 def read_secret_file(named: str | Path) -> str:
-    """Return the text of a file that only its owner may read. Raises UnusableSecretFile.
+    """Return the text of a file that only its owner may read. Raise UnusableSecretFile.
 
     In a text ``~`` and ``$CREDENTIALS_DIRECTORY`` are expanded. systemd protects the files in that folder by the folder
     itself, so their mode does not matter.

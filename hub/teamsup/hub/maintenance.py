@@ -47,7 +47,7 @@ class Maintenance:
     def apply_all_deadlines(self, components: Iterable[ComponentTables]) -> int:
         """Apply all deadlines in every mailbox, also in mailboxes without a reader; return the number of mailboxes.
 
-        A claim does the same for its own mailbox, so nothing depends on this; it only makes ``status`` true earlier.
+        A claim does the same for its own mailbox, so nothing depends on this; it only updates ``status`` earlier.
         Skip messages that a component of ``components`` reads after their expiry.
         """
         now = self._clock()

@@ -65,7 +65,7 @@ class MessageHub:
 
     @functools.cached_property
     def maintenance(self) -> "Maintenance":
-        """The verbs for tools and workers that maintain the store. Raises StoreError if they cannot be loaded."""
+        """The verbs for tools and workers that maintain the store. Raise StoreError if they cannot be loaded."""
         try:
             from .maintenance import Maintenance  # most processes only send and read
         except OSError as error:  # without a descriptor left
@@ -98,7 +98,7 @@ class MessageHub:
     def broadcast(self, content: str, *, message_id: str | None = None, **options: Unpack[ReplyOptions]) -> Message:
         """Store a message for every agent that was present within seven days, except us, consoles and the supervisor.
         Raise the errors of send(). An agent that was enrolled in these days and was never present gets it too. After
-        ``expires_in`` seconds, by default a day, no agent can claim it any more.
+        ``expires_in`` seconds, by default a day, no agent can claim it.
         """
         options.setdefault("expires_in", BROADCAST_EXPIRY_SECONDS)
         return self._insert(self._new_message(None, content, message_id=message_id, **options))
@@ -180,7 +180,7 @@ class MessageHub:
             deliveries.mark_read(db, delivery, self._session.clock())
 
     def extend(self, delivery: Delivery, lease: float = LEASE_SECONDS) -> None:
-        """Keep a delivery for ``lease`` seconds from now. Raises StaleLease."""
+        """Keep a delivery for ``lease`` seconds from now. Raise StaleLease."""
         with self._session.write_leased(delivery, durable=False) as db:
             deliveries.extend_lease(db, delivery, lease, self._session.clock())
 

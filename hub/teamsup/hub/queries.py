@@ -190,9 +190,9 @@ class Queries:
         without_types: Collection[str] = (),
         only_last: bool = False,
     ) -> list[MessageLabels]:
-        """Return the labels of the answers to these that fit all that is given, in the order of storing.
+        """Return the labels of the answers to these messages that match all arguments, in the order of
 
-        ``only_last``: of each sender only the last one to each message.
+        storing. ``only_last``: only each sender's last answer to each message.
         """
         wanted = {"recipient": recipient, "message_type": message_type}
         given = {column: check_text(column, value) for column, value in wanted.items() if value is not None}
@@ -237,7 +237,7 @@ class Queries:
         return [(labels_from_row(row), parse_time(row["available_at"])) for row in rows]
 
     def has_open_before(self, moment: datetime) -> bool:
-        """Return whether our mailbox has an open message that was stored before that time and is not put off."""
+        """Return whether our mailbox has an open message that was stored before that time and is not in backoff."""
         check_type("moment", moment, datetime)
         before = format_time(moment.timestamp())
         return bool(self._store.read(_SELECT_OPEN_BEFORE, (self._session.agent, before)))
@@ -283,7 +283,8 @@ class Queries:
         return int(self._store.read("SELECT count(*) FROM deliveries WHERE state = 'dead'")[0][0])
 
     def traffic(self, *, after: int, oldest: int, since: datetime) -> Traffic:
-        """Return the number of messages after the ``id`` ``after``, and the waits of those that were read since a time.
+        """Return the number of messages after the ``id`` ``after``, and the waiting times of those that were read
+        since a time.
 
         Only messages from the ``id`` ``oldest`` on count as read.
         """

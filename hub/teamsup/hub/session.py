@@ -75,7 +75,7 @@ class HubSession:
         return self.write(durable=durable, busy_seconds=left)
 
     def open_doorbell(self) -> AbstractContextManager[Doorbell]:
-        """Bind a doorbell of our agent until the block ends. Raises StoreError."""
+        """Bind a doorbell of our agent until the block ends. Raise StoreError."""
         return open_doorbell(self.team.run, self.agent)
 
     @signal_safe

@@ -121,7 +121,7 @@ class Team:
 
 
 def check_owner(path: Path) -> None:
-    """Check a file as ssh does, if there is one. Raises UnsafeFile when another user than root owns it or may write it.
+    """Check a file as ssh does, if there is one. Raise UnsafeFile when another user than root owns it or may write it.
 
     Such a user could write in the name of the team, or choose the commands that it runs.
     """

@@ -34,7 +34,7 @@ def is_from_process(worker: WorkerState, agent: Agent, now: datetime) -> bool:
 
 
 def is_optional(agent: Agent | None) -> bool:
-    """Return whether it reports that it is not configured, which is well for an optional part."""
+    """Return whether it reports that it is not configured, which is fine for an optional part."""
     return agent is not None and agent.status == NOT_CONFIGURED and bool(agent.metadata.get("optional"))
 
 

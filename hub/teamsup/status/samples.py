@@ -62,7 +62,7 @@ _TEAM_FIELDS = tuple(each.name for each in fields(TeamSample) if each.name != "w
 
 
 def combine(samples: Sequence[TeamSample]) -> TeamSample:
-    """Return one sample for several: averages of rates, and the worst of what is bad at its worst."""
+    """Return one sample for several: the average of rates, and the worst of all other values."""
     last = samples[-1]
     worst = max(samples, key=lambda each: each.oldest_seconds or 0.0)
     reads = [each.reads for each in samples if each.reads is not None]
@@ -125,12 +125,12 @@ def read_finished_rows(team: Team) -> list[TeamSample]:
 
 
 def write_minutes(team: Team, samples: Sequence[TeamSample]) -> None:
-    """Replace the file at once, so that a reader never sees half of it. Raises OSError."""
+    """Replace the file at once, so that a reader never sees half of it. Raise OSError."""
     _replace(_minutes_path(team), json.dumps([_to_json(each) for each in samples]))
 
 
 def append_rows(team: Team, rows: Sequence[TeamSample]) -> None:
-    """Append rows. After a day the oldest ones are removed. Raises OSError."""
+    """Append rows. After a day the oldest ones are removed. Raise OSError."""
     path = _rows_path(team)
     # A line begins with its newline, so that one that a full disk has cut off costs no other.
     text = "".join(f"\n{json.dumps(_to_json(row))}" for row in rows)

@@ -19,7 +19,7 @@ _UNKNOWN_STATE = EntryState("unknown", "unknown")
 
 
 def read_needs(hub: MessageHub, status: TeamStatus, sources: Iterable[EntrySource], now: datetime) -> list[Need]:
-    """Return everything that needs a person, what is worst first. A source that fails is a need itself."""
+    """Return everything that needs a person, the worst first. A source that fails is a need itself."""
     if status.trouble is not None:
         # No source can be read, so what else needs a person is unknown.
         return sort_needs(find_needs(status, now))

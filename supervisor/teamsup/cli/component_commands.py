@@ -19,7 +19,7 @@ COMMAND_GROUP = "teamsup.commands"
 
 
 def find_commands(own: Collection[str]) -> dict[str, tuple[EntryPoint, ...]]:
-    """Return the commands that components bring, by name, without those that have the name of a command of ours."""
+    """Return the commands that components bring, by name, except those with the name of our own commands."""
     return {name: points for name, points in find_entry_points(COMMAND_GROUP).items() if name not in own}
 
 

@@ -25,7 +25,7 @@ class MetricsEndpoint:
         self.server: MetricsServer | None = None
 
     def open(self, port: int) -> "MetricsServer | None":
-        """Return a server on that port, for replace(); None for port 0. Raises OSError."""
+        """Return a server on that port, for replace(); None for port 0. Raise OSError."""
         if not port:
             return None
         from .metrics import MetricsServer  # few teams need it, and it takes 1 MiB

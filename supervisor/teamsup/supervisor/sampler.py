@@ -1,4 +1,4 @@
-"""Sample the team once a minute: what it writes and how long that waits, its processes, its host and its cost."""
+"""Sample the team once a minute: its messages and their waiting times, its processes, its host and its cost."""
 
 import asyncio
 import math
@@ -63,7 +63,7 @@ class KnownTeam(Protocol):
 
 
 class Sampler:
-    """Keeps the samples of an hour in memory, and writes them. ``team`` has what the supervisor knows anyway."""
+    """Keeps the samples of an hour in memory, and writes them. ``team`` has what the supervisor already knows."""
 
     def __init__(self, hub: MessageHub, team: KnownTeam) -> None:
         self._hub = hub
@@ -74,11 +74,11 @@ class Sampler:
         self._written = -1
 
     async def sample(self) -> None:
-        """Take the sample of the last minute, in a thread. Raises OSError if it cannot be written."""
+        """Take the sample of the last minute, in a thread. Raise OSError if it cannot be written."""
         await asyncio.to_thread(self.take, time.time(), time.monotonic())
 
     def take(self, now: float, moment: float) -> None:
-        """Take the sample of the minute before ``now``. Raises OSError if it cannot be written."""
+        """Take the sample of the minute before ``now``. Raise OSError if it cannot be written."""
         before, team = self._before, self._hub.team
         traffic = self._read_traffic(now)
         newest = None if traffic is None else traffic.newest

@@ -316,7 +316,7 @@ class Supervisor:
             self._alarm.check(self._describe_outage(hook), hook, CHECK_SECONDS, self._command_environment)
 
     def _describe_outage(self, hook: CommandHook) -> str:
-        """Return a sentence why people get no alerts; empty: they get them, or no alerts are configured."""
+        """Return a sentence that says why people get no alerts; empty: they get them, or no alerts are configured."""
         if self._hub_monitor.outage_seconds:
             return f"{self._team.database} takes no writes. {self.troubles}".strip()
         if self._stopping.is_set():

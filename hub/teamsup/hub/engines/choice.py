@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def open_engine(team: "Team", durability: "Durability") -> "Engine":
-    """Open the team's store, or create it. Raises StoreError."""
+    """Open the team's store, or create it. Raise StoreError."""
     return Store(team.database, durability, team.run)
 
 
 def open_tools(engine: "Engine") -> "EngineTools":
-    """Return what only tools need of an engine. Raises StoreError if it cannot be loaded."""
+    """Return what only tools need of an engine. Raise StoreError if it cannot be loaded."""
     assert isinstance(engine, Store)  # noqa: S101 - there is no other yet
     try:
         from .sqlite.store_tools import StoreTools  # most processes only send and read

@@ -1,7 +1,7 @@
-"""The seam: what the hub asks of the engine that stores a team. Nobody outside of engines/ knows which one it is.
+"""The interface between the hub and the engine that stores a team. Nobody outside of engines/ knows which one it is.
 
-An engine runs the SQL of the hub and of components, which is what SQLite and PostgreSQL share. Its own are the tables,
-the triggers, the search, and the texts in statements.py.
+An engine runs the SQL of the hub and of components, which is what SQLite and PostgreSQL share. Each has its own
+tables, triggers, search, and texts of statements.py.
 """
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
@@ -95,7 +95,7 @@ class ForeignWrites(Protocol):
 
     def recipients(self) -> Generator[Iterable[str] | None, None, None]:
         """Yield, after each look, the agents with new deliveries; None: any agent may have one. It ends when the watch
-        must begin again, or after stop(). Raises OSError and StoreError."""
+        must begin again, or after stop(). Raise OSError and StoreError."""
         ...
 
     def stop(self) -> None:
@@ -193,7 +193,7 @@ class Engine(Protocol):
         ...
 
     def newest_id(self) -> int:
-        """Return an ``id``. No message will appear any more whose ``id`` is not above it."""
+        """Return an ``id``: every message that appears from now on has a higher one."""
         ...
 
     def migrate_component(self, tables: "ComponentTables") -> None:

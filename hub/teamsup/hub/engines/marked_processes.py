@@ -22,10 +22,10 @@ RUN_VARIABLE = "TEAMSUP_RUN"
 _NAMESPACE_SEPARATOR = "#"
 _MAX_ROUNDS = 20
 _MAX_EXEC_SECONDS = 2.0
-"""A busy machine may let a process wait in the middle of an execution. No other process has no arguments."""
+"""Only a process in the middle of an execution has no arguments. It may stay there on a busy machine."""
 _EXEC_POLL_SECONDS = 0.001
 _EMPTY_READS = 3
-"""Reads in a row with arguments and without variables, after which a process is known to have no variables."""
+"""After this many reads in a row with arguments and without variables, a process has no variables."""
 
 
 def make_mark(folder: Path, words: str) -> str:

@@ -12,7 +12,7 @@ CHECK_INTERVAL_SECONDS = 1.0
 """Seconds between two comparisons of a writer's clock with the mark."""
 
 TOLERANCE_SECONDS = 2.0
-"""Seconds between two clocks that count as a step; more than a gradual adjustment of the time makes."""
+"""A difference of two clocks of this many seconds is a step; a gradual adjustment makes less."""
 
 SELECT_CLOCK_MARK = "SELECT max(seen_at) FROM clock_mark"
 

@@ -41,7 +41,7 @@ class Doorbell:
         self._socket = _new_socket()
 
     def bind(self) -> None:
-        """Make its files, so that it can be rung. Raises StoreError."""
+        """Make its files, so that it can be rung. Raise StoreError."""
         run = self.path.parent
         try:
             # A program may have cleaned up run/, or a dead process of our pid may have left its socket.
@@ -113,7 +113,7 @@ class Doorbell:
 
 @signal_safe
 def open_doorbell(run: Path, agent: str, *topics: str) -> Generator[Doorbell, None, None]:
-    """Bind a doorbell until the block ends, also when a signal interrupts it. Raises StoreError."""
+    """Bind a doorbell until the block ends, also when a signal interrupts it. Raise StoreError."""
     bell = Doorbell(run, agent, *topics)
     try:
         bell.bind()

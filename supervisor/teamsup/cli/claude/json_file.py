@@ -43,7 +43,7 @@ class JsonFile:
     def render(self, value: Any) -> str:  # noqa: ANN401 - JSON
         """Return the text of another value, with the indentation and the line ends of this file.
 
-        Raises UnusableFile for a number that Python reads as infinite.
+        Raise UnusableFile for a number that Python reads as infinite.
         """
         found = _INDENTATION.search(self.text)
         try:
@@ -83,7 +83,7 @@ def parse_json(path: Path, data: bytes) -> JsonFile:
 def replace_file(path: Path, text: str) -> None:
     """Replace the whole file at once, so that no reader sees half of it. A symlink stays one.
 
-    Raises UnusableFile.
+    Raise UnusableFile.
     """
     target = Path(os.path.realpath(path))
     if not target.parent.parent.is_dir():

@@ -72,7 +72,7 @@ def team_of(variables: Mapping[str, str], name: str | None = None) -> Team:
 
 
 def require_shape(settings: JsonFile) -> None:
-    """Raises UnusableFile if a value that we read or change has an unexpected shape."""
+    """Raise UnusableFile if a value that we read or change has an unexpected shape."""
     settings.require(dict)
     for key in ("env", "enabledPlugins", "extraKnownMarketplaces", "permissions"):
         settings.require(dict, key)

@@ -19,7 +19,7 @@ from .team_configuration import TeamConfiguration
 
 
 def stage_accepted(team: Team, accepted: TeamConfiguration) -> None:
-    """Write the file beside the one in use. Raises OSError."""
+    """Write the file beside the one in use. Raise OSError."""
     tables = dict(accepted.sound_tables)
     if isinstance(workers := tables.get("worker"), dict):
         tables["worker"] = {name: _without_environment_values(worker) for name, worker in workers.items()}
@@ -31,7 +31,7 @@ def stage_accepted(team: Team, accepted: TeamConfiguration) -> None:
 
 
 def activate_staged(team: Team) -> None:
-    """Put the staged file into use. Raises OSError."""
+    """Put the staged file into use. Raise OSError."""
     team.accepted_configuration.with_suffix(".new").replace(team.accepted_configuration)
 
 

@@ -165,7 +165,7 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
 
 
 def _check_environment(name: str, worker: object) -> None:
-    """Raises ValueError if only the accepted configuration is known, because it contains no values."""
+    """Raise ValueError if only the accepted configuration is known, because it contains no values."""
     environment = worker.get("environment") if isinstance(worker, dict) else None
     if isinstance(environment, dict) and None in environment.values():
         raise ValueError(f"[worker.{name}] environment cannot be read. Correct the file")

@@ -7,7 +7,7 @@ from teamsup.terminal.console import ask_once
 from teamsup.terminal.formatting import sanitize
 
 WAIT_SECONDS_KEY = "seconds"
-"""Metadata of a request: the seconds that the supervisor shall wait for workers to be ready."""
+"""Metadata of a request: the seconds that the supervisor waits for workers to be ready."""
 EXIT_CODE_KEY = "exit_code"
 """Metadata of a refusal: the exit code of the command that sent the request."""
 _ANSWER_SECONDS = 5.0

@@ -98,7 +98,7 @@ class OutageAlarm:
 
 def describe_watcher_outage(watcher: ManagedProcess | None, after_seconds: float, now: float) -> str:
     """Return why the worker that watches the team does not work; empty if it works or is not wanted. Pure. After a
-    crash it counts as well only when it has run for a while.
+    crash it counts as working only when it has run for a while.
     """
     if watcher is None or not watcher.wanted:
         return ""

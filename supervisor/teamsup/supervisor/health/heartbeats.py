@@ -1,8 +1,8 @@
 """Decide by heartbeats whether a worker hangs. Pure.
 
-Only observed silence counts: the monotonic time between two successful checks of the hub, and at most the time of a
-punctual supervisor. So no worker becomes silent because the machine was suspended, the clock jumped, the supervisor was
-stopped, or the hub was not writable.
+Only observed silence counts: the monotonic time between two successful checks of the hub, and at most one
+and a half usual intervals. So no worker becomes silent because the machine was suspended, the clock jumped, the
+supervisor was stopped, or the hub was not writable.
 """
 
 from dataclasses import dataclass, replace

@@ -1,6 +1,6 @@
 """Decide whether the hub takes writes, and which process prevents it. Pure.
 
-Only observed time counts, as for heartbeats: at most the time of a punctual supervisor between two checks. A commit of
+Only observed time counts, as for heartbeats: at most one and a half usual intervals. A commit of
 any process shows that no process holds the database.
 """
 

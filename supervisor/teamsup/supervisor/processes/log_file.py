@@ -58,7 +58,7 @@ class LogFile:
             self._file = None
 
     def _write(self, data: bytes) -> None:
-        """Append all of it or nothing. Raises OSError."""
+        """Append all of it or nothing. Raise OSError."""
         self._reopen_if_moved()
         if self._bytes and self._bytes + len(data) > self._max_bytes:
             self._rotate()

@@ -229,7 +229,7 @@ class AgentRunner(Worker):
     async def _follow_to_end(self, run: Run) -> None:
         """Follow a run. A bug of ours must neither forget a process nor end other runs.
 
-        After a fault only a process is followed again: when a run starts, the dispatcher decides.
+        After a fault, follow only a run with a process again: the dispatcher starts the others.
         """
         is_due = True
         try:

@@ -40,7 +40,7 @@ class MonitorSection:
     confirmations: int = 3
     """Equal results in a row before a problem begins or ends."""
     recipient: str = "user_comm"
-    """Without a route: the agent after the cloud's monitor and alert-manager; user_comm: none."""
+    """Without a route: the last agent to notify, after the cloud's monitor and alert-manager; user_comm: none."""
     ack_timeout_seconds: float = 180.0
     """Seconds without an acknowledgement, answer or report until the next step of the escalation."""
     storm_per_minute: int = 20

@@ -62,7 +62,7 @@ def open_observer(path: Path) -> sqlite3.Connection:
 
 
 def begin_immediate(db: sqlite3.Connection) -> None:
-    """Begin a transaction that writes. Raises SchemaTooNew when a newer program has changed the tables meanwhile."""
+    """Begin a transaction that writes. Raise SchemaTooNew when a newer program has changed the tables meanwhile."""
     # A deferred transaction that reads first could fail at its first write.
     db.execute("BEGIN IMMEDIATE")
     check_schema(db)
@@ -71,7 +71,7 @@ def begin_immediate(db: sqlite3.Connection) -> None:
 def run_query(
     db: sqlite3.Connection, sql: str, parameters: tuple[Any, ...] | dict[str, Any], *, is_hint: bool = False
 ) -> list[sqlite3.Row]:
-    """Return all rows of one query. Raises SchemaTooNew as begin() does.
+    """Return all rows of one query. Raise SchemaTooNew as begin() does.
 
     If a hint finds rows, a transaction follows, which checks the schema itself. So only an empty hint checks it here.
     """

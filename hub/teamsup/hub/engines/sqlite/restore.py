@@ -3,7 +3,7 @@
 The backup is copied to a file beside the database, checked and migrated there. SQLite's backup API then writes that
 copy into the open database as one transaction. Its first page takes the write lock; from then on no other program
 changes the database. Then rows that a restore must keep are copied over: the last ids, presence, and facts from outside
-the team. Such a fact is that people have already been shown a message.
+the team. For example, people have already seen a message.
 """
 
 import os

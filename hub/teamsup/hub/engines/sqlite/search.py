@@ -14,7 +14,7 @@ _BATCH_MESSAGES = 500
 
 def search(store: Store, words: str, limit: int) -> list[sqlite3.Row]:
     """Return the newest ``limit`` rows of ``messages`` with all of these words, the newest first. Index new messages
-    first. Raises StoreError where this Python's SQLite lacks FTS5.
+    first. Raise StoreError where this Python's SQLite lacks FTS5.
     """
     _refresh(store)
     return store.read(
@@ -31,7 +31,7 @@ def remove(db: sqlite3.Connection, ids: Collection[int]) -> None:
 
 
 def optimize(db: sqlite3.Connection) -> None:
-    """Rewrite the index, so that words which were taken out of it stand nowhere in the file any more."""
+    """Rewrite the index, so that removed words are no longer in the file."""
     if _exists(db):
         db.execute("INSERT INTO messages_fts (messages_fts) VALUES ('optimize')")
 

@@ -326,7 +326,7 @@ class Store:
             self._is_broken = False
 
     def _open_all(self) -> tuple[sqlite3.Connection, sqlite3.Connection, database_file.DatabaseFiles]:
-        """Open the writer's and the reader's connection. Raises StoreReplaced."""
+        """Open the writer's and the reader's connection. Raise StoreReplaced."""
         known = None if self._run is None else database_file.read_record(self._run)
         if known is not None:
             database_file.check_log(self.path, known, database_file.find_files(self.path))

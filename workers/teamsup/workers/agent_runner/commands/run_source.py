@@ -311,8 +311,8 @@ def _events_of(hub: MessageHub, run: Run) -> Iterator[TimelineEvent]:
 
 
 def _needs_person(agent: Agent, start: StartableAgent, pause: AgentPause | None) -> bool:
-    """Return whether messages wait for an agent that a limit or a fault keeps from starting. A pause of a person is
-    wanted."""
+    """Return whether messages wait for an agent that a limit or a fault keeps from starting. A person's pause is
+    intended."""
     if pause is not None and pause.is_of_person:
         return False
     return bool(start.obstacle) and (agent.unread > 0 or (pause is not None and pause.is_incident))

@@ -100,7 +100,7 @@ class RunFollower:
             del self._stops[run.id]
 
     async def _start(self, run: Run) -> tuple[Run, RunProcess | None] | None:
-        """Start a process; None when there is none to follow. The row says so before it is started."""
+        """Start a process; None when there is none to follow. The row records it before the start."""
         if await self._until_stored(self.conclusion.yield_to_session, run):
             return None
         if not run.starts and not run.is_resumed:

@@ -16,7 +16,7 @@ from .program import WHOLE_PROGRAM, Call, CallEvent
 
 _EVENTS: tuple[CallEvent, ...] = ("began", "done", "parked", "denied")
 _DROPPED = "dropped"
-"""The event of a parked call that its session has lost. People are not asked about it any more."""
+"""The event of a parked call that its session has lost. People are no longer asked about it."""
 _GIVEN_UP = "given_up"
 """The event of a call whose outcome stays unknown: the run goes on without it. The gate still refuses its id."""
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")

@@ -31,7 +31,7 @@ def next_tick(expression: str, zone: tzinfo, after: float) -> float:
 
 
 def last_due_tick(expression: str, zone: tzinfo, done: float, now: float) -> float | None:
-    """Return the latest tick after ``done`` and up to now, or None: a missed stretch of ticks gives one run."""
+    """Return the latest tick after ``done`` and up to now, or None: several missed ticks give one run."""
     if next_tick(expression, zone, done) > now:
         return None
     # Search backwards from now, so that a year of missed ticks costs as much as one.

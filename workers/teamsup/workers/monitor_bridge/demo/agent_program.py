@@ -1,6 +1,7 @@
 """The agent of ``teamsup demo --agent``: a script in the place of a model, as any program can be an agent.
 
-It reads one JSON object, and writes lines of JSON. Asked to decide, people answer later, and it is started again.
+It reads one JSON object, and writes lines of JSON. If it asks people to decide, they answer later, and it is started
+again.
 """
 
 import json

@@ -242,7 +242,7 @@ def _read_policy(hub: MessageHub) -> EscalationPolicy | None:
 def _read_next_step(
     hub: MessageHub, each: Incident, policy: EscalationPolicy | None, now: datetime
 ) -> NextEscalation | None:
-    """Return what happens next if nobody acts; without monitor-bridge, that nobody knows."""
+    """Return what happens next if nobody acts; without monitor-bridge, return that this is unknown."""
     group = group_table.get_group(hub, each.group_id)
     if group is None or group.is_resolved or each.state == ACKNOWLEDGED:
         return None

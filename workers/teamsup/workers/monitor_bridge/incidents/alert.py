@@ -34,7 +34,7 @@ class Alert:
     is_test: bool = False
     """A test by a person."""
     is_presumed_over: bool = False
-    """An end without a report of the source, because the source does not repeat the problem any more."""
+    """An end without a report of the source, because the source no longer repeats the problem."""
     reuses_fingerprint: bool = False
     """When the same problem comes back, the source uses the key again with another ``at``. So ``at`` shows the
     order."""

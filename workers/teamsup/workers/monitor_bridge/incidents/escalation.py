@@ -100,8 +100,8 @@ def next_step(state: EscalationState, policy: EscalationPolicy, now: float) -> N
 
 
 def _step_with_assignee(state: EscalationState, policy: EscalationPolicy, now: float) -> NextStep:
-    """Return the step while an agent has the group. An unread message waits less long, and an absent agent not at
-    all.
+    """Return the step while an agent has the group. The wait is shorter for an unread message, and zero for an
+    absent agent.
     """
     has_it = next((each for each in state.candidates if each.name == state.agent), None)
     if has_it is None or not has_it.is_present or state.outcome == "gone":

@@ -107,7 +107,7 @@ def render_silence_failure(incidents: Sequence[Incident], why: str) -> str:
 
 
 def render_stale(incidents: Sequence[Incident]) -> str:
-    """Return a note for people that the source does not repeat these incidents any more."""
+    """Return a note for people that the source no longer repeats these incidents."""
     first, since = incidents[0], min(each.last_seen for each in incidents if each.last_seen)
     have, them = ("has", "it") if len(incidents) == 1 else ("have", "them")
     named = _render_reference(incidents)

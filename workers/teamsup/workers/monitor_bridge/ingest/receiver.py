@@ -158,7 +158,7 @@ class PayloadReceiver:
         return IngestOutcome(503, "It could not be confirmed")
 
     async def _reject(self, name: str, rejected: tuple[NewRejectedPayload, ...]) -> None:
-        """Keep payloads for a person, and raise an alert about them. Raises StoreError or QueueFull."""
+        """Keep payloads for a person, and raise an alert about them. Raise StoreError or QueueFull."""
         await asyncio.to_thread(insert_rejected, self._hub, name, rejected)
         self._record_received(name)
         reason = rejected[0].reason

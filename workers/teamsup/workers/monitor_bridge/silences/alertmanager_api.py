@@ -73,7 +73,7 @@ async def list_own_silences(url: str, team: str) -> dict[str, tuple[int, dict[st
 
 
 async def expire_silence(url: str, number: str) -> None:
-    """End a silence. Raises SilenceFailed."""
+    """End a silence. Raise SilenceFailed."""
     await _request(url, f"silence/{quote(number, safe='')}", "DELETE")
 
 

@@ -14,7 +14,7 @@ from teamsup.hub.validation import MAX_LISTED_NAMES, quote
 
 GRACE_PERIOD = timedelta(seconds=10)
 OBJECTION_PERIOD = timedelta(seconds=30)
-"""Seconds that people must have seen a decision before a default that may permit something counts."""
+"""A default that may permit something counts only if people have seen the decision for this many seconds."""
 _MAX_OPTION_LENGTH = 80
 _MAX_DECIDERS = 20
 _MAX_ANSWER_LENGTH = 4000
@@ -36,8 +36,8 @@ class DecisionSpec:
     default: str | None = None
     """The answer that counts when no person has decided by the deadline."""
     default_denies: bool = False
-    """Whether the agent has declared that the default permits nothing. The text cannot tell: "no" to "Any objections?"
-    is a permission."""
+    """Whether the agent has declared that the default permits nothing. The text cannot show that: "no" to "Any
+    objections?" is a permission."""
 
     @property
     def deciders_on_discord(self) -> tuple[int, ...]:
@@ -194,7 +194,8 @@ def is_answerable(decision: Decision, at: datetime) -> bool:
 def next_action(decision: Decision, now: datetime, first_reminder: float, shown_at: datetime | None) -> DueAction:
     """Return the due action. Until the deadline people are reminded, each time after twice the time.
 
-    A default that may permit something waits until people could object. One that no person has seen does not count.
+    A default that may permit something waits until people could object. The default of a
+    decision that no person has seen does not count.
     """
     left = math.inf if decision.deadline is None else (decision.deadline - now).total_seconds()
     if left <= 0:

@@ -157,7 +157,7 @@ class Relays:
         return self._hub.queries.message(f"#{rows[0]['question']}") if rows else None
 
     def restart_waiting(self, relay: str, now: float) -> None:
-        """Record that the person waits for the agent again, and the agent not for people any more."""
+        """Record that the person waits for the agent again, and the agent no longer for people."""
         if (found := self.find_message(relay)) is not None:
             sql = "UPDATE relays SET waiting_since = ?, reminded_at = NULL WHERE message = ?"
             self._hub.execute(sql, (format_time(now), found.id))

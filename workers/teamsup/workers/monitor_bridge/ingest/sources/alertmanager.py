@@ -18,7 +18,7 @@ _WATCHDOG_ALERTS = ("watchdog", "deadmansswitch")
 
 
 def parse(request: WebhookRequest) -> ParsedAlerts:
-    """Return the alerts of a group. Raises InvalidPayload."""
+    """Return the alerts of a group. Raise InvalidPayload."""
     group = as_object(request.body)
     alerts = group.array("alerts")
     if not alerts:

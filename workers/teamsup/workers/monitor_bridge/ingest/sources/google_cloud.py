@@ -6,7 +6,7 @@ from .webhook import WebhookRequest
 
 
 def parse(request: WebhookRequest) -> Alerts:
-    """Return the alert of an incident. Raises InvalidPayload."""
+    """Return the alert of an incident. Raise InvalidPayload."""
     payload = as_object(request.body)
     incident = payload.object_at("incident")
     resource, metric = incident.object_at("resource"), incident.object_at("metric")

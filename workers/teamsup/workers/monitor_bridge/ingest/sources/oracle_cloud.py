@@ -15,7 +15,7 @@ _ORACLE_HOST = re.compile(r"([a-z0-9-]{1,63}\.)+oraclecloud\.com")
 
 
 def parse(request: WebhookRequest) -> Alerts:
-    """Return the alert of an alarm. Raises InvalidPayload."""
+    """Return the alert of an alarm. Raise InvalidPayload."""
     alarm = as_object(request.body)
     kind = alarm.word("type").upper()
     details = alarm.objects_at("alarmMetaData")[:_MAX_LISTED]

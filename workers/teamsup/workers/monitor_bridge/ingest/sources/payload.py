@@ -128,7 +128,7 @@ class JsonObject:
 
 
 def as_object(value: object, name: str = "") -> JsonObject:
-    """Return the JSON object. Raises InvalidPayload for anything else."""
+    """Return the JSON object. Raise InvalidPayload for anything else."""
     if isinstance(value, dict):
         return JsonObject(name, value)
     kind = "a text that is not JSON" if isinstance(value, str) and not name else _TYPE_NAMES.get(type(value), "null")
@@ -227,7 +227,7 @@ def parse_severity(*words: str, otherwise: Severity = "warning") -> Severity:
 def parse_time(value: str | float) -> datetime | None:
     """Return a time given as text, or in Unix seconds, milliseconds, microseconds or nanoseconds.
 
-    Raises ValueError, OverflowError or OSError.
+    Raise ValueError, OverflowError or OSError.
     """
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value)

@@ -12,7 +12,7 @@ _UP, _PENDING, _MAINTENANCE = 1, 2, 3  # 0 is down
 
 
 def parse(request: WebhookRequest) -> Alerts:
-    """Return the alert of a monitor's heartbeat or of a notice. Raises InvalidPayload."""
+    """Return the alert of a monitor's heartbeat or of a notice. Raise InvalidPayload."""
     if isinstance(request.body, str):
         raise InvalidPayload('The payload is not JSON. Choose the body "application/json" in Uptime Kuma.')
     payload = as_object(request.body)
