@@ -12,7 +12,7 @@ from .team_status import UNKNOWN, ParticipantStatus, TeamStatus
 
 PARTICIPANT = "participant"
 """The kind of a need that is about a participant, or about the team itself. It has no actions, only a page."""
-_PATIENCE_SECONDS = 300.0
+_ALONE_SECONDS = 300.0
 """A part that tries again by itself needs no person within this time."""
 _MANY_FAILURES = 5
 _UNKNOWN_STATE = EntryState("unknown", "unknown")
@@ -62,7 +62,7 @@ def _needs_of(row: ParticipantStatus, now: datetime) -> Iterator[Need]:
 
 def _is_long(seconds: float | None) -> bool:
     """Return whether it lasts too long. An unknown time counts as long."""
-    return seconds is None or seconds >= _PATIENCE_SECONDS
+    return seconds is None or seconds >= _ALONE_SECONDS
 
 
 def _before(now: datetime, seconds: float | None) -> datetime | None:

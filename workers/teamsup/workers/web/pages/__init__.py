@@ -6,6 +6,7 @@ from .dead_letter_pages import CHOSEN_FORM, CHOSEN_PAGE
 from .entry_pages import SourcePages
 from .log_page import LOG_PAGE
 from .page_content import listed_sources
+from .plot_pages import PLOT_PAGE
 from .search_page import SEARCH_PAGE
 from .team_page import TEAM_FORMS, TEAM_PAGES
 
@@ -14,6 +15,7 @@ _SOURCES = tuple(SourcePages(source) for source in listed_sources())
 PAGES: tuple[Page, ...] = (
     *TEAM_PAGES,
     *CONVERSATION_PAGES,
+    PLOT_PAGE,
     SEARCH_PAGE,
     LOG_PAGE,
     CHOSEN_PAGE,

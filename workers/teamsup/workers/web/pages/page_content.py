@@ -124,7 +124,7 @@ def _section_links(context: PageContext) -> list[SectionLink]:
     for source in listed_sources():
         count, is_bad = _count_open(source, context.hub), source.kind in ("incident", "dead-letter")
         links.append(SectionLink(source.address.strip("/"), source.title, source.address, count, "open", is_bad))
-    return [*links, SectionLink("logs", "Logs", "/logs")]
+    return [*links, SectionLink("plots", "Plots", "/plots"), SectionLink("logs", "Logs", "/logs")]
 
 
 def _count_open(source: EntrySource, hub: MessageHub) -> int | None:

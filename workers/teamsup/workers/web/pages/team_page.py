@@ -13,6 +13,7 @@ from ..access.request_check import is_local_path
 from ..page import Form, Outcome, Page, PageContext, Region, RenderedRegion
 from .confirmation import ActionQuestion, ask_page
 from .page_content import address_of, all_sources, content_of, filter_links, navigation, now_of, reader_of, render_page
+from .plot_pages import TEAM_PLOTS
 from .rendering import Missing, render
 from .views.participants import WORKER_ACTIONS, TeamMember, count_words, describe_participants, is_answering
 from .worker_requests import ask_supervisor
@@ -151,7 +152,9 @@ def _act(context: PageContext, fields: Mapping[str, str]) -> Outcome:
 
 
 TEAM_PAGES = (
-    Page("/", _render_team, (navigation(_SECTION), Region("needs", _show_needs), Region("team", _show_team))),
+    Page(
+        "/", _render_team, (navigation(_SECTION), Region("needs", _show_needs), Region("team", _show_team), TEAM_PLOTS)
+    ),
     Page("/team/{name}", _render_participant, (navigation(_SECTION), Region("participant", _show_participant))),
     ask_page("/team/{name}/{action}", _SECTION, _ask),
 )

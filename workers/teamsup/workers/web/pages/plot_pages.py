@@ -1,0 +1,91 @@
+"""The plots of the team, for the last hour, day or week: on the team's page, and one page with those of the workers."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from teamsup.hub import CallerError, Team
+from teamsup.status.samples import read_minutes, read_rows, samples_version
+
+from ..page import Page, PageContext, Region, RenderedRegion
+from .page_content import content_of, filter_links, navigation, now_of, render_page, with_query
+from .rendering import render
+from .views.plots.series import RANGES, PlotRange
+from .views.plots.team_plots import Plot, draw_team_plots, draw_worker_plots
+
+_SECTION = "plots"
+_PATH = "/plots"
+_RANGES = tuple(RANGES)
+_STEP_SECONDS = 60.0
+"""A plot moves once a minute, and not with each look at the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPlots:
+    """The plots of the team, and those of each worker by its name."""
+
+    team: Sequence[Plot]
+    workers: Mapping[str, Sequence[Plot]]
+
+
+class UnknownPlot(CallerError):
+    """There is no plot of that name."""
+
+
+def _range_of(context: PageContext) -> PlotRange:
+    return RANGES.get(context.query.get("range", ""), RANGES[_RANGES[0]])
+
+
+def _draw(context: PageContext) -> DrawnPlots:
+    """Return the plots of now. They are drawn once for all pages, until the next sample or minute."""
+    minute = context.now - context.now % _STEP_SECONDS
+    return _draw_once(context.team, samples_version(context.team), _range_of(context), minute)
+
+
+@functools.lru_cache(maxsize=2 * len(_RANGES))
+def _draw_once(team: Team, version: object, plot_range: PlotRange, minute: float) -> DrawnPlots:  # noqa: ARG001
+    week = read_rows(team)
+    samples = read_minutes(team) if plot_range.name == _RANGES[0] else week
+    # The last sample may be of this minute.
+    end = max([minute, *(each.at for each in samples[-1:] if each.at <= minute + _STEP_SECONDS)])
+    names = dict.fromkeys(name for each in samples for name in each.workers)
+    return DrawnPlots(
+        draw_team_plots(samples, week, plot_range, end),
+        {name: draw_worker_plots(samples, name, plot_range, end) for name in names},
+    )
+
+
+def _render_plots(context: PageContext, path: str, plots: Sequence[Plot], workers: Mapping[str, Sequence[Plot]]) -> str:
+    chosen = context.query.get("plot", "")
+    kept = {"range": context.query.get("range", "")}
+    return render(
+        "plots.html",
+        now_of(context),
+        plots=plots,
+        workers=workers,
+        links={each.id: with_query(_PATH, kept, plot="" if each.id == chosen else each.id) for each in plots},
+        is_large=bool(chosen) and path == _PATH,
+        filters=filter_links(path, context.query, "range", _RANGES),
+    )
+
+
+def _show_team_plots(context: PageContext) -> str:
+    return _render_plots(context, "/", _draw(context).team, {})
+
+
+def _show_all_plots(context: PageContext) -> str:
+    drawn, chosen = _draw(context), context.query.get("plot", "")
+    if not chosen:
+        return _render_plots(context, _PATH, drawn.team, drawn.workers)
+    found = [each for each in drawn.team if each.id == chosen]
+    if not found:
+        raise UnknownPlot(f"There is no plot {chosen!r}.")
+    return _render_plots(context, _PATH, found, {})
+
+
+def _render_page(context: PageContext, regions: Mapping[str, RenderedRegion]) -> str:
+    return render_page(context, "plot_page.html", content_of(context, _SECTION, "Plots", _PATH), regions)
+
+
+TEAM_PLOTS = Region("plots", _show_team_plots)
+PLOT_PAGE = Page(_PATH, _render_page, (navigation(_SECTION), Region("plots", _show_all_plots)))

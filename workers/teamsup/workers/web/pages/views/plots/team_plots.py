@@ -1,0 +1,232 @@
+"""The plots of a team: traffic, waits, the oldest unread message, host, restarts and cost; also those of a worker."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from markupsafe import Markup
+
+from teamsup.status.samples import MINUTE_SECONDS, ROW_SECONDS, TeamSample, WorkerSample
+
+from .axes import (
+    TIME_STEPS,
+    choose_axis,
+    find_time_marks,
+    format_count,
+    format_mebibytes,
+    format_percent,
+    format_seconds,
+    format_usd,
+)
+from .drawing import Bar, Frame, Lane, draw_bars, draw_lanes, draw_lines, draw_sparkline
+from .series import Gap, PlotRange, Series, find_gaps, thin_out
+
+UNKNOWN = "?"
+_MEBIBYTE = 2**20
+_DAYS = 7
+_SPARKLINE = PlotRange("sparkline", 3600.0, 150.0, 3600.0)
+Figure = Callable[[TeamSample], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One plot. ``now`` is the present value, with its unit in ``unit``; a question mark is an unknown one."""
+
+    id: str
+    title: str
+    note: str
+    now: str
+    unit: str
+    svg: Markup
+
+
+def draw_team_plots(
+    samples: Sequence[TeamSample], week: Sequence[TeamSample], plot_range: PlotRange, end: float
+) -> tuple[Plot, ...]:
+    """Return the plots of the whole team. ``samples`` are those of the range, ``week`` those of seven days."""
+    view = _View(samples, plot_range, end)
+    latest = view.latest
+    memory = None if latest is None else latest.memory_percent
+    cost = None if latest is None else latest.usd_today
+    oldest = "" if latest is None or not latest.oldest_agent else f"of {latest.oldest_agent}"
+    return (
+        view.plot(
+            "messages", "Messages", "", "a minute", format_count, (("messages", lambda s: s.messages),), area=True
+        ),
+        view.plot(
+            "latency",
+            "Read latency",
+            "stored to read",
+            "p99",
+            format_seconds,
+            (("p99", lambda s: s.latency_p99), ("p50", lambda s: s.latency_p50)),
+            is_known=lambda s: s.reads is not None,
+            steps=TIME_STEPS,
+        ),
+        view.plot(
+            "oldest",
+            "Oldest unread",
+            oldest,
+            "",
+            format_seconds,
+            (("oldest unread", lambda s: s.oldest_seconds),),
+            area=True,
+            steps=TIME_STEPS,
+        ),
+        view.plot(
+            "host",
+            "Host",
+            "",
+            "CPU" if memory is None else f"CPU, {format_percent(memory)} memory",
+            format_percent,
+            (("CPU", lambda s: s.cpu_percent), ("mem", lambda s: s.memory_percent)),
+            steps=(50.0,),
+        ),
+        _plot_restarts(view),
+        _plot_cost(week, end, cost),
+    )
+
+
+def draw_worker_plots(
+    samples: Sequence[TeamSample], worker: str, plot_range: PlotRange, end: float
+) -> tuple[Plot, ...]:
+    """Return the plots of one worker: processor and memory."""
+    view = _View(samples, plot_range, end)
+    return (
+        view.plot("cpu", "CPU", "of one core", "", format_percent, (("CPU", _cpu_of(worker)),), area=True),
+        view.plot("memory", "Memory", "resident", "", format_mebibytes, (("memory", _memory_of(worker)),), area=True),
+    )
+
+
+def draw_worker_sparklines(samples: Sequence[TeamSample], worker: str, end: float) -> tuple[Markup, Markup]:
+    """Return the small plots of processor and memory in the last hour."""
+    cpu, memory = _cpu_of(worker), _memory_of(worker)
+    return (
+        _sparkline(samples, cpu, end, f"CPU of {worker} in the last hour"),
+        _sparkline(samples, memory, end, f"Memory of {worker} in the last hour"),
+    )
+
+
+class _View:
+    """The samples of one range, thinned out to what can be seen."""
+
+    def __init__(self, samples: Sequence[TeamSample], plot_range: PlotRange, end: float) -> None:
+        self.range, self.end, self.start = plot_range, end, end - plot_range.seconds
+        self.samples = [each for each in samples if self.start < each.at <= end]
+        self.shown = thin_out(self.samples, plot_range)
+        self.marks = find_time_marks(plot_range, end)
+        step = MINUTE_SECONDS if plot_range.step <= MINUTE_SECONDS else ROW_SECONDS
+        is_fresh = bool(self.samples) and end - self.samples[-1].at <= 2 * step
+        self.latest = self.samples[-1] if is_fresh else None
+
+    def gaps(self, is_known: Callable[[TeamSample], bool]) -> list[Gap]:
+        return find_gaps(self.samples, self.start, self.end, is_known)
+
+    def plot(
+        self,
+        name: str,
+        title: str,
+        note: str,
+        unit: str,
+        label: Callable[[float], str],
+        figures: Sequence[tuple[str, Figure]],
+        *,
+        is_known: Callable[[TeamSample], bool] | None = None,
+        steps: tuple[float, ...] = (),
+        area: bool = False,
+    ) -> Plot:
+        """Return the plot of one or two figures; the first one is also shown as the present value."""
+        first = figures[0][1]
+        gaps = self.gaps(is_known or (lambda sample: first(sample) is not None))
+        lines = [Series(word, tuple((each.at, figure(each)) for each in self.shown)) for word, figure in figures]
+        values = [value for series in lines for _, value in series.points if value is not None]
+        axis = choose_axis(max(values, default=0.0), label, steps)
+        if self.latest is None or (is_known is not None and not is_known(self.latest)):
+            now = UNKNOWN
+        else:
+            value = first(self.latest)
+            now = label(value) if value is not None else UNKNOWN if is_known is None else "–"
+        words = f"{title}: {_spoken(now)} {unit} now, {_spoken_most(lines[0], label)}{_spoken_gaps(gaps)}"
+        frame = Frame(self.start, self.end, top=axis.top)
+        svg = draw_lines(frame, axis, self.marks, lines, gaps, words, with_area=area)
+        return Plot(name, title, note, now, unit, svg)
+
+
+def _plot_restarts(view: _View) -> Plot:
+    names = dict.fromkeys(name for each in view.samples for name in each.workers)
+    lanes = [
+        Lane(
+            name,
+            tuple(each.at for each in view.samples if each.workers.get(name, _NOTHING).crashes),
+            tuple(each.at for each in view.samples if each.workers.get(name, _NOTHING).starts),
+        )
+        for name in names
+    ]
+    workers = [worker for each in view.samples for worker in each.workers.values()]
+    crashes, wanted = sum(each.crashes for each in workers), sum(each.starts for each in workers)
+    gaps = view.gaps(lambda _: True)
+    unit = f"{'crash' if crashes == 1 else 'crashes'}, {wanted} wanted"
+    counts = ", ".join(f"{lane.name} {len(lane.crashes)}" for lane in lanes if lane.crashes) or "no crash"
+    words = f"Restarts of each worker: {counts}{_spoken_gaps(gaps)}"
+    svg = draw_lanes(view.start, view.end, view.marks, lanes, gaps, words)
+    return Plot("restarts", "Restarts", "", str(crashes) if view.samples else UNKNOWN, unit, svg)
+
+
+def _plot_cost(week: Sequence[TeamSample], end: float, today: float | None) -> Plot:
+    """Return the cost of each day. Each day has the highest cost that was known on it."""
+    last = datetime.fromtimestamp(end, UTC).astimezone().date()
+    days = [last - timedelta(days=back) for back in range(_DAYS - 1, -1, -1)]
+    costs: dict[object, float] = {}
+    for each in week:
+        if each.usd_today is not None:
+            day = datetime.fromtimestamp(each.at - 1, UTC).astimezone().date()
+            costs[day] = max(costs.get(day, 0.0), each.usd_today)
+    bars = [Bar("today" if day == last else f"{day:%a}", costs.get(day), is_so_far=day == last) for day in days]
+    axis = choose_axis(max(costs.values(), default=0.0), format_usd, (0.5, 1.0, 2.5, 5.0))
+    known = ", ".join(f"{bar.label} {format_usd(bar.value)}" for bar in bars if bar.value is not None)
+    svg = draw_bars(axis, bars, f"Cost a day of the last seven days: {known or 'not known'}")
+    return Plot("cost", "Cost", "7 days", UNKNOWN if today is None else f"${today:.2f}", "today", svg)
+
+
+_NOTHING = WorkerSample()
+
+
+def _cpu_of(worker: str) -> Figure:
+    return lambda sample: sample.workers.get(worker, _NOTHING).cpu_percent
+
+
+def _memory_of(worker: str) -> Figure:
+    def read(sample: TeamSample) -> float | None:
+        memory = sample.workers.get(worker, _NOTHING).memory_bytes
+        return None if memory is None else memory / _MEBIBYTE
+
+    return read
+
+
+def _sparkline(samples: Sequence[TeamSample], figure: Figure, end: float, label: str) -> Markup:
+    start = end - _SPARKLINE.seconds
+    recent = [each for each in samples if start < each.at <= end]
+    gaps = find_gaps(recent, start, end, lambda each: figure(each) is not None)
+    points = tuple((each.at, figure(each)) for each in thin_out(recent, _SPARKLINE))
+    return draw_sparkline(Series("", points), gaps, start, end, label)
+
+
+def _spoken(now: str) -> str:
+    return "unknown" if now == UNKNOWN else now
+
+
+def _spoken_most(series: Series, label: Callable[[float], str]) -> str:
+    known = [(value, at) for at, value in series.points if value is not None]
+    if not known:
+        return "no value"
+    most, at = max(known)
+    return f"{label(most)} at most, at {_clock(at)}"
+
+
+def _spoken_gaps(gaps: Sequence[Gap]) -> str:
+    spans = " and ".join(f"from {_clock(gap.start)} to {_clock(gap.end)}" for gap in gaps[:3])
+    return f", not known {spans}{' and later' if len(gaps) > 3 else ''}" if spans else ""
+
+
+def _clock(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC).astimezone():%a %H:%M}"
