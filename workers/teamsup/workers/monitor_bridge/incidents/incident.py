@@ -3,9 +3,11 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from teamsup.hub import CallerError
+
+from .escalation import SILENCE_SECONDS
 
 FIRING, ACKNOWLEDGED, RESOLVED = "firing", "acknowledged", "resolved"
 _SEVERITIES = ("critical", "warning", "info")
@@ -62,8 +64,12 @@ class Incident:
 
     @property
     def silenced_until(self) -> datetime | None:
-        """The end of the silence that a person has asked for; None: there is none."""
-        return self.notify_at if self.state == FIRING and self.responded_by is not None else None
+        """The end of the silence that a person has asked for; None: there is none. Any other time is that of a
+        further incident."""
+        if self.state != FIRING or self.responded_at is None:
+            return None
+        end = self.responded_at + timedelta(seconds=SILENCE_SECONDS)
+        return end if self.notify_at == end else None
 
     @property
     def is_open(self) -> bool:
