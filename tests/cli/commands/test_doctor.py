@@ -1,4 +1,4 @@
-"""'teamsup doctor': what works, what does not, who is deaf and why, with the next step."""
+"""'teamsup doctor': what works, what does not, which agents cannot be reached, with the next step."""
 
 import errno
 import fcntl

@@ -269,7 +269,7 @@ async def test_a_stalled_connection_is_noticed_and_its_missed_messages_arrive(te
 
 
 @pytest.mark.slow
-async def test_a_quiet_discord_is_not_taken_for_a_deaf_connection(team: Team, join: Join) -> None:
+async def test_a_quiet_discord_is_not_taken_for_a_stalled_connection(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord(rules=DiscordRules(heartbeat=0.5)) as discord, running_gateway(team, discord):
         await wait_until_connected(lead)

@@ -81,8 +81,8 @@ def test_a_worker_that_the_supervisor_cannot_start_is_the_one_problem_of_its_kin
     assert problems(replace(supervisor, metadata={"fatal": "nonsense"})) == []
 
 
-def test_who_is_here_and_does_not_read_is_deaf() -> None:
-    assert problems(agent(unread=901)) == ["lead deaf"]
+def test_an_agent_that_is_present_and_does_not_read_is_a_problem() -> None:
+    assert problems(agent(unread=901)) == ["lead unread"]
 
 
 def test_messages_for_an_absent_agent_are_not_a_problem() -> None:

@@ -37,9 +37,9 @@ def test_its_end_says_who_took_care_of_it_and_so_does_all_that_is_shown_of_it(ha
     (last,) = harness.read("alert-manager")
     assert last.content.endswith(" ann took care of it.")
     seen = listing.render_incident(harness.all[0], datetime.fromtimestamp(harness.now, UTC))
-    assert "care:        ann, 20" in seen
-    assert "notified:    alert-manager, 20" in seen
-    assert "ended:       20" in seen
+    assert "acknowledged:  ann, 20" in seen
+    assert "notified:      alert-manager, 20" in seen
+    assert "ended:         20" in seen
 
 
 def test_a_test_asks_nobody_for_anything(harness: IncidentHarness) -> None:

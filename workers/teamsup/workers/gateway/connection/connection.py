@@ -164,7 +164,8 @@ class DiscordConnection:
                 raise ReconnectRequired(reason)
             if health.is_zombie(now) or health.is_stalled(now):
                 self._log.warning(
-                    "%s: connecting again", "online but deaf" if health.is_up(now) else health.describe_missing_ack(now)
+                    "%s: connecting again",
+                    "connected without events" if health.is_up(now) else health.describe_missing_ack(now),
                 )
                 await client.drop_connection()
             elif health.may_be_stalled(now) and asked != health.last_event:

@@ -15,7 +15,7 @@ _NONCE_BYTES = 12  # 24 characters; Discord takes 25
 
 
 class NewChunk(NamedTuple):
-    """A chunk that is not stored yet. In its files "" is the answer itself."""
+    """A chunk that is not stored yet. The name "" in its files means the answer itself."""
 
     content: str
     files: tuple[str, ...] = ()

@@ -116,7 +116,7 @@ def _check_agent(
     )
     waits = 0.0 if agent.oldest_unread is None else (now - agent.oldest_unread).total_seconds()
     yield CheckResult(
-        f"{agent.name} deaf",
+        f"{agent.name} unread",
         agent.is_present(now) and agent.unread > 0 and waits > unread_alert_seconds,
         f"{agent.name} is {agent.status} and does not read: "
         f"{agent.unread} unread since {_format_time(agent.oldest_unread)}.",

@@ -44,7 +44,7 @@ def render_incident(incident: Incident, now: datetime) -> str:
     """Return all facts about one incident."""
     pairs = {
         "state": describe_state(incident, now),
-        "care": _render_actor(incident.acknowledged_by, incident.acknowledged_at),
+        "acknowledged": _render_actor(incident.acknowledged_by, incident.acknowledged_at),
         "severity": incident.severity,
         "source": incident.source,
         "group": incident.group,
@@ -59,7 +59,7 @@ def render_incident(incident: Incident, now: datetime) -> str:
         "labels": render_labels(incident.labels),
     }
     lines = [f"{incident.id}  {render_title(incident)}"]
-    lines += [f"{name + ':':12} {sanitize(value)}" for name, value in pairs.items() if value]
+    lines += [f"{name + ':':14} {sanitize(value)}" for name, value in pairs.items() if value]
     return "\n".join([*lines, *(["", sanitize(incident.text)] if incident.text else [])])
 
 
