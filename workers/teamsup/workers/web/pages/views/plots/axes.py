@@ -23,6 +23,9 @@ class ValueAxis:
 
 def choose_axis(most: float, label: Callable[[float], str], steps: tuple[float, ...] = ()) -> ValueAxis:
     """Return an axis of two or three equal steps above 0 that holds ``most``. ``steps`` are round ones, as of time."""
+    if most <= 0:
+        # Nothing is known, or all of it is 0: one mark shows the unit.
+        return ValueAxis((0.0, 1.0), label)
     step = next((each for each in steps if 2 * each >= most), 0.0)
     if not step:
         need = max(most / 2, 1e-9)
