@@ -8,14 +8,24 @@ from datetime import datetime
 from teamsup.config.entries import Age, Text
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Agent, CallerError, Message
-from teamsup.status.team_status import read_team_status
 from teamsup.terminal.formatting import to_single_line
 
 from ..page import Form, Outcome, Page, PageContext, Region, RenderedRegion
-from .page_content import address_of, content_of, filter_links, navigation, now_of, reader_of, render_page, with_query
+from .page_content import (
+    address_of,
+    agents_of,
+    content_of,
+    filter_links,
+    members_of,
+    navigation,
+    now_of,
+    reader_of,
+    render_page,
+    with_query,
+)
 from .rendering import render
 from .views.message_views import MessageView, author_of, newest_progress, open_deliveries, person_name, view_messages
-from .views.participants import TeamMember, describe_participants
+from .views.participants import TeamMember
 from .worker_requests import open_as_viewer
 
 MESSAGES_A_PAGE = 50
@@ -80,7 +90,7 @@ def _read_list(context: PageContext) -> list[ListedConversation]:
         before=int(before) if before.isdecimal() else None,
         limit=CONVERSATIONS_A_PAGE,
     )
-    agents = {agent.name: agent for agent in context.hub.agents()}
+    agents = agents_of(context)
     return [
         ListedConversation(
             id=each.id,
@@ -99,7 +109,7 @@ def _show_list(context: PageContext) -> str:
     listed, current = _read_list(context), context.path.get("id", "")
     path = address_of("conversations", current) if current else "/conversations"
     kept = {"show": context.query.get("show", "")}
-    reader = context.hub.find_agent(reader_of(context.viewer))
+    reader = agents_of(context).get(reader_of(context.viewer))
     elsewhere = (reader.unread if reader else 0) - sum(each.unread for each in listed)
     has_more = len(listed) == CONVERSATIONS_A_PAGE
     return render(
@@ -164,7 +174,7 @@ def _show_messages(context: PageContext) -> str:
 
 def _view(context: PageContext, messages: Sequence[Message], *, folds: bool = True) -> list[MessageView]:
     states = context.hub.queries.trace_each(message.id for message in messages)
-    agents = {agent.name: agent for agent in context.hub.agents()}
+    agents = agents_of(context)
     return view_messages(messages, states, agents, now_of(context), folds=folds)
 
 
@@ -204,8 +214,8 @@ def _evidence_of(report: Message | None, evidence: Text) -> Text:
 
 def _show_people(context: PageContext) -> str:
     messages = context.hub.queries.find(conversation=context.path["id"], limit=MESSAGES_A_PAGE)
-    status = read_team_status(context.team)
-    described = {each.name: each for each in describe_participants(status, now_of(context))}
+    status, members = members_of(context)
+    described = {each.name: each for each in members}
     people = _find_people(messages, status.agents, described)
     return render("people.html", now_of(context), people=people)
 
@@ -279,7 +289,7 @@ def _render_history(context: PageContext, regions: Mapping[str, RenderedRegion])
     agent = context.query.get("agent") or ""
     title = f"Messages of {person_name(agent)}" if agent else "All messages"
     head = content_of(context, _SECTION, title, "/messages")
-    names = [each.name for each in context.hub.agents()]
+    names = list(agents_of(context))
     return render_page(context, "history.html", head, regions, agent=agent, names=names, title=title)
 
 

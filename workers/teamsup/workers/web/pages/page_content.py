@@ -9,11 +9,16 @@ from urllib.parse import quote, urlencode
 
 from teamsup.config.components import entry_sources
 from teamsup.config.entries import EntrySource
-from teamsup.hub import MessageHub
+from teamsup.hub import Agent, MessageHub
+from teamsup.status.team_status import TeamStatus, read_team_status
 
 from ..page import PageContext, Region, RenderedRegion, Viewer
 from .rendering import render
 from .views.dead_letters import DeadLetterSource
+from .views.participants import TeamMember, describe_participants
+
+_SHARED = 4
+"""Pages that are made at the same time; each has a moment of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,29 @@ class PageContent:
 def now_of(context: PageContext) -> datetime:
     """Return the moment that the page shows."""
     return datetime.fromtimestamp(context.now, UTC)
+
+
+def agents_of(context: PageContext) -> Mapping[str, Agent]:
+    """Return all agents by name. The regions of a page share one reading."""
+    return _read_agents(context.hub, context.now)
+
+
+@functools.lru_cache(maxsize=_SHARED)
+def _read_agents(hub: MessageHub, _moment: float) -> Mapping[str, Agent]:
+    return {agent.name: agent for agent in hub.agents()}
+
+
+def members_of(context: PageContext) -> tuple[TeamStatus, list[TeamMember]]:
+    """Return the state of the team, and its members. The regions of a page share one reading. Raise StoreError."""
+    return _read_members(context.hub, context.now)
+
+
+@functools.lru_cache(maxsize=_SHARED)
+def _read_members(hub: MessageHub, moment: float) -> tuple[TeamStatus, list[TeamMember]]:
+    status = read_team_status(hub.team)
+    if status.trouble is not None:
+        raise status.trouble
+    return status, describe_participants(status, datetime.fromtimestamp(moment, UTC))
 
 
 def content_of(context: PageContext, section: str, title: str, path: str, words: str = "") -> PageContent:
@@ -116,7 +144,7 @@ def listed_sources() -> list[EntrySource]:
 
 
 def _section_links(context: PageContext) -> list[SectionLink]:
-    unread = context.hub.find_agent(reader_of(context.viewer))
+    unread = agents_of(context).get(reader_of(context.viewer))
     links = [
         SectionLink("team", "Team", "/"),
         SectionLink("conversations", "Conversations", "/conversations", unread.unread if unread else 0, "unread"),

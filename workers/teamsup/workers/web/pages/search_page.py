@@ -12,7 +12,7 @@ from teamsup.terminal.formatting import sanitize
 
 from ..page import Page, PageContext, RenderedRegion
 from .conversation_pages import title_of
-from .page_content import address_of, content_of, navigation, render_page
+from .page_content import address_of, agents_of, content_of, navigation, render_page
 from .views.message_views import author_of
 
 FOUND_AT_MOST = 50
@@ -65,7 +65,7 @@ def _search(context: PageContext, words: str) -> tuple[list[SearchResult], str]:
         found += [each for each in queries.search(words, limit=FOUND_AT_MOST) if each not in found]
     except TeamsupError as error:
         trouble = str(error)
-    agents = {agent.name: agent for agent in context.hub.agents()}
+    agents = agents_of(context)
     hits = [
         SearchResult(
             message_address(each),

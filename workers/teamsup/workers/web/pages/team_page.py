@@ -7,15 +7,24 @@ from datetime import UTC, datetime
 from teamsup.config.entries import EntryAction, Need
 from teamsup.hub import CallerError
 from teamsup.status.team_needs import read_needs
-from teamsup.status.team_status import TeamStatus, read_team_status
 
 from ..access.request_check import is_local_path
 from ..page import Form, Outcome, Page, PageContext, Region, RenderedRegion
 from .confirmation import ActionQuestion, ask_page
-from .page_content import address_of, all_sources, content_of, filter_links, navigation, now_of, reader_of, render_page
+from .page_content import (
+    address_of,
+    all_sources,
+    content_of,
+    filter_links,
+    members_of,
+    navigation,
+    now_of,
+    reader_of,
+    render_page,
+)
 from .plot_pages import TEAM_PLOTS
 from .rendering import Missing, render
-from .views.participants import WORKER_ACTIONS, TeamMember, count_words, describe_participants, is_answering
+from .views.participants import WORKER_ACTIONS, TeamMember, count_words, is_answering
 from .worker_requests import ask_supervisor
 
 SHOWN = ("all", "workers", "agents", "not well")
@@ -47,15 +56,8 @@ def describe_answers(participants: Sequence[TeamMember]) -> str:
     return f"All well: {answering} of {expected} answer" if expected else "Nobody takes part yet"
 
 
-def _read_members(context: PageContext) -> tuple[TeamStatus, list[TeamMember]]:
-    status = read_team_status(context.team)
-    if status.trouble is not None:
-        raise status.trouble
-    return status, describe_participants(status, now_of(context))
-
-
 def _show_needs(context: PageContext) -> str:
-    status, participants = _read_members(context)
+    status, participants = members_of(context)
     needs = read_needs(context.hub, status, list(all_sources().values()), now_of(context))
     last = context.hub.queries.history(limit=1)
     return render(
@@ -79,7 +81,7 @@ def _own_address(need: Need) -> str:
 
 
 def _show_team(context: PageContext) -> str:
-    _, participants = _read_members(context)
+    _, participants = members_of(context)
     shown = context.query.get("show") or SHOWN[0]
     return render(
         "team_table.html",
@@ -100,7 +102,7 @@ def _render_team(context: PageContext, regions: Mapping[str, RenderedRegion]) ->
 
 def _find(context: PageContext) -> TeamMember:
     name = context.path["name"].lower()
-    for each in _read_members(context)[1]:
+    for each in members_of(context)[1]:
         if each.name == name:
             return each
     raise UnknownMember(f"Nobody in this team has the name {context.path['name']!r}.")
