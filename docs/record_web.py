@@ -5,7 +5,9 @@ It needs Debian's packages chromium and chromium-driver. With fonts-inter the pi
 
 import contextlib
 import json
+import math
 import os
+import random
 import sys
 import threading
 import time
@@ -17,6 +19,7 @@ from helpers.browser import WHY_NO_BROWSER, Browser, open_browser
 from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import MAX_ATTEMPTS
+from teamsup.status.samples import TeamSample, WorkerSample, append_rows, write_minutes
 from teamsup.workers.monitor_bridge.demo import agent_story
 from teamsup.workers.monitor_bridge.demo.demo_team import post_alert, temporary_team, wait_until
 from teamsup.workers.web.access.sessions import create_link
@@ -99,6 +102,43 @@ def kill_letter(sender: MessageHub, reader: MessageHub) -> None:
             reader.release(delivery, error="the replica refuses the login", delay=0)
 
 
+def invent_past(team: Team, now: float) -> None:
+    """Write the samples of an hour and a week. The team of the pictures is a minute old, and would have none."""
+    chance = random.Random(7)  # noqa: S311 - the same pictures each time
+    names = ("supervisor", "user_comm", "monitor-bridge", "agent-runner", "web", "fork-server")
+
+    def sample(at: float, seconds: float, age: float) -> TeamSample:
+        peak = math.exp(-(((age - 780) / 200) ** 2))
+        workers = {
+            name: WorkerSample(
+                chance.uniform(0.1, 0.5) + 3 * peak * chance.random(),
+                int((26 + 4 * number + chance.random()) * 2**20),
+                crashes=int(name == "monitor-bridge" and abs(age - 840) < 45),
+                starts=int(name == "web" and abs(age - 2700) < 31),
+            )
+            for number, name in enumerate(names)
+        }
+        return TeamSample(
+            at,
+            seconds,
+            messages=chance.uniform(6, 14) + 24 * peak,
+            reads=9,
+            latency_p50=chance.uniform(0.002, 0.004),
+            latency_p99=chance.uniform(0.008, 0.018) + 0.07 * peak,
+            oldest_seconds=max(0.0, 260 * peak - 40 + chance.uniform(0, 20)),
+            oldest_agent="replica-watch",
+            cpu_percent=chance.uniform(8, 16) + 45 * peak,
+            memory_percent=21 + chance.uniform(0, 1),
+            usd_today=1.2 + at // 86400 * 37 % 7,
+            workers=workers,
+        )
+
+    minutes = [sample(now - 60 * age, 60, 60 * age) for age in range(60, -1, -1) if not 22 < age < 31]
+    rows = [sample(now - 600 * age, 600, 600 * age) for age in range(900, 0, -1)]
+    append_rows(team, rows)
+    write_minutes(team, minutes)
+
+
 def take(browser: Browser, name: str, size: tuple[int, int], scheme: str, *, is_phone: bool = False) -> None:
     """Write a picture of what a person sees first."""
     browser.use_color_scheme(scheme)
@@ -126,6 +166,7 @@ def record(team: Team, port: int, browser: Browser) -> None:
             "nobody asked to decide",
         )
         address = next(each.metadata[ADDRESS_KEY] for each in person.agents() if each.name == component.name)
+        invent_past(team, time.time())
         browser.open(f"{address}/sign-in#{create_link(person, PERSON, time.time())}")
         browser.wait_for("live since", "#liveness")
         take(browser, "web-light.png", DESK, "light")

@@ -4,14 +4,16 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from teamsup.hub import CallerError, Team
-from teamsup.status.samples import read_minutes, read_rows, samples_version
+from teamsup.status.samples import TeamSample, read_minutes, read_rows, samples_version
 
 from ..page import Page, PageContext, Region, RenderedRegion
 from .page_content import content_of, filter_links, navigation, now_of, render_page, with_query
 from .rendering import render
 from .views.plots.series import RANGES, PlotRange
-from .views.plots.team_plots import Plot, draw_team_plots, draw_worker_plots
+from .views.plots.team_plots import Plot, draw_team_plots, draw_worker_plots, draw_worker_sparklines
 
 _SECTION = "plots"
 _PATH = "/plots"
@@ -53,6 +55,31 @@ def _draw_once(team: Team, version: object, plot_range: PlotRange, minute: float
         draw_team_plots(samples, week, plot_range, end),
         {name: draw_worker_plots(samples, name, plot_range, end) for name in names},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class HourOfTeam:
+    """Small plots of the last hour for each worker, of its CPU and its memory, and the host's newest sample."""
+
+    workers: Mapping[str, tuple[Markup, Markup]]
+    host: TeamSample | None
+    """None: the newest is too old to be true now."""
+
+
+def read_hour(context: PageContext) -> HourOfTeam:
+    """Return what the rows of the team show of the last hour. It is drawn once for all pages in each minute."""
+    minute = context.now - context.now % _STEP_SECONDS
+    return _read_hour_once(context.team, samples_version(context.team), minute)
+
+
+@functools.lru_cache(maxsize=2)
+def _read_hour_once(team: Team, version: object, minute: float) -> HourOfTeam:  # noqa: ARG001
+    samples = read_minutes(team)
+    end = max([minute, *(each.at for each in samples[-1:] if each.at <= minute + _STEP_SECONDS)])
+    names = dict.fromkeys(name for each in samples for name in each.workers)
+    is_fresh = bool(samples) and end - samples[-1].at <= 2 * _STEP_SECONDS
+    drawn = {name: draw_worker_sparklines(samples, name, end) for name in names}
+    return HourOfTeam(drawn, samples[-1] if is_fresh else None)
 
 
 def _render_plots(context: PageContext, path: str, plots: Sequence[Plot], workers: Mapping[str, Sequence[Plot]]) -> str:

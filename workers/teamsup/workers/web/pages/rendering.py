@@ -51,6 +51,7 @@ def create_environment() -> Environment:
             "clock": _clock,
             "day": _day,
             "iso": to_iso,
+            "moment": _moment,
             "money": format_money,
             "plain": sanitize,
             "quoted": functools.partial(quote, safe=""),
@@ -133,6 +134,10 @@ def format_day(moment: datetime, now: datetime) -> str:
 def to_iso(moment: datetime) -> str:
     """Return the time for the attribute ``datetime``, in UTC to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _tag(moment: datetime, text: str, *attributes: str) -> Markup:

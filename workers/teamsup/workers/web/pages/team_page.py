@@ -22,7 +22,7 @@ from .page_content import (
     reader_of,
     render_page,
 )
-from .plot_pages import TEAM_PLOTS
+from .plot_pages import TEAM_PLOTS, read_hour
 from .rendering import Missing, render
 from .views.participants import WORKER_ACTIONS, TeamMember, count_words, is_answering
 from .worker_requests import ask_supervisor
@@ -93,6 +93,7 @@ def _show_team(context: PageContext) -> str:
         has_runs=any(each.runs_today is not Missing.NOT_APPLICABLE for each in participants),
         filters=filter_links("/", context.query, "show", SHOWN),
         host=platform.node() or "this machine",
+        hour=read_hour(context),
     )
 
 
