@@ -58,7 +58,7 @@ def _draw_once(team: Team, version: object, plot_range: PlotRange, minute: float
 
 
 @dataclass(frozen=True, slots=True)
-class HourOfTeam:
+class MemberPlots:
     """Small plots of the last hour for each worker, of its CPU and its memory, and the host's newest sample."""
 
     workers: Mapping[str, tuple[Markup, Markup]]
@@ -66,20 +66,20 @@ class HourOfTeam:
     """None: the newest is too old to be true now."""
 
 
-def read_hour(context: PageContext) -> HourOfTeam:
+def read_hour(context: PageContext) -> MemberPlots:
     """Return what the rows of the team show of the last hour. It is drawn once for all pages in each minute."""
     minute = context.now - context.now % _STEP_SECONDS
     return _read_hour_once(context.team, samples_version(context.team), minute)
 
 
 @functools.lru_cache(maxsize=2)
-def _read_hour_once(team: Team, version: object, minute: float) -> HourOfTeam:  # noqa: ARG001
+def _read_hour_once(team: Team, version: object, minute: float) -> MemberPlots:  # noqa: ARG001
     samples = read_minutes(team)
     end = max([minute, *(each.at for each in samples[-1:] if each.at <= minute + _STEP_SECONDS)])
     names = dict.fromkeys(name for each in samples for name in each.workers)
     is_fresh = bool(samples) and end - samples[-1].at <= 2 * _STEP_SECONDS
     drawn = {name: draw_worker_sparklines(samples, name, end) for name in names}
-    return HourOfTeam(drawn, samples[-1] if is_fresh else None)
+    return MemberPlots(drawn, samples[-1] if is_fresh else None)
 
 
 def _render_plots(context: PageContext, path: str, plots: Sequence[Plot], workers: Mapping[str, Sequence[Plot]]) -> str:
