@@ -16,8 +16,10 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from helpers.command_server import command_server
+from helpers.postgres_server import run_sql_on_server
 from teamsup.config.components import installed_components
 from teamsup.hub import Team
+from teamsup.hub.engines.choice import find_address
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
 from teamsup.status.team_status import read_team_status
 
@@ -149,6 +151,8 @@ def is_team_ready(teamsup: TeamsupCommand) -> bool:
 
 def run_foreign_sql(team: Team, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """Run one statement as a program does that knows nothing of teamsup."""
+    if (address := find_address(team)) is not None:
+        return run_sql_on_server(address, sql, *values)
     with sqlite3.connect(team.database, timeout=10) as db:
         rows = db.execute(sql, values).fetchall()
     db.close()

@@ -22,6 +22,7 @@ def readers(hub: MessageHub, message_id: str) -> list[str]:
     return [state.recipient for state in hub.queries.trace(message_id)]
 
 
+@pytest.mark.only_sqlite("writes times with functions of SQLite")
 @pytest.mark.parametrize(
     "seen", ["datetime('now', '-6 days')", "unixepoch('now', '-6 days')", "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')"]
 )
@@ -32,6 +33,7 @@ def test_it_reaches_who_was_active_within_seven_days(join: Join, team: Team, see
     assert readers(lead, lead.broadcast("hi").message_id) == ["scout"]
 
 
+@pytest.mark.only_sqlite("writes times with functions of SQLite")
 @pytest.mark.parametrize("seen", ["datetime('now', '-8 days')", "unixepoch('now', '-8 days')", "'2020-01-01'"])
 def test_it_does_not_reach_who_was_not(join: Join, team: Team, seen: str) -> None:
     lead = join("lead")
@@ -42,6 +44,7 @@ def test_it_does_not_reach_who_was_not(join: Join, team: Team, seen: str) -> Non
     assert lead.queries.message(lead.broadcast("hi").message_id).status == "processed"
 
 
+@pytest.mark.only_sqlite("computes with functions of SQLite")
 def test_it_reaches_who_was_enrolled_lately_and_has_not_come_yet(join: Join, team: Team) -> None:
     lead = join("lead")
     lead.enroll("newcomer")
@@ -73,6 +76,7 @@ def test_it_expires_when_its_sender_says(join: Join, clock: ManualClock) -> None
     assert [delivery.message.content for delivery in scout.claim(5)] == ["in this week"]
 
 
+@pytest.mark.only_sqlite("computes with functions of SQLite")
 def test_one_of_a_foreign_program_expires_too(join: Join, team: Team) -> None:
     scout = join("scout")
     run_foreign_sql(team, "INSERT INTO messages (message_id, sender, content) VALUES ('m1', 'cron', 'hi')")

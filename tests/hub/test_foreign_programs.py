@@ -99,6 +99,7 @@ def test_an_insert_to_an_unknown_name_is_kept_until_that_agent_appears(join: Joi
     assert [delivery.message.content for delivery in newcomer.claim()] == ["welcome"]
 
 
+@pytest.mark.only_sqlite("INSERT OR REPLACE")
 def test_delete_and_replace_leave_no_orphan(join: Join, team: Team) -> None:
     join("scout")
     run_foreign_sql(team, INSERT, "m1", "cron", "scout", "one")
@@ -120,6 +121,7 @@ def test_delete_and_replace_leave_no_orphan(join: Join, team: Team) -> None:
     ]
 
 
+@pytest.mark.only_sqlite("INSERT OR IGNORE")
 def test_an_ignored_insert_keeps_the_delivery_that_was_there(join: Join, team: Team) -> None:
     scout = join("scout")
     run_foreign_sql(team, INSERT, "m1", "cron", "scout", "one")
@@ -140,6 +142,7 @@ def test_a_deleted_head_frees_its_conversation(join: Join, team: Team) -> None:
     assert [delivery.message.content for delivery in scout.claim(10)] == ["two"]
 
 
+@pytest.mark.only_sqlite("SQLite stores times as text")
 @pytest.mark.parametrize(
     ("written", "stored"),
     [
@@ -167,6 +170,7 @@ def test_foreign_times_are_stored_so_that_they_compare(join: Join, team: Team, w
     assert run_foreign_sql(team, STATES) == [("scout", "expired")]
 
 
+@pytest.mark.only_sqlite("PostgreSQL refuses it")
 def test_a_value_that_is_not_a_time_counts_as_now_or_never(join: Join, team: Team) -> None:
     scout = join("scout")
 
@@ -181,6 +185,7 @@ def test_a_value_that_is_not_a_time_counts_as_now_or_never(join: Join, team: Tea
     assert delivery.message.expires_at is None
 
 
+@pytest.mark.only_sqlite("settings of SQLite")
 @pytest.mark.parametrize("pragma", ["recursive_triggers", "foreign_keys"])
 def test_the_rules_hold_with_every_setting_of_the_foreign_program(join: Join, team: Team, pragma: str) -> None:
     lead, scout = join("lead"), join("scout")
@@ -286,6 +291,7 @@ def test_what_it_gives_back_is_ours_and_what_we_hold_it_cannot_give_back(join: J
     scout.acknowledge(delivery)
 
 
+@pytest.mark.only_sqlite("UPDATE OR IGNORE")
 def test_a_message_in_work_can_be_handed_to_somebody_else(join: Join, team: Team) -> None:
     scribe = join("scribe")
     run_foreign_sql(team, INSERT, "m1", "cron", "scout", "take over")
@@ -296,6 +302,7 @@ def test_a_message_in_work_can_be_handed_to_somebody_else(join: Join, team: Team
     assert [delivery.message.content for delivery in scribe.claim()] == ["take over"]
 
 
+@pytest.mark.only_sqlite("INSERT OR IGNORE")
 def test_notes_of_what_was_not_replaced_do_no_harm(join: Join, team: Team) -> None:
     scout = join("scout")
     run_foreign_sql(team, INSERT, "m1", "cron", "scout", "one")
@@ -309,6 +316,7 @@ def test_notes_of_what_was_not_replaced_do_no_harm(join: Join, team: Team) -> No
     assert [delivery.message.content for delivery in scout.claim(10)] == ["one"]
 
 
+@pytest.mark.only_sqlite("UPDATE OR REPLACE")
 def test_a_message_whose_ids_change_keeps_its_delivery(join: Join, team: Team) -> None:
     scout = join("scout")
     run_foreign_sql(team, INSERT, "m1", "cron", "scout", "one")
@@ -330,6 +338,7 @@ def test_a_delivery_that_has_lost_its_message_is_dropped(join: Join, team: Team)
     assert not scout.wait(0)
 
 
+@pytest.mark.only_sqlite("a key may be NULL in SQLite")
 def test_a_foreign_agent_with_a_capital_in_its_name_takes_part(join: Join, team: Team) -> None:
     lead = join("lead")
     run_foreign_sql(team, "INSERT INTO agent_status (agent_name) VALUES ('Deploy'), (NULL), (CAST(x'ff41' AS TEXT))")
@@ -361,6 +370,7 @@ def test_a_sender_learns_the_end_of_each_of_its_messages(join: Join, team: Team,
     ]
 
 
+@pytest.mark.only_sqlite("writes a time that is none")
 def test_a_lease_of_a_message_that_is_gone_is_dropped(join: Join, team: Team) -> None:
     scout = join("scout")
     run_foreign_sql(

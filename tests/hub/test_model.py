@@ -85,7 +85,7 @@ class HubAgainstModel(RuleBasedStateMachine):
         ((message,),) = run_foreign_sql(
             self.team,
             "INSERT INTO messages (message_id, sender, recipient, content) VALUES (?, 'ann', ?, 'hi')"
-            " ON CONFLICT DO UPDATE SET content = content RETURNING id",
+            " ON CONFLICT (message_id) DO UPDATE SET content = excluded.content RETURNING id",
             str(number),
             recipient.upper(),
         )

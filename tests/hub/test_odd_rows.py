@@ -16,6 +16,8 @@ from helpers.support import TeamsupCommand, run_foreign_sql
 from hub.odd_rows import call_every_verb, insert, rows
 from teamsup.hub import CallerError, MessageHub, Team
 
+pytestmark = pytest.mark.only_sqlite("values and counters that only SQLite stores")
+
 Join = Callable[..., MessageHub]
 FAR_AHEAD = [10**18, 2**63 - 1, 1e18]
 INSERT = "INSERT INTO messages (id, message_id, sender, recipient, content) VALUES (?, ?, 'cron', ?, ?)"

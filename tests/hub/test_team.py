@@ -19,6 +19,8 @@ from teamsup.hub.errors import UnsafeFile
 from teamsup.hub.models import Delivery
 from teamsup.hub.team import CONFIGURATION_VARIABLE
 
+pytestmark = pytest.mark.only_sqlite("about the folder and the file of a team")
+
 Join = Callable[..., MessageHub]
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
 

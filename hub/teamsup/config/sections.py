@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from teamsup.hub.engines.choice import check_address
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
@@ -24,6 +25,8 @@ class TeamSection:
     stop_seconds: float = 10.0
     unread_seconds: float = 60.0
     keep_days: float = 30.0
+    hub: str = ""
+    """The address of the server that stores the team; empty: messages.db in its folder does."""
 
     def __post_init__(self) -> None:
         for agent in self.agents:
@@ -36,6 +39,8 @@ class TeamSection:
             raise ValueError("unread_seconds must be from 1 to 86400")
         if not 0 < self.keep_days <= 3650:
             raise ValueError("keep_days must be above 0 and at most 3650")
+        if self.hub:
+            check_address(self.hub)
 
 
 @dataclass(frozen=True)

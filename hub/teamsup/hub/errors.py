@@ -139,3 +139,15 @@ class SchemaTooNew(StoreError):
     """A newer teamsup has migrated this database, perhaps after this program opened it. A retry cannot help."""
 
     exit_code = os.EX_PROTOCOL
+
+
+class StoreUnreachable(StoreBusy):
+    """The server of the database could not be reached for as long as we wait."""
+
+
+class StoreInterrupted(StoreError):
+    """The server has ended this transaction. Nothing of it was stored, and it may succeed now."""
+
+
+class StoreUncertain(StoreError):
+    """The connection was lost before the server confirmed the change, so it may be stored or not."""

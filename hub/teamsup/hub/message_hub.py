@@ -10,14 +10,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .engines.engine import Durability, Row, Values
+from .engines.repetition import repeat
+from .engines.statements import SELECT_BY_MESSAGE_ID
 from .engines.stored_json import decode_metadata
 from .errors import InvalidValue, StoreError, TeamsupError
 from .models import ONLINE, Agent, AgentKind, Delivery, Message, WakeStep
 from .presence import Presence
 from .queries import Queries
 from .session import HubSession
-from .tables import agents, deliveries, messages
+from .tables import agents, deliveries, delivery_states, messages
 from .tables.messages import NewMessage, ReplyOptions, SendOptions
+from .tables.row_values import message_from_row
 from .team import Team
 from .timestamps import format_time
 from .validation import check_text, check_type
@@ -91,9 +94,15 @@ class MessageHub:
 
         Raise StaleLease, and send nothing, when the delivery is no longer ours.
         """
-        with self._session.write_leased(delivery):
-            self.acknowledge(delivery, outcome="answered")
-            return self.answer(delivery.message, content, **options)
+        check_type("delivery", delivery, Delivery)
+        answer = self._new_answer(delivery.message, content, **options)
+
+        def end_and_answer() -> Message:
+            with self._session.write_leased(delivery):
+                self.acknowledge(delivery, outcome="answered")
+                return self._insert(answer, known_only=False)
+
+        return repeat(self._session.store, end_and_answer, lambda: self._find_stored(answer))
 
     def broadcast(self, content: str, *, message_id: str | None = None, **options: Unpack[ReplyOptions]) -> Message:
         """Store a message for every agent that was present within seven days, except us, consoles and the supervisor.
@@ -121,10 +130,17 @@ class MessageHub:
 
     def acknowledge(self, delivery: Delivery, *, outcome: str | None = None) -> None:
         """End a delivery as done. Raise StaleLease when it is no longer ours."""
-        with self._session.write_leased(delivery) as db:
-            deliveries.acknowledge(db, delivery, outcome, self._session.clock())
-            if delivery.message.conversation_id is not None:
-                self._session.ring_after_commit(self.agent)
+        now = self._session.clock()
+
+        def end() -> bool:
+            with self._session.write_leased(delivery) as db:
+                deliveries.acknowledge(db, delivery, outcome, now)
+                if delivery.message.conversation_id is not None:
+                    self._session.ring_after_commit(self.agent)
+            return True
+
+        store = self._session.store
+        repeat(store, end, lambda: delivery_states.is_acknowledged(store.read, delivery, now) or None)
 
     def release(self, delivery: Delivery, *, error: str | None = None, delay: float | None = None) -> None:
         """Return a delivery to the queue, for ourselves or another reader of this agent. Raise StaleLease.
@@ -161,9 +177,14 @@ class MessageHub:
 
         If that sender is not enrolled, such as a shell script, the answer is kept for it. Raise the errors of send().
         """
+        return self._insert(self._new_answer(message, content, message_id=message_id, **options), known_only=False)
+
+    def _new_answer(
+        self, message: Message, content: str, message_id: str | None = None, **options: Unpack[ReplyOptions]
+    ) -> NewMessage:
         check_type("message", message, Message)
         options["priority"] = options.get("priority") or message.priority
-        answer = self._new_message(
+        return self._new_message(
             message.sender,
             content,
             conversation_id=message.conversation_id,
@@ -172,7 +193,6 @@ class MessageHub:
             message_id=message_id,
             **options,
         )
-        return self._insert(answer, known_only=False)
 
     def mark_read(self, delivery: Delivery) -> None:
         """Mark a delivery as read that was claimed with ``read=False``. Raise StaleLease."""
@@ -222,7 +242,8 @@ class MessageHub:
 
     def enroll(self, name: str, kind: AgentKind = "agent") -> None:
         """Make an agent known before it first takes part, so that others can write to it."""
-        with self._session.write(durable=False) as db:
+
+        with self._session.write(durable=False, shared=True) as db:
             agents.enroll(db, name, kind)
 
     def agents(self) -> list[Agent]:
@@ -302,10 +323,18 @@ class MessageHub:
         )
 
     def _insert(self, message: NewMessage, *, known_only: bool = True) -> Message:
-        with self._session.write() as db:
-            stored = messages.insert_message(db, message, self._session.clock(), known_only=known_only)
-            self._session.mark_offered_after_commit(stored, messages.recipients_of(db, stored))
-            return stored
+        def store() -> Message:
+            # The limits of a model's messages count what others of its programs send.
+            with self._session.write(shared=not message.is_rate_limited) as db:
+                stored = messages.insert_message(db, message, self._session.clock(), known_only=known_only)
+                self._session.mark_offered_after_commit(stored, messages.recipients_of(db, stored))
+                return stored
+
+        return repeat(self._session.store, store, lambda: self._find_stored(message))
+
+    def _find_stored(self, message: NewMessage) -> Message | None:
+        rows = self._session.store.read(SELECT_BY_MESSAGE_ID, (message.identity,))
+        return message_from_row(rows[0]) if rows else None
 
     def _select_agents(self, name: str | None) -> list[Agent]:
         rows = self._session.store.read(agents.SELECT_AGENTS, {"name": name, "now": format_time(self._session.clock())})

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from .engines.engine import Transaction
+from .engines.repetition import repeat
 from .errors import StoreError
 from .models import NOT_CONFIGURED, OFFLINE, AgentKind
 from .session import HubSession
@@ -28,7 +29,10 @@ class Presence:
     def record_heartbeat(self, kind: AgentKind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
         """Send a heartbeat; when registering, also the kind."""
         self.kind = kind or self.kind
-        with self._session.write(durable=False) as db:
+        repeat(self._session.store, lambda: self._store_heartbeat(kind, status, metadata))
+
+    def _store_heartbeat(self, kind: AgentKind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
+        with self._session.write(durable=False, shared=True) as db:
             now = self._session.clock()
             agents.record_heartbeat(db, self._session.agent, kind, self.kind, status, metadata, now)
             self.last_heartbeat_at = None if status in (OFFLINE, NOT_CONFIGURED) else format_time(now)
@@ -53,7 +57,7 @@ class Presence:
                 agents.SELECT_FRESH_PRESENCE, {"name": session.agent, "listening": int(listening), **lately}
             ):
                 return
-            with session.write(durable=False) as db:
+            with session.write(durable=False, shared=True) as db:
                 agents.refresh_presence(db, session.agent, self.kind, now, listening=listening)
             self.last_heartbeat_at = format_time(now) if listening else self.last_heartbeat_at
 

@@ -72,7 +72,7 @@ class HubSession:
         """
         check_type("delivery", delivery, Delivery)
         left = delivery.lease_expires_at.timestamp() - self.clock()
-        return self.write(durable=durable, busy_seconds=left)
+        return self.write(durable=durable, busy_seconds=left, shared=True)
 
     def open_doorbell(self) -> AbstractContextManager[Doorbell]:
         """Bind a doorbell of our agent until the block ends. Raise StoreError."""
@@ -80,23 +80,28 @@ class HubSession:
 
     @signal_safe
     def write(
-        self, *, durable: bool = True, longest: float | None = None, busy_seconds: float = 0.0
+        self,
+        *,
+        durable: bool = True,
+        longest: float | None = None,
+        busy_seconds: float = 0.0,
+        shared: bool = False,
     ) -> Generator[Transaction, None, None]:
         """Run a transaction, then ring the doorbells, then flush the disk. So a reader can begin during the writer's
         fsync.
 
         ``durable=False`` is for presence and leases, which a power loss may undo.
         ``longest`` in seconds is for announced maintenance; ``busy_seconds`` is for a caller that may wait
-        longer.
+        longer. ``shared`` is for a single verb: Engine.transact().
         """
         if self.store.is_in_transaction():
             yield from self.store.transact()
             return
         effects = CommitEffects()
-        yield from self.store.transact(
-            functools.partial(self._begin_transaction, effects), self._mark_offered, longest, busy_seconds
-        )
+        begin = functools.partial(self._begin_transaction, effects)
+        yield from self.store.transact(begin, self._mark_offered, longest, busy_seconds, shared=shared)
         self._doorbells.ring(effects.agents_to_ring)
+        self.store.ring_elsewhere(effects.agents_to_ring)
         if durable:
             self.store.flush()
         self.store.tidy_up()

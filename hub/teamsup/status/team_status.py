@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, MessageHub, StoreError, StoreUnavailable, Team
+from teamsup.hub.engines.choice import describe_store, has_store
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
 from teamsup.terminal.formatting import format_duration
 
@@ -72,12 +73,12 @@ def read_team_status(team: Team) -> TeamStatus:
         if waiting is not None:
             pid = waiting
             raise StoreUnavailable(describe_without_folder(team, waiting))
-        if team.database.exists():
+        if has_store(team):
             with MessageHub(team) as hub:
                 agents = {agent.name: agent for agent in list_agents(hub)}
                 undeliverable = hub.queries.undeliverable()
         elif pid is not None:
-            raise StoreError(f"{team.database} is gone.")
+            raise StoreError(f"{describe_store(team)} is gone.")
     except StoreError as error:
         trouble = error
     state = read_state(team)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path, PurePath
 
+from teamsup.hub.engines.choice import has_store
 from teamsup.hub.errors import CallerError
 from teamsup.hub.team import Team
 
@@ -46,7 +47,7 @@ class UnknownTeam(CallerError):
 def find_team(name: str | None) -> Team:
     """Return the team of that name. Raise UnknownTeam unless it was ever started or written to."""
     team = Team.named(name)
-    if not team.database.exists():
+    if not has_store(team):
         raise UnknownTeam(
             f"There is no team {team.name!r} in {team.folder.parent} yet. Start it with: {command_hint(team, 'start')}"
         )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from teamsup.config.components import CommandHook, installed_tables, run_owners
 from teamsup.hub import Agent, Delivery, MessageHub, Team
+from teamsup.hub.engines.choice import describe_store
 from teamsup.hub.errors import UnusableComponent
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR
 from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells, open_doorbell
@@ -318,7 +319,7 @@ class Supervisor:
     def _describe_outage(self, hook: CommandHook) -> str:
         """Return a sentence that says why people get no alerts; empty: they get them, or no alerts are configured."""
         if self._hub_monitor.outage_seconds:
-            return f"{self._team.database} takes no writes. {self.troubles}".strip()
+            return f"{describe_store(self._team)} takes no writes. {self.troubles}".strip()
         if self._stopping.is_set():
             return ""
         watcher = self._manager.processes.get(hook.worker)

@@ -293,6 +293,7 @@ def test_a_process_that_ends_without_closing_its_hub_ends_in_order_while_it_watc
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.only_sqlite("PostgreSQL needs no watchfiles")
 def test_only_the_process_that_watches_loads_watchfiles_and_only_its_extension(team: Team) -> None:
     program = (
         "import sys; from pathlib import Path; from teamsup.hub import MessageHub, Team;"

@@ -1,10 +1,16 @@
-"""Choose the engine of a team. Only this module knows that there are several."""
+"""Choose the engine of a team. Only this module knows that there are several.
 
+A team is stored in messages.db of its folder, or on the server that TEAMSUP_HUB or ``hub`` of [team] names.
+"""
+
+import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import StoreError
+from ..errors import CallerError, NotConfigured, StoreError
+from ..team import check_owner
 from .sqlite.store import Store
 
 if TYPE_CHECKING:
@@ -12,24 +18,96 @@ if TYPE_CHECKING:
     from .component_tables import ComponentTables
     from .engine import Durability, Engine, EngineTools, RestoreReport
 
+ADDRESS_VARIABLE = "TEAMSUP_HUB"
+"""The environment variable with the address of the hub; it comes before ``hub`` of [team]."""
+_MENTIONS_HUB = re.compile(rb"(?m)^[^#\n]*\bhub\b[\"']?\s*=")
+_INSTALL = "pip install 'teamsup[postgres]'"
+
 
 def open_engine(team: "Team", durability: "Durability") -> "Engine":
-    """Open the team's store, or create it. Raise StoreError."""
-    return Store(team.database, durability, team.run)
+    """Open the team's store, or create it. Raise NotConfigured and StoreError."""
+    url = find_address(team)
+    if url is None:
+        return Store(team.database, durability, team.run)
+    try:
+        from .postgresql.address import parse_address
+        from .postgresql.postgres_store import PostgresStore
+    except ImportError as error:
+        raise NotConfigured(f"The hub of team {team.name!r} is on a server. Install: {_INSTALL} ({error}).") from error
+    return PostgresStore(parse_address(url), durability, team.run, team.name)
 
 
 def open_tools(engine: "Engine") -> "EngineTools":
     """Return what only tools need of an engine. Raise StoreError if it cannot be loaded."""
-    assert isinstance(engine, Store)  # noqa: S101 - there is no other yet
-    try:
-        from .sqlite.store_tools import StoreTools  # most processes only send and read
+    try:  # most processes only send and read
+        if isinstance(engine, Store):
+            from .sqlite.store_tools import StoreTools
+
+            return StoreTools(engine)
+        from .postgresql.postgres_store import PostgresStore
+        from .postgresql.server_tools import ServerTools
     except OSError as error:  # without a descriptor left
-        raise StoreError(f"The tools of {engine.path} cannot be loaded: {error.strerror}.") from error
-    return StoreTools(engine)
+        raise StoreError(f"The tools of {engine.name} cannot be loaded: {error.strerror}.") from error
+    assert isinstance(engine, PostgresStore)  # noqa: S101 - for mypy
+    return ServerTools(engine)
+
+
+def find_address(team: "Team") -> str | None:
+    """Return the address of the server that stores the team; None: its folder does. Raise NotConfigured and UnsafeFile.
+
+    It may have a password in it: check_address() first.
+    """
+    if url := os.environ.get(ADDRESS_VARIABLE):
+        return _check_kind(url)
+    try:
+        text = team.configuration.read_bytes()
+    except OSError:  # the program that needs the configuration reports it
+        return None
+    if not _MENTIONS_HUB.search(text):
+        return None
+    import tomllib  # few teams have a server
+
+    try:
+        section = tomllib.loads(text.decode()).get("team", {})
+    except (ValueError, RecursionError):
+        raise NotConfigured(
+            f"{team.configuration} cannot be read, so it is not known where the hub of team {team.name!r} is."
+        ) from None
+    url = section.get("hub") if isinstance(section, dict) else None
+    if url is None:
+        return None
+    check_owner(team.configuration)
+    return _check_kind(url)
+
+
+def has_store(team: "Team") -> bool:
+    """Return whether the team may have a store: a file, or a server that was chosen for it."""
+    return team.database.exists() or find_address(team) is not None
+
+
+def describe_store(team: "Team") -> str:
+    """Return the name of the team's store, without any secret."""
+    url = find_address(team)
+    if url is None:
+        return str(team.database)
+    from .postgresql.address import parse_address
+
+    return parse_address(url).name
+
+
+def check_address(url: str) -> None:
+    """Raise NotConfigured unless this is an address without a password."""
+    _check_kind(url)
+    try:
+        from .postgresql.address import parse_address
+    except ImportError:
+        return  # the program that opens the hub reports it
+    parse_address(url)
 
 
 def plan_restore(team: "Team", backup: Path, components: "Collection[ComponentTables]" = ()) -> "RestoreReport":
     """Return the effects that restore_backup() would have now. Raise the same errors."""
+    _refuse_restore(team)
     from .sqlite import restore  # few need it
 
     return restore.plan_restore(team, backup, components)
@@ -40,6 +118,21 @@ def restore_backup(team: "Team", backup: Path, components: "Collection[Component
 
     Raise CallerError if the file is not a backup of a team; SchemaTooNew; StoreError if nothing was restored.
     """
+    _refuse_restore(team)
     from .sqlite import restore
 
     return restore.restore_backup(team, backup, components)
+
+
+def _refuse_restore(team: "Team") -> None:
+    if find_address(team) is not None:
+        raise CallerError(
+            f"The hub of team {team.name!r} is {describe_store(team)}. Stop the team, and restore with pg_restore of "
+            "PostgreSQL."
+        )
+
+
+def _check_kind(url: object) -> str:
+    if not isinstance(url, str) or not url.startswith(("postgresql://", "postgres://")):
+        raise NotConfigured("The address of the hub must begin with postgresql://. Without one the hub is a file.")
+    return url

@@ -146,6 +146,8 @@ class Engine(Protocol):
     store is a StoreError, and its transaction is undone.
     """
 
+    name: str
+    """The store as errors name it: without any secret."""
     own_tables: "ComponentTables | None"
     """The tables of the component whose program this is."""
 
@@ -176,8 +178,14 @@ class Engine(Protocol):
         on_end: TransactionHook = ...,
         longest: float | None = None,
         busy_seconds: float = 0.0,
+        *,
+        shared: bool = False,
     ) -> Generator[Any, None, None]:
-        """Do the same for a generator, with the first and last actions of an outermost transaction."""
+        """Do the same for a generator, with the first and last actions of an outermost transaction.
+
+        ``shared`` is for a single verb about one conversation, which stays correct while others run. Each of its
+        changes has the condition on which it rests, or is of rows that no other verb changes.
+        """
         ...
 
     def flush(self) -> None:
@@ -190,6 +198,10 @@ class Engine(Protocol):
 
     def correct_values(self, db: Any) -> None:  # noqa: ANN401
         """Correct rows that a foreign program can store in this engine although no trigger can guard them."""
+        ...
+
+    def ring_elsewhere(self, agents: Iterable[str]) -> None:
+        """Ring these agents on the other hosts of the team, after a commit. It never fails."""
         ...
 
     def newest_id(self) -> int:

@@ -38,7 +38,7 @@ def enroll(db: Transaction, name: str, kind: str) -> None:
     folded = normalize_agent_name(name)
     check_kind(kind)
     if folded not in kinds_of(db, folded):
-        db.execute("INSERT INTO agent_status (agent_name, kind) VALUES (?, ?)", (folded, kind))
+        db.execute("INSERT INTO agent_status (agent_name, kind) VALUES (?, ?) ON CONFLICT DO NOTHING", (folded, kind))
 
 
 def kinds_of(db: Transaction, name: str, other: str | None = None) -> dict[str, str]:

@@ -1,9 +1,14 @@
 """Queries of tools about deliveries: their states, those in backoff, and those that can be delivered again."""
 
+from collections.abc import Callable
+from typing import Any
+
 from ..engines.engine import Row, Transaction
-from ..models import DeliveryState, Message
+from ..models import Delivery, DeliveryState, Message
 from ..timestamps import format_time, parse_time
 from .deliveries import IS_CLAIMABLE
+
+Read = Callable[[str, tuple[str | int, ...]], list[Any]]
 
 SELECT_CLAIMABLE = f"""
     SELECT m.* FROM (SELECT message, rank FROM deliveries WHERE {IS_CLAIMABLE} ORDER BY rank, message LIMIT :limit) AS d
@@ -33,6 +38,24 @@ SELECT_STATES = """
     FROM deliveries AS d JOIN messages AS m ON m.id = d.message WHERE d.message IN ({marks})
     ORDER BY d.message, d.recipient
 """
+
+
+def is_acknowledged(read: Read, delivery: Delivery, at: float) -> bool:
+    """Return whether this acknowledgement is stored. No other could have come while the lease was ours."""
+    rows = read(
+        "SELECT 1 FROM deliveries WHERE message = ? AND recipient = ? AND state = 'done' AND done_at = ?",
+        (delivery.message.id, delivery.recipient, format_time(at)),
+    )
+    return bool(rows)
+
+
+def is_held(read: Read, delivery: Delivery) -> bool:
+    """Return whether the lease is still ours."""
+    rows = read(
+        "SELECT 1 FROM deliveries WHERE message = ? AND recipient = ? AND lease_token = ?",
+        (delivery.message.id, delivery.recipient, delivery.lease_token),
+    )
+    return bool(rows)
 
 
 def release_all(db: Transaction, recipient: str, now: float) -> int:

@@ -46,6 +46,12 @@ class NewMessage:
     """The sender's kind, used if it is not enrolled."""
     is_rate_limited: bool = False
     """Whether a model sends it, whose rate and turns are limited."""
+    new_id: str = field(default_factory=new_message_id)
+    """The message_id if none is given."""
+
+    @property
+    def identity(self) -> str:
+        return self.message_id or self.new_id
 
 
 class ReplyOptions(TypedDict, total=False):
@@ -102,7 +108,7 @@ def insert_message(db: Transaction, message: NewMessage, now: float, *, known_on
             rate_limits.count_exchange_turn(db, message.sender, recipient, now)
     if message.sender != HUB_SENDER and message.sender not in kinds:
         agents.enroll(db, message.sender, message.sender_kind)
-    message_id = message.message_id or new_message_id()
+    message_id = message.identity
     expires = None if message.expires_in is None else now + message.expires_in
     ((number,),) = db.execute(
         "INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, created_at,"

@@ -5,11 +5,12 @@ import math
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 
+from ..engines.repetition import repeat
 from ..errors import StoreUnavailable
 from ..models import Delivery, WakeStep
 from ..presence import Presence
 from ..session import HubSession
-from ..tables import deliveries
+from ..tables import deliveries, delivery_states
 from ..timestamps import format_time, parse_time
 from ..validation import check_timeout, check_type
 from .waiter import BusyTolerance, CancellableClaim, Waiter
@@ -29,9 +30,14 @@ class AgentMailbox:
         return self._claim_due(limit, lease, read=read)
 
     def release(self, delivery: Delivery, error: str | None = None, delay: float | None = None) -> None:
-        with self._session.write_leased(delivery) as db:
-            notified = deliveries.release(db, delivery, error, delay, self._session.clock())
-            self._session.ring_after_commit(self._session.agent, *notified)
+        def give_back() -> bool:
+            with self._session.write_leased(delivery) as db:
+                notified = deliveries.release(db, delivery, error, delay, self._session.clock())
+                self._session.ring_after_commit(self._session.agent, *notified)
+            return True
+
+        read = self._session.store.read
+        repeat(self._session.store, give_back, lambda: None if delivery_states.is_held(read, delivery) else True)
 
     def wait(self, timeout: float, step: WakeStep | None) -> bool:
         check_timeout(timeout)
@@ -92,13 +98,18 @@ class AgentMailbox:
 
     def _claim_due(self, limit: int, lease: float, *, read: bool = True) -> list[Delivery]:
         """Claim, after a look has found a delivery."""
+        return repeat(self._session.store, lambda: self._claim_once(limit, lease, read=read))
+
+    def _claim_once(self, limit: int, lease: float, *, read: bool) -> list[Delivery]:
         session = self._session
-        with session.write(durable=False) as db:
-            self._presence.refresh(listening=False)
-            now = session.clock()
-            if deliveries.has_deadlines(db, session.agent, now):
-                session.ring_after_commit(*deliveries.apply_deadlines(db, session.agent, now, session.reads_expired))
-            return deliveries.claim(db, session.agent, self._reader_id, limit, lease, now, read=read)
+        for has_settled in (False, True):
+            with session.write(durable=False, shared=True) as db:
+                self._presence.refresh(listening=False)
+                now = session.clock()
+                if has_settled or not deliveries.has_deadlines(db, session.agent, now):
+                    return deliveries.claim(db, session.agent, self._reader_id, limit, lease, now, read=read)
+            self._apply_deadlines()
+        return []
 
     def _apply_deadlines(self) -> None:
         session = self._session

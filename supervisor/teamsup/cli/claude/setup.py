@@ -14,6 +14,7 @@ from typing import Any
 from teamsup.config.components import normalize_session_agent
 from teamsup.config.resources import resource_path
 from teamsup.hub import InvalidName, MessageHub, Team
+from teamsup.hub.engines.choice import has_store
 from teamsup.hub.validation import list_names, quote
 from teamsup.terminal.findings import Verdict
 from teamsup.terminal.formatting import sanitize
@@ -120,7 +121,7 @@ def _find_unenrolled(team: Team, names: list[str]) -> list[str]:
     """Return the names that the team does not know. Raise InvalidName if the first name belongs to another kind of
     agent."""
     known = {}
-    if team.database.exists():
+    if has_store(team):
         with MessageHub(team) as hub:
             known = {agent.name: agent.kind for agent in hub.agents()}
     if known.get(names[0], "agent") != "agent":

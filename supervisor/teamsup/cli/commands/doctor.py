@@ -12,6 +12,7 @@ from pathlib import Path
 
 from teamsup.config.components import installed_components, load_function
 from teamsup.hub import Agent, MessageHub, StoreError, Team
+from teamsup.hub.engines.choice import has_store
 from teamsup.hub.team import normalize_name
 from teamsup.hub.timestamps import parse_time
 from teamsup.hub.wakeup.doorbell import Doorbells
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _read_hub(team: Team) -> tuple[list[Agent], dict[str, int], str]:
     """Return all agents, the unclaimed messages, and the reason why the store cannot be used."""
-    if not team.database.exists():
+    if not has_store(team):
         return [], {}, ""
     try:
         with MessageHub(team) as hub:
@@ -87,7 +88,7 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
 
     from ..team_check import check_configuration, check_folder, check_hub, check_participants
 
-    if not team.database.exists() and not trouble and owner_pid(team) is None:
+    if not has_store(team) and not trouble and owner_pid(team) is None:
         hint = f"Start it with: {call('start')}"
         new = Finding("team", Verdict.WARNING, f"there is no team {team.name!r} in {team.folder} yet", hint)
         return [new, *check_folder(team), *check_configuration(team, call), *_check_components(team, {}, call)]

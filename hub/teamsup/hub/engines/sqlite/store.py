@@ -6,7 +6,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -42,7 +42,7 @@ class Store:
     def __init__(self, path: Path, durability: Durability = "full", run: Path | None = None) -> None:
         """Open the database, or create it. ``run`` is the folder with the record of the last open database."""
         self.path = path
-        self._name = str(path)
+        self.name = str(path)
         self._run = run
         self._is_durable = durability == "full"
         self._commits = 0
@@ -106,7 +106,7 @@ class Store:
     def _reopen_if_replaced(self) -> None:
         """Open the file that has the database's name now. Raise StoreUnavailable or StoreReplaced if that would be
         wrong."""
-        if database_file.find_inode(self._name) == self._files.database and not self._is_broken:
+        if database_file.find_inode(self.name) == self._files.database and not self._is_broken:
             return
         with self._write_lock, self._read_lock:
             database_file.check_open(self.path, self._files, database_file.find_files(self.path))
@@ -135,7 +135,7 @@ class Store:
             try:
                 source.backup(self._db, pages=pages, progress=step, sleep=RETRY_SECONDS)
             except sqlite3.Error as error:
-                raise as_store_error(self._name, error) from error
+                raise as_store_error(self.name, error) from error
             self._commits += 1
 
     def migrate_component(self, tables: "ComponentTables") -> None:
@@ -184,6 +184,8 @@ class Store:
         on_end: TransactionHook = lambda _: None,
         longest: float | None = None,
         busy_seconds: float = 0.0,
+        *,
+        shared: bool = False,  # noqa: ARG002 - SQLite's writers take turns
     ) -> Generator[sqlite3.Connection, None, None]:
         """Do the same for a generator, with the first and last actions of an outermost transaction.
 
@@ -198,7 +200,7 @@ class Store:
                     else self._run_outermost(on_begin, on_end, longest, busy_seconds)
                 )
             except sqlite3.Error as error:
-                raise as_store_error(self._name, error) from error
+                raise as_store_error(self.name, error) from error
 
     def _run_outermost(
         self, on_begin: TransactionHook, on_end: TransactionHook, longest: float | None, busy_seconds: float
@@ -206,7 +208,7 @@ class Store:
         self._reopen_if_replaced()
         try:
             self._roll_back()
-            retry_busy(self._name, self._begin, busy_seconds)
+            retry_busy(self.name, self._begin, busy_seconds)
             self._deadline = time.monotonic() + (MAX_TRANSACTION_SECONDS if longest is None else longest)
             self._writer_thread = threading.get_ident()
             on_begin(self._db)
@@ -247,7 +249,7 @@ class Store:
         if self._commits % _CHECKPOINT_EVERY_COMMITS:
             return
         try:
-            size = os.stat(f"{self._name}-wal").st_size
+            size = os.stat(f"{self.name}-wal").st_size
         except OSError:
             return
         if size <= self._wal_limit:
@@ -266,6 +268,9 @@ class Store:
     def newest_id(self) -> int:
         """Return the largest ``id`` so far. Writers take turns, so all later ids are above it."""
         return int(self.read("SELECT coalesce(max(id), 0) FROM messages")[0][0])
+
+    def ring_elsewhere(self, agents: Iterable[str]) -> None:
+        """Do nothing: all programs of the team are on this host."""
 
     def watch_foreign_writes(self) -> "FileWatch":
         from .foreign_writes import FileWatch  # only one process watches
@@ -342,4 +347,4 @@ class Store:
         return db, reader, found
 
     def _retry_busy(self, action: Callable[[], T]) -> T:
-        return retry_busy(self._name, action)
+        return retry_busy(self.name, action)

@@ -1,0 +1,328 @@
+"""A team's database on a PostgreSQL server, which threads and hosts share.
+
+Transactions read what is committed, and take locks: one for each conversation, and one of the team. A single verb
+shares that of the team; a longer transaction has it alone. docs/decisions/0044 says why.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from ...errors import StoreError, StoreInterrupted, StoreUncertain, StoreUnreachable
+from ..engine import BUSY_SECONDS, MAX_TRANSACTION_SECONDS, Durability, TransactionHook, Values, log_waiting
+from ..signal_safety import signal_safe
+from .address import ServerAddress
+from .connection import ServerConnection, ServerTransaction, open_connection, quote_text, run_script
+from .host_identity import find_host
+from .migrations import SCHEMA_VERSION, check_versions, migrate, migrate_component
+from .server_errors import as_store_error, is_lost, is_refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..component_tables import ComponentTables
+    from .server_watch import ServerWatch
+
+T = TypeVar("T")
+
+_RETRY_SECONDS = 0.05
+_VERSION_SECONDS = 10.0
+"""A waiting reader looks after so many seconds, even if no doorbell has rung."""
+
+_BEGIN = """
+    BEGIN; SELECT {lock}(hashtextextended('teamsup ' || current_schema(), 0));
+    SELECT component, version, EXISTS (SELECT 1 FROM listening_hosts WHERE host <> {host}
+      AND seen_at > clock_timestamp() - interval '90 seconds') AS is_heard
+    FROM schema_versions WHERE component IN ('hub', {component})
+"""
+_FLUSH = """
+    BEGIN; SET LOCAL synchronous_commit = 'on'; SELECT pg_logical_emit_message(true, 'flush', ''); COMMIT
+"""
+
+
+class PostgresStore:
+    """The open database. One connection writes, and reads while it is free; another one reads meanwhile.
+
+    A commit is visible at once, and on the server's disk once flush() has returned. Every error of psycopg becomes a
+    StoreError, and its transaction is undone.
+    """
+
+    def __init__(self, address: ServerAddress, durability: Durability, run: "Path", team: str) -> None:
+        """Connect, and create or migrate the tables. ``run`` is the folder of this host's doorbells.
+
+        Raise StoreError, also if another ``team`` is in there.
+        """
+        self.address = address
+        self.name = address.name
+        self.own_tables: ComponentTables | None = None
+        self._host = find_host(run)
+        self._is_durable = durability == "full"
+        self._write_lock = threading.RLock()
+        self._read_lock = threading.Lock()
+        self._writer_thread: int | None = None
+        self._depth = self._savepoints = 0
+        self._deadline = math.inf
+        self._unflushed = False
+        self._is_heard_elsewhere = False
+        self._db: ServerConnection | None = None
+        self._reader: ServerConnection | None = None
+        try:
+            self._retry(lambda: migrate(self._writer(), team))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        with self._write_lock, self._read_lock:
+            for connection in (self._db, self._reader):
+                if connection is not None:
+                    connection.close()
+            self._db = self._reader = None
+
+    def is_in_transaction(self) -> bool:
+        return self._writer_thread == threading.get_ident()
+
+    def read(self, sql: str, parameters: Values = ()) -> list[Any]:
+        if self.is_in_transaction():
+            self._check_deadline()
+            try:
+                return ServerTransaction(self._writer()).execute(sql, parameters).fetchall()
+            except psycopg.Error as error:
+                raise as_store_error(self.name, error) from error
+        is_ours = self._write_lock.acquire(blocking=False)
+        lock = self._write_lock if is_ours else self._read_lock
+        if not is_ours:
+            self._read_lock.acquire()
+        try:
+            connect = self._writer if is_ours else self._second_reader
+            return self._retry(lambda: ServerTransaction(connect()).execute(sql, parameters).fetchall())
+        finally:
+            lock.release()
+
+    def read_on_writer(self, sql: str, parameters: Values) -> list[Any]:
+        return self.read(sql, parameters)
+
+    def data_version(self) -> int:
+        """Return a number that changes every ten seconds. Doorbells ring for every commit; this is for a lost ring."""
+        return int(time.monotonic() / _VERSION_SECONDS)
+
+    @signal_safe
+    def transaction(self) -> Generator[ServerTransaction, None, None]:
+        yield from self.transact()
+
+    def transact(
+        self,
+        on_begin: TransactionHook = lambda _: None,
+        on_end: TransactionHook = lambda _: None,
+        longest: float | None = None,
+        busy_seconds: float = 0.0,
+        *,
+        shared: bool = False,
+    ) -> Generator[ServerTransaction, None, None]:
+        with self._write_lock:
+            try:
+                yield from (
+                    self._run_inner()
+                    if self.is_in_transaction()
+                    else self._run_outermost(on_begin, on_end, longest, busy_seconds, shared=shared)
+                )
+            except psycopg.Error as error:
+                raise as_store_error(self.name, error) from error
+
+    def _run_outermost(
+        self,
+        on_begin: TransactionHook,
+        on_end: TransactionHook,
+        longest: float | None,
+        busy_seconds: float,
+        *,
+        shared: bool,
+    ) -> Generator[ServerTransaction, None, None]:
+        try:
+            self._retry(lambda: self._begin(shared=shared, longest=longest, busy_seconds=busy_seconds), busy_seconds)
+            db = ServerTransaction(self._writer())
+            self._deadline = time.monotonic() + (MAX_TRANSACTION_SECONDS if longest is None else longest)
+            self._writer_thread = threading.get_ident()
+            on_begin(db)
+            yield db
+            self._check_deadline()
+            on_end(db)
+            self._commit()
+        finally:
+            self._writer_thread = None
+            self._depth = self._savepoints = 0
+            self._roll_back()
+
+    def _run_inner(self) -> Generator[ServerTransaction, None, None]:
+        self._check_deadline()
+        connection, depth = self._writer(), self._depth
+        name = f"inner{depth}"
+        try:
+            self._depth = depth + 1
+            # The next one at this depth releases this one, or the commit does: that saves a message to the server.
+            release = f"RELEASE {name}; " if depth < self._savepoints else ""
+            run_script(connection, f"{release}SAVEPOINT {name}")
+            self._savepoints = depth + 1
+            yield ServerTransaction(connection)
+            self._check_deadline()
+        except BaseException:
+            with suppress(psycopg.Error):
+                if connection.info.transaction_status in (TransactionStatus.INERROR, TransactionStatus.INTRANS):
+                    run_script(connection, f"ROLLBACK TO {name}; RELEASE {name}")
+                    self._savepoints = depth
+            raise
+        finally:
+            self._depth = depth
+
+    def flush(self) -> None:
+        """Flush every commit so far to the server's disk, unless durability is "normal". Raise StoreUncertain."""
+        if not self._is_durable or not self._unflushed:
+            return
+        with self._write_lock:
+            try:
+                run_script(self._writer(), _FLUSH)
+            except (psycopg.Error, StoreError) as error:
+                self._roll_back()
+                raise StoreUncertain(
+                    f"{self.name} was written, but may not be on its disk: {self._describe(error)}"
+                ) from error
+            self._unflushed = False
+
+    def tidy_up(self) -> None:
+        """Do nothing: the server tidies up by itself."""
+
+    def correct_values(self, db: ServerTransaction) -> None:
+        """Do nothing: the server refuses what it cannot count on."""
+
+    def newest_id(self) -> int:
+        """Return the largest ``id`` when no single send was under way: each of them shares the lock."""
+        with self.transaction() as db:
+            return int(db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchall()[0][0])
+
+    def ring_elsewhere(self, agents: Iterable[str]) -> None:
+        """Let the watchers of other hosts ring these agents. One that is not rung looks after ten seconds."""
+        names = "\n".join(sorted(set(agents)))
+        if not names or not self._is_heard_elsewhere:
+            return
+        with self._write_lock, suppress(psycopg.Error, StoreError):
+            payload = f"{self._host}\n{names}" if len(names.encode()) < 7000 else self._host
+            self._writer().execute("SELECT pg_notify('teamsup ' || current_schema(), $1)", (payload,))
+
+    def migrate_component(self, tables: "ComponentTables") -> None:
+        with self._write_lock:
+            self._retry(lambda: migrate_component(self._writer(), tables))
+
+    def use_component(self, tables: "ComponentTables") -> None:
+        self.migrate_component(tables)
+        self.own_tables = tables
+
+    def watch_foreign_writes(self) -> "ServerWatch":
+        from .server_watch import ServerWatch  # only one process of a host watches
+
+        return ServerWatch(self.address, self._host)
+
+    def vacuum(self, statement: str) -> None:
+        """Run one statement that cannot run in a transaction."""
+        with self._write_lock:
+            self._retry(lambda: run_script(self._writer(), statement))
+
+    def _begin(self, *, shared: bool, longest: float | None, busy_seconds: float) -> None:
+        """Begin a transaction, with its lock, in one message. Raise SchemaTooNew and ComponentTooNew."""
+        self._roll_back()
+        connection = self._writer()
+        if connection.info.transaction_status != TransactionStatus.IDLE:
+            raise StoreInterrupted(f"{self.name} has an open transaction.")
+        own = self.own_tables
+        component = "hub" if own is None else own.component
+        lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        script = _BEGIN.format(lock=lock, host=quote_text(self._host), component=quote_text(component))
+        if busy_seconds > BUSY_SECONDS:
+            script = script.replace("BEGIN;", f"BEGIN; SET LOCAL lock_timeout = '{busy_seconds:.0f}s';")
+        if longest is not None:
+            script = script.replace("BEGIN;", "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0;")
+        rows = run_script(connection, script)
+        check_versions(self.name, {row["component"]: row["version"] for row in rows}, own)
+        self._is_heard_elsewhere = bool(rows and rows[0]["is_heard"])
+
+    def _commit(self) -> None:
+        connection = self._writer()
+        if connection.info.transaction_status == TransactionStatus.INERROR:
+            raise StoreError(f"{self.name}: an earlier error has undone this whole transaction.")
+        try:
+            run_script(connection, "COMMIT")
+        except psycopg.Error as error:
+            if is_lost(error):
+                raise StoreUncertain(f"{self.name} did not confirm a change: {self._describe(error)}") from error
+            raise
+        self._unflushed = True
+
+    def _check_deadline(self) -> None:
+        if self._db is None or self._db.info.transaction_status == TransactionStatus.IDLE:
+            raise StoreError(f"{self.name}: an earlier error has undone this whole transaction.")
+        if time.monotonic() > self._deadline:
+            raise StoreError(
+                f"{self.name}: this transaction took longer than {MAX_TRANSACTION_SECONDS:.0f} s and was undone. "
+                "Do slow work before it begins."
+            )
+
+    def _roll_back(self) -> None:
+        """Undo the open transaction. Drop a connection that is lost, or that an interrupt has left at work."""
+        connection = self._db
+        if connection is None:
+            return
+        status = connection.info.transaction_status
+        try:
+            if status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+                run_script(connection, "ROLLBACK")
+        except psycopg.Error:
+            status = TransactionStatus.UNKNOWN
+        if status in (TransactionStatus.UNKNOWN, TransactionStatus.ACTIVE):
+            self._db = None
+            connection.close()
+
+    def _writer(self) -> ServerConnection:
+        if self._db is None or self._db.closed:
+            if self.is_in_transaction():
+                raise StoreInterrupted(f"{self.name} has ended the connection, and the transaction with it.")
+            self._db = open_connection(self.address)
+        return self._db
+
+    def _second_reader(self) -> ServerConnection:
+        if self._reader is None or self._reader.closed:
+            self._reader = open_connection(self.address)
+        return self._reader
+
+    def _retry(self, action: Callable[[], T], busy_seconds: float = 0.0) -> T:
+        """Run an action outside of a transaction, and repeat it while the server cannot be reached.
+
+        It ends after ``busy_seconds``, but not before BUSY_SECONDS, and logs a longer wait once.
+        """
+        began = time.monotonic()
+        deadline = began + max(BUSY_SECONDS, busy_seconds)
+        is_logged = False
+        while True:
+            try:
+                return action()
+            except psycopg.Error as error:
+                found = as_store_error(self.name, error)
+                if not isinstance(found, StoreInterrupted | StoreUnreachable) or is_refusal(error):
+                    raise found from error
+                if time.monotonic() > deadline:
+                    raise StoreUnreachable(f"{self.name} cannot be reached: {self._describe(error)}") from error
+                if not is_logged and time.monotonic() > began + 1.0:
+                    is_logged = True
+                    log_waiting(found)
+            time.sleep(_RETRY_SECONDS)
+
+    def _describe(self, error: Exception) -> str:
+        words = " ".join(str(error).split())[:200].rstrip(".")
+        return f"{words or 'the connection was lost'}."
+
+
+__all__ = ["SCHEMA_VERSION", "PostgresStore"]

@@ -1,0 +1,68 @@
+"""Rows and values as the hub knows them: columns by number or name, times as text in UTC."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from psycopg import Connection, Cursor
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper, Loader
+
+
+class NamedRow(tuple[Any, ...]):
+    """A row of a result. Each result has a subclass with the names of its columns."""
+
+    columns: ClassVar[dict[str, int]] = {}
+
+    def __getitem__(self, column: Any) -> Any:  # noqa: ANN401
+        return tuple.__getitem__(self, self.columns[column] if isinstance(column, str) else column)
+
+    def keys(self) -> list[str]:
+        return list(self.columns)
+
+
+def make_rows(cursor: Cursor[Any]) -> Callable[[Sequence[Any]], NamedRow]:
+    """Return what makes a row of the cursor's values."""
+    return _row_class(tuple(column.name for column in cursor.description or ()))
+
+
+@functools.lru_cache(maxsize=1000)
+def _row_class(names: tuple[str, ...]) -> type[NamedRow]:
+    columns: dict[str, int] = {}
+    for number, name in enumerate(names):
+        columns.setdefault(name, number)
+    return type("NamedRow", (NamedRow,), {"columns": columns})
+
+
+def adapt_values(connection: Connection[Any]) -> None:
+    """Let a connection send and return values as the hub has them."""
+    adapters = connection.adapters
+    adapters.register_dumper(int, _NumberDumper)
+    adapters.register_dumper(float, _NumberDumper)
+    adapters.register_loader("timestamptz", _TimeLoader)
+    adapters.register_loader("numeric", _NumericLoader)
+
+
+class _NumberDumper(Dumper):
+    """Numbers of which the server finds the type, as it does for texts: else each size would be another statement."""
+
+    oid = 0
+
+    def dump(self, obj: Any) -> bytes:  # noqa: ANN401
+        return str(obj).encode()
+
+
+class _TimeLoader(Loader):
+    """A time as timestamps.format_time() writes it."""
+
+    def load(self, data: Buffer) -> str:
+        text = bytes(data).decode()
+        if not text.endswith("+00"):  # infinity, or before the year 1
+            return text
+        return f"{text[:-3]}.000" if len(text) == 22 else text[:-3].ljust(23, "0")
+
+
+class _NumericLoader(Loader):
+    def load(self, data: Buffer) -> float:
+        text = bytes(data).decode()
+        return float(text) if "." in text else int(text)

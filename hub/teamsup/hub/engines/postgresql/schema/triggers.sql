@@ -1,0 +1,233 @@
+-- The triggers do for every writer what those of SQLite do: sqlite/schema/triggers.sql. Here writers do not take turns. So
+-- a lock for each conversation keeps its order, and a lock of the team separates foreign programs and long transactions
+-- from single sends. Every migration creates them again.
+
+-- Hold the lock of a conversation until the transaction ends.
+CREATE OR REPLACE FUNCTION lock_conversation(conversation TEXT) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || conversation, 0));
+END $$;
+
+-- Whether this connection is of a program that does not know the hub.
+CREATE OR REPLACE FUNCTION is_foreign() RETURNS boolean LANGUAGE sql STABLE
+AS $$ SELECT coalesce(current_setting('teamsup.member', true), '') <> 'on' $$;
+
+-- Let the watchers of all hosts ring these agents; too many: everybody.
+CREATE OR REPLACE FUNCTION ring_agents(agents TEXT) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  PERFORM pg_notify('teamsup ' || current_schema(),
+    CASE WHEN octet_length(agents) < 7000 THEN E'\n' || agents ELSE '' END);
+END $$;
+
+CREATE OR REPLACE FUNCTION metadata_text(metadata TEXT, key TEXT) RETURNS TEXT LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+  parsed JSONB;
+BEGIN
+  IF metadata IS NULL OR metadata = '{}' THEN
+    RETURN NULL;
+  END IF;
+  parsed := metadata::JSONB;
+  RETURN CASE WHEN jsonb_typeof(parsed) = 'object' THEN parsed ->> key END;
+EXCEPTION WHEN data_exception THEN
+  RETURN NULL;
+END $$;
+
+-- A foreign statement may touch several conversations in any order. So it works alone.
+CREATE OR REPLACE FUNCTION messages_foreign() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('teamsup ' || current_schema(), 0));
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER messages_foreign BEFORE INSERT OR UPDATE OR DELETE ON messages FOR EACH STATEMENT
+  WHEN (is_foreign()) EXECUTE FUNCTION messages_foreign();
+
+-- The id is drawn while the conversation is locked, so in a conversation ids are the order of the commits.
+CREATE OR REPLACE FUNCTION messages_number() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  IF NEW.conversation_id IS NOT NULL THEN
+    PERFORM lock_conversation(NEW.conversation_id);
+  END IF;
+  IF NEW.id IS NULL OR NEW.id > 1000000000000000 THEN
+    NEW.id := nextval('messages_id');
+  ELSE
+    PERFORM setval('messages_id', NEW.id) FROM messages_id WHERE last_value <= NEW.id AND NEW.id > 0;
+  END IF;
+  NEW.created_at := coalesce(NEW.created_at, clock_timestamp());
+  RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER messages_number BEFORE INSERT ON messages FOR EACH ROW EXECUTE FUNCTION messages_number();
+
+CREATE OR REPLACE VIEW broadcast_readers (name) AS
+SELECT agent_name FROM agent_status
+WHERE kind NOT IN ('console', 'supervisor') AND is_set_up = 1
+  AND coalesce(last_heartbeat, enrolled_at) > clock_timestamp() - interval '7 days';
+
+-- Store the deliveries of a message that has none. Its conversation is locked.
+CREATE OR REPLACE FUNCTION store_deliveries(fresh messages) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  INSERT INTO deliveries (message, recipient, conversation_id, rank, is_head, expires_at)
+  SELECT fresh.id, reader.name, fresh.conversation_id,
+    CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)
+      - CASE fresh.priority WHEN 'urgent' THEN 600000 WHEN 'high' THEN 60000 WHEN 'low' THEN -60000 ELSE 0 END,
+    CASE WHEN fresh.conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS older
+      WHERE older.recipient = reader.name AND older.conversation_id = fresh.conversation_id AND older.done_at IS NULL)
+      THEN 1 ELSE 0 END,
+    reader.expires_at
+  FROM (
+    SELECT lower(btrim(fresh.recipient, E' \t\n\r')) AS name, fresh.expires_at AS expires_at
+      WHERE fresh.recipient IS NOT NULL
+    UNION
+    SELECT lower(btrim(name)), coalesce(fresh.expires_at, clock_timestamp() + interval '1 day') FROM broadcast_readers
+      WHERE fresh.recipient IS NULL AND lower(btrim(name)) <> lower(btrim(fresh.sender))
+  ) AS reader
+  ON CONFLICT DO NOTHING;
+END $$;
+
+CREATE OR REPLACE FUNCTION messages_deliver() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  PERFORM store_deliveries(NEW);
+  IF NEW.recipient IS NULL THEN
+    UPDATE messages SET status = 'processed', processed_at = clock_timestamp()
+      WHERE id = NEW.id AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id);
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER messages_deliver AFTER INSERT ON messages FOR EACH ROW
+  WHEN (coalesce(NEW.status, 'pending') = 'pending') EXECUTE FUNCTION messages_deliver();
+
+CREATE OR REPLACE FUNCTION deliveries_foreign() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  IF is_foreign() THEN
+    PERFORM ring_agents(string_agg(DISTINCT recipient, E'\n')) FROM fresh HAVING count(*) > 0;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER deliveries_foreign AFTER INSERT ON deliveries REFERENCING NEW TABLE AS fresh
+  FOR EACH STATEMENT EXECUTE FUNCTION deliveries_foreign();
+
+CREATE OR REPLACE FUNCTION messages_bound_id() RETURNS trigger LANGUAGE plpgsql
+AS $$
+BEGIN
+  RAISE EXCEPTION 'messages.id can be 1000000000000000 at most';
+END $$;
+CREATE OR REPLACE TRIGGER messages_bound_id BEFORE UPDATE OF id ON messages FOR EACH ROW
+  WHEN (NEW.id > 1000000000000000) EXECUTE FUNCTION messages_bound_id();
+
+CREATE OR REPLACE FUNCTION messages_renamed() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  UPDATE deliveries SET message = NEW.id WHERE message = OLD.id;
+  PERFORM setval('messages_id', NEW.id) FROM messages_id WHERE last_value <= NEW.id AND NEW.id > 0;
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER messages_renamed AFTER UPDATE OF id ON messages FOR EACH ROW
+  WHEN (NEW.id <> OLD.id) EXECUTE FUNCTION messages_renamed();
+
+CREATE OR REPLACE FUNCTION messages_delete() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  DELETE FROM deliveries WHERE message = OLD.id;
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER messages_delete AFTER DELETE ON messages FOR EACH ROW EXECUTE FUNCTION messages_delete();
+
+-- A program that knows only the original tables ends, takes, gives back, reopens or hands on a message by its status.
+CREATE OR REPLACE FUNCTION messages_changed() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+DECLARE
+  was_changed BOOLEAN := NEW.status IS DISTINCT FROM OLD.status;
+BEGIN
+  IF (NEW.recipient IS DISTINCT FROM OLD.recipient AND NEW.status IN ('pending', 'processing'))
+    OR (NEW.status = 'pending' AND was_changed
+      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id AND done_at IS NULL)) THEN
+    IF NEW.conversation_id IS NOT NULL THEN
+      PERFORM lock_conversation(NEW.conversation_id);
+    END IF;
+    DELETE FROM deliveries WHERE message = NEW.id;
+    PERFORM store_deliveries(NEW);
+    UPDATE messages SET status = 'pending', processed_at = NULL WHERE id = NEW.id;
+  ELSIF NEW.status = 'processed' AND was_changed THEN
+    UPDATE deliveries SET state = 'done', outcome = 'processed', lease_token = NULL, lease_expires_at = NULL,
+        done_at = clock_timestamp()
+      WHERE message = NEW.id AND done_at IS NULL;
+  ELSIF NEW.status = 'processing' AND was_changed THEN
+    UPDATE deliveries SET state = 'leased', lease_token = NULL, read_at = clock_timestamp(),
+        lease_expires_at = clock_timestamp() + interval '5 minutes', wait_seconds = 300
+      WHERE message = NEW.id AND state = 'ready';
+  ELSIF NEW.status = 'pending' AND OLD.status = 'processing' THEN
+    UPDATE deliveries SET state = 'ready', read_at = NULL, lease_expires_at = NULL
+      WHERE message = NEW.id AND state = 'leased' AND lease_token IS NULL;
+    IF FOUND AND is_foreign() THEN
+      PERFORM ring_agents(string_agg(DISTINCT recipient, E'\n')) FROM deliveries WHERE message = NEW.id;
+    END IF;
+    UPDATE messages SET status = 'processing'
+      WHERE id = NEW.id AND EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id AND state = 'leased');
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER messages_changed AFTER UPDATE OF status, recipient ON messages FOR EACH ROW
+  WHEN (NEW.recipient IS NOT NULL
+    AND (NEW.status IS DISTINCT FROM OLD.status OR NEW.recipient IS DISTINCT FROM OLD.recipient))
+  EXECUTE FUNCTION messages_changed();
+
+CREATE OR REPLACE FUNCTION deliveries_leased() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  UPDATE messages SET status = 'processing' WHERE id = NEW.message AND status = 'pending' AND recipient IS NOT NULL;
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER deliveries_leased AFTER UPDATE OF state ON deliveries FOR EACH ROW
+  WHEN (NEW.state = 'leased' AND OLD.state <> 'leased') EXECUTE FUNCTION deliveries_leased();
+
+CREATE OR REPLACE FUNCTION deliveries_returned() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  UPDATE messages SET status = 'pending', processed_at = NULL WHERE id = NEW.message AND status <> 'pending';
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER deliveries_returned AFTER UPDATE OF state ON deliveries FOR EACH ROW
+  WHEN (NEW.state = 'ready' AND OLD.state <> 'ready') EXECUTE FUNCTION deliveries_returned();
+
+-- Two readers may end the last two deliveries of a broadcast at once. So lock the message before looking at the others.
+CREATE OR REPLACE FUNCTION deliveries_ended() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  PERFORM 1 FROM messages WHERE id = NEW.message FOR NO KEY UPDATE;
+  UPDATE messages SET processed_at = coalesce(processed_at, NEW.done_at),
+      status = CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.message AND state = 'done')
+        THEN 'processed' ELSE NEW.state END
+    WHERE id = NEW.message AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.message AND done_at IS NULL);
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER deliveries_ended AFTER UPDATE OF done_at ON deliveries FOR EACH ROW
+  WHEN (NEW.done_at IS NOT NULL AND OLD.done_at IS NULL) EXECUTE FUNCTION deliveries_ended();
+
+-- Let the next delivery of a conversation be claimed.
+CREATE OR REPLACE FUNCTION deliveries_next_head() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  PERFORM lock_conversation(OLD.conversation_id);
+  UPDATE deliveries SET is_head = 1
+    WHERE recipient = OLD.recipient AND message =
+      (SELECT message FROM deliveries WHERE recipient = OLD.recipient AND conversation_id = OLD.conversation_id
+        AND done_at IS NULL ORDER BY message LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM deliveries WHERE recipient = OLD.recipient AND conversation_id = OLD.conversation_id
+      AND done_at IS NULL AND is_head = 1);
+  IF FOUND AND is_foreign() THEN
+    PERFORM ring_agents(OLD.recipient);
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER deliveries_ended_in_conversation AFTER UPDATE OF done_at ON deliveries FOR EACH ROW
+  WHEN (NEW.done_at IS NOT NULL AND OLD.done_at IS NULL AND OLD.conversation_id IS NOT NULL)
+  EXECUTE FUNCTION deliveries_next_head();
+CREATE OR REPLACE TRIGGER deliveries_deleted AFTER DELETE ON deliveries FOR EACH ROW
+  WHEN (OLD.done_at IS NULL AND OLD.conversation_id IS NOT NULL) EXECUTE FUNCTION deliveries_next_head();

@@ -1,0 +1,66 @@
+"""Turn errors of psycopg and the server into StoreErrors with a sentence."""
+
+import psycopg
+from psycopg import errors
+
+from ...errors import (
+    InvalidValue,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreInterrupted,
+    StoreReadOnly,
+    StoreUnreachable,
+)
+from ...validation import MAX_QUOTED_CHARACTERS
+
+_CLASSES: dict[str, tuple[type[StoreError], str]] = {
+    "53100": (StoreFull, "cannot grow: the disk of the server is full"),
+    "25006": (StoreReadOnly, "cannot be written: the server only reads, perhaps as a standby"),
+    "55P03": (StoreBusy, "is held by another program"),
+    "53300": (StoreUnreachable, "has no connection left"),
+    "57P03": (StoreUnreachable, "is starting or stopping"),
+    "57P01": (StoreInterrupted, "has ended the connection"),
+    "57P02": (StoreInterrupted, "has ended the connection"),
+    "40001": (StoreInterrupted, "could not order two transactions"),
+    "40P01": (StoreInterrupted, "has ended a deadlock"),
+    "23505": (StoreInterrupted, "got the same row twice at once"),
+    "53200": (StoreError, "has no memory left for the locks of such a large transaction"),
+    "25P03": (StoreError, "has undone a transaction that waited for longer than 10 s"),
+    "25P04": (StoreError, "has undone a transaction that took longer than 10 s"),
+    "0A000": (StoreInterrupted, "has changed its tables"),
+}
+_REFUSED = ("28", "3D", "42501")
+"""Login, database and privileges: a retry cannot help."""
+
+
+def as_store_error(name: str, error: psycopg.Error) -> StoreError | InvalidValue:
+    """Return the error of the store of that name."""
+    code = error.sqlstate or ""
+    words = " ".join(str(error).split())[:MAX_QUOTED_CHARACTERS]
+    if isinstance(error, psycopg.DataError) or code.startswith("22"):
+        return InvalidValue(f"A value cannot be stored: {words}.")
+    if code.startswith(_REFUSED):
+        return StoreError(f"{name} refuses this program: {words}.")
+    if code in _CLASSES:
+        kind, why = _CLASSES[code]
+        return kind(f"{name} {why}.")
+    if is_lost(error):
+        return StoreInterrupted(f"{name} does not answer: {words or 'the connection is lost'}.")
+    return StoreError(f"{name} failed: {words}.")
+
+
+def is_lost(error: psycopg.Error) -> bool:
+    """Return whether the connection is lost."""
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return isinstance(error, errors.AdminShutdown | errors.CrashShutdown | errors.IdleInTransactionSessionTimeout)
+
+
+def is_refusal(error: psycopg.Error) -> bool:
+    """Return whether no later attempt to connect can help. The server sends no code then, only words."""
+    text = str(error)
+    return any(
+        words in text
+        for words in ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
+    )

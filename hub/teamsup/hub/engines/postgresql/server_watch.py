@@ -1,0 +1,97 @@
+"""Hear of writers that ring no doorbells on this host: foreign programs, and members of the team on other hosts.
+
+One process of a host listens for all its readers, because each NOTIFY wakes every listening connection of a database.
+"""
+
+import os
+import select
+import time
+from collections.abc import Generator, Iterable
+from contextlib import closing
+
+import psycopg
+
+from ...errors import StoreError
+from .address import ServerAddress
+from .connection import ServerConnection, open_connection, quote_name, quote_text, run_script
+from .server_errors import as_store_error
+
+_REPORT_SECONDS = 30.0
+
+# Register, listen, then wait for the transactions that may not know of us yet. The first look sees what they stored.
+_BEGIN_LISTENING = """
+    INSERT INTO listening_hosts (host, seen_at) VALUES ({host}, clock_timestamp())
+      ON CONFLICT (host) DO UPDATE SET seen_at = excluded.seen_at;
+    SELECT current_schema() AS schema
+"""
+_WAIT_FOR_OTHERS = """
+    SELECT pg_advisory_lock(hashtextextended('teamsup ' || current_schema(), 0));
+    SELECT pg_advisory_unlock(hashtextextended('teamsup ' || current_schema(), 0));
+"""
+
+
+class ServerWatch:
+    """A connection that listens. It begins when recipients() does."""
+
+    def __init__(self, address: ServerAddress, host: str) -> None:
+        self._address = address
+        self._host = host
+        self._wake_reader, self._wake_writer = os.pipe()
+
+    def stop(self) -> None:
+        os.write(self._wake_writer, b"!")
+
+    def close(self) -> None:
+        os.close(self._wake_reader)
+
+    def recipients(self) -> Generator[Iterable[str] | None, None, None]:
+        """Yield the agents that are to be rung. Raise StoreError when the connection is lost."""
+        try:
+            with closing(open_connection(self._address)) as connection:
+                schema = run_script(connection, _BEGIN_LISTENING.format(host=quote_text(self._host)))[0]["schema"]
+                run_script(connection, f"LISTEN {quote_name(f'teamsup {schema}')}")
+                run_script(connection, _WAIT_FOR_OTHERS)
+                yield None
+                reported_at = time.monotonic()
+                while self._wait(connection, reported_at + _REPORT_SECONDS - time.monotonic()):
+                    if time.monotonic() >= reported_at + _REPORT_SECONDS:
+                        run_script(connection, _BEGIN_LISTENING.format(host=quote_text(self._host)))
+                        reported_at = time.monotonic()
+                    yield self._names_in(list(connection.notifies(timeout=0)))
+        except psycopg.Error as error:
+            raise as_store_error(self._address.name, error) from error
+
+    def _wait(self, connection: ServerConnection, seconds: float) -> bool:
+        """Wait until the server sends something, or for so long. Return False after stop()."""
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        poll.register(self._wake_reader, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(max(0.0, seconds) * 1000)}
+        return self._wake_reader not in ready
+
+    def _names_in(self, notifications: list[psycopg.Notify]) -> Iterable[str] | None:
+        """Return the agents to be rung; None: all. A payload is the host of the sender, if a member, and names."""
+        names: set[str] = set()
+        for each in notifications:
+            host, *agents = each.payload.split("\n")
+            if host != self._host:
+                if not agents:
+                    return None
+                names.update(agents)
+        return names
+
+
+def check_pooler(address: ServerAddress) -> None:
+    """Raise StoreError if a pooler gives a connection to another client between two transactions."""
+    with closing(open_connection(address)) as listener, closing(open_connection(address)) as other:
+        run_script(listener, "LISTEN teamsup_self_test")
+        pid = run_script(listener, "SELECT pg_backend_pid() AS pid")[0]["pid"]
+        run_script(other, "BEGIN; SELECT 1")
+        run_script(other, "SELECT pg_notify('teamsup_self_test', '')")
+        same = run_script(listener, "SELECT pg_backend_pid() AS pid")[0]["pid"] == pid
+        run_script(other, "COMMIT")
+        if not same or not list(listener.notifies(timeout=1.0, stop_after=1)):
+            raise StoreError(
+                f"{address.name} is a pooler in transaction mode: it drops locks, settings and notifications. Use its "
+                "session mode, or the server itself."
+            )

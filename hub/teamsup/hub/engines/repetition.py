@@ -1,0 +1,30 @@
+"""Run a verb again that the store has undone because of others, or of a lost connection."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..errors import StoreInterrupted, StoreUncertain
+from .engine import BUSY_SECONDS, Engine
+
+T = TypeVar("T")
+
+
+def repeat(store: Engine, verb: Callable[[], T], find_stored: Callable[[], T | None] | None = None) -> T:
+    """Run a whole verb, and run it again if the store undid it, for up to BUSY_SECONDS.
+
+    ``find_stored`` returns the result if the verb is stored although the store did not confirm it. Without it that
+    raises StoreUncertain. Inside of a transaction nothing is run again: only its caller can begin it again.
+    """
+    deadline = math.inf
+    while True:
+        try:
+            return verb()
+        except (StoreInterrupted, StoreUncertain) as error:
+            is_uncertain = isinstance(error, StoreUncertain)
+            if store.is_in_transaction() or time.monotonic() > deadline or (is_uncertain and not find_stored):
+                raise
+            deadline = min(deadline, time.monotonic() + BUSY_SECONDS)
+            if is_uncertain and find_stored and (stored := find_stored()) is not None:
+                return stored

@@ -1,0 +1,139 @@
+"""Servers that restart, connections that are cut, and commits without an answer: nothing is lost, doubled or hidden."""
+
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from helpers.postgres_server import PostgresServer, running_server
+from helpers.support import TIMEOUT_SECONDS, eventually
+from teamsup.hub import MessageHub, StoreError, Team
+from teamsup.hub.engines.postgresql import postgres_store
+from teamsup.hub.engines.postgresql.connection import ServerConnection, run_script
+from teamsup.hub.errors import StoreReadOnly, StoreUnreachable
+from teamsup.hub.wakeup.doorbell import Doorbells
+
+OpenHub = Callable[[str], MessageHub]
+
+
+def cut_connections(postgres: PostgresServer) -> None:
+    with postgres.connect() as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'teamsup' AND pid <> pg_backend_pid()"
+        )
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_commit_without_an_answer_is_looked_up(
+    open_hub: OpenHub, monkeypatch: pytest.MonkeyPatch, is_stored: bool
+) -> None:
+    lead = open_hub("lead")
+    with cut_at_commit(monkeypatch, is_stored=is_stored):
+        message = lead.send("lead", "hi")
+    assert [each.message_id for each in lead.queries.history()] == [message.message_id]
+
+    (delivery,) = lead.claim()
+    with cut_at_commit(monkeypatch, is_stored=is_stored):
+        answer = lead.reply(delivery, "hello")
+    assert [each.message_id for each in lead.queries.history()] == [message.message_id, answer.message_id]
+
+    (delivery,) = lead.claim()
+    with cut_at_commit(monkeypatch, is_stored=is_stored):
+        lead.acknowledge(delivery, outcome="read")
+    assert [state.outcome for state in lead.queries.trace(answer.message_id)] == ["read"]
+    assert lead.claim() == []
+
+
+@contextmanager
+def cut_at_commit(monkeypatch: pytest.MonkeyPatch, *, is_stored: bool) -> Iterator[None]:
+    """Cut the connection at the next COMMIT, before or after the server stores it."""
+    cut: list[bool] = []
+
+    def run(connection: ServerConnection, script: str) -> list[object]:
+        if script != "COMMIT" or cut:
+            return list(run_script(connection, script))
+        cut.append(True)
+        if is_stored:
+            run_script(connection, script)
+        connection.close()
+        raise psycopg.OperationalError("the connection is lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(postgres_store, "run_script", run)
+        yield
+    assert cut
+
+
+def test_programs_go_on_after_their_connections_were_cut(open_hub: OpenHub, postgres: PostgresServer) -> None:
+    lead, scout = open_hub("lead"), open_hub("scout")
+    lead.send("scout", "one")
+
+    cut_connections(postgres)
+
+    (delivery,) = scout.claim()
+    cut_connections(postgres)
+    scout.acknowledge(delivery)
+    lead.send("scout", "two")
+    assert [message.content for message in scout.queries.peek()] == ["two"]
+
+
+def test_a_transaction_whose_connection_was_cut_stores_nothing(open_hub: OpenHub, postgres: PostgresServer) -> None:
+    lead = open_hub("lead")
+
+    def work() -> None:
+        with lead.transaction():
+            lead.send("lead", "one")
+            cut_connections(postgres)
+            lead.send("lead", "two")
+
+    with pytest.raises(StoreError):
+        work()
+    assert lead.queries.history() == []
+    lead.send("lead", "three")
+
+
+def test_a_server_that_only_reads_is_named(open_hub: OpenHub) -> None:
+    lead = open_hub("lead")
+    lead.execute("SET default_transaction_read_only = on")
+    with pytest.raises(StoreReadOnly, match="only reads"):
+        lead.send("lead", "x")
+
+
+@pytest.mark.slow
+def test_a_waiting_reader_outlives_a_server_that_is_killed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with running_server() as server:
+        if server.process is None:
+            pytest.skip("the server is not ours to kill")
+        team = Team("crew", tmp_path_factory.mktemp("home") / "crew")
+        with server.connect() as connection:
+            connection.execute("CREATE SCHEMA crew")
+        team.folder.mkdir(mode=0o700)
+        team.configuration.write_text(f'[team]\nhub = "{server.address("crew")}"\n')
+        with MessageHub(team, agent="lead") as lead, MessageHub(team, agent="scout") as scout:
+            lead.register()
+            scout.register()
+            kept = lead.send("lead", "before")
+            with ThreadPoolExecutor(1) as pool:
+                heard = pool.submit(lambda: next(scout.listen(TIMEOUT_SECONDS)))
+                eventually(lambda: Doorbells(team.run).agents_listening({"scout"}), "a reader that waits")
+                server.stop(signal.SIGKILL)
+                server.start()
+                sent = lead.send("scout", "after")
+                assert heard.result().message.message_id == sent.message_id
+            assert [delivery.message.message_id for delivery in lead.claim(2)] == [kept.message_id]
+
+
+def test_a_server_that_is_not_there_is_named_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_store, "BUSY_SECONDS", 0.2)
+    monkeypatch.setenv("TEAMSUP_HUB", f"postgresql://crew@/crew?host={tmp_path}&connect_timeout=2")
+    monkeypatch.setenv("PGPASSWORD", "hunter2")
+    with pytest.raises(StoreUnreachable, match=rf"postgresql://crew@{tmp_path}/crew cannot be reached") as caught:
+        MessageHub(Team("crew", tmp_path / "crew"))
+    assert "hunter2" not in str(caught.value)
