@@ -25,6 +25,7 @@ _MAX_INPUT = 16_384
 _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _COMPOUND = re.compile(r"[;&|`\n]|[$<>]\(")
 _GIT_OPTIONS = re.compile(r"^git( -[Cc] \S+)+")
+_HOST = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#:]+)", re.IGNORECASE)
 _FILE_KEYS = ("file_path", "notebook_path", "path")
 _SETTINGS = re.compile(r"(^|/)\.claude/settings[^/]*\.json/$", re.IGNORECASE)
 """The settings of Claude Code, as a path with a slash behind it."""
@@ -81,7 +82,7 @@ def judge(
     if said and said["permissionDecision"] == "deny":
         return _deny(said["permissionDecisionReason"])
     for rule in policy.denied:
-        if matches(rule, call.tool, call.input):
+        if matches(rule, call.tool, call.input) or _denies_host(rule, call.tool, call.input):
             return _deny(f"The rule {rule} denies it, so nobody was asked.")
     events = [row["event"] for row in rows if row["id"] == call.id]
     if is_used or "began" in events or "done" in events:
@@ -127,8 +128,8 @@ def open_call(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 def matches(rule: str, tool: str, arguments: dict[str, Any]) -> bool:
     """Return whether a rule such as ``Bash``, ``mcp__github`` or ``Bash(git push:*)`` is about this call.
 
-    It supports rules on whole tools and on single commands. Claude Code itself looks at all its rules of denial, but
-    only after people have decided.
+    It supports rules on whole tools and on single commands. Claude Code itself looks at its rules on files before its
+    hooks, and at all its other rules of denial after people have decided.
     """
     name, parenthesis, rest = rule.partition("(")
     if not (_glob(name).fullmatch(tool) or (name.startswith("mcp__") and tool.startswith(f"{name}__"))):
@@ -142,6 +143,13 @@ def matches(rule: str, tool: str, arguments: dict[str, Any]) -> bool:
     if pattern.endswith(":*"):
         return command == pattern[:-2] or command.startswith(f"{pattern[:-2]} ")
     return _glob(pattern).fullmatch(command) is not None
+
+
+def _denies_host(rule: str, tool: str, arguments: dict[str, Any]) -> bool:
+    name, _, condition = rule.removesuffix(")").partition("(")
+    host = _HOST.match(str(arguments.get("url")))
+    is_meant = name == tool == "WebFetch" and condition.startswith("domain:")
+    return is_meant and host is not None and host[1].lower() == condition[len("domain:") :].lower()
 
 
 def asks(rule: str, tool: str, arguments: dict[str, Any]) -> bool:

@@ -182,7 +182,7 @@ def test_a_project_that_switches_hooks_off_does_not_switch_the_gate_off(
     (rig.project / ".claude" / "settings.json").write_text(json.dumps(settings))
     seen = replace(rig, agent=replace(rig.agent, setting_sources=("project",)))
     # The settings may appear after this check.
-    monkeypatch.setattr("teamsup.workers.agent_runner.programs.claude_code._check_hooks", lambda *_: None)
+    monkeypatch.setattr("teamsup.workers.agent_runner.programs.claude_code.check_hooks", lambda *_: None)
     with ScriptedModel({"": [touch(tmp_path / "effect"), "finished"]}) as model:
         assert seen.complete(model, "go").ending == "deferred"
     assert not (tmp_path / "effect").exists()
@@ -195,6 +195,18 @@ def test_what_the_projects_rules_deny_is_not_asked_for(rig: RunRig, tmp_path: Pa
     with ScriptedModel({"": [touch(tmp_path / "effect"), "finished"]}) as model:
         assert seen.complete(model, "go").text == "finished"
     assert seen.calls == [("Bash", "denied")]
+
+
+def test_a_file_that_the_projects_rules_keep_is_not_asked_for(rig: RunRig) -> None:
+    """Claude Code refuses it before it asks the gate, which does not understand rules on files."""
+    (rig.project / ".claude").mkdir()
+    (rig.project / ".claude" / "settings.json").write_text(json.dumps({"permissions": {"deny": ["Edit(./kept/**)"]}}))
+    write = ToolCall("Write", {"file_path": str(rig.project / "kept" / "a" / "x"), "content": "x"})
+    seen = replace(rig, agent=replace(rig.agent, setting_sources=("project",), ask_people=("Write",)))
+    with ScriptedModel({"": [write, "finished"]}) as model:
+        assert seen.complete(model, "go").text == "finished"
+    assert not (rig.project / "kept").exists()
+    assert seen.calls == []
 
 
 def test_a_call_that_claude_code_itself_refuses_has_no_unknown_outcome(rig: RunRig, tmp_path: Path) -> None:

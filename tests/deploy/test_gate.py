@@ -194,6 +194,21 @@ def test_rules_are_about_whole_tools_or_single_commands(pattern: str, tool: str,
     assert gate.matches(pattern, tool, {"command": command}) is is_meant
 
 
+@pytest.mark.parametrize(
+    ("address", "is_denied"),
+    [
+        ("https://Example.com/x", True),
+        ("https://ann@example.com:8443/x", True),
+        ("https://notexample.com", False),
+        ("https://www.example.com", False),
+        (None, False),
+    ],
+)
+def test_a_host_that_is_denied_is_not_asked_for(address: object, is_denied: bool) -> None:
+    fetch = call("WebFetch", {"url": address})
+    assert rule(fetch, asked=("WebFetch",), denied=("WebFetch(domain:example.com)",)) == (DENY if is_denied else PARK)
+
+
 TOOLS = st.sampled_from(["Bash", "Write", "Read"])
 INPUTS = st.sampled_from([{"command": "a"}, {"command": "b"}, {"command": 1}, {"command": True}])
 IDS = st.sampled_from(["t1", "t2", "t3"])

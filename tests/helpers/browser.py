@@ -53,7 +53,17 @@ class Browser:
             raise
 
     def click(self, selector: str) -> None:
-        self.driver.find_element("css selector", selector).click()
+        """Click what is there. A swap may replace it between a look and the click, as under a person's hand."""
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        def was_clicked() -> bool:
+            try:
+                self.driver.find_element("css selector", selector).click()
+            except StaleElementReferenceException:
+                return False
+            return True
+
+        self.wait_until(was_clicked, f"a click on {selector}")
 
     def type(self, selector: str, text: str) -> None:
         self.driver.find_element("css selector", selector).send_keys(text)

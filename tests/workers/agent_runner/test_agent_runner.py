@@ -86,7 +86,7 @@ def test_a_program_that_gives_up_answers_its_sender(harness: RunnerHarness) -> N
 
     answer = harness.answer_to(harness.tell("exit 3 the disk is gone"))
 
-    assert (answer.message_type, answer.content) == ("error", "gcp did not finish: 3 the disk is gone.")
+    assert (answer.message_type, answer.content) == ("error", "It did not finish: 3 the disk is gone.")
     assert harness.run_in("failed").tries == 1
 
 
@@ -108,7 +108,7 @@ def test_a_run_that_takes_too_long_is_ended_with_all_that_it_started(harness: Ru
 
     asked = harness.tell("leave", "wait forever")
 
-    assert harness.answer_to(asked).content == "gcp did not finish: it ran longer than 0.01 minutes."
+    assert harness.answer_to(asked).content == "It did not finish: it ran longer than 0.01 minutes."
     assert harness.run_in("failed").ended_at
     assert harness.processes_of_runs() == []
 
@@ -121,7 +121,7 @@ def test_people_stop_a_run(harness: RunnerHarness) -> None:
 
     assert harness.request("stop 1").content == "Run 1 of gcp is being stopped."
 
-    assert harness.answer_to(asked).content == "gcp did not finish: console-ann stopped it."
+    assert harness.answer_to(asked).content == "It did not finish: console-ann stopped it."
     assert harness.run_in("stopped")
     assert harness.request("stop 1").content == "Run 1 of gcp is over: stopped."
 
@@ -163,7 +163,7 @@ def test_a_paused_agent_is_not_started_and_says_so_once(harness: RunnerHarness) 
     assert eventually(harness.obstacle, "the obstacle") == "console-ann paused it: the budget is spent"
     assert harness.request("resume gcp").content == "gcp can be started again."
     harness.run_in("done")
-    assert len(harness.ann.queries.find(reply_to=asked.message_id)) == 1
+    assert len(harness.ann.queries.find(reply_to=asked.message_id, message_type="status_report")) == 1
 
 
 def test_the_limit_of_an_hour_is_kept_and_shown(harness: RunnerHarness) -> None:
@@ -186,7 +186,7 @@ def test_a_gate_says_what_is_not_worth_a_run(harness: RunnerHarness) -> None:
     refused = harness.tell("effect idle")
     passed = harness.tell("answer urgent")
 
-    assert harness.answer_to(refused).content == "gcp did not finish: its gate did not start it: not urgent."
+    assert harness.answer_to(refused).content == "It did not finish: its gate did not start it: not urgent."
     assert harness.answer_to(passed).content == "urgent"
     assert harness.effects == []
     assert harness.run_in("stopped").starts == 0
@@ -317,7 +317,7 @@ def test_a_program_asks_people_and_goes_on_with_what_they_decide(harness: Runner
     asked = harness.tell("effect asked", "ask Restart it?")
     question = harness.question()
     assert (question.sender, question.message_id) == ("agent-runner", "run:1:asks:1")
-    assert question.content == "gcp asks (run 1): Restart it?"
+    assert question.content == "gcp wants to know, in run 1: Restart it?"
     assert harness.run_in("parked").reason == "people are asked to decide"
     assert [state.state for state in harness.ann.queries.trace(asked.message_id)] == ["leased"]
 

@@ -82,7 +82,7 @@ def test_an_agent_that_is_killed_in_its_work_is_left_to_people(harness: RunnerHa
 
 @pytest.mark.parametrize(
     ("chosen", "state", "answer"),
-    [(1, "done", "ann said that it is done."), (2, "failed", "gcp did not finish: ann gave it up.")],
+    [(1, "done", "ann said that it is done."), (2, "failed", "It did not finish: ann gave it up.")],
     ids=["it is done", "give up"],
 )
 def test_people_end_a_run_whose_outcome_is_unknown(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from teamsup.config.loader import Config
-from teamsup.config.people_protocol import DECISION_REQUEST
+from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.workers.agent_runner.approvals.decision_requests import DecisionOfPeople
 from teamsup.workers.agent_runner.judgement import Finish, Judgement, Park, Pause, Resume, StartAgain, Unknown
@@ -79,6 +79,22 @@ def test_a_run_that_is_done_answers_and_ends_its_message(harness: ConclusionHarn
     assert (run.ended_at, run.pid, run.lease_token) == (NOW, 0, "")
 
 
+@pytest.mark.parametrize(
+    ("sender", "answers"),
+    [
+        ("console-ann", ["It has ended without an answer."]),
+        (USER_COMM, ["It has ended without an answer."]),
+        ("oci", []),
+    ],
+)
+def test_a_person_hears_of_a_run_that_has_nothing_to_say(
+    team: Team, join: Callable[..., MessageHub], sender: str, answers: list[str]
+) -> None:
+    harness = ConclusionHarness(team, join(sender))
+    assert harness.conclude(Finish("done")).state == "done"
+    assert [each.content for each in harness.answers()] == answers
+
+
 def test_an_agent_that_has_answered_itself_is_not_answered_for(harness: ConclusionHarness) -> None:
     harness.gcp.answer(harness.message, "I did it.")
     harness.conclude(Finish("done", answer="I have answered."))
@@ -106,7 +122,7 @@ def test_a_reply_to_somebody_else_is_not_an_answer(harness: ConclusionHarness) -
 def test_a_failure_is_reported_with_what_there_is(harness: ConclusionHarness) -> None:
     run = harness.conclude(Finish("failed", "40 turns", "So far it is full."))
     assert [(each.message_type, each.content) for each in harness.answers()] == [
-        ("error", "gcp did not finish: 40 turns.\n\nSo far it is full.")
+        ("error", "It did not finish: 40 turns.\n\nSo far it is full.")
     ]
     assert run.state == "failed"
 

@@ -109,6 +109,22 @@ def test_what_is_missing_is_named(team: Team, bin_folder: Path, line: str, why: 
     assert why in found.text
 
 
+@pytest.mark.parametrize(
+    ("deny", "is_warned"), [("Edit(./secret/**)", False), ("Agent(deployer)", True), ("Skill(deploy)", False)]
+)
+def test_a_rule_that_denies_only_after_people_were_asked_is_named(
+    team: Team, bin_folder: Path, tmp_path: Path, deny: str, is_warned: bool
+) -> None:
+    install_claude(bin_folder)
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude" / "settings.json").write_text(json.dumps({"permissions": {"deny": [deny]}}))
+    keys = f'directory = "{tmp_path}"\nsetting_sources = ["project"]\nask_people = ["Edit", "Agent"]'
+    found = check(team, f"[agent.gcp]\n{keys}\n")["agent gcp"]
+
+    assert (found.verdict is Verdict.WARNING) is is_warned
+    assert ("people are also asked about calls that " in found.text) is is_warned
+
+
 def test_another_program_needs_no_login(team: Team) -> None:
     found = check(team, '[agent.gcp]\ncommand = ["cat"]\n')
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from teamsup.config.people_protocol import DECISION_REQUEST
+from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
 from teamsup.hub import CallerError, Delivery, Message, MessageHub, StaleLease, UnknownMessage
 from teamsup.hub.timestamps import as_datetime
 
@@ -190,7 +190,7 @@ class RunConclusion:
     def _finish(self, hub: MessageHub, table: RunTable, run: Run, end: Finish) -> Run:
         text = end.answer.strip()
         if end.state != "done":
-            text = f"{run.agent} did not finish: {end.reason}.\n\n{text}".strip()
+            text = f"It did not finish: {end.reason}.\n\n{text}".strip()
         elif not text and end.reason:
             # People have said that it is done, and its sender still waits.
             text = f"{end.reason}."
@@ -210,6 +210,8 @@ class RunConclusion:
 
     def _answer(self, hub: MessageHub, run: Run, message: Message, text: str, end: Finish) -> None:
         """Send the answer, unless the agent has answered itself. A failure is always reported to the sender."""
+        if not text and (message.sender == USER_COMM or message.sender.startswith("console-")):
+            text = "It has ended without an answer."
         if not text or (end.state == "done" and has_answered(hub, run)):
             return
         kind = "message" if end.state == "done" else "error"

@@ -5,6 +5,9 @@ The gate of a run, deploy/claude/gate.py, reads them in the same way.
 
 import re
 
+_FILE_TOOLS = ("Edit", "MultiEdit", "NotebookEdit", "Read", "Write")
+"""Tools whose calls Claude Code refuses by its rules of denial before it asks its hooks."""
+
 
 def tool_of(rule: str) -> str:
     """Return the tools of a rule, without its condition on their arguments."""
@@ -16,3 +19,11 @@ def covers(rule: str, tool: str) -> bool:
     name = tool_of(rule)
     pattern = ".*".join(map(re.escape, name.split("*")))
     return re.fullmatch(pattern, tool) is not None or (name.startswith("mcp__") and tool.startswith(f"{name}__"))
+
+
+def is_denied_before_people(rule: str) -> bool:
+    """Return whether a rule of denial keeps people from being asked. Others apply only after people have decided."""
+    name, parenthesis, condition = rule.partition("(")
+    if not parenthesis or condition in (")", "*)") or name in ("Bash", *_FILE_TOOLS):
+        return True
+    return name == "WebFetch" and condition.startswith("domain:") and "*" not in condition

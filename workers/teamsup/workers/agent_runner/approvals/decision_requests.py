@@ -74,7 +74,7 @@ def ask_for_program(hub: MessageHub, run: Run, agent: AgentSection, asked: Mappi
         run,
         agent,
         request_id_of_program(run),
-        f"{run.agent} asks (run {run.id}): {text}",
+        f"{run.agent} wants to know, in run {run.id}: {text}",
         listed,
         default=default,
         seconds=agent.decision_seconds,

@@ -20,10 +20,12 @@ from teamsup.terminal.formatting import format_duration, to_single_line
 
 from ..component import component
 from ..programs.claude_code import SEEN_VERSION
+from ..programs.claude_settings import denied_rules
 from ..programs.environment import build_environment
 from ..run import Cause, Run
 from ..run_table import RunTable
 from ..sections import AgentSection
+from ..tool_rules import covers, is_denied_before_people, tool_of
 
 _ANSWER_SECONDS = 20.0
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
@@ -82,10 +84,11 @@ def _check_agent(
         config = environment.get("CLAUDE_CONFIG_DIR")
         setting = f"CLAUDE_CONFIG_DIR={config} " if config else ""
         return Finding(check, Verdict.FAILED, login, f"Log in with: {setting}claude auth login")
-    obstacle = _describe_obstacle(name, agents)
-    parts = (_describe_starts(section), login, _describe_last_run(team, name), obstacle)
+    obstacle, unknown = _describe_obstacle(name, agents), _describe_unknown_rules(section, environment)
+    parts = (_describe_starts(section), login, _describe_last_run(team, name), obstacle, unknown)
     hint = f"See: {call('agents')}" if obstacle else ""
-    return Finding(check, Verdict.WARNING if obstacle else Verdict.OK, "; ".join(filter(None, parts)), hint)
+    verdict = Verdict.WARNING if obstacle or unknown else Verdict.OK
+    return Finding(check, verdict, "; ".join(filter(None, parts)), hint)
 
 
 def _find_missing(team: Team, section: AgentSection, path: str) -> str:
@@ -153,6 +156,17 @@ def _describe_last_run(team: Team, name: str) -> str:
     if not found:
         return "never run"
     return f"last run {format_duration(time.time() - found[0].created_at)} ago: {found[0].state}"
+
+
+def _describe_unknown_rules(section: AgentSection, environment: Mapping[str, str]) -> str:
+    """Return the rules of denial that apply only after people were asked; empty: none."""
+    rules = denied_rules(section, Path(section.directory).expanduser(), environment)
+    unknown = [
+        rule
+        for rule in rules
+        if not is_denied_before_people(rule) and any(covers(rule, tool_of(asked)) for asked in section.ask_people)
+    ]
+    return f"people are also asked about calls that {', '.join(unknown)} denies afterwards" if unknown else ""
 
 
 def _describe_obstacle(name: str, agents: Mapping[str, Agent]) -> str:

@@ -11,7 +11,7 @@ from teamsup.config.components import open_hub
 from teamsup.config.startable_agents import AGENT_RUNNER
 from teamsup.hub import CallerError, MessageHub, Team, UnknownMessage
 from teamsup.hub.validation import quote
-from teamsup.terminal.console import ask_once, exit_code_of
+from teamsup.terminal.console import ask_in_own_name, exit_code_of
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
 
@@ -91,7 +91,7 @@ def _stop(team: Team, arguments: argparse.Namespace) -> None:
     found = _find(team, arguments.id)
     if not found.is_open:
         raise StopRejected(f"Run {found.id} has ended already: {found.state}.")
-    answer = ask_once(team, AGENT_RUNNER, f"stop {found.id}", _ANSWER_SECONDS)
+    answer = ask_in_own_name(team, AGENT_RUNNER, f"stop {found.id}", _ANSWER_SECONDS)
     if exit_code_of(answer):
         raise StopRejected(answer.content)
     print(sanitize(answer.content))

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ..sections import AgentSection
 from ..tool_rules import covers, tool_of
 from .call_ledger import CallLedger
 from .claude_output import OutputReader, is_nothing_deferred, read_errors
+from .claude_settings import check_hooks, config_folder, denied_rules, setting_files
 from .environment import build_environment
 from .program import Call, Launch, RunOutput
 
@@ -68,7 +69,6 @@ _ENVIRONMENT = {
 }
 _SOCKET_FOLDER_MAX = 60  # bytes; the name of the hooks' socket comes behind it
 _OUTPUT, _ERRORS = "stdout.jsonl", "stderr.log"
-_MANAGED_SETTINGS = Path("/etc/claude-code/managed-settings.json")
 
 
 class ClaudeCode:
@@ -95,7 +95,7 @@ class ClaudeCode:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         environment = {**_ENVIRONMENT, **environment, **_private_folders(folder)}
-        _check_hooks(run, _setting_files(agent, directory, environment))
+        check_hooks(run, setting_files(agent, directory, environment))
         settings = folder / "settings.json"
         settings.write_text(json.dumps(run_settings(agent, environment), indent=1))
         _set_aside(folder, is_empty=not prompt)
@@ -107,7 +107,7 @@ class ClaudeCode:
         instructions = self._read_instructions(run, agent)
         argv = (executable, *arguments(run, agent, settings, instructions, resume=resume))
         _write(
-            folder / "program.json", {"argv": argv, "directory": str(directory), "config": _config_folder(environment)}
+            folder / "program.json", {"argv": argv, "directory": str(directory), "config": config_folder(environment)}
         )
         return Launch(argv, environment, stdin_line(prompt), directory)
 
@@ -253,44 +253,6 @@ def stdin_line(prompt: str) -> bytes:
     return json.dumps(said).encode() + b"\n"
 
 
-def denied_rules(agent: AgentSection, directory: Path, environment: Mapping[str, str]) -> list[str]:
-    """Return the rules of denial of this run: people are not asked about a call that these refuse. Claude Code reads
-    them too. An unreadable file has no rules for us.
-    """
-    rules: list[str] = []
-    for file in _setting_files(agent, directory, environment):
-        try:
-            permissions = json.loads(file.read_text("utf-8")).get("permissions", {})
-            rules += [rule for rule in permissions.get("deny", []) if isinstance(rule, str)]
-        except (OSError, ValueError, AttributeError, TypeError):
-            continue
-    return rules
-
-
-def _check_hooks(run: Run, files: Iterable[Path]) -> None:
-    """Raise NotConfigured if one of these settings switches the hooks off: the gate is a hook."""
-    for file in files:
-        try:
-            is_off = bool(json.loads(file.read_text("utf-8")).get("disableAllHooks"))
-        except (OSError, ValueError, AttributeError):
-            continue
-        if is_off:
-            raise NotConfigured(
-                f"[agent.{run.agent}] setting_sources: {file} has disableAllHooks, which would switch off the gate of"
-                " the run. Remove it there, or remove the source."
-            )
-
-
-def _setting_files(agent: AgentSection, directory: Path, environment: Mapping[str, str]) -> list[Path]:
-    """Return the settings that apply to a run besides its own."""
-    sources = {
-        "user": Path(_config_folder(environment)) / "settings.json",
-        "project": directory / ".claude" / "settings.json",
-        "local": directory / ".claude" / "settings.local.json",
-    }
-    return [_MANAGED_SETTINGS, *(sources[name] for name in agent.setting_sources)]
-
-
 def find_transcript(folder: Path, session: str) -> Path | None:
     """Return the transcript of the session, without which it cannot be resumed."""
     try:
@@ -298,10 +260,6 @@ def find_transcript(folder: Path, session: str) -> Path | None:
         return next(Path(config, "projects").glob(f"*/{session}.jsonl"), None)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _config_folder(environment: Mapping[str, str]) -> str:
-    return environment.get("CLAUDE_CONFIG_DIR") or str(Path(environment.get("HOME", "~"), ".claude").expanduser())
 
 
 def _private_folders(folder: Path) -> dict[str, str]:
