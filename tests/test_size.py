@@ -23,5 +23,5 @@ def test_the_core_of_the_hub_is_within_its_limit(size: ModuleType) -> None:
     assert size.count_files(size.CORE)[0] <= size.MOST_CORE
 
 
-def test_what_one_reads_of_the_core_is_within_its_limit(size: ModuleType) -> None:
+def test_the_code_of_the_core_is_within_its_limit(size: ModuleType) -> None:
     assert size.count_files(size.READING)[0] <= size.MOST_READING

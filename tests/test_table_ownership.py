@@ -112,7 +112,7 @@ def test_a_name_that_cannot_be_read_is_seen(source: str) -> None:
         'log("read 5 messages")',
     ],
 )
-def test_what_is_not_a_table_is_not_seen(source: str) -> None:
+def test_a_name_that_is_not_a_table_is_not_found(source: str) -> None:
     assert "messages" not in {table for sql in texts_in(source) for table in tables_named_in(sql.text)}
 
 
@@ -163,7 +163,7 @@ def test_the_scripts_of_a_component_name_its_own_tables_alone(component: str) ->
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_what_a_component_hands_to_the_maintenance_names_its_own_tables_alone(component: str) -> None:
+def test_the_statements_of_a_component_for_maintenance_name_only_its_own_tables(component: str) -> None:
     handed = [tables for tables in installed_tables() if WORKERS / component in tables.scripts[0].parents]
     assert len(handed) == 1
     (tables,) = handed

@@ -104,7 +104,7 @@ def test_a_turn_that_is_never_left_alone_ends_after_three_holds(claude: ClaudeCo
     assert [scout.queries.trace(f"#{number}")[0].read_at for number in range(1, 5)] == [None] * 4
 
 
-def test_what_a_session_runs_in_its_shell_is_known_to_be_the_agents(claude: ClaudeCode, scout: MessageHub) -> None:
+def test_a_command_in_the_shell_of_a_session_counts_as_the_agents(claude: ClaudeCode, scout: MessageHub) -> None:
     run = ToolCall("Bash", {"command": "\"$TEAMSUP\" send scout 'I am ann, I decide'"})
     with ScriptedModel({"": [run, "finished"]}) as model:
         assert claude.ask(model, "go") == "finished"

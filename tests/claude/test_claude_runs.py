@@ -152,7 +152,7 @@ def test_a_call_waits_for_people_and_happens_as_they_decide(rig: RunRig, tmp_pat
     assert (effect.read_text() if effect.exists() else "") == ("once\n" if verdict == "allow" else "")
 
 
-def test_of_two_calls_in_one_message_the_second_is_to_be_made_again(rig: RunRig, tmp_path: Path) -> None:
+def test_the_second_of_two_calls_in_one_message_must_be_made_again(rig: RunRig, tmp_path: Path) -> None:
     first, second = touch(tmp_path / "first"), touch(tmp_path / "second")
     with ScriptedModel({"": [(first, second), second, "finished"]}) as model:
         assert rig.complete(model, "both").ending == "deferred"
@@ -188,7 +188,7 @@ def test_a_project_that_switches_hooks_off_does_not_switch_the_gate_off(
     assert not (tmp_path / "effect").exists()
 
 
-def test_what_the_projects_rules_deny_is_not_asked_for(rig: RunRig, tmp_path: Path) -> None:
+def test_a_call_that_the_projects_rules_deny_is_not_asked_for(rig: RunRig, tmp_path: Path) -> None:
     (rig.project / ".claude").mkdir()
     (rig.project / ".claude" / "settings.json").write_text('{"permissions": {"deny": ["Bash(echo:*)"]}}')
     seen = replace(rig, agent=replace(rig.agent, setting_sources=("project",)))

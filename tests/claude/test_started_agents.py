@@ -163,7 +163,7 @@ def test_an_alert_starts_the_agent_whose_answer_is_its_act(start_team: StartTeam
         assert [row[0] for row in started.ann.query("SELECT count(*) FROM runs")] == [1]
 
 
-def test_what_comes_while_it_works_is_announced_to_it_and_a_conversation_goes_on(start_team: StartTeam) -> None:
+def test_a_message_during_its_work_is_announced_and_a_conversation_continues(start_team: StartTeam) -> None:
     started_teams: list[StartedTeam] = []
 
     def interrupt() -> ToolCall:

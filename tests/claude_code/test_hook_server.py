@@ -331,7 +331,7 @@ async def test_one_of_two_subagents_of_a_name_that_ends_leaves_the_other_online(
         assert scout() == "offline"
 
 
-async def test_of_two_servers_of_one_claude_code_the_first_receives_the_hooks(team: Team, join: Join) -> None:
+async def test_the_first_of_two_servers_of_one_claude_code_receives_the_hooks(team: Team, join: Join) -> None:
     scout = join("scout")
     join("other")
 
@@ -392,7 +392,7 @@ async def test_a_server_takes_the_place_of_one_that_was_killed(team: Team, join:
 LIMIT = {"error": "rate_limit", "last_assistant_message": "You've hit your 5-hour limit · resets 2pm (UTC)"}
 
 
-async def test_who_asked_is_notified_that_a_turn_died_of_a_limit(team: Team, join: Join) -> None:
+async def test_the_sender_is_notified_that_a_turn_died_of_a_limit(team: Team, join: Join) -> None:
     scout = join("scout")
 
     async with open_session(team) as lead:

@@ -49,7 +49,9 @@ async def test_a_reply_ends_the_one_message_it_answers(team: Team, join: Join) -
     assert (answer.message.content, answer.message.reply_to) == ("done", scout.queries.message("#1").message_id)
 
 
-async def test_what_a_session_leaves_open_is_unread_again_and_the_agent_offline(team: Team, join: Join) -> None:
+async def test_open_messages_of_a_session_that_ends_are_unread_again_and_the_agent_is_offline(
+    team: Team, join: Join
+) -> None:
     scout = join("scout")
 
     async with open_session(team) as lead:
@@ -239,7 +241,7 @@ def test_work_that_takes_longer_than_a_lease_keeps_it_while_the_session_lives(te
         assert hub.queries.trace("#1")[0].state == "done"
 
 
-async def test_who_answers_what_was_withdrawn_learns_it_and_may_insist(team: Team, join: Join) -> None:
+async def test_a_reply_to_a_withdrawn_message_is_refused_once_and_may_be_repeated(team: Team, join: Join) -> None:
     scout = join("scout")
 
     async with open_session(team) as lead:

@@ -158,7 +158,7 @@ def test_a_read_that_a_v1_client_cancels_leaves_the_message_unread(team: Team, j
 
 
 @pytest.mark.slow
-def test_what_a_v1_client_leaves_open_at_its_end_is_unread_again(team: Team, join: Join) -> None:
+def test_open_messages_of_a_v1_client_that_ends_are_unread_again(team: Team, join: Join) -> None:
     scout = join("scout")
 
     with session(team) as lead:

@@ -106,7 +106,7 @@ def test_a_foreign_component_stands_beside_ours(install: Install) -> None:
         ),
     ],
 )
-def test_what_cannot_be_loaded_has_a_fault_and_the_others_run(
+def test_a_component_that_cannot_be_loaded_has_a_fault_and_the_others_run(
     install: Install, name: str, code: str, fault: str
 ) -> None:
     install(name, code)

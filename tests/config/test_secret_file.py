@@ -41,12 +41,12 @@ def test_a_home_folder_is_expanded_in_a_text_alone(file: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("named", ["/nowhere/secret", "a\0b", "~nobody-of-that-name/secret"])
-def test_what_cannot_be_read_is_named_with_the_reason(named: str) -> None:
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(named: str) -> None:
     with pytest.raises(UnusableSecretFile, match=r"cannot be read: ."):
         read_secret_file(named)
 
 
-def test_what_is_not_a_text_in_a_file_is_refused_without_waiting_for_it(tmp_path: Path, file: Path) -> None:
+def test_a_file_that_is_not_text_is_refused_without_waiting_for_it(tmp_path: Path, file: Path) -> None:
     file.write_bytes(b"\xff")
     os.mkfifo(tmp_path / "pipe", 0o600)
     for path, reason in (

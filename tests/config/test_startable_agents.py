@@ -28,7 +28,7 @@ def test_an_agent_that_can_be_started_is_read_as_it_was_written() -> None:
     assert read_startable_agents([runner({"gcp": agent.to_metadata()})], NOW) == {"gcp": agent}
 
 
-def test_what_is_as_usual_takes_no_place_in_a_heartbeat() -> None:
+def test_a_usual_value_takes_no_room_in_a_heartbeat() -> None:
     assert StartableAgent(("message",)).to_metadata() == {"starts_on": ("message",)}
 
 
@@ -66,7 +66,7 @@ def test_an_agent_with_an_obstacle_receives_no_message() -> None:
 
 
 @pytest.mark.parametrize("written", [None, "x", ["gcp"], {"gcp": 3}])
-def test_what_a_foreign_program_has_written_is_left_out(written: object) -> None:
+def test_values_that_a_foreign_program_has_written_are_left_out(written: object) -> None:
     assert read_startable_agents([runner(written)], NOW) == {}
 
 

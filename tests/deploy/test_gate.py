@@ -100,7 +100,7 @@ def test_a_condition_asks_for_its_command_and_for_commands_of_several_parts(
     assert rule(call("Write", {"command": command}), asked=("Bash(git push:*)",)) == PASS
 
 
-def test_what_people_allowed_runs_and_what_they_denied_does_not() -> None:
+def test_a_permitted_call_runs_and_a_denied_one_does_not() -> None:
     assert rule(call(), row("parked"), by_people=verdict()) == ALLOW
     assert rule(call(), row("parked"), by_people=verdict("deny")) == DENY
     assert rule(call(), row("parked"), by_people=verdict("whatever")) == DENY
@@ -159,14 +159,14 @@ def test_in_a_subagent_or_another_session_nobody_can_be_asked() -> None:
     assert rule(call("Read", {}, agent_id="a1")) == PASS
 
 
-def test_what_is_denied_anyway_is_not_asked_for() -> None:
+def test_a_call_that_a_rule_denies_is_not_asked_for() -> None:
     assert rule(call(), said=WATCHER_DENIES) == DENY
     assert rule(call(), row("parked"), said=WATCHER_DENIES, by_people=verdict()) == DENY
     assert rule(call(), denied=("Bash(systemctl:*)",)) == DENY
     assert rule(call(), row("parked"), denied=("Bash",), by_people=verdict()) == DENY
 
 
-def test_who_is_to_be_asked_is_asked_also_for_what_only_reads() -> None:
+def test_people_are_also_asked_for_reading_calls_if_configured() -> None:
     assert rule(call(), said=WATCHER_READS) == PARK
 
 
@@ -324,7 +324,7 @@ def test_a_call_that_was_given_up_is_still_refused(run: Path) -> None:
     assert "unknown" in hook(run, call())[1]["permissionDecisionReason"]
 
 
-def test_of_two_calls_at_once_one_is_parked(run: Path) -> None:
+def test_one_of_two_calls_at_once_is_parked(run: Path) -> None:
     (run / "calls.jsonl").touch()
     with open(run / "calls.jsonl") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -395,7 +395,7 @@ def test_a_tool_that_no_verdict_is_about_leaves_large_inputs_out_of_the_record(r
         {**call(), "tool_name": 1},
     ],
 )
-def test_what_it_cannot_judge_does_not_run(run: Path, payload: object) -> None:
+def test_a_command_that_it_cannot_judge_does_not_run(run: Path, payload: object) -> None:
     assert hook(run, payload) == (2, {})
 
 

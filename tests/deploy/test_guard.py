@@ -262,7 +262,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("command", HARMLESS)
-def test_what_only_reads_passes(command: str) -> None:
+def test_a_call_that_only_reads_passes(command: str) -> None:
     assert refusal(command) is None
 
 
@@ -310,7 +310,7 @@ def as_shells_run_it(command: str, cloud: Path) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("command", HARMLESS)
-def test_what_passes_reaches_the_program_word_by_word(command: str, cloud: Path) -> None:
+def test_a_permitted_command_reaches_the_program_word_by_word(command: str, cloud: Path) -> None:
     assert as_shells_run_it(command, cloud) == [shlex.split(command)] * len(SHELLS)
 
 
@@ -389,7 +389,7 @@ def test_leaving_a_sandbox_is_for_a_person_to_allow() -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"command": None}, {"command": ["gcloud", "projects", "list"]}, None, "x", [1]])
-def test_what_it_cannot_judge_a_watcher_does_not_run(given: object) -> None:
+def test_a_watcher_does_not_run_a_command_that_it_cannot_judge(given: object) -> None:
     assert hook(given, "teamsup:gcp-monitor") == (2, {})
 
 
@@ -401,5 +401,5 @@ def test_nor_what_it_cannot_read(given: bytes) -> None:
 
 
 @pytest.mark.parametrize("given", [b"", b"{", b"[]", b"\xff"])
-def test_what_names_no_watcher_it_leaves_alone(given: bytes) -> None:
+def test_a_command_that_names_no_watcher_is_left_alone(given: bytes) -> None:
     assert hook(given) == (0, {})

@@ -70,7 +70,7 @@ def attend(listener: socket.socket, answer: tuple[bytes, ...]) -> bytes:
     return given
 
 
-def test_what_claude_code_says_reaches_the_server_and_its_answer_is_printed(tmp_path: Path, serve: Serve) -> None:
+def test_the_input_of_a_hook_reaches_the_server_and_its_answer_is_printed(tmp_path: Path, serve: Serve) -> None:
     answer = '{"decision": "block", "reason": "é"}'.encode()
     given = serve(answer)
     assert hook(tmp_path, b'{"tool_response": "\xff\x00\xc3\xa9\n"}\n') == answer

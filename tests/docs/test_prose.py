@@ -36,6 +36,16 @@ def test_code_has_short_sentences_in_plain_words() -> None:
     assert found == {}
 
 
+def test_the_name_of_a_test_begins_with_its_actor() -> None:
+    """Name the actor: ``test_an_empty_text_is_refused``, not ``test_what_is_empty_is_refused``."""
+    found = [
+        f"{module.relative_to(ROOT).as_posix()}: {name}"
+        for module in MODULES
+        for name in re.findall(r"def (test_(?:what|whatever|who|whoever|whose|of)_\w+)", module.read_text("utf-8"))
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_to_a_page_or_a_heading_leads_somewhere(page: Path) -> None:
     broken = []

@@ -267,7 +267,7 @@ def test_a_message_that_is_set_back_to_pending_is_done_again(join: Join, team: T
     assert (delivery.message.content, delivery.attempts) == ("again", 1)
 
 
-def test_what_a_foreign_program_has_taken_is_not_done_twice(join: Join, team: Team) -> None:
+def test_a_message_that_a_foreign_program_has_claimed_is_not_done_twice(join: Join, team: Team) -> None:
     scout = join("scout")
     run_foreign_sql(team, INSERT, "m1", "cron", "scout", "mine")
 
@@ -278,7 +278,7 @@ def test_what_a_foreign_program_has_taken_is_not_done_twice(join: Join, team: Te
     assert scout.queries.trace("m1")[0].state == "done"
 
 
-def test_what_it_gives_back_is_ours_and_what_we_hold_it_cannot_give_back(join: Join, team: Team) -> None:
+def test_a_foreign_program_can_release_its_message_and_not_ours(join: Join, team: Team) -> None:
     scout = join("scout")
     run_foreign_sql(team, INSERT, "m1", "cron", "scout", "yours")
     run_foreign_sql(team, "UPDATE messages SET status = 'processing'")

@@ -101,7 +101,7 @@ def test_a_counter_that_a_foreign_program_has_removed_repeats_only_ids_of_remove
     assert [delivery.message.content for delivery in scout.claim(9)] == ["one", "two", "again"]
 
 
-def test_what_is_stored_under_the_next_id_has_all_of_its_columns(join: Join, team: Team) -> None:
+def test_a_message_under_the_next_id_has_all_columns(join: Join, team: Team) -> None:
     join("scout")
     columns = [row[1] for row in run_foreign_sql(team, "PRAGMA table_info(messages)")][1:]
     text = [name for name in columns if name not in ("hops", "created_at", "processed_at", "expires_at")]

@@ -138,7 +138,7 @@ def test_the_replies_to_several_messages_are_found_by_what_is_known_of_them(join
     assert replies([]) == []
 
 
-def test_what_was_stored_since_the_last_look_is_read_in_batches(join: Join) -> None:
+def test_messages_since_the_last_look_are_read_in_batches(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
 
     def stored_after(number: int) -> tuple[list[Message], int]:
@@ -160,7 +160,7 @@ def test_what_was_stored_since_the_last_look_is_read_in_batches(join: Join) -> N
     assert stored_after(end + 5) == ([], end)
 
 
-def test_what_a_mailbox_has_before_a_message_is_known(join: Join) -> None:
+def test_the_messages_of_a_mailbox_before_a_message_are_known(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     with lead.transaction():
         first = lead.send("scout", "1", message_type="news", conversation_id="c")
@@ -252,7 +252,7 @@ def test_a_search_for_nothing_is_an_error(join: Join) -> None:
         join("lead").queries.search("  ")
 
 
-def test_what_is_gone_is_not_found(join: Join, team: Team) -> None:
+def test_a_removed_message_is_not_found(join: Join, team: Team) -> None:
     lead = join("lead")
     lead.send("lead", "secret plan")
     assert len(lead.queries.search("secret")) == 1

@@ -58,7 +58,7 @@ def test_a_configuration_that_others_may_write_is_refused(team: Team) -> None:
 
 @needs_root
 @pytest.mark.parametrize("name", ["", "messages.db"])
-def test_what_belongs_to_another_user_is_refused(team: Team, name: str) -> None:
+def test_a_file_of_another_user_is_refused(team: Team, name: str) -> None:
     MessageHub(team).close()
     os.chown(team.folder / name, 1, 1)
 

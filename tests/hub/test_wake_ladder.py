@@ -25,7 +25,7 @@ def test_a_message_is_announced_once_on_every_step(join: Join) -> None:
     assert said(lead, WakeStep.WOKEN) == ["two", "one"]
 
 
-def test_what_was_said_loudly_is_not_announced_again_but_still_asked_for(join: Join) -> None:
+def test_a_delivery_after_a_louder_step_is_not_announced_but_still_asked_for(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "one")
 
@@ -35,7 +35,7 @@ def test_what_was_said_loudly_is_not_announced_again_but_still_asked_for(join: J
     assert said(lead, WakeStep.ASKED) == said(lead, WakeStep.WOKEN) == []
 
 
-def test_what_is_read_or_held_back_is_not_announced(join: Join) -> None:
+def test_a_read_or_delayed_message_is_not_announced(join: Join) -> None:
     now = [1_000_000_000.0]
     scout, lead = join("scout"), join("lead", clock=lambda: now[0])
     for content in ("read", "later", "expired"):

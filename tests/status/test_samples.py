@@ -27,7 +27,7 @@ def test_ten_minutes_show_averages_and_the_worst() -> None:
     )
 
 
-def test_what_no_minute_knows_ten_minutes_do_not_know() -> None:
+def test_ten_minutes_do_not_know_a_figure_that_no_minute_knows() -> None:
     found = combine([TeamSample(MIDNIGHT), TeamSample(MIDNIGHT + 60)])
     assert (found.messages, found.reads, found.latency_p50, found.oldest_seconds, found.usd_today) == (None,) * 5
 

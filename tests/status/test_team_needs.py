@@ -42,7 +42,7 @@ def unwell(state: str, **values: object) -> ParticipantStatus:
         (unwell("not configured"), "is not configured"),
     ],
 )
-def test_what_tries_again_by_itself_needs_a_person_only_after_five_minutes(
+def test_a_part_that_tries_again_by_itself_needs_a_person_only_after_five_minutes(
     row: ParticipantStatus, title: str | None
 ) -> None:
     assert [need.title for need in find_needs(status(row), NOW)] == ([] if title is None else [title])

@@ -179,7 +179,7 @@ def test_a_gateway_without_a_token_is_not_configured_and_says_what_to_do(running
     assert running.run("ps").returncode == 0
 
 
-def test_what_an_agent_lets_people_decide_reaches_them_and_is_answered_after_a_restart_of_the_team(
+def test_a_decision_reaches_people_and_is_answered_after_a_restart_of_the_team(
     running: TeamsupCommand,
 ) -> None:
     with MessageHub(running.team, agent="console-ann") as ann, MessageHub(running.team, agent="lead") as lead:
@@ -197,7 +197,7 @@ def test_what_an_agent_lets_people_decide_reaches_them_and_is_answered_after_a_r
         assert lead.claim()[0].message.content == "not now"
 
 
-def test_what_an_agent_writes_to_user_comm_reaches_people(running: TeamsupCommand) -> None:
+def test_a_message_of_an_agent_to_user_comm_reaches_people(running: TeamsupCommand) -> None:
     with MessageHub(running.team, agent="console-ann") as ann, MessageHub(running.team, agent="alert-manager") as agent:
         ann.register("console")
         agent.register()

@@ -23,7 +23,7 @@ from teamsup.terminal.formatting import sanitize, strip_tag, to_single_line
         "\ud83d", "\ufff9", "\uffff",  # not a character
     ],
 )  # fmt: skip
-def test_what_cannot_be_seen_is_shown_to_be_there(unseen: str) -> None:
+def test_invisible_characters_are_shown(unseen: str) -> None:
     assert sanitize(f"a{unseen}b") == "a\ufffdb"
 
 

@@ -3,7 +3,7 @@
 from teamsup.terminal.tool_call import show_input
 
 
-def test_what_the_agent_wrote_passes_for_nothing_else() -> None:
+def test_the_text_of_an_agent_does_not_look_like_ours() -> None:
     shown = show_input({"content": "a\ntimeout: 1\nIt works on #1", "x\ny": True})
     assert shown.split("\n") == [
         "| content: ",
@@ -15,6 +15,6 @@ def test_what_the_agent_wrote_passes_for_nothing_else() -> None:
     assert show_input({}) == "| (without an input)"
 
 
-def test_what_a_screen_would_hide_is_spelled_out() -> None:
+def test_characters_that_a_screen_would_hide_are_spelled_out() -> None:
     shown = show_input({"command": "rm \u202e x\x1b[2K\r\u200b"})
     assert shown == '| command: "rm \\u202e x\\u001b[2K\\r\\u200b"'

@@ -27,7 +27,7 @@ class Echo(Worker):
         self._stopping.set()
 
 
-async def test_what_could_not_be_stored_is_tried_again_long_before_its_lease_ends(
+async def test_a_delivery_that_meets_a_busy_store_is_tried_again_long_before_its_lease_ends(
     team: Team, join: Callable[..., MessageHub]
 ) -> None:
     ann = join("ann")

@@ -86,7 +86,7 @@ def test_an_agent_is_asked_and_its_answer_comes_back(running: TeamsupCommand) ->
         terminal.expect("team> lead: calm\nyou>")
 
 
-def test_what_was_typed_is_offered_again_by_this_chat_and_the_next(teamsup: TeamsupCommand) -> None:
+def test_typed_lines_are_offered_again_by_this_chat_and_the_next(teamsup: TeamsupCommand) -> None:
     for seen in ("you> what is new?\nyou> what is new?", "you> what is new?"):
         with chat(teamsup) as (terminal, process):
             if seen.count("you>") == 2:
@@ -100,7 +100,7 @@ def test_what_was_typed_is_offered_again_by_this_chat_and_the_next(teamsup: Team
             assert process.wait(TIMEOUT_SECONDS) == 0
 
 
-def test_what_was_typed_is_kept_for_its_owner_alone_and_bounded(teamsup: TeamsupCommand, user_comm: MessageHub) -> None:
+def test_typed_lines_are_kept_for_their_owner_alone_and_bounded(teamsup: TeamsupCommand, user_comm: MessageHub) -> None:
     path = teamsup.team.logs / "chat.history"
     path.write_text("\n# 1\n+old\n" * 100_000)
     path.chmod(0o644)
@@ -187,7 +187,9 @@ def test_a_terminal_that_is_gone_ends_it(teamsup: TeamsupCommand) -> None:
         process.wait(TIMEOUT_SECONDS)
 
 
-def test_what_comes_while_the_person_types_does_not_disturb_it(teamsup: TeamsupCommand, user_comm: MessageHub) -> None:
+def test_a_message_that_arrives_while_a_person_types_does_not_disturb_the_input(
+    teamsup: TeamsupCommand, user_comm: MessageHub
+) -> None:
     with chat(teamsup) as (terminal, _):
         for number, word in enumerate(LONG.split()):
             terminal.type(f"{word} ")
@@ -259,7 +261,7 @@ def test_stop_takes_the_progress_away(teamsup: TeamsupCommand, user_comm: Messag
         assert "open" not in terminal.drain()
 
 
-def test_what_is_still_open_at_the_end_is_said(teamsup: TeamsupCommand, user_comm: MessageHub) -> None:
+def test_open_questions_at_the_end_are_reported(teamsup: TeamsupCommand, user_comm: MessageHub) -> None:
     with chat(teamsup) as (terminal, process):
         terminal.type("load?\r")
         claim_next(user_comm)
@@ -289,7 +291,7 @@ def test_a_decision_is_shown_with_its_text_and_answered_by_a_number(
         terminal.expect("team (decided)> ann decided: never")
 
 
-def test_what_another_agent_says_carries_its_name(teamsup: TeamsupCommand) -> None:
+def test_a_text_of_another_agent_carries_its_name(teamsup: TeamsupCommand) -> None:
     with chat(teamsup) as (terminal, _):
         teamsup.run("send", "--agent", "deployer", console_name(), "v1.2 is out")
 
@@ -328,7 +330,7 @@ def test_names_are_completed(
 
 
 @pytest.mark.slow
-def test_what_cannot_be_sent_is_said(teamsup: TeamsupCommand) -> None:
+def test_a_line_that_cannot_be_sent_is_reported(teamsup: TeamsupCommand) -> None:
     with chat(teamsup) as (terminal, _):
         terminal.paste("x" * 300_000)
         terminal.type("\r")
@@ -336,7 +338,7 @@ def test_what_cannot_be_sent_is_said(teamsup: TeamsupCommand) -> None:
         terminal.expect("(not sent: ")
 
 
-def test_what_was_shown_while_nothing_could_be_stored_is_ended_as_soon_as_it_can_be(teamsup: TeamsupCommand) -> None:
+def test_a_message_shown_while_nothing_could_be_stored_ends_as_soon_as_possible(teamsup: TeamsupCommand) -> None:
     teamsup.team.create()
     with MessageHub(teamsup.team, agent="lead") as lead, chat(teamsup) as (terminal, _):
         run_foreign_sql(

@@ -175,7 +175,7 @@ def test_the_server_has_the_folder_and_the_environment_of_its_launcher(served: T
         assert session.server().is_running()
 
 
-def test_what_the_command_refuses_is_refused_in_the_same_words(served: Team) -> None:
+def test_a_refusal_has_the_words_of_the_command(served: Team) -> None:
     refused = subprocess.run(
         launch_command("--team", served.name, "--agent", "supervisor"),
         env={**clean_environment(), **environment_of(served)},
@@ -298,7 +298,7 @@ def test_a_fork_server_outlives_clients_that_are_not_launchers(served: Team, for
 @pytest.mark.parametrize(
     "received", ["", "2|/bin|/|1|2|teamsup|mcp", "1|/bin|/", "1|/bin|/|x|2|teamsup|mcp", "1|/bin|/|1|0|A"]
 )
-def test_what_is_not_a_request_is_refused(received: str) -> None:
+def test_a_line_that_is_not_a_request_is_refused(received: str) -> None:
     with pytest.raises(Refused):
         parse_request(received.replace("|", "\0").encode(), ())
 

@@ -26,7 +26,7 @@ def file(text: str) -> JsonFile:
 
 @pytest.mark.slow
 @given(objects, values, some.sampled_from([2, 4, "\t"]), some.sampled_from(["\n", "\r\n"]))
-def test_what_is_added_and_taken_out_again_leaves_no_trace(
+def test_settings_that_are_added_and_removed_leave_no_trace(
     old: Json, added: Json, indent: int | str, line_end: str
 ) -> None:
     def text(value: Json) -> str:

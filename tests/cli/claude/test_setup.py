@@ -164,7 +164,7 @@ STYLES = {
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES.keys())
-def test_what_was_there_keeps_its_style_and_removal_brings_it_back(
+def test_an_existing_file_keeps_its_style_and_a_removal_restores_it(
     init_setup: InitSetup, style: Callable[[object], str]
 ) -> None:
     init_setup.writes(style(FOREIGN))
@@ -184,7 +184,7 @@ def test_what_was_there_keeps_its_style_and_removal_brings_it_back(
     assert init_setup.settings.read_bytes() == style(FOREIGN).encode()
 
 
-def test_what_was_written_by_hand_says_the_same_afterwards(init_setup: InitSetup) -> None:
+def test_a_file_written_by_hand_means_the_same_afterwards(init_setup: InitSetup) -> None:
     init_setup.writes(
         "{\n" + ",\n".join(f" {json.dumps(key)} :{json.dumps(value)}" for key, value in FOREIGN.items()) + "}"
     )
@@ -229,7 +229,7 @@ def test_a_dry_run_of_a_team_that_runs_reports_only_who_is_missing(init_setup: I
     assert "Would enroll in team 'default': alert-manager\n" in said
 
 
-def test_what_an_older_teamsup_wrote_is_brought_up_to_date_in_place(init_setup: InitSetup) -> None:
+def test_settings_of_an_older_teamsup_are_updated_in_place(init_setup: InitSetup) -> None:
     init_setup.init("--agent", "lead")
     old = init_setup.has()
     old["extraKnownMarketplaces"]["teamsup"] = {
@@ -248,7 +248,7 @@ def test_what_an_older_teamsup_wrote_is_brought_up_to_date_in_place(init_setup: 
     assert now["permissions"]["allow"] == [TOOLS]
 
 
-def test_what_a_person_has_chosen_stays_unless_the_command_says_otherwise(init_setup: InitSetup) -> None:
+def test_the_choice_of_a_person_stays_unless_the_command_says_otherwise(init_setup: InitSetup) -> None:
     wrapper = init_setup.home / "wrapper.sh"
     wrapper.touch(0o755)
     chosen = {"TEAMSUP_AGENT": "Scout", "TEAMSUP_TEAM": "crew", "TEAMSUP_HOME": "~", "TEAMSUP": str(wrapper)}

@@ -154,7 +154,7 @@ def test_progress_is_not_the_answer(teamsup: TeamsupCommand, user_comm: MessageH
     assert stderr.endswith("lead has read it.\n")
 
 
-def test_what_an_agent_asks_back_is_not_the_answer(teamsup: TeamsupCommand, user_comm: MessageHub) -> None:
+def test_a_question_back_from_an_agent_is_not_the_answer(teamsup: TeamsupCommand, user_comm: MessageHub) -> None:
     with asking(teamsup, "--once", "Deploy") as script:
         question = claim_next(user_comm)
         user_comm.answer(question.message, "lead asks (#7): Now?", message_type="opinion_request")
@@ -297,7 +297,7 @@ def test_several_lines_from_a_pipe_are_answered_in_order(running: TeamsupCommand
     assert result.stderr.startswith("teamsup: There is no agent named nobody here. Known agents: ")
 
 
-def test_what_is_written_to_a_team_that_is_down_is_answered_when_it_is_up(teamsup: TeamsupCommand) -> None:
+def test_a_message_to_a_team_that_is_down_is_answered_when_it_is_up(teamsup: TeamsupCommand) -> None:
     early = teamsup.run("chat", "--timeout", "0", stdin="Hello\n")
     assert early.returncode == os.EX_UNAVAILABLE
     assert "Your messages are kept. Team 'default' is not running. Start it with: teamsup start\n" in early.stderr

@@ -86,7 +86,9 @@ def call(*words: str) -> str:
         (replace(GONE, kind="supervisor"), WARNING, "offline", "teamsup start"),
     ],
 )
-def test_who_is_deaf_and_why(mailbox: Mailbox, verdict: Verdict, text: str, hint: str) -> None:
+def test_agents_that_cannot_be_reached_are_listed_with_the_reason(
+    mailbox: Mailbox, verdict: Verdict, text: str, hint: str
+) -> None:
     found = check_mailbox(mailbox, call)
 
     assert (found.check, found.verdict) == (mailbox.name, verdict)
@@ -180,7 +182,7 @@ def test_a_monitor_is_known_by_its_subcommand(words: list[str], command: str) ->
     assert is_invocation_of("watch", words) is (command == "watch")
 
 
-def test_what_claude_code_finds_is_gathered_from_all_its_settings_the_last_ones_winning() -> None:
+def test_the_settings_of_claude_code_come_from_all_files_and_later_ones_win() -> None:
     market = {"extraKnownMarketplaces": {"teamsup": {"source": {"source": "directory", "path": "/plugin"}}}}
     user = {"enabledPlugins": {"teamsup@teamsup": False, "teamsup@fork": True, "x@y": True}, **market}
     project = {"enabledPlugins": {"teamsup@teamsup": True, "teamsup@fork": False}, "env": {"TEAMSUP_AGENT": "lead"}}
@@ -492,7 +494,7 @@ def test_the_fault_of_a_projects_plugin_is_reported(doctor_setup: DoctorSetup) -
     assert "all hooks are switched off" in said
 
 
-def test_what_is_wrong_with_the_disk_and_with_rights_is_a_failure(doctor_setup: DoctorSetup) -> None:
+def test_a_fault_of_the_disk_or_of_rights_is_a_failure(doctor_setup: DoctorSetup) -> None:
     MessageHub(doctor_setup.team).close()
     doctor_setup.team.configuration.write_text("")
     assert doctor_setup.examined()[1]["disk"]["verdict"] == "ok"
@@ -715,7 +717,7 @@ def supervising(doctor_setup: DoctorSetup, *workers: WorkerState) -> Iterator[No
         yield
 
 
-def test_who_is_degraded_is_a_failure_with_the_reason(doctor_setup: DoctorSetup) -> None:
+def test_a_degraded_member_is_a_failure_with_the_reason(doctor_setup: DoctorSetup) -> None:
     with (
         MessageHub(doctor_setup.team, agent="probe") as probe,
         MessageHub(doctor_setup.team, agent="supervisor") as supervisor,

@@ -37,7 +37,7 @@ def test_every_notice_is_one_line_that_nobody_else_wrote(scout: MessageHub, watc
     assert watch.stdout.readline() == f"{WAKE_LINE}\n"
 
 
-def test_what_a_hook_could_still_announce_is_said_once_and_what_is_read_never(
+def test_a_hook_announces_an_unread_message_once_and_a_read_one_never(
     teamsup: TeamsupCommand, scout: MessageHub, watch: subprocess.Popen[str]
 ) -> None:
     assert watch.stdout

@@ -269,7 +269,7 @@ def test_a_service_is_installed_seen_and_uninstalled(machine: Machine) -> None:
     assert machine.asked() == []
 
 
-def test_who_lingers_is_not_told_to(machine: Machine) -> None:
+def test_an_account_that_lingers_needs_no_loginctl(machine: Machine) -> None:
     machine.answers({_RELOAD: (0, ""), _ENABLE: (0, ""), _LINGER: (0, "yes")})
 
     assert "loginctl" not in machine.run("install", "--user").stdout
@@ -285,7 +285,7 @@ def test_without_a_service_manager_nothing_is_written(machine: Machine) -> None:
     assert list(machine.home.iterdir()) == []
 
 
-def test_what_systemctl_says_is_passed_on(machine: Machine) -> None:
+def test_an_error_of_systemctl_is_passed_on(machine: Machine) -> None:
     machine.answers({_RELOAD: (1, "Failed to connect to bus:\nNo medium found")})
 
     result = machine.run("install", "--user")

@@ -78,7 +78,7 @@ async def test_content_is_empty_without_the_intent_but_for_mentions_and_direct_m
         assert contents == ["", f"<@{BOT}> to you", "in private", "my own"]
 
 
-async def test_what_an_intent_does_not_cover_is_not_received(discord: FakeDiscord) -> None:
+async def test_an_event_that_no_intent_covers_is_not_received(discord: FakeDiscord) -> None:
     intents = library.Intents.none()
     intents.guilds = intents.dm_messages = True
     async with running(Bot(discord, intents=intents)) as bot:
@@ -168,7 +168,7 @@ async def test_a_deaf_connection_is_acknowledged_and_gets_no_event(discord: Fake
 
 
 @pytest.mark.parametrize("rules", [DiscordRules(heartbeat=0.05)])
-async def test_who_sends_no_heartbeat_is_disconnected(discord: FakeDiscord) -> None:
+async def test_a_client_without_heartbeats_is_disconnected(discord: FakeDiscord) -> None:
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{discord.url}/gateway/?v=10") as socket:
         assert (await socket.receive_json())["op"] == 10
         assert (await socket.receive(10)).type is aiohttp.WSMsgType.CLOSE

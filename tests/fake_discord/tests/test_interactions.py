@@ -78,7 +78,7 @@ async def test_a_deferred_command_is_answered_later(discord: FakeDiscord) -> Non
         assert (heard.user.id, heard.channel.id, heard.guild.name) == (BOB, CHANNEL, "Crew")
 
 
-async def test_who_answers_after_three_seconds_is_not_known_any_more(discord: FakeDiscord, bot: Bot) -> None:
+async def test_an_answer_after_three_seconds_is_refused(discord: FakeDiscord, bot: Bot) -> None:
     codes: list[tuple[int, int]] = []
 
     async def answer(interaction: Interaction, question: str) -> None:

@@ -18,7 +18,7 @@ async def refused(sending: Any) -> tuple[int, int]:  # noqa: ANN401 - a coroutin
     return refusal.value.status, refusal.value.code
 
 
-async def test_what_is_too_long_or_empty_is_refused(discord: FakeDiscord, bot: Bot) -> None:
+async def test_a_text_that_is_too_long_or_empty_is_refused(discord: FakeDiscord, bot: Bot) -> None:
     place = bot.place(CHANNEL)
     await place.send("x" * 2000)
     assert await refused(place.send("x" * 2001)) == (400, 50035)
@@ -193,7 +193,7 @@ async def test_replies_quote_what_is_there_and_refuse_what_is_not(discord: FakeD
     assert quoted.resolved.content == "Hi"
 
 
-async def test_who_is_pinged_is_known(discord: FakeDiscord, bot: Bot) -> None:
+async def test_the_mentioned_users_are_known(discord: FakeDiscord, bot: Bot) -> None:
     place, text = bot.place(CHANNEL), f"@everyone <@{ANN}>"
     loud = await discord.message((await place.send(text)).id)
     assert (loud.mention_everyone, loud.mentions) == (True, [ANN])
@@ -206,7 +206,7 @@ async def test_white_space_around_a_message_is_lost(bot: Bot) -> None:
     assert (await bot.place(CHANNEL).send("\n    indented\n")).content == "indented"
 
 
-async def test_what_is_forbidden_in_a_channel_is_refused(discord: FakeDiscord, bot: Bot) -> None:
+async def test_a_forbidden_action_in_a_channel_is_refused(discord: FakeDiscord, bot: Bot) -> None:
     quiet, hidden = await discord.add_channel("quiet"), await discord.add_channel("hidden")
     await discord.forbid(quiet, Permission.SEND_MESSAGES, Permission.ADD_REACTIONS, Permission.READ_MESSAGE_HISTORY)
     await discord.forbid(hidden, Permission.VIEW_CHANNEL)

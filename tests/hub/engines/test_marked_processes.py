@@ -44,7 +44,7 @@ def test_a_process_without_variables_has_no_mark(run: Run) -> None:
     assert read_variable(psutil.Process(run("sleep", "1000").pid), MARK) == ""
 
 
-def test_what_a_process_starts_in_the_moment_of_the_look_is_killed_too(run: Run) -> None:
+def test_a_process_that_is_started_during_the_search_is_killed_too(run: Run) -> None:
     """The first look lists the parent, which has started a child and has ended when it is looked at."""
     child = run("sleep", "1000")
     looks = iter([[], [psutil.Process(child.pid)]])

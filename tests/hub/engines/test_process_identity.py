@@ -81,7 +81,7 @@ def test_stop_ends_no_process_of_which_a_lock_has_only_the_pid(
     assert sleeper.poll() is None
 
 
-def test_what_a_container_runs_in_a_folder_of_the_same_name_is_not_ours(team: Team) -> None:
+def test_a_process_of_a_container_in_a_folder_of_the_same_name_is_not_ours(team: Team) -> None:
     mark = orphans.process_tag(team, "own", 1)
     other = mark.replace(f"#{pid_namespace()}", "#1")
     ours, theirs = (

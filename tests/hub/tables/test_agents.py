@@ -89,7 +89,7 @@ def test_a_program_that_registered_once_and_reads_is_seen(join: Join, team: Team
     assert is_here(scout, "scout")
 
 
-def test_who_only_looks_is_not_made_known(join: Join, team: Team) -> None:
+def test_a_reader_that_only_looks_does_not_become_known(join: Join, team: Team) -> None:
     lead = join("lead")
     with MessageHub(team, agent="ghost") as ghost:
         ghost.claim()
@@ -123,7 +123,7 @@ def test_leaving_keeps_that_only_a_person_can_help(join: Join, team: Team) -> No
     assert known(join("lead"), "gateway").status == "not configured"
 
 
-def test_what_was_held_is_given_back_unread_and_the_attempt_does_not_count(join: Join, team: Team) -> None:
+def test_a_held_delivery_is_released_unread_and_the_attempt_does_not_count(join: Join, team: Team) -> None:
     lead = join("lead")
     lead.enroll("scout")
     lead.send("scout", "hi")
@@ -133,7 +133,7 @@ def test_what_was_held_is_given_back_unread_and_the_attempt_does_not_count(join:
     assert [delivery.attempts for delivery in join("scout").claim()] == [1]
 
 
-def test_what_another_reader_of_the_same_agent_holds_stays_its_own(join: Join, team: Team) -> None:
+def test_a_delivery_of_another_reader_of_the_same_agent_stays_its_own(join: Join, team: Team) -> None:
     scout = join("scout")
     scout.send("scout", "hi")
     (delivery,) = scout.claim()
@@ -144,7 +144,7 @@ def test_what_another_reader_of_the_same_agent_holds_stays_its_own(join: Join, t
     scout.acknowledge(delivery)
 
 
-def test_what_ends_its_reader_with_an_error_counts_as_an_attempt(join: Join, team: Team) -> None:
+def test_a_delivery_that_ends_its_reader_with_an_error_counts_as_an_attempt(join: Join, team: Team) -> None:
     lead = join("lead")
     lead.enroll("scout")
     message = lead.send("scout", "divide by zero")
@@ -212,7 +212,7 @@ def test_only_who_sends_heartbeats_is_called_silent(join: Join) -> None:
     assert describe_presence(known(scout, "scout"), later).startswith("silent, last seen ")
 
 
-def test_who_sends_heartbeats_is_watched_and_who_registers_is_not(join: Join) -> None:
+def test_an_agent_with_heartbeats_is_watched_and_a_registered_one_is_not(join: Join) -> None:
     scout = join("scout")
     assert not known(scout, "scout").is_watched
 

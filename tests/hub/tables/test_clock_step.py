@@ -76,7 +76,7 @@ def test_a_message_expires_in_its_time_although_the_clock_went_back(join: Join, 
     assert lead.queries.trace(message.message_id)[0].state == "expired"
 
 
-def test_what_was_sent_by_a_clock_a_day_ahead_does_not_starve(join: Join, team: Team, clock: ManualClock) -> None:
+def test_a_message_from_a_clock_a_day_ahead_does_not_starve(join: Join, team: Team, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.send("scout", "from tomorrow")
     run_foreign_sql(team, "UPDATE deliveries SET rank = rank + 86400000")  # as the clock of its writer was
@@ -125,7 +125,7 @@ def test_a_process_that_begins_after_the_step_sees_it_too(join: Join, clock: Man
     assert len(scout.claim()) == 1
 
 
-def test_who_was_gone_before_the_step_does_not_look_alive_after_it(join: Join, clock: ManualClock) -> None:
+def test_an_agent_gone_before_the_step_does_not_look_alive_after_it(join: Join, clock: ManualClock) -> None:
     lead, gone = join("lead", clock=clock), join("gone", clock=clock)
     clock.now += 300
     lead.heartbeat()

@@ -79,7 +79,7 @@ def test_an_extended_lease_holds(join: Join, clock: ManualClock) -> None:
     scout.acknowledge(delivery)
 
 
-def test_what_is_released_comes_back_at_once_and_after_an_error_later(join: Join, clock: ManualClock) -> None:
+def test_a_released_delivery_comes_back_at_once_and_after_an_error_later(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.send("scout", "hi")
 
@@ -132,7 +132,7 @@ def test_a_dead_letter_at_the_end_of_a_long_exchange_is_reported_too(join: Join,
     assert (news.message.sender, news.message.message_type) == ("hub", "error")
 
 
-def test_what_is_given_back_without_an_error_never_dies(join: Join) -> None:
+def test_a_delivery_that_is_released_without_an_error_never_becomes_a_dead_letter(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "hi")
 

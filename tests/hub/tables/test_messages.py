@@ -35,7 +35,7 @@ def test_a_message_arrives_as_it_was_sent(join: Join) -> None:
     assert delivery.message.message_id == sent.message_id
 
 
-def test_what_was_sent_outlives_the_hub_that_sent_it(team: Team) -> None:
+def test_a_message_outlives_the_hub_that_sent_it(team: Team) -> None:
     with MessageHub(team, agent="scout") as scout:
         scout.register()
     with MessageHub(team, agent="lead") as lead:
@@ -97,7 +97,7 @@ def test_a_sender_is_known_from_then_on(team: Team, join: Join) -> None:
         ("x", {"conversation_id": "c" * 256}, "conversation_id must have"),
     ],
 )
-def test_what_no_message_can_be_is_refused_and_nothing_is_stored(
+def test_an_impossible_message_is_refused_and_nothing_is_stored(
     join: Join, content: str, options: dict[str, object], reason: str
 ) -> None:
     lead, scout = join("lead"), join("scout")
@@ -274,7 +274,7 @@ def test_a_transaction_stores_all_or_nothing(join: Join) -> None:
     assert scout.claim() == []
 
 
-def test_what_failed_inside_a_transaction_leaves_nothing_even_if_the_rest_is_stored(join: Join) -> None:
+def test_a_send_that_fails_inside_a_transaction_leaves_nothing_even_if_the_rest_is_stored(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "question")
     (delivery,) = scout.claim()

@@ -34,7 +34,7 @@ async def cancel_while_it_claims(reader: MessageHub, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("times", [1, 2, 3, 5])
-async def test_what_is_claimed_when_the_listener_is_cancelled_is_given_back(
+async def test_a_delivery_that_a_cancelled_listener_has_claimed_is_released(
     join: Join, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     lead, scout = join("lead"), join("scout")

@@ -26,18 +26,18 @@ def test_only_what_has_changed_is_restarted() -> None:
     assert str(plan) == "restart two"
 
 
-def test_what_is_new_is_started_and_what_is_gone_is_stopped() -> None:
+def test_a_new_worker_is_started_and_a_removed_one_is_stopped() -> None:
     plan = plan_reload(OLD, {"one": ONE, "three": Program("three", ("three",))}, BOTH, ())
 
     assert plan == ReloadPlan(start=("three",), stop=("two",))
     assert str(plan) == "start three; stop two"
 
 
-def test_what_is_new_but_not_to_start_by_itself_waits() -> None:
+def test_a_new_worker_without_autostart_waits() -> None:
     assert plan_reload({}, {"one": replace(ONE, autostart=False)}, (), ()) == ReloadPlan()
 
 
-def test_what_its_process_is_not_given_changes_without_another_one() -> None:
+def test_a_setting_that_the_process_does_not_get_changes_without_a_restart() -> None:
     patient = replace(TWO, policy=ProcessPolicy(stop_seconds=60), log_files=9)
 
     plan = plan_reload(OLD, {"one": ONE, "two": patient}, BOTH, ())
@@ -46,19 +46,19 @@ def test_what_its_process_is_not_given_changes_without_another_one() -> None:
     assert str(plan) == "change two"
 
 
-def test_what_is_held_is_tried_again() -> None:
+def test_a_held_worker_is_tried_again() -> None:
     assert plan_reload(OLD, {"one": ONE, "two": OTHER}, (), BOTH) == ReloadPlan(start=("one", "two"))
 
 
-def test_what_a_person_has_stopped_stays_so() -> None:
+def test_a_worker_that_a_person_has_stopped_stays_stopped() -> None:
     assert plan_reload(OLD, {"one": ONE, "two": OTHER}, {"one"}, ()) == ReloadPlan(change=("two",))
 
 
-def test_what_was_removed_and_comes_back_is_started() -> None:
+def test_a_removed_worker_that_comes_back_is_started() -> None:
     assert plan_reload({"one": ONE}, OLD, {"one"}, ()) == ReloadPlan(start=("two",))
 
 
-def test_what_may_now_start_by_itself_does() -> None:
+def test_a_worker_that_gets_autostart_starts() -> None:
     old = {"one": replace(ONE, autostart=False)}
 
     assert plan_reload(old, {"one": ONE}, (), ()) == ReloadPlan(start=("one",))

@@ -135,7 +135,7 @@ def test_the_values_of_an_env_file_are_shown_nowhere(team: Team) -> None:
         ("[alert_route.a]\nact_seconds = 9\n", "[alert_route.a] act_seconds is called ack_timeout_seconds now."),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(team: Team, toml: str, reason: str) -> None:
+def test_a_mistake_is_named_with_its_place(team: Team, toml: str, reason: str) -> None:
     with pytest.raises(NotConfigured) as refused:
         loaded(team, toml)
 
@@ -229,7 +229,7 @@ def test_a_circle_holds_those_that_are_in_it(team: Team) -> None:
     assert programs["c"].depends_on == ("a",)
 
 
-def test_what_concerns_all_is_refused_as_a_whole(team: Team) -> None:
+def test_a_mistake_that_concerns_all_workers_refuses_the_whole_file(team: Team) -> None:
     for toml in ("[tema]\n", "[team]\nagent = []\n", "[metrics]\nport = -1\n", '[worker."a b"]\n'):
         with pytest.raises(NotConfigured):
             parse_configuration(team, tomllib.loads(toml))

@@ -170,7 +170,9 @@ def test_a_crash_while_a_broken_file_is_saved_is_repaired(running: TeamsupComman
 
 
 @pytest.mark.slow
-def test_who_is_held_is_tried_again_when_the_file_is_mended(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
+def test_a_held_worker_is_tried_again_when_the_file_is_corrected(
+    run_workers: RunWorkers, teamsup: TeamsupCommand
+) -> None:
     run_workers(worker_section("one") + worker_section("two", UNCONFIGURED) + worker_section("three", restrat="never"))
     wait_for_state(teamsup, "two", "not configured")
     wait_for_state(teamsup, "three", "FATAL")
@@ -195,7 +197,9 @@ def test_who_is_held_is_tried_again_when_the_file_is_mended(run_workers: RunWork
 
 
 @pytest.mark.slow
-def test_of_two_that_are_held_the_one_that_was_mended_starts(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
+def test_a_corrected_worker_starts_and_another_held_one_does_not(
+    run_workers: RunWorkers, teamsup: TeamsupCommand
+) -> None:
     run_workers(worker_section("one", restrat="never") + worker_section("two", restrat="never"))
 
     teamsup.configure(worker_section("one") + worker_section("two", restrat="never"))
@@ -209,7 +213,9 @@ def test_of_two_that_are_held_the_one_that_was_mended_starts(run_workers: RunWor
 
 
 @pytest.mark.slow
-def test_who_is_held_is_tried_again_when_its_env_file_changes(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
+def test_a_held_worker_is_tried_again_when_its_env_file_changes(
+    run_workers: RunWorkers, teamsup: TeamsupCommand
+) -> None:
     teamsup.team.create()
     secrets = teamsup.team.folder / "secrets"
     secrets.write_text("KEY=\n")
@@ -229,7 +235,7 @@ def test_who_is_held_is_tried_again_when_its_env_file_changes(run_workers: RunWo
 
 
 @pytest.mark.slow
-def test_who_began_before_the_change_and_is_held_after_it_is_tried_again(
+def test_a_worker_that_began_before_the_change_and_is_held_after_it_is_tried_again(
     run_workers: RunWorkers, teamsup: TeamsupCommand
 ) -> None:
     secrets, begun, go = secret_file(teamsup), teamsup.team.folder / "begun", teamsup.team.folder / "go"
@@ -254,7 +260,7 @@ time.sleep(1000)
 
 
 @pytest.mark.slow
-def test_who_is_held_is_tried_again_after_a_chmod(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
+def test_a_held_worker_is_tried_again_after_a_chmod(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
     secrets = secret_file(teamsup)
     run_workers(
         worker_section(

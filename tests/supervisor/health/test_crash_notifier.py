@@ -179,14 +179,14 @@ def test_a_worker_that_is_degraded_for_a_moment_is_not_reported(notifier: Notifi
     assert notifier.told() == ([], [])
 
 
-def test_what_is_due_while_the_hub_takes_nothing_makes_nobody_look_without_a_pause(notifier: NotifierSetup) -> None:
+def test_a_due_report_on_a_busy_hub_is_not_tried_without_a_pause(notifier: NotifierSetup) -> None:
     assert notifier.pause() == math.inf
     notifier.die("feed")
 
     assert (notifier.pause(), notifier.pause(1)) == (1, math.inf)
 
 
-def test_who_is_not_reached_by_the_watcher_is_notified_of_a_loop_by_the_supervisor(notifier: NotifierSetup) -> None:
+def test_the_supervisor_reports_a_loop_to_those_whom_the_watcher_does_not_reach(notifier: NotifierSetup) -> None:
     for _ in range(6):
         notifier.die("feed", State.BACKOFF)
 

@@ -86,7 +86,7 @@ def test_a_digest_says_how_often_and_in_what_time() -> None:
     assert crashes.describe_recovery("feed", series, RUNS).endswith("It had died 14 times, last: exit code 3.")
 
 
-def test_what_many_workers_have_died_of_is_one_message_of_bounded_length() -> None:
+def test_the_crashes_of_many_workers_are_one_message_of_bounded_length() -> None:
     rows = [(f"w{number}", after(0), RUNS) for number in range(500)]
 
     lines = crashes.describe_several(rows, 1001).splitlines()

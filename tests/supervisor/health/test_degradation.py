@@ -254,7 +254,7 @@ def test_a_supervisor_that_has_missed_three_heartbeats_is_unknown(
     assert re.fullmatch(r"no heartbeat for \d+s", shown["note"])
 
 
-def test_what_is_not_known_never_looks_fine(teamsup: TeamsupCommand, supervised: Callable[..., None]) -> None:
+def test_an_unknown_state_never_looks_fine(teamsup: TeamsupCommand, supervised: Callable[..., None]) -> None:
     def looks(name: str) -> tuple[int, str, str]:
         ps = teamsup.run("ps", name, "--json")
         (row,) = json.loads(ps.stdout)["rows"]

@@ -90,7 +90,7 @@ os.wait()
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the supervisor adopt them")
-def test_what_a_worker_has_left_behind_in_a_transaction_is_killed(run_workers: RunWorkers) -> None:
+def test_an_orphan_that_holds_a_transaction_is_killed(run_workers: RunWorkers) -> None:
     team = run_workers(heartbeat_worker_section("own", f"{ONCE}    exec({LEFT!r})\n{HEARTBEAT_CODE}"))
     pid = wait_for_state(team, "own", "RUNNING")["pid"]
 
@@ -153,7 +153,7 @@ def test_maintenance_that_goes_on_is_shown(run_workers: RunWorkers) -> None:
     ],
     ids=["a thread of ours", "unknown", "nobody"],
 )
-async def test_what_else_prevents_writes_is_said(
+async def test_any_other_obstacle_to_writes_is_named(
     team: Team, monkeypatch: pytest.MonkeyPatch, owner: LockOwner | None, text: str
 ) -> None:
     monkeypatch.setattr(hub_monitor, "CHECK_SECONDS", 0.0)

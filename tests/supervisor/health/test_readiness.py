@@ -27,7 +27,7 @@ def test_a_reason_is_given_once_for_all_workers_that_have_it() -> None:
     assert describe_unready({}) == ""
 
 
-def test_of_very_many_at_most_20_are_named_and_the_others_counted() -> None:
+def test_at_most_20_of_very_many_are_named_and_the_others_counted() -> None:
     same = describe_unready({f"w{number}": "exit code 1" for number in range(200)})
     assert same.endswith("w18, w19 and 180 more do not run: exit code 1.")
     assert same.count("w") == 20
@@ -43,12 +43,12 @@ def test_a_part_that_nobody_has_set_up_is_not_missed_and_one_that_refuses_is() -
     assert not is_not_configured(HELD, None)
 
 
-def test_who_is_not_configured_says_itself_what_it_lacks() -> None:
+def test_an_unconfigured_worker_names_the_missing_setting() -> None:
     assert unready_reason(HELD, said_by("own", optional=False)) == "not configured: No token."
     assert unready_reason(HELD, None) == "not configured: no key for the exchange"
 
 
-def test_who_starts_reloads_or_restarts_learns_of_a_held_worker_and_what_it_lacks(teamsup: TeamsupCommand) -> None:
+def test_start_reload_and_restart_name_a_held_worker_and_its_missing_setting(teamsup: TeamsupCommand) -> None:
     quiet = "".join(
         f"[worker.{name}]\nautostart = false\n" for name in ("user_comm", "monitor-bridge", WEB, FORK_SERVER)
     )

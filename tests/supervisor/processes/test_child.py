@@ -44,7 +44,7 @@ def test_a_command_that_cannot_be_run_is_an_os_error() -> None:
         Child(Program("worker", ("/nowhere/at/all",)), {})
 
 
-def test_what_a_worker_leaves_behind_in_its_group_is_ended_with_it() -> None:
+def test_processes_in_the_group_of_a_worker_end_with_it() -> None:
     child = python("import subprocess, sys; print(subprocess.Popen(['sleep', '1000']).pid, flush=True)")
     lines: list[str] = []
     eventually(lambda: child.read_lines(lines.extend) and lines, "the grandchild's pid")

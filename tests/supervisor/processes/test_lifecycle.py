@@ -144,7 +144,7 @@ def test_which_ends_are_repaired(restart: RestartPolicy, code: int, then: State)
     assert transition(Process(State.RUNNING), Exited(code), NOW, ProcessPolicy(restart))[0].state is then
 
 
-def test_who_sends_no_heartbeats_runs_once_it_has_stayed_up() -> None:
+def test_a_worker_without_heartbeats_runs_once_it_has_stayed_up() -> None:
     policy = ProcessPolicy(ready_after=2)
     process, _ = transition(Process(), Start(), NOW, policy)
 
@@ -165,7 +165,7 @@ def test_a_hung_worker_says_where_it_hangs_and_is_killed_and_replaced_as_after_a
     assert (process.state, process.failures, process.restarts, actions) == (State.STARTING, 1, 1, (Action.SPAWN,))
 
 
-def test_who_grew_too_large_is_replaced_even_if_it_ends_well() -> None:
+def test_a_worker_that_grew_too_large_is_replaced_even_if_it_ends_well() -> None:
     policy = ProcessPolicy(RestartPolicy.ON_FAILURE)
     process, _ = transition(Process(State.RUNNING), MemoryExceeded("big"), NOW, policy)
 
@@ -178,7 +178,7 @@ def test_the_longest_pause_is_the_workers_own() -> None:
     assert transition(crashed, CRASH, NOW, ProcessPolicy(backoff_max=300))[0].due == NOW + 300
 
 
-def test_what_could_not_be_started_for_a_reason_that_may_pass_is_tried_again() -> None:
+def test_a_start_that_fails_for_a_passing_reason_is_tried_again() -> None:
     process, _ = transition(Process(), Start(), NOW)
     process, actions = transition(process, SpawnFailed("too many open files", is_temporary=True), NOW)
 

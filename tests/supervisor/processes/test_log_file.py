@@ -98,7 +98,7 @@ def test_it_is_rotated_with_so_many_older_ones(path: Path) -> None:
     assert not Path(f"{path}.3").exists()
 
 
-def test_what_a_full_disk_has_lost_is_said_as_soon_as_there_is_space(path: Path) -> None:
+def test_the_lines_that_a_full_disk_has_lost_are_counted_as_soon_as_there_is_space(path: Path) -> None:
     log = LogFile(path, 10_000, 3)
     log.write("at", ["one"])
     with full_disk(12):

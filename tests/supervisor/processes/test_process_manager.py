@@ -85,7 +85,7 @@ def test_it_is_not_started_unless_somebody_asks(run_workers: RunWorkers) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("missing", ["command", "directory", "env_file"])
-def test_what_is_away_for_a_moment_is_tried_again_until_it_is_there(
+def test_a_missing_file_or_folder_is_tried_again_until_it_is_there(
     run_workers: RunWorkers, teamsup: TeamsupCommand, missing: str
 ) -> None:
     there = {
@@ -130,7 +130,7 @@ def test_a_worker_that_was_meant_to_end_is_well(run_workers: RunWorkers) -> None
     assert team.run("ps").returncode == 0
 
 
-def test_who_is_not_configured_is_held_until_the_configuration_changes(
+def test_an_unconfigured_worker_is_held_until_the_configuration_changes(
     run_workers: RunWorkers, teamsup: TeamsupCommand
 ) -> None:
     run_workers(worker_section("own", "print('no key'); raise SystemExit(78)"))
@@ -267,7 +267,7 @@ def test_a_busy_machine_is_not_a_hang(run_workers: RunWorkers) -> None:
 
 
 @pytest.mark.slow
-def test_who_uses_more_memory_than_allowed_is_replaced(run_workers: RunWorkers) -> None:
+def test_a_worker_above_its_memory_limit_is_replaced(run_workers: RunWorkers) -> None:
     team = run_workers(worker_section("own", "data = b'x' * (100 << 20)\n" + SLEEP_CODE, memory_max="50 MiB"))
 
     wait_for_log_line(team, "MiB of memory and may use 50")
@@ -275,7 +275,7 @@ def test_who_uses_more_memory_than_allowed_is_replaced(run_workers: RunWorkers) 
 
 
 @pytest.mark.parametrize("session", ["False", "True"])
-def test_what_a_worker_has_started_ends_with_it(run_workers: RunWorkers, session: str) -> None:
+def test_a_child_process_ends_with_its_worker(run_workers: RunWorkers, session: str) -> None:
     code = (
         "import subprocess, sys\n"
         f"subprocess.Popen([sys.executable, '-c', {SLEEP_CODE!r}], start_new_session={session})\n"
@@ -290,7 +290,7 @@ def test_what_a_worker_has_started_ends_with_it(run_workers: RunWorkers, session
     eventually(lambda: not tagged_processes(f"{team.team.folder}:own@"), "nothing left")
 
 
-def test_what_a_worker_has_started_ends_with_its_crash(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
+def test_a_child_process_ends_with_the_crash_of_its_worker(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
     code = (
         f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {SLEEP_CODE!r}], start_new_session=True)\n"
         + SLEEP_CODE
@@ -309,7 +309,9 @@ def test_what_a_worker_has_started_ends_with_its_crash(run_workers: RunWorkers, 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the supervisor adopt them")
-def test_what_has_cleaned_its_environment_ends_with_the_team(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
+def test_a_process_that_has_emptied_its_environment_ends_with_the_team(
+    run_workers: RunWorkers, teamsup: TeamsupCommand
+) -> None:
     code = (
         "import subprocess, sys\n"
         f"print(subprocess.Popen([sys.executable, '-c', {SLEEP_CODE!r}], start_new_session=True, "
@@ -419,7 +421,7 @@ def order(teamsup: TeamsupCommand, *names: str) -> list[list[str]]:
     return [[words[0], words[1].rstrip(",")] for words in told if words[0] in names]
 
 
-def test_who_depends_on_one_that_is_stopped_ends_before_it_and_comes_back_with_it(
+def test_a_dependent_worker_ends_before_a_stopped_one_and_comes_back_with_it(
     run_workers: RunWorkers, teamsup: TeamsupCommand
 ) -> None:
     run_workers(worker_section("app", depends_on=["db"]) + worker_section("db", start_seconds=0.3))
@@ -445,7 +447,7 @@ def test_a_reload_that_changes_both_keeps_their_order(run_workers: RunWorkers, t
     assert order(teamsup, "app", "db")[2:] == [["app", "ended"], ["db", "ended"], ["db", "started"], ["app", "started"]]
 
 
-def test_who_depends_on_somebody_that_does_not_run_waits_and_says_so(run_workers: RunWorkers) -> None:
+def test_a_worker_waits_for_a_dependency_that_does_not_run_and_says_so(run_workers: RunWorkers) -> None:
     team = run_workers(worker_section("app", depends_on=["db"]) + '[worker.db]\ncommand = ["/nowhere/at/all"]\n')
 
     app = ps_row(team, "app")

@@ -169,7 +169,7 @@ def test_a_claim_that_was_lost_is_taken_up_again_by_its_run(harness: RunnerHarne
     assert len(harness.table.latest()) == 1
 
 
-def test_what_a_run_without_a_row_left_is_swept(harness: RunnerHarness) -> None:
+def test_the_processes_of_a_run_without_a_row_are_killed(harness: RunnerHarness) -> None:
     harness.configure()
     harness.start()
     harness.tell("said begun", "leave", "wait go")

@@ -149,7 +149,7 @@ def test_a_session_that_cannot_go_on_gets_a_new_one_and_keeps_its_cost(harness: 
     assert harness.conclude(Finish("done"), RunOutput("completed", usd=0.25)).usd == 0.75
 
 
-def test_what_passes_is_tried_again_each_time_later_and_given_up_in_the_end(harness: ConclusionHarness) -> None:
+def test_a_passing_failure_is_tried_again_later_each_time_and_given_up_in_the_end(harness: ConclusionHarness) -> None:
     waits = []
     for tries in range(1, MAX_TRIES):
         harness.run = harness.table.update(harness.run, tries=tries)
@@ -165,7 +165,7 @@ def test_what_passes_is_tried_again_each_time_later_and_given_up_in_the_end(harn
 
 
 @pytest.mark.parametrize("judged", [StartAgain(), Resume((Call("toolu_1", "Bash", "done"),))])
-def test_what_died_between_two_steps_goes_on_at_once(harness: ConclusionHarness, judged: Judgement) -> None:
+def test_a_run_that_died_between_two_steps_continues_at_once(harness: ConclusionHarness, judged: Judgement) -> None:
     run = harness.conclude(judged)
     assert (run.state, run.next_try_at) == ("planned", None)
     assert harness.delivery == "leased"

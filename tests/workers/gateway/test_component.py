@@ -11,7 +11,7 @@ Join = Callable[..., MessageHub]
 TABLES = [component.tables] if component.tables is not None else []
 
 
-def test_what_discord_shows_already_is_not_said_again(join: Join, team: Team, tmp_path: Path) -> None:
+def test_a_message_that_discord_already_shows_is_not_sent_again(join: Join, team: Team, tmp_path: Path) -> None:
     lead, gateway, backup = join("lead"), join("gateway"), tmp_path / "backup.db"
     for name in ("said", "half", "removed", "waits"):
         lead.send("gateway", name, message_id=name)

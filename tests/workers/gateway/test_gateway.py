@@ -82,7 +82,7 @@ def test_only_the_loop_of_the_gateway_ends_a_delivery_or_answers_it() -> None:
     assert callers == {"app.py"}
 
 
-async def test_what_is_refused_and_no_token_ends_it_as_not_configured(team: Team, join: Join) -> None:
+async def test_a_refused_token_ends_the_gateway_as_not_configured(team: Team, join: Join) -> None:
     lead = join("lead")
     secret = "a-client-secret"  # noqa: S105
     async with FakeDiscord() as discord, running_gateway(team, discord, token=secret) as process:

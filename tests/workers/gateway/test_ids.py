@@ -13,7 +13,7 @@ def test_the_message_on_discord_that_a_message_id_stands_for(message_id: str | N
     assert snowflake_of(message_id) == number
 
 
-def test_what_the_hub_calls_something_leads_back_to_it() -> None:
+def test_the_hubs_id_of_a_message_leads_back_to_it() -> None:
     assert snowflake_of(message_id_of(12)) == snowflake_of(message_id_of(12, "deleted")) == 12
     assert message_id_of(12) != message_id_of(12, "deleted")
     assert channel_of(conversation_id_of(12)) == 12

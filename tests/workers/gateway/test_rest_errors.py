@@ -35,7 +35,7 @@ def judge(error: Exception, age: float = 0.0, *, closed: bool = False) -> Retry 
         discord.RateLimited(40.0),
     ],
 )
-def test_what_may_pass_is_tried_again(error: Exception) -> None:
+def test_a_passing_error_is_tried_again(error: Exception) -> None:
     assert isinstance(judge(error), Retry)
 
 
@@ -44,7 +44,7 @@ def test_pauses_grow_with_the_time_it_has_been_tried() -> None:
     assert judge(discord.RateLimited(40.0)) == Retry(40)
 
 
-def test_what_a_closed_client_raises_says_nothing_about_the_message() -> None:
+def test_an_error_of_a_closed_client_says_nothing_about_the_message() -> None:
     assert judge(AttributeError("request"), closed=True) == Retry(1)
 
 
@@ -87,7 +87,7 @@ def test_codes_that_are_certain_are_refused_for_good(code: int) -> None:
         (405, 0, Reject),
     ],
 )
-def test_what_is_known_of_discord_and_what_is_new_of_it(status: int, code: int, kind: type) -> None:
+def test_each_error_of_discord_is_retried_deferred_or_rejected(status: int, code: int, kind: type) -> None:
     assert isinstance(judge(http(discord.HTTPException, status, code)), kind)
 
 

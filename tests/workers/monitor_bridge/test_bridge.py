@@ -200,7 +200,7 @@ def test_an_acknowledgement_while_the_bridge_is_down_is_kept_and_reported(start_
 
 
 @pytest.mark.slow
-def test_what_was_answered_with_200_survives_a_kill_at_any_moment(start_bridge: Callable[..., Bridge]) -> None:
+def test_a_payload_answered_with_200_survives_a_kill_at_any_moment(start_bridge: Callable[..., Bridge]) -> None:
     bridge = start_bridge()
     stored: list[str] = []
     stopping = threading.Event()
@@ -328,7 +328,7 @@ def fake_alertmanager(
         yield url, asked
 
 
-def test_what_is_acknowledged_is_silenced_where_that_is_wanted(start_bridge: Callable[..., Bridge]) -> None:
+def test_an_acknowledged_alert_is_silenced_if_that_is_configured(start_bridge: Callable[..., Bridge]) -> None:
     with fake_alertmanager() as (url, asked):
         bridge = start_bridge(more=f'silence_url = "{url}"\nsilence_seconds = 600\n')
         assert bridge.post(title="one", labels={"alertname": "One", "job": "a"}) == 200
@@ -344,7 +344,7 @@ def test_what_is_acknowledged_is_silenced_where_that_is_wanted(start_bridge: Cal
 
 
 @pytest.mark.slow
-def test_what_is_silenced_is_over_when_it_does_not_fire_any_more(start_bridge: Callable[..., Bridge]) -> None:
+def test_a_silenced_problem_ends_when_it_no_longer_fires(start_bridge: Callable[..., Bridge]) -> None:
     labels = {"alertname": "One", "job": "a"}
     firing = [{"labels": labels}, {"labels": {"alertname": "Two"}}]
     with fake_alertmanager(firing=firing) as (url, asked):
@@ -400,7 +400,7 @@ def test_a_team_where_nothing_is_wrong_says_so(start_bridge: Callable[..., Bridg
 
 
 @pytest.mark.slow
-def test_what_is_asked_of_it_in_words_is_answered(start_bridge: Callable[..., Bridge]) -> None:
+def test_a_question_in_words_is_answered(start_bridge: Callable[..., Bridge]) -> None:
     bridge = start_bridge()
 
     def figures() -> bool:
@@ -413,7 +413,7 @@ def test_what_is_asked_of_it_in_words_is_answered(start_bridge: Callable[..., Br
 
 
 @pytest.mark.slow
-def test_how_many_incidents_are_open_stands_beside_its_name(start_bridge: Callable[..., Bridge]) -> None:
+def test_the_number_of_open_incidents_stands_beside_its_name(start_bridge: Callable[..., Bridge]) -> None:
     bridge = start_bridge()
     assert bridge.post(title="one") == 200
     assert bridge.post(title="two", severity="critical") == 200

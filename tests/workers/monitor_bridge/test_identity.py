@@ -213,7 +213,7 @@ def test_a_problem_that_begins_again_at_once_counts(harness: IncidentHarness) ->
     assert [each.id for each in harness.open] == [2]
 
 
-def test_of_what_was_open_twice_before_the_older_ends_when_the_schema_is_renewed(
+def test_a_migration_ends_the_older_of_two_open_incidents_of_one_problem(
     team: Team, join: Callable[..., MessageHub]
 ) -> None:
     team.database.unlink()

@@ -67,9 +67,7 @@ def test_a_decision_that_somebody_has_broken_holds_up_no_other(ann: MessageHub, 
 
 @pytest.mark.parametrize("kind", ["message", "status_report"])
 @pytest.mark.usefixtures("user_comm")
-def test_what_is_said_to_a_withdrawn_question_reaches_nobody(
-    ann: MessageHub, join: Join, team: Team, kind: str
-) -> None:
+def test_an_answer_to_a_withdrawn_question_reaches_nobody(ann: MessageHub, join: Join, team: Team, kind: str) -> None:
     lead = join("lead")
     with MessageHub(team, agent="console-bob") as bob:
         bob.register("console")
@@ -88,7 +86,7 @@ def test_what_is_said_to_a_withdrawn_question_reaches_nobody(
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_what_an_agent_replies_to_what_was_decided_reaches_who_asked_or_everybody(ann: MessageHub, join: Join) -> None:
+def test_a_reply_to_a_decision_reaches_the_asker_or_all_people(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     choice = {"options": ["restart", "wait"]}
     question = ask(ann, "@lead is it slow?")
@@ -159,7 +157,9 @@ def test_nobody_gets_to_decide_by_the_name_they_go_by(ann: MessageHub, join: Joi
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_who_is_to_decide_what_somebody_else_has_asked_is_shown_it_too(ann: MessageHub, join: Join, team: Team) -> None:
+def test_a_decider_is_also_shown_a_decision_about_another_persons_question(
+    ann: MessageHub, join: Join, team: Team
+) -> None:
     lead = join("lead")
     with MessageHub(team, agent="console-bob") as bob:
         bob.register("console")
@@ -257,7 +257,9 @@ def test_the_rules_stay_while_their_file_is_gone_empty_or_unreadable(
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_who_is_forgotten_while_they_write_is_answered_and_not_taken_for_an_agent(ann: MessageHub, team: Team) -> None:
+def test_a_person_forgotten_while_they_write_is_answered_and_not_taken_for_an_agent(
+    ann: MessageHub, team: Team
+) -> None:
     with MessageHub(team, agent="console-bob") as bob:
         bob.register("console")
         ann.maintenance.forget("console-bob")

@@ -49,7 +49,7 @@ def announced(join: Join) -> AnnouncementReader:
     return AnnouncementReader(join)
 
 
-def test_what_was_shown_says_who_takes_care_of_it_and_then_that_it_is_over(announced: AnnouncementReader) -> None:
+def test_a_shown_alert_names_its_acknowledger_and_then_its_end(announced: AnnouncementReader) -> None:
     announced.harness.ingest(FIRING)
     (shown,) = announced.read()
     assert list(shown.metadata["commands"]) == ["Acknowledge"]
@@ -67,7 +67,7 @@ def test_it_says_that_it_is_over_also_when_nobody_took_care_of_it(announced: Ann
     assert announced.settled() == [(shown.message_id, "Resolved after 0s.")]
 
 
-def test_where_no_channel_is_home_any_more_nothing_is_said(announced: AnnouncementReader, join: Join) -> None:
+def test_without_a_home_channel_nothing_is_sent(announced: AnnouncementReader, join: Join) -> None:
     join("console-bob").register("console")
     announced.harness.ingest(FIRING)
     announced.read()
@@ -76,7 +76,7 @@ def test_where_no_channel_is_home_any_more_nothing_is_said(announced: Announceme
     assert announced.read() == []
 
 
-def test_who_takes_care_of_what_joined_later_says_so_there_alone(announced: AnnouncementReader) -> None:
+def test_an_acknowledgement_of_a_later_incident_is_shown_there_alone(announced: AnnouncementReader) -> None:
     announced.harness.ingest(replace(FIRING, group="g"))
     (first,) = announced.read()
     announced.harness.acknowledgements.acknowledge(["all"], "ann")
@@ -89,7 +89,7 @@ def test_who_takes_care_of_what_joined_later_says_so_there_alone(announced: Anno
     assert {shown for shown, _ in announced.settled()} == {first.message_id, second.message_id}
 
 
-def test_who_acknowledged_it_is_announced_on_discord_unless_that_was_answered_in_its_channel(
+def test_an_acknowledgement_is_announced_on_discord_unless_it_was_answered_in_its_channel(
     announced: AnnouncementReader,
 ) -> None:
     for where, news in (("discord:1", []), ("discord:2", ["notification"]), (None, ["notification"])):

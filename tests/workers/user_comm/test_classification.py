@@ -68,7 +68,7 @@ FROM_AGENT, FROM_PERSON = MessageContext(sender_kind="agent"), MessageContext(se
         (write("lead", "status_report", reply_to="gone"), NOTHING, Announcement()),
     ],
 )
-def test_what_a_message_is_follows_from_it_and_from_what_it_replies_to(
+def test_the_kind_of_a_message_follows_from_it_and_from_the_message_that_it_answers(
     message: Message, context: MessageContext, kind: Classification
 ) -> None:
     assert classify(message, context) == kind

@@ -6,7 +6,7 @@ from helpers.support import TeamsupCommand, refusal_of
 from teamsup.hub import MessageHub
 
 
-def test_what_a_person_has_said_is_removed_once_that_is_confirmed(teamsup: TeamsupCommand) -> None:
+def test_the_messages_of_a_person_are_removed_once_that_is_confirmed(teamsup: TeamsupCommand) -> None:
     with MessageHub(teamsup.team, agent="gateway") as gateway:
         gateway.enroll("user_comm", "daemon")
         question = gateway.send("user_comm", "my number is 5550199", metadata={"author_name": "Ann", "user": 30})

@@ -19,7 +19,7 @@ from teamsup.workers.web.sections import WebSection
         ({"trusted_hosts": ("*",)}, "without a port"),
     ],
 )
-def test_what_would_open_the_page_to_others_is_refused(keys: dict[str, object], why: str) -> None:
+def test_a_setting_that_would_open_the_page_to_others_is_refused(keys: dict[str, object], why: str) -> None:
     with pytest.raises(ValueError, match=why.replace("(", r"\(")):
         WebSection(**keys)  # type: ignore[arg-type]
 

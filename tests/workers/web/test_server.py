@@ -109,7 +109,7 @@ def test_a_used_link_is_refused(hub: MessageHub, served: ServedPages) -> None:
     assert PageClient(served.port).sign_in(secret).status == 403
 
 
-def test_who_has_signed_out_is_out_also_with_a_copy_of_the_cookie(served: ServedPages) -> None:
+def test_a_copy_of_the_cookie_does_not_sign_in_again(served: ServedPages) -> None:
     client = served.client()
     copy = PageClient(served.port, dict(client.cookies))
     with copy.stream("/?stream=1") as events:
@@ -170,7 +170,7 @@ def test_a_person_sees_once_what_a_form_has_led_to(served: ServedPages) -> None:
     assert "Sent" not in client.get("/").text
 
 
-def test_what_a_form_asks_in_vain_is_explained(served: ServedPages) -> None:
+def test_a_form_that_is_refused_is_explained(served: ServedPages) -> None:
     client = served.client()
     fields = {"token": token_in(client.get("/").text), "text": ""}
     answer = client.post("/notes", fields)

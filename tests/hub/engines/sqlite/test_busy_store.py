@@ -51,7 +51,7 @@ async def answer_async(hub: MessageHub) -> None:
 
 @pytest.mark.usefixtures("short_busy_timeout")
 @pytest.mark.parametrize("loop", [answer, lambda hub: asyncio.run(answer_async(hub))], ids=["listen", "listen_async"])
-def test_who_listens_waits_for_a_busy_store_and_says_so_once(
+def test_a_listener_waits_for_a_busy_store_and_says_so_once(
     team: Team, join: Join, caplog: pytest.LogCaptureFixture, loop: Callable[[MessageHub], None]
 ) -> None:
     lead, scout = join("lead"), join("scout")
@@ -78,7 +78,7 @@ ENDS: dict[str, Callable[[MessageHub, Delivery], object]] = {
 
 @pytest.mark.usefixtures("short_busy_timeout")
 @pytest.mark.parametrize("verb", ENDS)
-def test_who_holds_a_delivery_waits_for_a_busy_store(
+def test_a_reader_with_a_delivery_waits_for_a_busy_store(
     team: Team, join: Join, caplog: pytest.LogCaptureFixture, verb: str
 ) -> None:
     lead, scout = join("lead"), join("scout")
@@ -102,7 +102,7 @@ def test_who_holds_a_delivery_waits_for_a_busy_store(
 
 
 @pytest.mark.usefixtures("short_busy_timeout")
-def test_who_holds_a_delivery_waits_no_longer_than_its_lease(team: Team, join: Join) -> None:
+def test_a_reader_with_a_delivery_waits_no_longer_than_its_lease(team: Team, join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "work")
     (delivery,) = scout.claim(lease=0.1)
@@ -111,7 +111,7 @@ def test_who_holds_a_delivery_waits_no_longer_than_its_lease(team: Team, join: J
 
 
 @pytest.mark.usefixtures("short_busy_timeout")
-def test_who_listens_for_some_time_waits_no_longer_than_that(team: Team, join: Join) -> None:
+def test_a_listener_with_a_timeout_waits_no_longer_than_that(team: Team, join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "work")
     with held(team), pytest.raises(StoreBusy):

@@ -101,7 +101,7 @@ def test_a_mistake_that_would_stop_maintenance_is_refused(
     assert lead.maintenance.component_version("note-taker") is None
 
 
-def test_who_is_older_than_its_tables_refuses_them_and_others_go_on(
+def test_a_component_older_than_its_tables_refuses_them_and_others_continue(
     join: Join, notes: ComponentTables, newer_notes: ComponentTables
 ) -> None:
     lead, note_taker = join("lead"), join("note-taker")

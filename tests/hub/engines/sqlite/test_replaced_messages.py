@@ -39,7 +39,7 @@ def test_a_replaced_message_of_a_conversation_is_delivered(join: Join, team: Tea
 
 @pytest.mark.usefixtures("lead")
 @pytest.mark.parametrize("otherwise", ["ABORT", "FAIL", "ROLLBACK", "REPLACE", "IGNORE"])
-def test_what_an_insert_does_on_conflict_does_not_matter_when_there_is_none(
+def test_the_conflict_clause_of_an_insert_without_a_conflict_does_not_matter(
     join: Join, team: Team, otherwise: str
 ) -> None:
     scout = join("scout")

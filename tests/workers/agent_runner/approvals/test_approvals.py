@@ -89,7 +89,7 @@ def test_people_see_the_exact_call_and_its_default_is_no(hub: MessageHub, folder
     assert (message.expires_at - message.created_at).total_seconds() == 600
 
 
-def test_what_people_cannot_be_asked_for_is_denied_at_once(hub: MessageHub, folder: Path) -> None:
+def test_a_call_that_people_cannot_be_asked_about_is_denied_at_once(hub: MessageHub, folder: Path) -> None:
     approvals = Approvals(hub)
     long = replace(CALL, input={"command": "x" * 30_000})
     assert approvals.ask(RUN, AGENT, long, folder) is None

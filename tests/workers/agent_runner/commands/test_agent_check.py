@@ -101,7 +101,7 @@ def test_without_claude_the_agent_cannot_start(team: Team) -> None:
         ('env_file = "no.env"', "no.env"),
     ],
 )
-def test_what_is_missing_is_named(team: Team, bin_folder: Path, line: str, why: str) -> None:
+def test_a_missing_part_is_named(team: Team, bin_folder: Path, line: str, why: str) -> None:
     install_claude(bin_folder)
     found = check(team, f"[agent.gcp]\n{line}\n")["agent gcp"]
 

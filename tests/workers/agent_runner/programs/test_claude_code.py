@@ -109,7 +109,7 @@ def test_an_agent_is_the_plugins_or_has_the_persons_instructions(plan: Plan, tea
     assert (own["prompt"], own["tools"]) == ("You are ops.", [TEAM_TOOLS, "Read", "Bash", "Write"])
 
 
-def test_what_is_missing_is_said_with_what_to_do(plan: Plan, team: Team) -> None:
+def test_a_missing_part_is_named_with_its_remedy(plan: Plan, team: Team) -> None:
     with pytest.raises(NotConfigured, match=r"instructions: .*ops.md cannot be read"):
         plan(instructions="ops.md")
     with pytest.raises(NotConfigured, match="directory: there is no folder"):
@@ -163,7 +163,7 @@ def test_a_login_of_its_own_comes_from_a_file_that_only_its_owner_reads(plan: Pl
     assert "secret" not in " ".join([*written, *launch.argv])
 
 
-def test_what_the_cli_must_not_do_in_a_run_is_switched_off_unless_a_person_says_otherwise(plan: Plan) -> None:
+def test_features_that_disturb_a_run_are_off_unless_a_person_enables_them(plan: Plan) -> None:
     assert plan().environment["CLAUDE_CODE_DISABLE_BACKGROUND_TASKS"] == "1"
     assert plan(environment={"API_TIMEOUT_MS": "5"}).environment["API_TIMEOUT_MS"] == "5"
 

@@ -153,7 +153,7 @@ def test_a_cut_or_lost_output_is_not_a_success(line: dict[str, Any], ending: str
         ("a warning", "none"),
     ],
 )
-def test_what_never_began_says_why_on_stderr(stderr: str, ending: str) -> None:
+def test_a_program_that_never_began_says_why_on_stderr(stderr: str, ending: str) -> None:
     assert read_errors(RunOutput(), stderr).ending == ending
     assert read_errors(read(INIT, COMPLETED), stderr).ending == "completed"
 

@@ -56,7 +56,7 @@ async def test_in_a_thread_that_only_discord_knows_its_channel_counts(team: Team
     assert stored_contents(team) == ["here"]
 
 
-async def test_who_has_left_has_no_role_any_more(team: Team, join: Join) -> None:
+async def test_a_member_who_has_left_has_no_role(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     toml = f"[gateway]\nroles = [{OPERATORS}]\n"
     async with FakeDiscord() as discord:
@@ -102,7 +102,7 @@ async def test_an_unknown_user_who_cannot_be_answered_holds_up_nobody(team: Team
         ("", set()),
     ],
 )
-async def test_who_is_admitted_where(team: Team, join: Join, toml: str, heard: set[str]) -> None:
+async def test_a_user_is_admitted_by_list_role_or_channel(team: Team, join: Join, toml: str, heard: set[str]) -> None:
     import fake_discord
 
     user_comm = join("user_comm")

@@ -94,7 +94,7 @@ def test_a_code_is_found_however_it_is_written() -> None:
     assert parse_code("please pair ABCD2345") is None
 
 
-def test_who_has_not_paired_cannot_be_removed(teamsup: TeamsupCommand) -> None:
+def test_a_user_who_has_not_paired_cannot_be_removed(teamsup: TeamsupCommand) -> None:
     assert "There is no team" in refusal_of(teamsup.run("pair"))
     MessageHub(teamsup.team).close()
     assert "No user with the number 5 has paired" in refusal_of(teamsup.run("pair", "--remove", "5"))

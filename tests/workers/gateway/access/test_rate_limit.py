@@ -19,7 +19,7 @@ def test_nobody_waits_longer_because_a_clock_is_wrong() -> None:
     assert rate.reserve(ANN, 9010.0, now=5400.0) == 5400.0  # ours was put back by an hour
 
 
-def test_what_is_refused_does_not_count() -> None:
+def test_a_refused_message_does_not_count() -> None:
     rate = RateLimiter(2)
 
     taken = [at for at in (0.0, 1.0, 59.0, 60.0, 60.5, 61.0) if rate.try_acquire(ANN, at)]

@@ -10,7 +10,7 @@ import pytest
 from teamsup.workers.gateway.connection import calls
 
 
-async def test_what_discord_does_not_answer_for_long_is_a_trouble_until_it_does(
+async def test_a_call_that_discord_does_not_answer_for_long_is_a_trouble_until_it_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(calls, "backoff", lambda longest: itertools.chain([0.01], itertools.repeat(longest)))

@@ -128,7 +128,7 @@ async def test_pauses_between_attempts_grow_to_a_minute_and_differ(team: Team, m
     assert len(set(pauses)) == 10
 
 
-async def test_what_waits_for_a_connection_sets_no_timer_meanwhile(
+async def test_a_delivery_that_waits_for_a_connection_sets_no_timer(
     team: Team, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = join("gateway")
@@ -229,7 +229,7 @@ async def test_a_refusal_that_may_pass_without_a_change_here_degrades_it(
         (4013, "Install a newer teamsup"),
     ],
 )
-async def test_what_trying_again_does_not_mend_ends_it_with_what_helps(
+async def test_an_error_that_a_retry_does_not_mend_ends_it_with_the_remedy(
     team: Team, join: Join, code: int, sentence: str
 ) -> None:
     lead = join("lead")

@@ -120,7 +120,7 @@ async def test_sigterm_leaves_discord_properly_while_the_hub_takes_nothing(team:
 
 
 @pytest.mark.slow
-async def test_what_cannot_be_sent_in_time_is_kept(team: Team, join: Join) -> None:
+async def test_a_message_that_cannot_be_sent_in_time_is_kept(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord) as process:
         await wait_until_connected(lead)

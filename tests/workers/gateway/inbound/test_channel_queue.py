@@ -5,7 +5,7 @@ import asyncio
 from teamsup.workers.gateway.inbound.channel_queue import ChannelQueue, stop_queues
 
 
-async def test_what_was_missed_comes_between_what_was_received_before_and_after() -> None:
+async def test_missed_events_come_between_those_received_before_and_after() -> None:
     session, done = 1, list[str]()
     gate = asyncio.Event()
 

@@ -165,7 +165,7 @@ def hold_the_lock(team: Team, locked: threading.Event, release: threading.Event)
 
 
 @pytest.mark.slow
-async def test_what_is_not_stored_when_it_ends_is_stored_by_the_next(team: Team, join: Join) -> None:
+async def test_an_event_that_is_not_stored_at_the_end_is_stored_by_the_next_gateway(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
         async with running_gateway(team, discord) as process:

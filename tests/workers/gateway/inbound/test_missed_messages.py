@@ -24,7 +24,7 @@ FAST = ALLOW_ANN + "messages_per_minute = 1000\n"
 
 
 @pytest.mark.slow
-async def test_what_was_written_while_it_was_down_is_caught_up_in_order(team: Team, join: Join) -> None:
+async def test_messages_from_its_downtime_are_fetched_in_order(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
         await run_and_kill(team, discord, user_comm)
@@ -100,7 +100,7 @@ async def test_a_server_that_discord_lost_for_a_while_is_caught_up(team: Team, j
             assert await read_texts(user_comm, 1) == ["missed again"]
 
 
-async def test_what_was_written_before_the_bot_was_invited_is_not_for_it(team: Team, join: Join) -> None:
+async def test_a_message_from_before_the_bots_invitation_is_not_for_it(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)
@@ -142,7 +142,7 @@ async def test_direct_messages_are_caught_up_also_the_first_of_somebody(team: Te
         ("catch_up_messages = 0", [], "more than 0 messages"),
     ],
 )
-async def test_what_is_passed_over_is_said(team: Team, join: Join, toml: str, taken: list[str], why: str) -> None:
+async def test_skipped_messages_are_reported(team: Team, join: Join, toml: str, taken: list[str], why: str) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord(ago=7200) as discord:
         toml_of_all = ALLOW_ANN + toml + "\n"
@@ -180,7 +180,7 @@ async def test_channels_that_cannot_be_read_are_passed_over(team: Team, join: Jo
 
 
 @pytest.mark.slow
-async def test_what_was_written_where_the_bot_could_not_read_is_caught_up(team: Team, join: Join) -> None:
+async def test_messages_in_a_channel_that_the_bot_could_not_read_are_fetched(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)

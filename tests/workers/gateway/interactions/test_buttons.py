@@ -115,7 +115,7 @@ async def test_a_button_decides_also_after_a_restart_of_both_and_the_message_say
             assert await discord.answers(used) == []
 
 
-async def test_of_two_presses_at_once_one_decides_and_only_the_other_user_learns_who(team: Team, join: Join) -> None:
+async def test_one_of_two_presses_at_once_decides_and_only_the_other_user_learns_who(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, both(team, discord, lead):
         ask(lead)
@@ -147,7 +147,7 @@ async def test_only_a_user_who_may_not_decide_sees_the_refusal(team: Team, join:
         assert (await next_delivery(lead)).message.content == "wait"
 
 
-async def test_what_is_decided_elsewhere_shows_in_the_message(team: Team, join: Join) -> None:
+async def test_a_decision_made_elsewhere_shows_in_the_message(team: Team, join: Join) -> None:
     lead, ann = join("lead"), join("console-ann")
     ann.register("console")
     async with FakeDiscord() as discord, both(team, discord, lead):
@@ -234,7 +234,7 @@ async def test_a_number_typed_in_the_thread_where_it_is_shown_decides(team: Team
 
 
 @pytest.mark.slow
-async def test_what_is_to_be_decided_first_leaves_a_command_its_answer(team: Team, join: Join) -> None:
+async def test_a_decision_that_comes_first_leaves_a_command_its_answer(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, both(team, discord, lead):
         await discord.until(lambda: discord.world.commands.get(None), "the commands are known")
@@ -361,7 +361,7 @@ def test_only_ids_of_ours_are_buttons_of_ours() -> None:
         assert parse_custom_id(strange) is None
 
 
-def test_what_a_button_says() -> None:
+def test_a_button_has_a_label() -> None:
     message = Message(
         1, "m", "user_comm", "gateway", "?", metadata={"options": ["a"], "commands": {"A": "/a", "": "/b"}}
     )
@@ -373,7 +373,7 @@ def test_what_a_button_says() -> None:
     assert (options_of(strange), commands_of(strange)) == ([], {})
 
 
-def test_how_an_outcome_is_said() -> None:
+def test_an_outcome_is_a_sentence() -> None:
     metadata = {"by": "*Ann*", "answer": "@here", "at": 1795386425}
     outcome = Message(1, "m", "user_comm", "gateway", "x", metadata=metadata)
     assert describe_outcome(outcome) == "**\\*Ann\\*** chose **@\u200bhere** <t:1795386425:f>"

@@ -63,7 +63,7 @@ async def test_its_button_ends_and_it_says_who_takes_care_of_it_and_then_that_it
 
 
 @pytest.mark.slow
-async def test_what_was_settled_while_the_gateway_was_down_shows_afterwards(team: Team, join: Join) -> None:
+async def test_an_outcome_from_the_downtime_of_the_gateway_shows_afterwards(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
         async with running_gateway(team, discord, HOME):
@@ -78,7 +78,7 @@ async def test_what_was_settled_while_the_gateway_was_down_shows_afterwards(team
             assert (message.components, message.content) == ([], "Resolved.")
 
 
-async def test_where_no_embeds_are_allowed_the_text_stays(team: Team, join: Join) -> None:
+async def test_without_the_right_to_embed_the_text_stays(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join, toml=HOME) as (discord, user_comm):
         await discord.forbid(CHANNEL, Permission.EMBED_LINKS)
         showing = alert(user_comm)
@@ -88,7 +88,7 @@ async def test_where_no_embeds_are_allowed_the_text_stays(team: Team, join: Join
         assert (message.components, message.content) == ([], "/ is full\n\nAnn takes care of it.")
 
 
-async def test_what_somebody_has_removed_needs_no_word(team: Team, join: Join) -> None:
+async def test_a_removed_message_needs_no_notice(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join, toml=HOME) as (discord, user_comm):
         showing = alert(user_comm)
         await wait_until_sent(user_comm, showing)

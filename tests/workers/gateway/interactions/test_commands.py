@@ -143,7 +143,7 @@ async def test_a_command_is_acknowledged_in_time_while_the_hub_takes_nothing(tea
         await wait_until(lambda: user_comm.query("SELECT 1 FROM messages WHERE content = '/status'"), "it is stored")
 
 
-async def test_what_an_edit_cannot_bring_follows_as_a_message(team: Team, join: Join) -> None:
+async def test_content_that_an_edit_cannot_bring_follows_as_a_message(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await ready(discord, user_comm)

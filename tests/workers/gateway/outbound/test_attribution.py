@@ -61,7 +61,7 @@ def test_each_chunk_of_an_agent_says_who_speaks(join: Join) -> None:
         assert all(len(other) < 2000 for other in others)
 
 
-def test_what_user_comm_says_itself_has_no_speaker(join: Join) -> None:
+def test_a_text_of_user_comm_has_no_speaker(join: Join) -> None:
     gateway, user_comm = join("gateway"), join("user_comm")
     assert attribute(gateway, user_comm.send("gateway", "Welcome")) == AttributedText("Welcome")
     assert attribute(gateway, user_comm.send("gateway", "Welcome", metadata={SOURCE_KEY: "gone"})) == AttributedText(

@@ -73,7 +73,7 @@ def test_a_text_that_fits_does_not_change(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n" * 5000, "\r\n\t "])
-def test_of_nothing_nothing_is_sent(text: str) -> None:
+def test_an_empty_text_sends_nothing(text: str) -> None:
     assert split(text) == []
 
 
@@ -122,7 +122,7 @@ def test_a_heading_stays_with_what_it_is_over() -> None:
     assert first.endswith("text\n\n")
 
 
-def test_what_is_short_does_not_travel_alone() -> None:
+def test_a_short_line_does_not_stand_alone() -> None:
     first, second = split("Look:\n\n" + "many words and more. " * 150)
 
     assert first.startswith("Look:\n\nmany words")
@@ -131,7 +131,7 @@ def test_what_is_short_does_not_travel_alone() -> None:
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_what_belongs_together_is_not_parted(token: str) -> None:
+def test_tokens_are_not_parted(token: str) -> None:
     for before in range(1990, 2000):
         text = "x" * (before - 5) + " say " + token + " so"
 
@@ -248,7 +248,7 @@ def test_a_fence_that_fits_into_a_chunk_is_kept_in_one() -> None:
 
 
 @pytest.mark.parametrize("length", range(1, 20))
-def test_what_is_repeated_is_followed_by_no_empty_line(length: int) -> None:
+def test_a_repeated_opening_is_followed_by_no_empty_line(length: int) -> None:
     row = f"| {'x' * length} | y |\n"
     text = "```\n" + row * 400 + "```"
     assert [piece for piece in iterate_chunks(text) if piece.opening and piece.body.startswith("\n")] == []

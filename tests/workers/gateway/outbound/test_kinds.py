@@ -41,7 +41,7 @@ def test_the_way_on_which_a_message_goes_out(
     assert kind_of(message(**given), answered, "gateway") is kind
 
 
-def test_where_a_message_belongs() -> None:
+def test_a_message_goes_to_the_channel_of_its_conversation() -> None:
     assert target_channel_of(message(conversation_id="discord:12"), 0) == 12
     assert target_channel_of(message(conversation_id="incident:12"), 7) is None
     assert target_channel_of(message(message_type="notification"), 7) == 7

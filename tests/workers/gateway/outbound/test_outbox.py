@@ -43,7 +43,7 @@ async def test_trouble_on_the_way_gives_exactly_one_message(team: Team, join: Jo
 
 
 @pytest.mark.slow
-async def test_what_cannot_be_seen_is_shown_to_be_there(team: Team, join: Join) -> None:
+async def test_invisible_characters_are_shown(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         await wait_until_sent(
             user_comm, send_to_gateway(user_comm, "pay \u202e001\u202c EUR\u200b\U000e0041 \u2764\ufe0f")

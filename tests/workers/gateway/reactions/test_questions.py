@@ -44,5 +44,5 @@ def answer(state: str, *, is_error: bool = False) -> QuestionDelivery:
         ([asked("cancelled"), asked("ready")], QuestionStatus.STORED),
     ],
 )
-def test_where_a_question_stands(steps: Sequence[QuestionDelivery], expected: QuestionStatus) -> None:
+def test_a_question_has_a_status(steps: Sequence[QuestionDelivery], expected: QuestionStatus) -> None:
     assert determine_status(steps) is expected

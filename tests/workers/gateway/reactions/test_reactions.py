@@ -76,7 +76,7 @@ async def test_typing_is_renewed_while_an_agent_works(team: Team, join: Join) ->
         await shows(discord, asked, "⚙")
 
 
-async def test_what_fails_is_shown_as_failed(team: Team, join: Join) -> None:
+async def test_a_question_that_fails_is_shown_as_failed(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)
@@ -85,7 +85,7 @@ async def test_what_fails_is_shown_as_failed(team: Team, join: Join) -> None:
         await shows(discord, asked, "❌")
 
 
-async def test_what_a_killed_gateway_left_behind_is_repaired_by_the_next(team: Team, join: Join) -> None:
+async def test_the_next_gateway_repairs_the_state_of_a_killed_one(team: Team, join: Join) -> None:
     user_comm, lead = join("user_comm"), join("lead")
     team.create()
     team.configuration.write_text(ALLOW_ANN)

@@ -67,7 +67,7 @@ def test_only_the_cpu_may_be_above_its_level_for_minutes() -> None:
     assert longer == {"CPU": 30}
 
 
-def test_what_begins_late_ends_as_soon_as_all_else() -> None:
+def test_a_problem_that_begins_late_ends_as_soon_as_all_others() -> None:
     busy, calm = replace(cpu(99.0), min_samples=5), replace(cpu(10.0), min_samples=5)
     courses: dict[str, CheckState] = {}
     begun = []
@@ -77,7 +77,7 @@ def test_what_begins_late_ends_as_soon_as_all_else() -> None:
     assert begun == [False] * 9 + [True, False, True]
 
 
-def test_what_is_not_looked_at_any_more_is_over() -> None:
+def test_a_problem_that_is_no_longer_checked_has_ended() -> None:
     courses, news = update_states({"process nginx": CheckState(is_bad=True)}, [], 3)
     assert (courses, [reading.key for reading in news]) == ({}, ["process nginx"])
 
@@ -125,7 +125,7 @@ def test_network_errors_are_counted_between_two_looks(monkeypatch: pytest.Monkey
     assert [bad(host), bad(host), bad(host)] == [set(), {"network errors"}, set()]
 
 
-def test_what_is_set_to_nothing_is_not_looked_at() -> None:
+def test_a_check_without_a_level_is_off() -> None:
     section = MonitorSection(load_per_cpu=0, swap_percent=0, inode_percent=0, network_errors_per_second=0)
     assert {reading.key for reading in HostMonitor(section).measure()} == {"CPU", "memory", "disk"}
 

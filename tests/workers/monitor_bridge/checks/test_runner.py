@@ -78,7 +78,7 @@ def test_a_host_that_has_slept_misses_nobody_at_once(harness: IncidentHarness) -
     assert look(harness, watch, 50) == []
 
 
-def test_what_is_known_is_not_raised_again_after_a_restart(harness: IncidentHarness) -> None:
+def test_a_known_problem_is_not_raised_again_after_a_restart(harness: IncidentHarness) -> None:
     assert len(look(harness, watch_of(harness), 100)) == 1
     harness.read("alert-manager")
     again = watch_of(harness)

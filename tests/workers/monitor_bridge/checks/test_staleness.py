@@ -77,7 +77,7 @@ def test_an_incident_without_a_set_time_does_not_change(harness: IncidentHarness
     assert after(harness, looks, 30 * DAY) == []
 
 
-def test_what_we_find_by_ourselves_and_what_is_repeated_is_never_stale(harness: IncidentHarness) -> None:
+def test_our_own_and_repeated_problems_are_never_stale(harness: IncidentHarness) -> None:
     looks = staleness(harness, SourceSection("alertmanager"))
     harness.incidents.ingest("team", [Alert("team", "lead silent", True, "lead is silent")])
     for _ in range(6):

@@ -32,7 +32,7 @@ def test_a_present_agent_that_reads_is_not_a_problem() -> None:
     assert problems(agent(), agent(unread=899)) == []
 
 
-def test_who_stops_without_goodbye_is_silent() -> None:
+def test_an_agent_that_stops_without_leaving_is_silent() -> None:
     assert problems(agent(silent=121)) == ["lead silent"]
     assert problems(agent(silent=9999, status="offline"), agent(silent=9999, status="not configured")) == []
 
@@ -41,7 +41,7 @@ def degraded(name: str, reason: str = "The port is taken.", silent: float = 1) -
     return Agent(name, "daemon", "degraded", NOW - timedelta(seconds=silent), {"reason": reason}, 0)
 
 
-def test_who_runs_and_cannot_work_is_a_problem_and_so_are_we() -> None:
+def test_a_worker_that_runs_and_cannot_work_is_a_problem_and_so_are_we() -> None:
     found = team_members.check_agents(
         [degraded("gateway"), degraded("monitor-bridge")],
         {},
@@ -167,7 +167,7 @@ def test_one_that_never_came_is_missed_too() -> None:
     assert is_missed([LastHeartbeat("other", "k", "Watchdog", 1300)], listening_since=1000, now=1301)
 
 
-def test_what_came_while_nobody_listened_is_not_missed() -> None:
+def test_a_message_that_came_while_nobody_listened_is_not_missed() -> None:
     sign = LastHeartbeat("prom", "fingerprint", "Watchdog", 1000)
     assert is_missed([sign], listening_since=5000, now=5300) is None
 

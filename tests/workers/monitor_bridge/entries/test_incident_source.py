@@ -120,7 +120,7 @@ def test_a_silence_ends_the_need_for_an_hour(desk: IncidentHarness) -> None:
     assert the_need(desk).state.word == "firing"
 
 
-def test_what_is_over_takes_no_action(desk: IncidentHarness) -> None:
+def test_an_ended_entry_takes_no_action(desk: IncidentHarness) -> None:
     desk.ingest(FIRING)
     need = the_need(desk)
     desk.ingest(resolved(FIRING))

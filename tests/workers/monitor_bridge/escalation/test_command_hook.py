@@ -56,7 +56,7 @@ async def test_one_that_is_not_there_is_said(harness: IncidentHarness, command: 
 
 
 @pytest.mark.parametrize("acts", [False, True])
-async def test_what_has_failed_is_run_again_until_it_succeeds_or_somebody_acts(
+async def test_a_failed_command_is_run_again_until_it_succeeds_or_somebody_acts(
     join: Join, monkeypatch: pytest.MonkeyPatch, acts: bool
 ) -> None:
     harness = IncidentHarness(join, here=(), command=("siren",), ack_timeout_seconds=1)

@@ -168,7 +168,7 @@ def test_a_person_acknowledges_and_the_agent_and_people_are_notified(harness: In
     assert harness.read("user_comm") == []
 
 
-def test_who_has_not_read_of_it_learns_only_that_somebody_acknowledged_it(harness: IncidentHarness) -> None:
+def test_an_agent_that_has_not_read_of_it_learns_only_of_the_acknowledgement(harness: IncidentHarness) -> None:
     harness.ingest(FIRING)
     harness.acknowledgements.acknowledge(["all"], "ann")
     (message,) = harness.read("alert-manager")
@@ -210,7 +210,7 @@ def test_acknowledging_one_of_a_group_acknowledges_what_was_reported_with_it(har
     assert len(harness.acknowledgements.acknowledge([str(harness.open[1].id)], "ann").incidents) == 3
 
 
-def test_what_joins_an_acknowledged_group_is_reported_again(harness: IncidentHarness) -> None:
+def test_an_incident_that_joins_an_acknowledged_group_is_reported(harness: IncidentHarness) -> None:
     harness.ingest(replace(FIRING, group="g"))
     harness.read("alert-manager")
     harness.acknowledgements.acknowledge(["all"], "ann")
@@ -234,7 +234,7 @@ def test_words_that_name_no_incident_change_nothing(harness: IncidentHarness) ->
     assert harness.open[0].state == "firing"
 
 
-def test_what_is_over_needs_nobody(harness: IncidentHarness) -> None:
+def test_an_ended_entry_needs_nobody(harness: IncidentHarness) -> None:
     harness.ingest(FIRING)
     harness.read("alert-manager")
     harness.ingest(resolved(FIRING))
@@ -294,7 +294,7 @@ def test_a_problem_that_joins_a_silenced_group_ends_the_silence(harness: Inciden
     assert "another" in harness.read("alert-manager")[-1].content
 
 
-def test_what_somebody_works_on_is_not_silenced(harness: IncidentHarness) -> None:
+def test_an_acknowledged_incident_is_not_silenced(harness: IncidentHarness) -> None:
     harness.ingest(FIRING)
     harness.acknowledgements.acknowledge(["all"], "ben")
     harness.read("user_comm")
@@ -329,7 +329,7 @@ def test_a_clock_that_is_set_back_holds_nothing_up(harness: IncidentHarness) -> 
     assert len(harness.read("user_comm")) == 1
 
 
-def test_what_cannot_be_sent_does_not_hold_up_the_others(
+def test_a_message_that_cannot_be_sent_does_not_delay_the_others(
     harness: IncidentHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness.ingest(FIRING, replace(FIRING, fingerprint="k2", title="another"))
@@ -369,7 +369,7 @@ def test_an_agent_that_was_retired_meanwhile_is_said_to_have_left_and_is_not_bro
     assert len(harness.read("user_comm")) == 1
 
 
-def test_what_grows_worse_while_the_command_runs_is_escalated_too(join: Join) -> None:
+def test_a_problem_that_grows_worse_while_the_command_runs_is_escalated_too(join: Join) -> None:
     harness = IncidentHarness(join, here=(), command=("true",))
     harness.ingest(replace(FIRING, group="g"))
     (first,) = harness.advance(180).commands

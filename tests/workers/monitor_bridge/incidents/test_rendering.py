@@ -55,7 +55,7 @@ def test_an_end_without_a_beginning_is_not_listed(harness: IncidentHarness) -> N
     assert harness.all == []
 
 
-def test_who_has_answered_stands_where_nobody_takes_care_of_it_yet(harness: IncidentHarness) -> None:
+def test_an_incident_without_an_acknowledgement_shows_who_has_answered(harness: IncidentHarness) -> None:
     harness.ingest(replace(FIRING, group="g"))
     (first,) = harness.read("alert-manager")
     harness.say("alert-manager", "it is the backup", first)
@@ -77,5 +77,5 @@ def test_who_has_answered_stands_where_nobody_takes_care_of_it_yet(harness: Inci
         ({"critical": 1, "warning": 2}, "3 incidents open, 1 critical"),
     ],
 )
-def test_how_many_are_open_is_said_in_few_words(still_open: dict[str, int], said: str) -> None:
+def test_the_number_of_open_incidents_is_a_short_phrase(still_open: dict[str, int], said: str) -> None:
     assert listing.describe_counts(still_open) == said

@@ -101,7 +101,7 @@ def test_it_comes_again_while_we_cannot_store(
         eventually(lambda: recorder.recorded, "it is heard")
 
 
-def test_what_it_says_while_we_are_gone_it_says_when_we_are_back(
+def test_a_payload_sent_while_we_are_gone_arrives_when_we_are_back(
     recorder: AlertRecorder, sources: dict[str, SourceSection], tmp_path: Path
 ) -> None:
     with running_server(recorder, sources) as port:
@@ -113,7 +113,7 @@ def test_what_it_says_while_we_are_gone_it_says_when_we_are_back(
             eventually(lambda: recorder.recorded, "it is heard")
 
 
-def test_what_it_says_is_one_incident_though_we_are_killed_before_it_is_stored(
+def test_a_repeated_payload_is_one_incident_though_we_are_killed_before_it_is_stored(
     team: Team, start_bridge: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     team.create()

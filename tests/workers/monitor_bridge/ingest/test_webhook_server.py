@@ -177,7 +177,7 @@ class TestAnswers:
     def test_a_health_check_learns_that_it_lives(self, port: RunningServer) -> None:
         assert port.request("/", method="GET").text == "ok\n"
 
-    def test_what_is_not_there_is_not_there(self, port: RunningServer) -> None:
+    def test_an_unknown_address_is_not_found(self, port: RunningServer) -> None:
         assert port.request("/nobody", "x").status == 404
         assert port.request("/", "x").status == 405
         assert port.request("/scripts", None, BEARER, "GET").status == 405
@@ -217,7 +217,7 @@ BOMBS: dict[str, tuple[str | bytes, str]] = {
 
 
 class TestRefusals:
-    def test_what_is_shown_of_it_steers_no_terminal(self, hub: MessageHub) -> None:
+    def test_its_text_steers_no_terminal(self, hub: MessageHub) -> None:
         insert_rejected(hub, "quiet", [NewRejectedPayload("why", b"\x1b[2Jdisk" + b"." * MAX_PAYLOAD_BYTES)])
         seen = render_payload(get_rejected(hub, 1), datetime.now(UTC))
         assert "\x1b" not in seen
@@ -225,7 +225,7 @@ class TestRefusals:
         assert f"{MAX_PAYLOAD_BYTES + 8} bytes, of which these are the first {MAX_PAYLOAD_BYTES}" in seen
 
     @pytest.mark.parametrize("name", BOMBS)
-    def test_what_means_nothing_is_refused_with_a_reason_and_kept(
+    def test_a_payload_without_meaning_is_refused_with_a_reason_and_kept(
         self, port: RunningServer, recorder: AlertRecorder, name: str
     ) -> None:
         sent, reason = BOMBS[name]
@@ -273,7 +273,7 @@ class TestRefusals:
         assert port.request("/prometheus", "hello", BEARER).status == 503
         hub.execute("ALTER TABLE gone RENAME TO rejected_payloads")
 
-    def test_of_one_that_is_too_large_the_beginning_is_kept(
+    def test_the_beginning_of_a_payload_that_is_too_large_is_kept(
         self, port: RunningServer, recorder: AlertRecorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(body, "MAX_BYTES", 2**20)
@@ -316,7 +316,7 @@ class TestRefusals:
             lambda: port.request("/prometheus", FIRING.ljust(2**19), BEARER).status == 200, "there is room again"
         )
 
-    def test_of_a_group_all_that_can_be_read_is_taken_and_the_rest_is_kept(
+    def test_the_readable_alerts_of_a_group_are_stored_and_the_rest_is_kept(
         self, port: RunningServer, recorder: AlertRecorder
     ) -> None:
         group = json.loads(FIRING)
@@ -342,7 +342,7 @@ class TestRefusals:
         assert recorder.recorded[-1] == ("refused", "resolved")
         assert not port.server.receiver.rejected_note
 
-    def test_what_is_nested_too_deeply_is_left_out_of_it(self, port: RunningServer, recorder: AlertRecorder) -> None:
+    def test_a_value_that_is_nested_too_deeply_is_left_out(self, port: RunningServer, recorder: AlertRecorder) -> None:
         deep = "[" * 100_000 + "]" * 100_000
         sent = FIRING.replace('"annotations": {', f'"annotations": {{"deep": {deep}, "more": "]]", ')
         assert sent != FIRING
@@ -357,7 +357,7 @@ class TestRefusals:
         assert port.request("/scripts/backup", log, BEARER).status == 200
         assert recorder.recorded == [("ping backup", "firing"), ("backup", "alive"), ("ping backup", "resolved")]
 
-    def test_who_asks_before_it_sends_is_let_send_when_its_secret_is_right(self, port: RunningServer) -> None:
+    def test_a_client_that_expects_100_continues_if_its_secret_is_right(self, port: RunningServer) -> None:
         for secret, answer in ((SECRET, b"HTTP/1.1 100 Continue"), ("wrong", b"HTTP/1.1 401 ")):
             with socket.create_connection(("127.0.0.1", port.port), timeout=30) as connection:
                 head = f"POST /prometheus HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {secret}\r\n"
@@ -499,7 +499,7 @@ class TestStrangers:
         silent[-1].sendall(b"POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\ny")
         assert silent[-1].recv(100).startswith(b"HTTP/1.1 200 ")
 
-    def test_who_has_proven_it_is_not_closed_for_others(
+    def test_a_connection_that_has_shown_its_secret_is_not_closed_for_others(
         self, connect: Callable[[bytes], socket.socket], port: RunningServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
@@ -571,7 +571,7 @@ class TestStoring:
         assert port.request("/prometheus", FIRING, BEARER).status == 500
         assert (only_rejected(recorder.hub).reason, recorder.recorded) == ("It could not be handled: KeyError.", [])
 
-    def test_what_comes_while_the_hub_is_at_work_shares_one_transaction(
+    def test_requests_that_arrive_during_a_transaction_share_the_next(
         self, port: RunningServer, recorder: AlertRecorder
     ) -> None:
         store, intake = recorder.hub._session.store, port.server._writer

@@ -151,7 +151,7 @@ async def test_an_alertmanager_that_was_started_again_is_not_believed_before_it_
 
 
 @needs_alertmanager
-async def test_what_is_over_is_not_silent_when_it_comes_back(harness: IncidentHarness, tmp_path: Path) -> None:
+async def test_a_resolved_problem_is_not_silent_when_it_comes_back(harness: IncidentHarness, tmp_path: Path) -> None:
     with running_alertmanager(tmp_path / "am", "http://127.0.0.1:1/") as real:
         alert = replace(FIRING, labels=LABELS)
         harness.ingest(alert, replace(FIRING, fingerprint="k2", labels={"alertname": "Other"}))

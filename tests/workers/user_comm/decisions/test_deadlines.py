@@ -24,7 +24,7 @@ Join = Callable[..., MessageHub]
 
 
 @pytest.mark.slow
-def test_what_was_answered_in_time_counts_although_user_comm_was_down_until_later(
+def test_an_answer_in_time_counts_although_user_comm_was_down_until_later(
     ann: MessageHub, join: Join, user_comm: RunningUserComm
 ) -> None:
     lead = join("lead")
@@ -87,7 +87,7 @@ def test_a_default_that_allows_counts_only_thirty_seconds_after_it_was_shown(
     assert receive_next(lead).content == "restart"
 
 
-def test_what_people_say_before_a_default_counts_still_decides(
+def test_an_answer_before_a_default_counts_still_decides(
     ann: MessageHub, user_comm_hub: MessageHub, join: Join
 ) -> None:
     lead, decisions = join("lead"), deciding(user_comm_hub)

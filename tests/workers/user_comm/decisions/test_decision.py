@@ -53,7 +53,7 @@ def request(*, deadline: datetime | None = None, **metadata: Any) -> Message:  #
         (request(deciders=[7, "<@8>", "discord:9"]), DecisionSpec(deciders=("discord:7", "discord:8", "discord:9"))),
     ],
 )  # fmt: skip
-def test_what_an_agent_asks(message: Message, asked: DecisionSpec) -> None:
+def test_an_agent_asks_with_text_and_options(message: Message, asked: DecisionSpec) -> None:
     assert parse_spec(message) == asked
 
 
@@ -143,7 +143,7 @@ def test_without_options_any_words_are_an_answer() -> None:
         (("ann",), (), "ann", True),
     ],
 )
-def test_who_may_decide(deciders: tuple[str, ...], on_discord: tuple[int, ...], person: str, may: bool) -> None:
+def test_only_deciders_decide(deciders: tuple[str, ...], on_discord: tuple[int, ...], person: str, may: bool) -> None:
     decision = replace(RESTART, spec=DecisionSpec(("restart", "wait"), deciders))
     assert may_decide(decision, person, on_discord) is may
     assert (evaluate(decision, person, "1", on_discord) == InvalidAnswer("not allowed")) is not may
@@ -155,7 +155,7 @@ def test_an_agent_decides_only_what_names_it() -> None:
     assert evaluate(named, "helper", "1", is_agent=True) == AcceptedAnswer("restart")
 
 
-def test_what_is_decided_is_decided() -> None:
+def test_a_decision_is_final() -> None:
     assert evaluate(replace(RESTART, state="decided"), "console-ann", "1") == InvalidAnswer("closed")
 
 
@@ -208,7 +208,9 @@ def test_people_are_reminded_each_time_after_twice_the_time() -> None:
         ("restart", False, None, "undeliverable"),
     ],
 )
-def test_what_a_deadline_brings(fallback: str | None, denies: bool, shown: float | None, ends_as: str) -> None:
+def test_a_deadline_brings_the_default_or_an_end(
+    fallback: str | None, denies: bool, shown: float | None, ends_as: str
+) -> None:
     decision = replace(
         RESTART, spec=DecisionSpec(("restart", "wait"), (), fallback, denies), deadline=after(seconds=30)
     )

@@ -48,7 +48,7 @@ def test_an_open_decision_needs_a_person_and_its_options_are_the_actions(join: J
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_who_decides_in_the_page_decides_everywhere_and_only_once(join: Join) -> None:
+def test_a_decision_on_the_page_counts_everywhere_and_once(join: Join) -> None:
     lead = join("lead")
     need = ask(lead)
     assert act(lead, need, "option-0") == f"ann has decided #{need.id}: grow it"
@@ -65,7 +65,7 @@ def test_who_decides_in_the_page_decides_everywhere_and_only_once(join: Join) ->
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_who_may_not_decide_is_told_so(join: Join) -> None:
+def test_a_user_who_may_not_decide_is_refused(join: Join) -> None:
     lead = join("lead")
     need = ask(lead, deciders=["ben"])
     with pytest.raises(ActionRejected, match=f"You may not decide #{need.id}; that is for ben"):

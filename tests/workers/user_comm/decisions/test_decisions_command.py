@@ -29,7 +29,7 @@ def ask(agent: MessageHub, **metadata: object) -> str:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
-def test_what_is_to_be_decided_is_listed_and_decided(command: TeamsupCommand, join: Join) -> None:
+def test_an_open_decision_is_listed_and_decided(command: TeamsupCommand, join: Join) -> None:
     lead = join("lead")
     assert command.run("decisions", "--team", "crew").stdout == "No decision is open.\n"
     assert command.run("decisions", "--all", "--team", "crew").stdout == "No decision was ever requested.\n"
@@ -70,7 +70,7 @@ def test_the_shell_of_a_claude_code_session_decides_nothing(
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_who_may_decide_is_listed(command: TeamsupCommand, join: Join) -> None:
+def test_the_deciders_are_listed(command: TeamsupCommand, join: Join) -> None:
     number = ask(join("lead"), deciders=["bob", "discord:7"])
     listed = command.run("decisions", "--team", "crew").stdout.splitlines()[0]
     assert listed == f"#{number} lead, just now: Restart it? | 1 restart / 2 wait | To be decided by bob or discord:7."

@@ -142,7 +142,7 @@ def test_it_is_shown_to_everybody_and_to_who_comes_later(
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_of_two_who_press_at_once_one_decides_and_the_other_learns_who(
+def test_one_of_two_people_who_press_at_once_decides_and_the_other_learns_who(
     gateway: MessageHub, join: Join, team: Team, configure: Callable[..., None]
 ) -> None:
     configure("[gateway]\nhome_channel = 9\n")
@@ -318,7 +318,7 @@ def test_the_default_counts_when_nobody_has_decided_in_time(ann: MessageHub, joi
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
-def test_what_reached_nobody_who_may_decide_was_undeliverable_too(ann: MessageHub, join: Join) -> None:
+def test_a_decision_that_reached_no_decider_was_undeliverable_too(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     eventually(lambda: is_online(lead), "user_comm runs")
     for_bob = ask(lead, expires_in=3, deciders=["bob"])
@@ -333,7 +333,7 @@ def test_what_reached_nobody_who_may_decide_was_undeliverable_too(ann: MessageHu
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
-def test_what_was_shown_expires_and_what_was_not_was_undeliverable(ann: MessageHub, join: Join) -> None:
+def test_a_shown_decision_expires_and_any_other_was_undeliverable(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     eventually(lambda: is_online(lead), "user_comm runs")
     shown = ask(lead, expires_in=3)
@@ -458,7 +458,7 @@ def test_killed_at_any_moment_user_comm_answers_each_once(
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_what_a_withdrawn_question_was_about_need_not_be_decided(ann: MessageHub, join: Join) -> None:
+def test_a_decision_about_a_withdrawn_question_is_no_longer_needed(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     say(ann, "@lead is it slow?")
     relay = claim_next(lead)
@@ -499,7 +499,7 @@ def test_status_lists_what_is_to_be_decided(ann: MessageHub, join: Join) -> None
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_who_asked_takes_the_decision_back_and_nobody_else_does(ann: MessageHub, join: Join) -> None:
+def test_only_the_asker_takes_a_decision_back(ann: MessageHub, join: Join) -> None:
     lead, other = join("lead"), join("other")
     question = ask(lead)
     receive(ann, "opinion_request")

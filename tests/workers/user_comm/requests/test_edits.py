@@ -64,7 +64,7 @@ def test_an_edit_reaches_the_agent_and_its_answer_comes_back(hubs: tuple[Message
     assert (answer.content, answer.reply_to) == ("lead: Stopped.", "discord:7:edited")
 
 
-def test_who_has_not_read_a_question_gets_only_its_last_words(hubs: tuple[MessageHub, MessageHub]) -> None:
+def test_an_agent_that_has_not_read_a_question_gets_only_its_last_version(hubs: tuple[MessageHub, MessageHub]) -> None:
     gateway, lead = hubs
     ask(gateway, "@lead stop the wrnog one")
     eventually(lambda: lead.queries.peek(), "it is passed on")
@@ -100,7 +100,7 @@ def test_a_deletion_withdraws_what_was_passed_on(hubs: tuple[MessageHub, Message
     assert gateway.queries.trace(first.message.message_id)[0].state == "cancelled"
 
 
-def test_what_the_gateway_adds_is_passed_on_and_hides_no_command(hubs: tuple[MessageHub, MessageHub]) -> None:
+def test_an_addition_of_the_gateway_is_passed_on_and_hides_no_command(hubs: tuple[MessageHub, MessageHub]) -> None:
     gateway, lead = hubs
     ask(gateway, "Hello\n(written 2h 5m ago)", body_length=5)
     assert claim_next(gateway).message.content == "Hi there! 👋"

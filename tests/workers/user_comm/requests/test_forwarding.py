@@ -104,7 +104,7 @@ def test_a_conversation_stays_with_its_agent_until_it_begins_again(ann: MessageH
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_who_takes_a_conversation_over_is_given_what_was_said(ann: MessageHub, join: Join) -> None:
+def test_an_agent_that_takes_a_conversation_over_gets_its_history(ann: MessageHub, join: Join) -> None:
     lead, gcp = join("lead"), join("gcp")
     ask(ann, "/ask lead how is the load?")
     lead.reply(claim_next(lead), "ask gcp")
@@ -119,7 +119,7 @@ def test_who_takes_a_conversation_over_is_given_what_was_said(ann: MessageHub, j
     assert taken_over.metadata["quotes"] == ["console-ann"], "so it can be forgotten"
 
 
-def test_what_is_given_of_a_conversation_is_bounded_in_messages_and_characters(
+def test_the_history_of_a_conversation_is_bounded_in_messages_and_characters(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
     configure("history_messages = 100\n")
@@ -227,7 +227,7 @@ def test_a_reminder_quotes_the_question_alone_and_is_not_read_after_the_answer(
     assert user_comm is not None
 
 
-def test_of_several_agents_one_that_is_given_up_leaves_the_others_open(
+def test_one_agent_that_is_given_up_leaves_the_others_open(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
     configure("remind_seconds = 1\n")
@@ -263,7 +263,7 @@ def test_another_is_asked_instead_of_an_agent_that_is_not_there(
     assert user_comm is not None
 
 
-def test_what_an_agent_leaves_unread_goes_to_its_stand_in(
+def test_a_message_that_an_agent_leaves_unread_goes_to_its_fallback_agent(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
     configure('fallback_agents = { lead = "gcp" }\n')

@@ -60,7 +60,7 @@ def test_each_change_has_its_line(how: RequestStatus, sentence: str) -> None:
     assert decide_next_action(how, PATIENCE, NOW) == NextAction(sentence)
 
 
-def test_who_has_read_and_does_not_answer_is_reminded_once() -> None:
+def test_an_agent_that_has_read_and_does_not_answer_is_reminded_once() -> None:
     how = standing(LEAD, 300, is_read=True)
     assert decide_next_action(how, PATIENCE, NOW) == NextAction("lead has read it; I have reminded it.", remind=True)
     assert not decide_next_action(replace(how, is_reminded=True), PATIENCE, NOW).remind
@@ -71,7 +71,7 @@ def test_an_agent_that_is_started_for_its_messages_is_not_reminded(agent: Agent)
     assert not decide_next_action(standing(agent, 400, is_read=True), PATIENCE, NOW).remind
 
 
-def test_who_has_not_read_is_neither_reminded_nor_given_up() -> None:
+def test_an_agent_that_has_not_read_is_neither_reminded_nor_given_up() -> None:
     found = decide_next_action(standing(LEAD, 4000), PATIENCE, NOW)
     assert (found.remind, found.give_up) == (False, False)
 

@@ -43,7 +43,7 @@ def test_a_person_is_notified_once_that_nobody_has_read_their_question(team_of_a
         assert receive_next(ann).content == "gcp-monitor: low"
 
 
-def test_who_knows_already_that_an_agent_is_away_is_not_notified_again(team_of_a_silent_agent: TeamsupCommand) -> None:
+def test_a_person_who_knows_that_an_agent_is_away_is_not_notified_again(team_of_a_silent_agent: TeamsupCommand) -> None:
     with MessageHub(team_of_a_silent_agent.team, agent="console-ann") as ann:
         ann.maintenance.mark_offline("gcp-monitor")
         ann.register("console")

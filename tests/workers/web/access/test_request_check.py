@@ -78,7 +78,7 @@ def test_a_browser_that_sends_no_origin_must_say_that_the_form_is_ours() -> None
     assert check_origin("POST", host | {"Sec-Fetch-Site": "same-origin"}) == ""
 
 
-def test_who_only_reads_needs_no_origin() -> None:
+def test_a_request_that_only_reads_needs_no_origin() -> None:
     assert check_origin("GET", {"Origin": "http://attacker.example"}) == ""
 
 

@@ -30,7 +30,9 @@ def test_a_change_is_shown_without_loading_the_page_again(
 
 
 @pytest.mark.slow
-def test_what_a_person_does_stays_when_a_region_changes(browser: Browser, served: ServedPages, notes: NotePage) -> None:
+def test_the_input_of_a_person_stays_when_a_region_changes(
+    browser: Browser, served: ServedPages, notes: NotePage
+) -> None:
     before = (
         "<details id='d'><summary>more</summary>{0}</details><input id='i' aria-label='i'>"
         "<button id='b1'>one</button><button id='b2'>two</button>"

@@ -71,7 +71,7 @@ def rendered(template: str, **values: object) -> str:
     return create_environment().from_string(template).render(values, now=NOW)
 
 
-def test_what_is_unknown_differs_from_what_does_not_apply_and_from_zero() -> None:
+def test_an_unknown_value_differs_from_zero_and_from_one_that_does_not_apply() -> None:
     shown = [rendered("{{ value | value }}", value=value) for value in (Missing.UNKNOWN, Missing.NOT_APPLICABLE, "0")]
     assert [re.sub("<[^>]*>", "", each) for each in shown] == ["? unknown", "– none", "0"]
 

@@ -82,7 +82,7 @@ def test_old_samples_say_nothing_of_now() -> None:
     assert {plot.now for name, plot in plots.items() if name != "restarts"} == {"?"}
 
 
-def test_what_the_hub_did_not_tell_is_hatched_where_the_host_is_known() -> None:
+def test_a_figure_that_the_hub_did_not_give_is_hatched_where_the_host_is_known() -> None:
     samples = [
         replace(each, messages=None, reads=None, latency_p50=None, latency_p99=None) if each.at > END - 600 else each
         for each in minutes()

@@ -68,7 +68,7 @@ async def test_a_file_that_goes_away_while_it_waits_is_named(team: Team, join: J
         assert note.content in told.content
 
 
-async def test_what_discord_finds_too_large_goes_as_text_alone(
+async def test_an_answer_with_files_that_are_too_large_for_discord_is_sent_as_text(
     team: Team, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):

@@ -83,7 +83,7 @@ def test_files_of_the_team_and_of_listed_folders_go(files: SendableFiles, team: 
         "/proc/self/environ",
     ],
 )
-def test_what_is_elsewhere_does_not(files: SendableFiles, team: Team, name: str) -> None:
+def test_a_file_elsewhere_is_not_sent(files: SendableFiles, team: Team, name: str) -> None:
     path = team.folder / name
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
@@ -113,7 +113,7 @@ def test_secrets_in_a_listed_folder_do_not(files: SendableFiles, outside: Path, 
     assert refusal(files, outside / name) == "it contains a secret"
 
 
-def test_what_holds_the_bots_token_or_a_key_does_not(files: SendableFiles, outside: Path) -> None:
+def test_a_file_with_the_bots_token_or_a_key_is_not_sent(files: SendableFiles, outside: Path) -> None:
     (outside / "copy").write_text(f"token = {TOKEN}")
     (outside / "key.txt").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     for name in ("copy", "key.txt"):
@@ -205,7 +205,7 @@ def test_the_values_of_secrets_do_not_go(files: SendableFiles, outside: Path) ->
     assert files.read(str(outside / "report"), MIB)
 
 
-def test_what_cannot_be_looked_into_does_not_go(files: SendableFiles, outside: Path) -> None:
+def test_a_file_that_cannot_be_searched_is_not_sent(files: SendableFiles, outside: Path) -> None:
     (outside / "bomb").write_bytes(gzip.compress(bytes(65 * MIB)))
     assert refusal(files, outside / "bomb") == "it unpacks to more than 64 MiB, too much to inspect"
     (outside / "zstd").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(10))
@@ -225,7 +225,7 @@ def test_what_cannot_be_looked_into_does_not_go(files: SendableFiles, outside: P
     assert "packed more than 4 times" in refusal(files, outside / "often")
 
 
-def test_what_is_broken_is_looked_into_as_far_as_it_can_be_read(files: SendableFiles, outside: Path) -> None:
+def test_a_broken_archive_is_searched_as_far_as_it_can_be_read(files: SendableFiles, outside: Path) -> None:
     packed = gzip.compress(b"SQLite format 3\0" + os.urandom(300_000))
     (outside / "cut").write_bytes(packed[:200_000])
     assert refusal(files, outside / "cut") == "it is a database"
@@ -272,10 +272,10 @@ def test_only_regular_files_go(files: SendableFiles, team: Team) -> None:
 
 
 @pytest.mark.parametrize("name", ["files/missing", "files/a\0b", "files/" + "x" * 300, "~nobody/x"])
-def test_what_is_not_there_is_named_so(files: SendableFiles, name: str) -> None:
+def test_a_missing_file_is_named_so(files: SendableFiles, name: str) -> None:
     assert refusal(files, name) == "there is no such readable file"
 
 
-def test_what_is_too_large_says_how_large_it_may_be(files: SendableFiles, team: Team) -> None:
+def test_a_file_that_is_too_large_names_its_limit(files: SendableFiles, team: Team) -> None:
     (team.folder / "files" / "large").write_bytes(bytes(3 * MIB))
     assert refusal(files, "files/large", 2 * MIB) == "it has 3.0 MiB, and at most 2 MiB may be sent here"

@@ -61,7 +61,7 @@ def test_without_a_fingerprint_it_is_known_by_its_labels() -> None:
     )
 
 
-def test_what_it_has_left_out_is_kept_for_a_person() -> None:
+def test_omitted_alerts_are_kept_for_a_person() -> None:
     found, rest = parse_payload("alertmanager", change_payload("alertmanager_firing.json", "truncatedAlerts", value=7))
     assert isinstance(found, Alert)
     assert isinstance(rest, UnreadablePart)
@@ -129,7 +129,7 @@ def test_one_that_cannot_be_read_does_not_hide_the_others(entry: object, reason:
         ("generatorURL", 5, Alert("here", "fbab788ec4c1018b", True, "")),
     ],
 )
-def test_what_is_not_its_identity_refuses_no_alert(field: str, value: object, expected: Alert) -> None:
+def test_a_wrong_field_outside_its_identity_refuses_no_alert(field: str, value: object, expected: Alert) -> None:
     found = parse_alert("alertmanager", change_payload("alertmanager_firing.json", "alerts", 0, field, value=value))
     assert (found.fingerprint, found.is_firing) == (expected.fingerprint, expected.is_firing)
     if field == "startsAt":

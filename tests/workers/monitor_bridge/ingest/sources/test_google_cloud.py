@@ -60,6 +60,6 @@ def test_without_an_identity_it_is_refused(keys: tuple[str, ...], value: object,
         (("incident", "severity"), {"a": "b"}),
     ],
 )
-def test_what_is_not_its_identity_refuses_no_alert(keys: tuple[str, ...], value: object) -> None:
+def test_a_wrong_field_outside_its_identity_refuses_no_alert(keys: tuple[str, ...], value: object) -> None:
     found = parse_alert("google_cloud", change_payload("google_open.json", *keys, value=value))
     assert (found.fingerprint, found.is_firing) == ("0.nrwotmyokd9n", True)

@@ -22,7 +22,7 @@ def test_down_and_up_again() -> None:
     assert (up.fingerprint, up.is_firing, up.title) == (down.fingerprint, False, "backup pings again")
 
 
-def test_what_is_wrong_is_said() -> None:
+def test_a_wrong_payload_is_refused_with_its_mistake() -> None:
     assert parse_alert("healthchecks", change("new")).is_firing
     assert parse_error("healthchecks", {"status": "up"}) == "code is missing."
     assert parse_error("healthchecks", "up") == "The payload must be a JSON object, not a text that is not JSON."

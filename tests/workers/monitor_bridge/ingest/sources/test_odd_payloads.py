@@ -64,7 +64,7 @@ def test_each_vendor_has_an_example() -> None:
 @pytest.mark.parametrize(("kind", "name"), EXAMPLES)
 @unhurried
 @given(data=st.data())
-def test_what_is_not_its_identity_refuses_no_alert(kind: str, name: str, data: st.DataObject) -> None:
+def test_a_wrong_field_outside_its_identity_refuses_no_alert(kind: str, name: str, data: st.DataObject) -> None:
     whole = load_payload(name)
     change_somewhere(data, whole)
     said = understood(kind, whole)
@@ -112,7 +112,7 @@ def spoiled(said: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 @pytest.mark.parametrize(("kind", "name"), EXAMPLES)
-def test_what_any_vendor_sends_is_bounded_and_steers_nothing(kind: str, name: str) -> None:
+def test_an_alert_of_any_vendor_is_bounded_and_steers_nothing(kind: str, name: str) -> None:
     (found, *_) = parse_payload(kind, spoiled(load_payload(name)))
     assert isinstance(found, Alert)
     short = (found.fingerprint, found.group, found.subject, found.title, *found.labels.values())

@@ -36,7 +36,7 @@ def test_an_alarm_of_one_metric_stream() -> None:
         ("RESET", "FIRING", True),
     ],
 )
-def test_what_it_was_sent_for(kind: str, status: str, is_firing: bool) -> None:
+def test_the_kind_of_a_message_says_whether_it_fires(kind: str, status: str, is_firing: bool) -> None:
     body = change_payload("oracle_split.json", "type", value=kind)
     body["alarmMetaData"][0]["status"] = status
     assert parse_alert("oracle_cloud", body).is_firing == is_firing

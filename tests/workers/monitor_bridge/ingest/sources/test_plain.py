@@ -75,14 +75,14 @@ def test_a_line_of_text() -> None:
         ({"sign_of_life": "backup", "text": "x"}, '"sign_of_life" is called "heartbeat" now.'),
     ],
 )
-def test_what_is_wrong_is_said(body: object, reason: str) -> None:
+def test_a_wrong_payload_is_refused_with_its_mistake(body: object, reason: str) -> None:
     assert parse_error("plain", body).startswith(reason)
 
 
 @pytest.mark.parametrize(
     "more", [{"status": "on"}, {"severity": "awful"}, {"labels": {"a": {}}}, {"labels": 5}, {"titel": "y"}, {"at": []}]
 )
-def test_what_is_not_its_identity_refuses_no_alert(more: dict[str, object]) -> None:
+def test_a_wrong_field_outside_its_identity_refuses_no_alert(more: dict[str, object]) -> None:
     found = parse_alert("plain", {"title": "x", **more})
     assert (found.fingerprint, found.is_firing, found.severity, found.labels) == ("x", True, "warning", {})
 

@@ -61,6 +61,6 @@ def test_a_state_that_is_not_known_is_a_problem(status: object, is_firing: bool)
     assert parse_alert("uptime_kuma", beat(status)).is_firing == is_firing
 
 
-def test_what_is_wrong_is_said() -> None:
+def test_a_wrong_payload_is_refused_with_its_mistake() -> None:
     assert parse_error("uptime_kuma", {"hello": 1}).startswith("heartbeat and msg are missing")
     assert "Choose the body" in parse_error("uptime_kuma", "--boundary\r\n")

@@ -104,7 +104,7 @@ def test_a_delivery_says_how_far_it_is(given: DeliveryState, shape: str, word: s
     assert (shown.state.shape, shown.state.word) == (shape, word)
 
 
-def test_what_an_agent_that_is_not_heard_does_is_unknown_and_not_only_not_yet() -> None:
+def test_the_work_of_a_silent_agent_is_unknown_and_not_merely_late() -> None:
     known = view_delivery(state("lead", "leased", offered_at=STORED), AGENTS["lead"], NOW)
     unknown = view_delivery(state("scout", "leased", offered_at=STORED), AGENTS["scout"], NOW)
     assert (known.offered, known.read) == (0.0, None)
