@@ -159,7 +159,7 @@ class WebProcess:
 
     def start(self, *, is_served: bool = True) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "teamsup.workers.web.web_worker", "--team", self.team.name],
+            [sys.executable, "-m", "teamsup.workers.web", "--team", self.team.name],
             env={
                 **clean_environment(),
                 "TEAMSUP_HOME": str(self.team.folder.parent),

@@ -21,7 +21,7 @@ _TABLES = ComponentTables(
 
 component = Component(
     name=WEB,
-    command="teamsup.workers.web.web_worker",
+    command="teamsup.workers.web",
     section=WebSection,
     terminal_command=("open", "--no-browser"),
     tables=_TABLES,

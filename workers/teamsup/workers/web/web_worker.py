@@ -9,8 +9,7 @@ from teamsup.hub import Delivery, MessageHub, OptionalNotConfigured
 
 from ..backoff import backoff
 from ..protocol import WEB
-from ..worker import Worker, main
-from .component import component
+from ..worker import Worker
 from .port_file import read_port, write_port
 from .presence import ADDRESS_KEY
 from .sections import WebSection
@@ -70,7 +69,3 @@ class WebWorker(Worker):
     @property
     def _port_file(self) -> Path:
         return self.hub.team.run / "web.port"
-
-
-if __name__ == "__main__":
-    main(WebWorker, component.tables)
