@@ -16,10 +16,10 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from helpers.support import TIMEOUT_SECONDS, clean_environment, eventually
+from teamsup.config.components import installed_tables
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.web.access.authenticator import owner_name
 from teamsup.workers.web.access.sessions import create_link
-from teamsup.workers.web.component import component
 from teamsup.workers.web.page import Form, Page
 from teamsup.workers.web.pages import FORMS, PAGES
 from teamsup.workers.web.sections import WebSection
@@ -163,7 +163,6 @@ class WebProcess:
             env={
                 **clean_environment(),
                 "TEAMSUP_HOME": str(self.team.folder.parent),
-                "TEAMSUP_HEARTBEAT_SECONDS": "4",
             },
             stderr=self.stderr,
         )
@@ -198,8 +197,8 @@ class WebProcess:
 def web_process(team: Team, *, is_served: bool = True, stderr: int | None = None) -> Iterator[WebProcess]:
     """The worker of a team until the context ends; it has then ended well."""
     with MessageHub(team, agent="observer") as hub:
-        assert component.tables is not None
-        hub.maintenance.use_component(component.tables)
+        for tables in installed_tables():
+            hub.maintenance.migrate_component(tables)
         web = WebProcess(team, hub, stderr)
         web.start(is_served=is_served)
         try:

@@ -19,8 +19,27 @@ LOOK_SECONDS = 0.05
 """Seconds between two looks for a change. A look takes some microseconds."""
 _RENEWAL_SECONDS = 5.0
 """Seconds after which pages are rendered without a change, because time alone also changes a state."""
-_MAX_SHARE = 0.1
-"""The share of a core that rendering for open pages may take. So many changes are reported together."""
+MAX_SHARE = 0.2
+"""The share of a core that rendering for open pages may take for long. So many changes are reported together."""
+MAX_CREDIT_SECONDS = 0.5
+"""Seconds of rendering that a burst of changes may take at once, after a time with few changes."""
+
+
+class Pace:
+    """Decides how long to rest after each rendering, so that all of them keep within their share. Pure but for its
+    credit.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._credit = MAX_CREDIT_SECONDS
+        self._at = now
+
+    def seconds_to_rest(self, begin: float, end: float) -> float:
+        """Return the seconds to rest after a rendering from ``begin`` to ``end``."""
+        earned = (begin - self._at) * MAX_SHARE
+        self._credit = min(MAX_CREDIT_SECONDS, self._credit + earned) - (end - begin)
+        self._at = end
+        return max(0.0, -self._credit / MAX_SHARE)
 
 
 class LivePages:
@@ -76,6 +95,7 @@ class LivePages:
 
     async def _run(self) -> None:
         known, rendered_at = self._look(), time.monotonic()
+        pace = Pace(rendered_at)
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             change, now = self._look(), time.monotonic()
@@ -84,8 +104,7 @@ class LivePages:
             known, rendered_at = change, now
             for page in list(self._pages.values()):
                 await page.report_changes()
-            spent = time.monotonic() - rendered_at
-            await asyncio.sleep(spent / _MAX_SHARE)
+            await asyncio.sleep(pace.seconds_to_rest(now, time.monotonic()))
 
     def _look(self) -> object:
         try:
