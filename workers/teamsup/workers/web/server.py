@@ -48,7 +48,7 @@ _SENTENCES = {404: "There is no such page.", 405: "This address does not take th
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Refused(CallerError):
+class RefusedForm(CallerError):
     """This person may not do that, or another page has asked for it."""
 
 
@@ -114,7 +114,7 @@ class PageServer:
             response = await self._answer(request, handler)
         except web.HTTPException as error:
             response = _explain(request, error.status, error.reason, _SENTENCES.get(error.status, ""))
-        except Refused as error:
+        except RefusedForm as error:
             response = _explain(request, 403, "Not done", str(error))
         except CallerError as error:
             status, title = (404, "Not here") if request.method in SAFE_METHODS else (409, "Not done")
@@ -134,7 +134,7 @@ class PageServer:
         if refusal := check_host(request.headers, self._section.hosts):
             return _explain(request, 421, "Not this address", refusal)
         if refusal := check_origin(request.method, request.headers):
-            raise Refused(refusal)
+            raise RefusedForm(refusal)
         return await handler(request)
 
     async def _send_static(self, request: web.Request) -> web.Response:
@@ -250,7 +250,7 @@ class PageServer:
         fields = await _read_fields(request)
         _check_token(session, fields)
         if not viewer.may_act:
-            raise Refused(f"{viewer.name} may look, but not act. See operators in [web] of teamsup.toml.")
+            raise RefusedForm(f"{viewer.name} may look, but not act. See operators in [web] of teamsup.toml.")
         outcome = await asyncio.to_thread(form.submit, self._context_of(request, viewer), fields)
         if _wants_text(request):
             return _plain(200, outcome.sentence)
@@ -279,7 +279,7 @@ class PageServer:
 
 def _check_token(session: Session, fields: Mapping[str, str]) -> None:
     if not accepts_token(session, fields.get(TOKEN_FIELD, "")):
-        raise Refused("This form is from an earlier session. Load the page again.")
+        raise RefusedForm("This form is from an earlier session. Load the page again.")
 
 
 def _key_of(request: web.Request, viewer: Viewer) -> tuple[str, str, Viewer]:

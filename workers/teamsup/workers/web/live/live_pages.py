@@ -19,16 +19,14 @@ LOOK_SECONDS = 0.05
 """Seconds between two looks for a change. A look takes some microseconds."""
 _RENEWAL_SECONDS = 5.0
 """Seconds after which pages are rendered without a change, because time alone also changes a state."""
-MAX_SHARE = 0.2
+MAX_SHARE = 0.3
 """The share of a core that rendering for open pages may take for long. So many changes are reported together."""
 MAX_CREDIT_SECONDS = 0.5
 """Seconds of rendering that a burst of changes may take at once, after a time with few changes."""
 
 
-class Pace:
-    """Decides how long to rest after each rendering, so that all of them keep within their share. Pure but for its
-    credit.
-    """
+class RenderingBudget:
+    """Decide how long to rest after each rendering, so that all of them together keep within their share."""
 
     def __init__(self, now: float) -> None:
         self._credit = MAX_CREDIT_SECONDS
@@ -95,7 +93,7 @@ class LivePages:
 
     async def _run(self) -> None:
         known, rendered_at = self._look(), time.monotonic()
-        pace = Pace(rendered_at)
+        budget = RenderingBudget(rendered_at)
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             change, now = self._look(), time.monotonic()
@@ -104,7 +102,7 @@ class LivePages:
             known, rendered_at = change, now
             for page in list(self._pages.values()):
                 await page.report_changes()
-            await asyncio.sleep(pace.seconds_to_rest(now, time.monotonic()))
+            await asyncio.sleep(budget.seconds_to_rest(now, time.monotonic()))
 
     def _look(self) -> object:
         try:
