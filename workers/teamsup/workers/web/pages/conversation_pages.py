@@ -12,7 +12,6 @@ from teamsup.terminal.formatting import to_single_line
 
 from ..page import Form, Outcome, Page, PageContext, Region, RenderedRegion
 from .page_content import (
-    ,
     address_of,
     agents_of,
     content_of,

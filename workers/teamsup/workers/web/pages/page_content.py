@@ -87,16 +87,6 @@ def _read_members(hub: MessageHub, moment: float) -> tuple[TeamStatus, list[Team
     return status, describe_participants(status, datetime.fromtimestamp(moment, UTC))
 
 
-def read_status(context: PageContext) -> TeamStatus:
-    """Return the status of all participants, which several regions show."""
-    return context.read_once(read_team_status, lambda: read_team_status(context.team))
-
-
-def read_agents(context: PageContext) -> Mapping[str, Agent]:
-    """Return all agents by name, which several regions show."""
-    return context.read_once(read_agents, lambda: {agent.name: agent for agent in context.hub.agents()})
-
-
 def content_of(context: PageContext, section: str, title: str, path: str, words: str = "") -> PageContent:
     """Return the head of a page at this path; the filters of the request are kept in its address."""
     address = with_query(path, context.query)

@@ -12,7 +12,6 @@ from ..access.request_check import is_local_path
 from ..page import Form, Outcome, Page, PageContext, Region, RenderedRegion
 from .confirmation import ActionQuestion, ask_page
 from .page_content import (
-    ,
     address_of,
     all_sources,
     content_of,
