@@ -2,16 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
 
 from markupsafe import Markup
 
 from teamsup.hub import MessageHub, Team
 
-T = TypeVar("T")
 REGION_QUERY = "region"
 """The key of a query that asks for the content of one region."""
 _EVIDENCE = re.compile(r"<(time|data)\b.*?</\1>", re.DOTALL)
@@ -40,14 +38,6 @@ class PageContext:
     """Unix seconds."""
     notice: str = ""
     """A sentence about the form that this person has sent last; empty: there is none."""
-    _known: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
-
-    def read_once(self, key: Hashable, read: Callable[[], T]) -> T:
-        """Return what ``read`` returns, and read it only once for all regions of a page."""
-        if key not in self._known:
-            self._known[key] = read()
-        value: T = self._known[key]
-        return value
 
 
 @dataclass(frozen=True)
