@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from teamsup.config.loader import Config
@@ -36,10 +36,11 @@ T = TypeVar("T")
 ReportState = Callable[[str, str], Awaitable[None]]
 """Reports a trouble of a worker as a cause and a reason; an empty reason ends the trouble."""
 
+
 # The supervisor sets the silence after which we count as hung.
 HEARTBEAT_SECONDS = min(5.0, float(os.environ.get("TEAMSUP_HEARTBEAT_SECONDS", "20")) / 4)
 _PAUSE_SECONDS = 1.0
-_MAILBOX, _UNREAD = "mailbox", "unread"
+_MAILBOX = "mailbox"
 
 
 class Worker(ABC):
@@ -99,6 +100,35 @@ class Worker(ABC):
         if self._degraded_causes.pop(cause, None) is not None:
             self.log.info("recovered: %s", cause)
             await self.heartbeat()
+
+    async def report_state(self, cause: str, reason: str) -> None:
+        """Report a trouble; an empty reason ends it."""
+        await (self.degrade(cause, reason) if reason else self.recover(cause))
+
+    @contextlib.asynccontextmanager
+    async def reporting(self, cause: str, trouble: str) -> AsyncIterator[None]:
+        """Report an error of the hub in this block as a trouble, which ends when the block succeeds."""
+        try:
+            yield
+        except TeamsupError as error:
+            await self.degrade(cause, f"{trouble}: {error}")
+        else:
+            await self.recover(cause)
+
+    async def until_stop(self, work: Awaitable[T], grace: float = 0.0) -> T | None:
+        """Return the result of the work; None if the worker ends first, and the work not within ``grace`` seconds."""
+        task, end = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)
+            if grace and not task.done():
+                await asyncio.wait((task,), timeout=grace)
+        finally:
+            end.cancel()
+            # Do this also when we are cancelled, because nothing else ends the running tasks.
+            if is_early := not task.done():
+                task.cancel()
+                await asyncio.wait((task,))
+        return None if is_early else task.result()
 
     async def in_thread(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking action, such as a commit, without delaying the event loop.
@@ -165,19 +195,7 @@ class Worker(ABC):
 
     async def _next_delivery(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
         """Return the next delivery; None if the worker ends first."""
-        arrival = asyncio.ensure_future(anext(arriving))
-        end = asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait((arrival, end), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            end.cancel()
-            # Do this also when we are cancelled, because nothing else ends the running tasks.
-            if is_early := not arrival.done():
-                arrival.cancel()
-                await asyncio.wait((arrival,))
-        if is_early:
-            return None
-        return arrival.result()
+        return await self.until_stop(anext(arriving))
 
     async def _process(self, delivery: Delivery) -> None:
         message = delivery.message
@@ -240,12 +258,8 @@ class Worker(ABC):
             if not self._has_read_failure:
                 await self.recover(_MAILBOX)
             self._has_read_failure = False
-            try:
+            async with self.reporting("unread", "Cannot report unread messages"):
                 await self.in_thread(self._report_unread)
-            except StoreError as error:
-                await self.degrade(_UNREAD, f"Cannot report unread messages: {error}")
-            else:
-                await self.recover(_UNREAD)
 
     def _report_unread(self) -> None:
         for message, name in self.hub.wake_ladder.overdue_unread(self._unread_seconds):

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+import functools
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, ClassVar
 
 from teamsup.config.loader import Config
@@ -48,7 +49,7 @@ class DiscordGateway(Worker):
         super().__init__(hub, settings)
         section = settings.section(self.name, GatewaySection)
         self._connection = DiscordConnection(
-            hub, token, self._make_client, self.heartbeat, self._reporter_for("discord"), self.log
+            hub, token, self._make_client, self.heartbeat, functools.partial(self.report_state, "discord"), self.log
         )
         self._paired_ids: frozenset[int] = frozenset()
         self._inbox = Inbox(hub, section, self.log)
@@ -56,7 +57,12 @@ class DiscordGateway(Worker):
         self._command_replies = CommandReplies(hub, self.log)
         self._button_updater = ButtonUpdater(hub, self.log)
         self._interactions = InteractionHandler(
-            hub, section, self.log, self._command_replies, self._button_updater, self._reporter_for("commands")
+            hub,
+            section,
+            self.log,
+            self._command_replies,
+            self._button_updater,
+            functools.partial(self.report_state, "commands"),
         )
         sendable = SendableFiles.from_config(hub.team, settings, token)
         self._chunks = ChunkTable(hub)
@@ -72,14 +78,6 @@ class DiscordGateway(Worker):
         with contextlib.suppress(StoreError):  # then the details of the last heartbeat stay
             self._paired_ids = await self.in_thread(paired_user_ids, self.hub)
         await super().heartbeat()
-
-    def _reporter_for(self, cause: str) -> Callable[[str], Awaitable[None]]:
-        """Return a function with which a part reports why it cannot work; without a reason it can."""
-
-        async def report(reason: str) -> None:
-            await (self.degrade(cause, reason) if reason else self.recover(cause))
-
-        return report
 
     async def work(self) -> None:
         parts = [asyncio.create_task(each.run()) for each in (self._connection, self._inbox, self._reactions)]
@@ -108,17 +106,13 @@ class DiscordGateway(Worker):
     async def _next_delivery(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
         """Claim no delivery that cannot be sent yet, because a crash would count as a failed attempt."""
         if self._connection.client is None:
-            waits = [
-                asyncio.ensure_future(each) for each in (self._connection.wait_until_ready(), self._stopping.wait())
-            ]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for each in waits:
-                each.cancel()
+            await self.until_stop(self._connection.wait_until_ready())
         return None if self._stopping.is_set() else await super()._next_delivery(arriving)
 
     async def handle(self, delivery: Delivery) -> None:
-        outcome = await self._finish_before_stop(self._send(delivery.message))
-        await self.in_thread(self._conclude, delivery, outcome)
+        # At the end, current messages get some time. After that the next gateway sends them.
+        outcome = await self.until_stop(self._send(delivery.message), _FINISH_SECONDS)
+        await self.in_thread(self._conclude, delivery, outcome or Retry(0.0))
 
     async def _send(self, message: Message) -> Outcome:
         """Send a message, and return its outcome."""
@@ -145,7 +139,7 @@ class DiscordGateway(Worker):
 
     async def _send_in_channel(self, client: DiscordClient, channel: int, message: Message) -> Outcome:
         outcome = await self._outbox.send(client, channel, message)
-        if channel == self._home_channel and (why := self._outbox.rejection_of(channel)) is not None:
+        if channel == self._home_channel and (why := self._outbox.rejections.rejection_of(channel)) is not None:
             await self._report_home_channel(why)
         return outcome
 
@@ -183,7 +177,7 @@ class DiscordGateway(Worker):
     async def _watch_unread_questions(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            await self._reporter_for("reading")(self._inbox.failure)
+            await self.report_state("reading", self._inbox.failure)
             with contextlib.suppress(StoreError):  # the next look comes soon
                 await self.in_thread(self._unread_questions.notify_authors)
 
@@ -191,7 +185,7 @@ class DiscordGateway(Worker):
         """Notice before the first announcement that the home channel would refuse it."""
         while self._home_channel:
             client = await self._connection.wait_until_ready()
-            why = self._outbox.rejection_of(self._home_channel) or await find_home_channel_error(
+            why = self._outbox.rejections.rejection_of(self._home_channel) or await find_home_channel_error(
                 client, self._home_channel
             )
             await self._report_home_channel(why)
@@ -199,17 +193,4 @@ class DiscordGateway(Worker):
 
     async def _report_home_channel(self, why: str) -> None:
         reason = f"Discord takes nothing in the home channel {self._home_channel}: {why}. Let the bot write there."
-        await self._reporter_for("home channel")(reason if why else "")
-
-    async def _finish_before_stop(self, sending: Coroutine[Any, Any, Outcome]) -> Outcome:
-        """Give current messages some time at the end. After that the next gateway sends them."""
-        task, end = asyncio.create_task(sending), asyncio.create_task(self._stopping.wait())
-        try:
-            await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                await asyncio.wait((task,), timeout=_FINISH_SECONDS)
-        finally:
-            for each in (task, end):
-                each.cancel()
-            await asyncio.wait((task, end))
-        return Retry(0.0) if task.cancelled() else task.result()
+        await self.report_state("home channel", reason if why else "")

@@ -1,6 +1,7 @@
 """The process of monitor-bridge: it runs the checks, the server for the sources and the escalation."""
 
 import asyncio
+import contextlib
 import os
 import time
 from typing import Any, ClassVar
@@ -51,20 +52,20 @@ class MonitorBridge(Worker):
         self._incidents = IncidentService(hub, routes, unread_seconds, changed=self._wake_escalation)
         self._messages = MessageHandler(hub, self._incidents, Acknowledgements(hub, self._incidents.groups))
         self._commands = CommandRunner(
-            hub, self._incidents.groups, self._incidents.escalator, self._section, self.in_thread, self._report_state
+            hub, self._incidents.groups, self._incidents.escalator, self._section, self.in_thread, self.report_state
         )
         self._checks = CheckRunner(
             hub, self._section, settings.sections_of("watchdog", WatchdogSection), self._incidents
         )
         self._server = create_server(
-            hub, settings, self._incidents.ingest_routed, routes.with_routes, self._report_state
+            hub, settings, self._incidents.ingest_routed, routes.with_routes, self.report_state
         )
         for source in sources.values():
             # The secrets are read by now, and child processes do not need them.
             os.environ.pop(source.secret_variable, None)
         staleness = StalenessCheck(hub, sources, self._incidents, can_receive=self._can_receive)
         self._silencer = Silencer(
-            hub, sources, self._incidents, self._section.interval_seconds, self._report_state, staleness
+            hub, sources, self._incidents, self._section.interval_seconds, self.report_state, staleness
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
@@ -102,22 +103,14 @@ class MonitorBridge(Worker):
             self._silencing.add(task)
             task.add_done_callback(self._silencing.discard)
 
-    async def _report_state(self, cause: str, reason: str) -> None:
-        """Report a trouble; an empty reason ends it."""
-        await (self.degrade(cause, reason) if reason else self.recover(cause))
-
     def _can_receive(self) -> bool:
         return self._server is None or self._server.port > 0
 
     async def _check_team_loop(self) -> None:
         while True:
             await asyncio.sleep(self._section.interval_seconds if self._has_measured else _FIRST_CHECK_SECONDS)
-            try:
+            async with self.reporting("team", "Problems of the team could not be stored"):
                 await self.in_thread(self._checks.check_team)
-            except TeamsupError as error:
-                await self._report_state("team", f"Problems of the team could not be stored: {error}")
-            else:
-                await self._report_state("team", "")
             self._changed.set()
 
     async def _check_host_loop(self) -> None:
@@ -127,12 +120,12 @@ class MonitorBridge(Worker):
         while True:
             looking = asyncio.create_task(self.in_thread(self._checks.check_host))
             if not (await asyncio.wait({looking}, timeout=_HOST_TIMEOUT_SECONDS))[0]:
-                await self._report_state("host", f"The host cannot be measured. Check {self._section.disk_path}.")
+                await self.report_state("host", f"The host cannot be measured. Check {self._section.disk_path}.")
             try:
                 trouble = await looking
             except TeamsupError as error:
                 trouble = f"Problems of the host could not be stored: {error}"
-            await self._report_state("host", trouble)
+            await self.report_state("host", trouble)
             if not self._has_measured:
                 self._has_measured = True
                 await self.heartbeat()
@@ -145,23 +138,15 @@ class MonitorBridge(Worker):
         """
         while True:
             self._changed.clear()
-            seconds: float | None = None
-            try:
+            seconds: float | None = _FIRST_CHECK_SECONDS
+            async with self.reporting("escalation", "Nobody can be notified of alerts"):
                 looked = await self.in_thread(self._escalate_due)
-            except TeamsupError as error:
-                await self._report_state("escalation", f"Nobody can be notified of alerts: {error}")
-                seconds = _FIRST_CHECK_SECONDS
-            else:
-                await self._report_state("escalation", "")
                 for first in looked.commands:
                     self._commands.start(first)
-                if looked.next_due is not None:
-                    seconds = max(0.0, looked.next_due - time.time())
-            try:
+                seconds = None if looked.next_due is None else max(0.0, looked.next_due - time.time())
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._changed.wait()
-            except TimeoutError:
-                pass
 
     def _escalate_due(self) -> EscalationResult:
         looked = self._incidents.escalator.run_due_steps()

@@ -82,10 +82,7 @@ class UserCommDaemon(Worker):
         """Also check the rules, which take effect as soon as they are saved."""
         with contextlib.suppress(StoreError):
             await self.in_thread(lambda: self._rules.rules)
-        if self._rules.failure:
-            await self.degrade("configuration", self._rules.failure)
-        else:
-            await self.recover("configuration")
+        await self.report_state("configuration", self._rules.failure)
         await super().heartbeat()
 
     async def work(self) -> None:
@@ -97,13 +94,9 @@ class UserCommDaemon(Worker):
     async def _decision_loop(self) -> None:
         while True:
             self._decision_wanted.clear()
-            try:
+            seconds: float | None = _POLL_SECONDS
+            async with self.reporting("decisions", "Cannot follow decisions"):
                 seconds = await self.in_thread(self._decisions.run_due, time.time())
-            except StoreError as error:
-                await self.degrade("decisions", f"Cannot follow decisions: {error}")
-                seconds = _POLL_SECONDS
-            else:
-                await self.recover("decisions")
             self._follow_up_wanted.set()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._decision_wanted.wait(), seconds)
@@ -111,17 +104,10 @@ class UserCommDaemon(Worker):
     async def _follow_up_loop(self) -> None:
         while True:
             self._follow_up_wanted.clear()
-            try:
+            is_open = True
+            async with self.reporting("questions", "Cannot follow open questions"):
                 is_open = await self.in_thread(self._follow_up.poll)
-            except StoreError as error:
-                await self.degrade("questions", f"Cannot follow open questions: {error}")
-                is_open = True
-            else:
-                await self.recover("questions")
-            if self._follow_up.failure:
-                await self.degrade("following", self._follow_up.failure)
-            else:
-                await self.recover("following")
+            await self.report_state("following", self._follow_up.failure)
             if is_open:
                 await asyncio.sleep(_POLL_SECONDS)
             else:

@@ -20,7 +20,7 @@ from ..rest_errors import Defer, Reject, Retry, classify
 from ..tables.chunk_table import Chunk, ChunkTable, NewChunk
 from .attribution import attribute
 from .chunking import first_chunk, to_file
-from .files.selection import MAX_FILES, FilesDropped, SelectedFiles, select_files
+from .files.selection import MAX_FILES, FilesDropped, LoadedFiles, load_files
 from .files.sendable_files import SendableFiles
 from .kinds import is_progress
 from .outcome import Outcome, Replanned, Sent
@@ -44,7 +44,7 @@ class Outbox:
         self._chunks = chunks
         self._progress = ProgressMessages(hub)
         self._sender = Sender(hub, chunks, sendable, log)
-        self._rejections = RejectionHandler(hub, section, log)
+        self.rejections = RejectionHandler(hub, section, log)
         self._channel_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, client: discord.Client, channel: int, message: Message) -> Outcome:
@@ -60,10 +60,6 @@ class Outbox:
                 if (outcome := await self._outcome_of_error(client, channel, message, error)) is None:
                     raise
                 return outcome
-
-    def rejection_of(self, channel: int) -> str | None:
-        """Return why Discord has refused a channel for too long; empty: it does not. None: still open."""
-        return self._rejections.rejection_of(channel)
 
     async def _update_progress(self, client: discord.Client, message: Message) -> Outcome | None:
         """Show progress in its message. None: there is no such message."""
@@ -108,7 +104,7 @@ class Outbox:
             if chunk.snowflake is None:
                 target = Target(client, where, None if chunk.number else asked, limit)
                 sent = await self._sender.send(target, message, chunk, last=chunk is found[-1])
-                self._rejections.channel_rejections.pop(where, None)
+                self.rejections.channel_rejections.pop(where, None)
                 await asyncio.to_thread(self._chunks.mark_sent, chunk, where, sent)
                 if is_progress(message):
                     self._progress.record_edit(sent)
@@ -149,7 +145,7 @@ class Outbox:
             file = None
         wanted = message.metadata.get("files")
         most = MAX_FILES - (file is not None)
-        chosen = select_files(wanted, self._sendable, limit, most) if wanted else SelectedFiles()
+        chosen = load_files(wanted, self._sendable, limit, most) if wanted else LoadedFiles()
         text = voice.text if file is None else file.summary
         # White space alone, which only a foreign program stores, gives no chunk, because Discord refuses it.
         texts = voice.with_text(text, *chosen.notes).chunks() or [""]
@@ -164,17 +160,17 @@ class Outbox:
         found = await asyncio.to_thread(self._chunks.chunks_of, message.id)
         if isinstance(error, FilesDropped):
             chunk = next(chunk for chunk in found if chunk.snowflake is None)
-            return await asyncio.to_thread(self._rejections.drop_files, message, chunk, error.paths, error.notes)
+            return await asyncio.to_thread(self.rejections.drop_files, message, chunk, error.paths, error.notes)
         sending = next((chunk for chunk in found if chunk.snowflake is None and chunk.first_sent_at is not None), None)
         where = channel if sending is None or sending.channel is None else sending.channel
         age = 0.0 if sending is None else sending.age(time.time())
-        match classify(client, error, max(age, self._rejections.channel_rejections.seconds_rejecting(where))):
+        match classify(client, error, max(age, self.rejections.channel_rejections.seconds_rejecting(where))):
             case Retry(seconds) as retry:
                 self._log.warning("message %s is sent again in %.0f s: %r", message.message_id, seconds, error)
                 return retry
             case Defer() | Reject() as refusal:
                 try:
-                    return await self._rejections.handle(client, where, message, sending, refusal)
+                    return await self.rejections.handle(client, where, message, sending, refusal)
                 except Exception as trouble:
                     if not isinstance(further := classify(client, trouble), Retry):
                         raise

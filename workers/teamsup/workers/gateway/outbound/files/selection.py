@@ -10,13 +10,6 @@ from .sendable_files import FileNotSendable, SendableFiles
 MAX_FILES = 10
 
 
-class SelectedFiles(NamedTuple):
-    """The paths of selected files, and a sentence for each reason why others are left out."""
-
-    paths: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
 class LoadedFiles(NamedTuple):
     """Names, contents and paths of selected files, and a sentence for each reason why others are left out."""
 
@@ -35,35 +28,19 @@ class FilesDropped(Exception):
         self.notes = notes
 
 
-def select_files(wanted: object, sendable: SendableFiles, limit: int, most: int = MAX_FILES) -> SelectedFiles:
-    """Select from the paths in a message's metadata the sendable files, each of up to ``limit`` bytes."""
-    paths: list[str] = []
+def load_files(wanted: object, sendable: SendableFiles, limit: int, most: int = MAX_FILES) -> LoadedFiles:
+    """Read the sendable files of the paths in a message's metadata, each of up to ``limit`` bytes."""
+    read: list[tuple[str, bytes]] = []
     refused: list[tuple[str, str]] = []
     for path in map(str, wanted if isinstance(wanted, list) else []):
         try:
-            if len(paths) >= most:
+            if len(read) >= most:
                 raise FileNotSendable(f"at most {MAX_FILES} files go with one answer")
-            sendable.read(path, limit)
+            read.append((path, sendable.read(path, limit)))
         except FileNotSendable as error:
             refused.append((path, str(error)))
-        else:
-            paths.append(path)
-    return SelectedFiles(tuple(paths), _describe_rejected(refused))
-
-
-def load_files(paths: list[str], sendable: SendableFiles, limit: int) -> LoadedFiles:
-    """Read these files."""
-    files: list[tuple[str, bytes]] = []
-    read: list[str] = []
-    refused: list[tuple[str, str]] = []
-    for path in paths:
-        try:
-            files.append((file_name_of(path), sendable.read(path, limit)))
-        except FileNotSendable as error:
-            refused.append((path, str(error)))
-        else:
-            read.append(path)
-    return LoadedFiles(tuple(files), tuple(read), _describe_rejected(refused))
+    files = tuple((file_name_of(path), content) for path, content in read)
+    return LoadedFiles(files, tuple(path for path, _ in read), _describe_rejected(refused))
 
 
 def file_name_of(path: str) -> str:
