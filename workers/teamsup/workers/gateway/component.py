@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teamsup.config.components import Component
+from teamsup.config.sections import check_range
 from teamsup.hub.engines.component_tables import ComponentTables
 
 from ..protocol import GATEWAY
@@ -44,14 +45,11 @@ class GatewaySection:
         for folder in self.files_from:
             if not folder.startswith(("/", "~", "$")) or not folder.strip("/"):
                 raise ValueError(f"files_from: {folder!r} must be a folder's whole path, and not all of the disk")
-        if not 0 <= self.refused_seconds <= 86_400:
-            raise ValueError("refused_seconds must be from 0 to 86400, which is a day")
-        if not 1 <= self.messages_per_minute <= 1000:
-            raise ValueError("messages_per_minute must be from 1 to 1000")
+        check_range(self, 0, 86400, "refused_seconds", note=", which is a day")
+        check_range(self, 1, 1000, "messages_per_minute")
         if not 0 <= self.catch_up_hours <= 24 * 365 or not 0 <= self.catch_up_messages <= 100_000:
             raise ValueError("catch_up_hours must be at most 8760, catch_up_messages at most 100000, and none below 0")
-        if not 0 <= self.file_mib <= 500:
-            raise ValueError("file_mib must be from 0 to 500")
+        check_range(self, 0, 500, "file_mib")
 
 
 _TABLES = ComponentTables(

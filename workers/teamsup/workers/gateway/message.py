@@ -83,6 +83,12 @@ class HubContent:
     metadata: dict[str, Any]
 
 
+def author_of(user: discord.User | discord.Member, channel: int, guild: int | None, where: object) -> Author:
+    """Return the author of a message, command or press. ``where`` is the channel as far as discord.py knows it."""
+    parent = where.parent_id if isinstance(where, discord.Thread) else None
+    return Author(user.id, channel, guild, parent, frozenset(role.id for role in getattr(user, "roles", ())), user.bot)
+
+
 def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
     """Return the message; None for a message of the bot, of a webhook, or of Discord itself."""
     is_written = message.type in (discord.MessageType.default, discord.MessageType.reply)
@@ -90,14 +96,7 @@ def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
         return None
     return InboundMessage(
         message.id,
-        Author(
-            message.author.id,
-            message.channel.id,
-            None if message.guild is None else message.guild.id,
-            message.channel.parent_id if isinstance(message.channel, discord.Thread) else None,
-            frozenset(role.id for role in getattr(message.author, "roles", ())),
-            message.author.bot,
-        ),
+        author_of(message.author, message.channel.id, message.guild.id if message.guild else None, message.channel),
         message.author.display_name,
         _strip_bot_mention(message.content, bot),
         tuple(

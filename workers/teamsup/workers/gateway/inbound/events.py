@@ -69,7 +69,7 @@ class EventHandler:
         self._section = section
         self._log = log
         self._calls = calls
-        self._writer = HubWriter(hub)
+        self.writer = HubWriter(hub)
         self._admission = Admission(hub, section, log, calls)
         self._handled: deque[int] = deque(maxlen=_MAX_REMEMBERED)
         self._skipped: dict[int, int] = {}  # by channel, the last message
@@ -86,17 +86,9 @@ class EventHandler:
                     await self._admission.wait_for_rate_limit(inbound, (inbound.edited_at or 0) / 1e6)
                     await self._handle_edit(inbound)
             case MessageDeleted(snowflake):
-                await retry_in_thread(self._log, self._writer.delete, snowflake)
+                await retry_in_thread(self._log, self.writer.delete, snowflake)
             case Ignored(snowflake, is_direct):
                 self._skip(channel, snowflake, is_direct=is_direct)
-
-    async def is_new_version(self, inbound: InboundMessage) -> bool:
-        """Return whether the team has that message, but not this edit."""
-        return await retry_in_thread(self._log, self._writer.is_new_version, inbound)
-
-    async def skip_to(self, channel: int, snowflake: int, sentence: str) -> None:
-        """Skip all messages of a channel up to that one."""
-        await retry_in_thread(self._log, self._writer.skip_to, channel, snowflake, sentence)
 
     async def record_skipped(self) -> None:
         """Store the positions of channels from time to time. After a crash a skipped message is only skipped again."""
@@ -116,20 +108,20 @@ class EventHandler:
             return self._skip(inbound.author.channel, inbound.snowflake, is_direct=inbound.author.guild is None)
         await self._admission.wait_for_rate_limit(inbound, created_at(inbound.snowflake))
         try:
-            await retry_in_thread(self._log, self._writer.insert, inbound, await self._download_attachments(inbound))
+            await retry_in_thread(self._log, self.writer.insert, inbound, await self._download_attachments(inbound))
         except CallerError as error:
             self._log.error("message %d of user %d cannot be stored: %s", inbound.snowflake, inbound.author.user, error)
             self._admission.reply(inbound, f"I could not store this, so the team does not have it: {error}")
-            await retry_in_thread(self._log, self._writer.record_rejected, inbound)
+            await retry_in_thread(self._log, self.writer.record_rejected, inbound)
         except Exception:
             self._log.exception("message %d of user %d cannot be stored yet", inbound.snowflake, inbound.author.user)
             self._admission.reply(inbound, NOT_STORED)
-            await retry_in_thread(self._log, self._writer.record_rejected, inbound)
+            await retry_in_thread(self._log, self.writer.record_rejected, inbound)
         return None
 
     async def _handle_edit(self, inbound: InboundMessage) -> None:
         try:
-            await retry_in_thread(self._log, self._writer.edit, inbound, await self._download_attachments(inbound))
+            await retry_in_thread(self._log, self.writer.edit, inbound, await self._download_attachments(inbound))
         except CallerError as error:
             self._log.error("the edit of message %d cannot be stored: %s", inbound.snowflake, error)
             self._admission.reply(inbound, f"I could not store your change, so the team does not have it: {error}")

@@ -249,7 +249,9 @@ class Inbox:
 
         with contextlib.suppress(*permanent_errors()):
             for inbound in await self._calls.call_discord(recent):
-                if inbound is not None and inbound.edited_at and await self._handler.is_new_version(inbound):
+                if inbound is None or inbound.edited_at is None:
+                    continue
+                if await retry_in_thread(self._log, self._handler.writer.is_new_version, inbound):
                     await self._handle(number, MessageEdited(inbound))
 
     async def _handle(self, number: int, what: InboundEvent | _RecheckEdits) -> None:
@@ -273,7 +275,7 @@ class Inbox:
             name = f"#{name}" if (name := getattr(messageable, "name", "")) else f"direct messages ({number})"
             sentence = _describe_skipped(missed, name)
             self._log.warning("%s", sentence)
-            await self._handler.skip_to(number, missed.skipped, sentence)
+            await retry_in_thread(self._log, self._handler.writer.skip_to, number, missed.skipped, sentence)
         for message in missed.messages:
             await self._handle(number, self._to_event(client, message))
 

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import discord
 
@@ -18,13 +18,12 @@ from ..access.policy import RateLimiter, is_allowed
 from ..component import GatewaySection
 from ..connection.client import EventListener
 from ..ids import conversation_id_of, message_id_of
-from ..message import Author
+from ..message import Author, author_of
 from ..outbound.buttons import ButtonPress, parse_custom_id
 from .button_updates import ButtonUpdater
 from .command_replies import CommandReplies
 from .commands import register_commands, to_text
 
-T = TypeVar("T")
 _RETRY_SECONDS = 1.0
 _STORE_SECONDS = 60.0
 _ALREADY_ACKNOWLEDGED = 40060
@@ -146,19 +145,31 @@ class InteractionHandler:
     async def _forward(
         self, interaction: discord.Interaction, text: str, message_type: str, reply_to: str | None = None
     ) -> str | None:
-        """Store the interaction for user_comm; return a sentence if that is impossible."""
-        trouble = await self._store(
-            lambda: self._hub.send(
-                USER_COMM,
-                text,
-                message_type=message_type,
-                message_id=message_id_of(interaction.id),
-                conversation_id=conversation_id_of(interaction.channel_id or 0),
-                metadata={"author_name": interaction.user.display_name, "user": interaction.user.id},
-                reply_to=reply_to,
-            )
-        )
-        return trouble if isinstance(trouble, str) else None
+        """Store the interaction for user_comm; return a sentence with the reason if that is impossible."""
+        ends = time.monotonic() + _STORE_SECONDS
+        while True:
+            try:
+                await asyncio.to_thread(
+                    self._hub.send,
+                    USER_COMM,
+                    text,
+                    message_type=message_type,
+                    message_id=message_id_of(interaction.id),
+                    conversation_id=conversation_id_of(interaction.channel_id or 0),
+                    metadata={"author_name": interaction.user.display_name, "user": interaction.user.id},
+                    reply_to=reply_to,
+                )
+            except UnknownRecipient:
+                return "The team cannot answer you, because user_comm was never started."
+            except CallerError as error:
+                return str(error)
+            except StoreError as error:
+                self._log.error("%s Trying again.", error)
+                if time.monotonic() > ends:
+                    return "I could not store this: the team's database takes no writes at the moment."
+            else:
+                return None
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def _acknowledge(self, respond: Callable[[], Awaitable[object]]) -> bool:
         """Return whether Discord got our acknowledgement in time."""
@@ -179,30 +190,12 @@ class InteractionHandler:
                 return True
         return False
 
-    async def _best_effort(self, saying: Coroutine[Any, Any, object]) -> bool:
-        """Send an optional message; return whether that succeeded."""
+    async def _best_effort(self, saying: Coroutine[Any, Any, object]) -> None:
+        """Send an optional message."""
         try:
             await saying
         except Exception as error:  # discord.py raises errors of the network and of Discord
             self._log.warning("an interaction could not be answered: %r", error)
-            return False
-        return True
-
-    async def _store(self, store: Callable[[], T]) -> T | str:
-        """Return the stored message, or a sentence with the reason why it cannot be stored."""
-        ends = time.monotonic() + _STORE_SECONDS
-        while True:
-            try:
-                return await asyncio.to_thread(store)
-            except UnknownRecipient:
-                return "The team cannot answer you, because user_comm was never started."
-            except CallerError as error:
-                return str(error)
-            except StoreError as error:
-                self._log.error("%s Trying again.", error)
-                if time.monotonic() > ends:
-                    return "I could not store this: the team's database takes no writes at the moment."
-            await asyncio.sleep(_RETRY_SECONDS)
 
     async def _is_allowed(self, author: Author) -> bool:
         if is_allowed(self._section, (), author):
@@ -212,12 +205,4 @@ class InteractionHandler:
 
 
 def _author_of(interaction: discord.Interaction) -> Author:
-    user, channel = interaction.user, interaction.channel
-    return Author(
-        user.id,
-        interaction.channel_id or 0,
-        interaction.guild_id,
-        channel.parent_id if isinstance(channel, discord.Thread) else None,
-        frozenset(role.id for role in getattr(user, "roles", ())),
-        user.bot,
-    )
+    return author_of(interaction.user, interaction.channel_id or 0, interaction.guild_id, interaction.channel)
