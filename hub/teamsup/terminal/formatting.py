@@ -96,6 +96,11 @@ def format_age(moment: datetime | None, now: datetime | None = None) -> str:
     return "just now" if seconds < 10 else f"{format_duration(seconds)} ago"
 
 
+def format_moment(moment: datetime | None) -> str:
+    """Return a time of day in UTC; empty: there is none."""
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return a table's lines: every column as wide as its widest cell, the last unpadded."""
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]

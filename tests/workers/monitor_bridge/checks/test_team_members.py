@@ -8,9 +8,10 @@ import pytest
 
 from helpers.support import TeamsupCommand, eventually
 from teamsup.hub import Agent
+from teamsup.hub.timestamps import as_datetime
 from teamsup.workers.monitor_bridge.checks import heartbeats, team_members
-from teamsup.workers.monitor_bridge.checks.heartbeats import LastHeartbeat
 from teamsup.workers.monitor_bridge.checks.hysteresis import CheckState, update_states
+from teamsup.workers.monitor_bridge.incidents.alert import SourceHeartbeat
 from teamsup.workers.monitor_bridge.sections import WatchdogSection
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -151,24 +152,29 @@ def test_so_is_one_that_knows_nothing_of_the_hub_and_is_counted_by_the_superviso
 EXPECTED = {"prometheus": WatchdogSection(source="prom", name="Watchdog", every_seconds=300)}
 
 
-def is_missed(signs: list[LastHeartbeat], *, listening_since: float, now: float) -> bool | None:
+def is_missed(signs: list[SourceHeartbeat], *, listening_since: float, now: float) -> bool | None:
     (reading,) = heartbeats.check_heartbeats(EXPECTED, signs, listening_since, now)
     return reading.is_bad
 
 
 def test_a_sign_of_life_that_stays_away_is_missed() -> None:
-    sign = LastHeartbeat("prom", "fingerprint", "Watchdog", 1000)
+    sign = SourceHeartbeat("prom", "fingerprint", "Watchdog", as_datetime(1000))
     assert not is_missed([sign], listening_since=0, now=1300)
     assert is_missed([sign], listening_since=0, now=1301)
 
 
 def test_one_that_never_came_is_missed_too() -> None:
     assert not is_missed([], listening_since=1000, now=1300)
-    assert is_missed([LastHeartbeat("other", "k", "Watchdog", 1300)], listening_since=1000, now=1301)
+    assert is_missed([SourceHeartbeat("other", "k", "Watchdog", as_datetime(1300))], listening_since=1000, now=1301)
 
 
+<<<<<<< HEAD
 def test_a_message_that_came_while_nobody_listened_is_not_missed() -> None:
     sign = LastHeartbeat("prom", "fingerprint", "Watchdog", 1000)
+=======
+def test_what_came_while_nobody_listened_is_not_missed() -> None:
+    sign = SourceHeartbeat("prom", "fingerprint", "Watchdog", as_datetime(1000))
+>>>>>>> 8a937ad8 (monitor_bridge: read rows as dataclasses by their names)
     assert is_missed([sign], listening_since=5000, now=5300) is None
 
 

@@ -1,46 +1,36 @@
 """Expected heartbeats: a missing one is a problem that cannot report itself. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from teamsup.terminal.formatting import format_duration
+from teamsup.terminal.formatting import format_duration, format_moment
 
+from ..incidents.alert import SourceHeartbeat
 from ..sections import WatchdogSection
 from .hysteresis import CheckResult
 
 
-@dataclass(frozen=True, slots=True)
-class LastHeartbeat:
-    """The time of the last heartbeat, in Unix seconds."""
-
-    source: str
-    fingerprint: str
-    title: str
-    seen_at: float
-
-
 def check_heartbeats(
-    expected: Mapping[str, WatchdogSection], signs: Iterable[LastHeartbeat], listening_since: float, now: float
+    expected: Mapping[str, WatchdogSection], signs: Iterable[SourceHeartbeat], listening_since: float, now: float
 ) -> list[CheckResult]:
     """Return the result for each expected heartbeat. A time without a listener does not count."""
-    known = list(signs)
+    known = [(sign, sign.occurred_at.timestamp()) for sign in signs if sign.occurred_at is not None]
     found = []
     for name, section in expected.items():
         wanted = (section.name or name).lower()
         seen = [
-            sign.seen_at
-            for sign in known
+            seen_at
+            for sign, seen_at in known
             if sign.source == section.source
             and wanted in (sign.title.lower(), sign.fingerprint.lower())
-            and sign.seen_at <= now  # else the clock was set back since
+            and seen_at <= now  # else the clock was set back since
         ]
         last = max([*seen, listening_since])
         silence = now - last
         sentence = f"{section.source} sends no heartbeat {section.name or name}: "
         # A title stays as long as the problem, so an age in it would become wrong.
         sentence += (
-            f"the last came {_format_time(max(seen))}" if seen else f"none since {_format_time(listening_since)}"
+            f"the last came {_format_seconds(max(seen))}" if seen else f"none since {_format_seconds(listening_since)}"
         )
         found.append(
             CheckResult(
@@ -54,5 +44,5 @@ def check_heartbeats(
     return found
 
 
-def _format_time(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+def _format_seconds(seconds: float) -> str:
+    return format_moment(datetime.fromtimestamp(seconds, UTC))

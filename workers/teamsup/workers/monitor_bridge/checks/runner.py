@@ -69,11 +69,8 @@ class CheckRunner:
             heartbeat_timeout_seconds=self._section.heartbeat_timeout_seconds,
             unread_alert_seconds=self._section.unread_alert_seconds,
         )
-        signs = (
-            heartbeats.check_heartbeats(self._watchdogs, self._last_heartbeats(), self._receiving_since, now)
-            if self._watchdogs
-            else []
-        )
+        known = incident_table.list_heartbeats(self._hub) if self._watchdogs else []
+        signs = heartbeats.check_heartbeats(self._watchdogs, known, self._receiving_since, now)
         # After a sleep, or an outage of the hub, all agents have been silent for a moment.
         for source, readings in ((TEAM, team), (WATCHDOG, signs)):
             self._apply_results(source, readings)
@@ -107,9 +104,3 @@ class CheckRunner:
             # Raises StoreError: then the next check reports it again.
             self._incidents.ingest(source, alerts)
         self._states[source] = after
-
-    def _last_heartbeats(self) -> list[heartbeats.LastHeartbeat]:
-        return [
-            heartbeats.LastHeartbeat(each.source, each.fingerprint, each.title, moment.timestamp())
-            for each, moment in incident_table.list_heartbeats(self._hub)
-        ]

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from teamsup.hub import Agent
 from teamsup.hub.models import NOT_CONFIGURED, OFFLINE, SUPERVISOR
-from teamsup.terminal.formatting import format_duration
+from teamsup.terminal.formatting import format_duration, format_moment
 
 from ..incidents.routes import AGENT_LABEL
 from .hysteresis import CheckResult
@@ -108,10 +108,11 @@ def _check_agent(
     labels = {AGENT_LABEL: agent.name, "kind": agent.kind}
     silence = (now - agent.last_heartbeat).total_seconds() if agent.last_heartbeat is not None else 0.0
     has_left = agent.status in (OFFLINE, NOT_CONFIGURED)
+    # A title stays as long as the problem, so an age in it would become wrong.
     yield CheckResult(
         f"{agent.name} silent",
         agent.is_watched and not has_left and abs(silence) > heartbeat_timeout_seconds,
-        f"{agent.name} is silent: no heartbeat since {_format_time(agent.last_heartbeat)}.",
+        f"{agent.name} is silent: no heartbeat since {format_moment(agent.last_heartbeat)}.",
         labels=labels,
     )
     waits = 0.0 if agent.oldest_unread is None else (now - agent.oldest_unread).total_seconds()
@@ -119,7 +120,7 @@ def _check_agent(
         f"{agent.name} unread",
         agent.is_present(now) and agent.unread > 0 and waits > unread_alert_seconds,
         f"{agent.name} is {agent.status} and does not read: "
-        f"{agent.unread} unread since {_format_time(agent.oldest_unread)}.",
+        f"{agent.unread} unread since {format_moment(agent.oldest_unread)}.",
         labels=labels,
     )
 
@@ -134,8 +135,3 @@ def _check_restart_loop(name: str, history: RestartHistory, now: float, *, is_fa
         f"{name} has restarted {count} times within {format_duration(_LOOP_SECONDS)}.",
         labels={AGENT_LABEL: name, "kind": "daemon"},
     )
-
-
-def _format_time(moment: datetime | None) -> str:
-    """Return a time of day: a title stays as long as the problem, so an age would become wrong."""
-    return "-" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -17,6 +17,7 @@ from teamsup.config.entries import (
 from teamsup.config.loader import Config
 from teamsup.config.sections import TeamSection
 from teamsup.hub import MessageHub, NotConfigured
+from teamsup.terminal.formatting import format_moment
 
 from ...protocol import MONITOR_BRIDGE
 from ..incidents import group_table, incident, incident_table
@@ -24,7 +25,7 @@ from ..incidents.escalation import EscalationPolicy
 from ..incidents.escalation_state import read_escalation
 from ..incidents.group import IncidentGroups
 from ..incidents.incident import ACKNOWLEDGED, FIRING, Incident
-from ..incidents.rendering import format_count, format_moment, render_labels, render_title
+from ..incidents.rendering import format_count, render_labels, render_title
 from ..sections import MonitorSection
 from .command_request import send_command
 from .timeline import NextEscalation, NotifiedRecipient, build_timeline, plan_next_step

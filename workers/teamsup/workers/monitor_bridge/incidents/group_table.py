@@ -11,6 +11,7 @@ from teamsup.hub import MessageHub
 from teamsup.hub.engines.engine import Row
 from teamsup.hub.timestamps import format_time, parse_time
 
+from ...table_row import read_row
 from .escalation import EscalationStep
 from .routes import EscalationChain
 
@@ -178,21 +179,14 @@ def _first_group(hub: MessageHub, where: str, *values: object) -> IncidentGroup 
 
 
 def _to_group(row: Row) -> IncidentGroup:
-    return IncidentGroup(
-        group_id=row["group_id"],
-        source=row["source"],
-        name=row["name"],
-        is_storm=bool(row["is_storm"]),
+    return read_row(
+        IncidentGroup,
+        row,
         agents=tuple(json.loads(row["agents"])),
-        ack_timeout_seconds=row["ack_timeout_seconds"],
-        agent=row["agent"],
-        step=row["step"],
         since=_to_seconds(row["since"]) or 0.0,
         notified=tuple(json.loads(row["notified"])),
         notified_at=_to_seconds(row["notified_at"]),
         notify_at=_to_seconds(row["notify_at"]),
-        people_notified=bool(row["people_notified"]),
-        responded_by=row["responded_by"],
         is_resolved=row["ended_at"] is not None,
     )
 

@@ -5,12 +5,12 @@ Times are Unix seconds where a parameter is a number. Writes run in the caller's
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from teamsup.hub import MessageHub
 from teamsup.hub.engines.engine import Row
 from teamsup.hub.timestamps import format_time, parse_time
 
+from ...table_row import read_row
 from . import group_table
 from .alert import Alert, SourceHeartbeat
 from .incident import FIRING, RESOLVED, Incident, UnknownIncident, severity_rank
@@ -234,12 +234,11 @@ def record_heartbeat(hub: MessageHub, source: str, heartbeat: SourceHeartbeat, n
     )
 
 
-def list_heartbeats(hub: MessageHub) -> list[tuple[SourceHeartbeat, datetime]]:
-    """Return the heartbeats of all sources, each with the time of the last one."""
+def list_heartbeats(hub: MessageHub) -> list[SourceHeartbeat]:
+    """Return the last heartbeat of each kind from each source, with our time."""
+    rows = hub.query("SELECT source, fingerprint, title, seen_at FROM source_heartbeats")
     return [
-        (SourceHeartbeat(row["source"], row["fingerprint"], row["title"]), moment)
-        for row in hub.query("SELECT source, fingerprint, title, seen_at FROM source_heartbeats")
-        if (moment := parse_time(row["seen_at"])) is not None
+        SourceHeartbeat(row["source"], row["fingerprint"], row["title"], parse_time(row["seen_at"])) for row in rows
     ]
 
 
@@ -270,33 +269,5 @@ def _worst_first(incidents: Iterable[Incident]) -> list[Incident]:
 
 
 def _to_incident(row: Row) -> Incident:
-    return Incident(
-        id=row["id"],
-        source=row["source"],
-        fingerprint=row["fingerprint"],
-        subject=row["subject"],
-        severity=row["severity"],
-        title=row["title"],
-        text=row["text"],
-        labels={str(name): str(value) for name, value in json.loads(row["labels"]).items()},
-        link=row["link"],
-        is_test=bool(row["is_test"]),
-        state=row["state"],
-        count=row["count"],
-        first_seen=parse_time(row["first_seen"]),
-        last_seen=parse_time(row["last_seen"]),
-        began_at=parse_time(row["began_at"]),
-        ended_at=parse_time(row["ended_at"]),
-        acknowledged_by=row["acknowledged_by"],
-        acknowledged_at=parse_time(row["acknowledged_at"]),
-        group_id=row["group_id"],
-        inhibited_by=row["inhibited_by"],
-        group=row["name"] or "",
-        agent=row["agent"],
-        step=row["step"] or "new",
-        since=parse_time(row["since"]),
-        responded_by=row["responded_by"],
-        responded_at=parse_time(row["responded_at"]),
-        notify_at=parse_time(row["notify_at"]),
-        stale_at=parse_time(row["stale_at"]),
-    )
+    labels = {str(name): str(value) for name, value in json.loads(row["labels"]).items()}
+    return read_row(Incident, row, labels=labels, group=row["name"] or "", step=row["step"] or "new")

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from teamsup.terminal.formatting import format_duration, format_table, sanitize
+from teamsup.terminal.formatting import format_duration, format_moment, format_table, sanitize
 
 from .incident import ACKNOWLEDGED, Incident
-from .rendering import MAX_DISTINCTION, distinguishing_label, format_count, format_moment, render_labels, render_title
+from .rendering import MAX_DISTINCTION, distinguishing_label, format_count, render_labels, render_title
 
 _NOTIFIED = {
     "notified": "{agent}",

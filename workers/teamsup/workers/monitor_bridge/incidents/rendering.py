@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from teamsup.hub import Agent
-from teamsup.terminal.formatting import describe_presence, format_duration, sanitize, strip_tag
+from teamsup.terminal.formatting import describe_presence, format_duration, format_moment, sanitize, strip_tag
 
 from .incident import Incident, severity_rank, worst_severity
 
@@ -251,10 +251,6 @@ def _quote_title(incident: Incident) -> str:
 
 def render_title(incident: Incident) -> str:
     return _defuse(" ".join(sanitize(incident.title).split()))[:_MAX_TITLE]
-
-
-def format_moment(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _sanitize_frame(text: str) -> str:

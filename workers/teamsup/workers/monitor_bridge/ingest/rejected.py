@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from teamsup.hub import CallerError, MessageHub
-from teamsup.hub.timestamps import format_time, parse_time
+from teamsup.hub.timestamps import format_time
 from teamsup.terminal.formatting import format_age, format_table, sanitize
+
+from ...table_row import read_row
 
 MAX_PER_SOURCE = 50
 """The most payloads of each source; the oldest are deleted."""
@@ -115,16 +117,4 @@ def render_payload(payload: RejectedPayload, now: datetime) -> str:
 
 def _select(hub: MessageHub, where: str, *values: object) -> list[RejectedPayload]:
     rows = hub.query(f"SELECT * FROM rejected_payloads WHERE {where} ORDER BY last_at DESC, id DESC", values)  # noqa: S608 - a condition of ours
-    return [
-        RejectedPayload(
-            id=row["id"],
-            source=row["source"],
-            reason=row["reason"],
-            payload=row["payload"],
-            bytes=row["bytes"],
-            times=row["times"],
-            first_at=parse_time(row["first_at"]),
-            last_at=parse_time(row["last_at"]),
-        )
-        for row in rows
-    ]
+    return [read_row(RejectedPayload, row) for row in rows]
