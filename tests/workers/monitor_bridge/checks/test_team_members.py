@@ -168,13 +168,8 @@ def test_one_that_never_came_is_missed_too() -> None:
     assert is_missed([SourceHeartbeat("other", "k", "Watchdog", as_datetime(1300))], listening_since=1000, now=1301)
 
 
-<<<<<<< HEAD
 def test_a_message_that_came_while_nobody_listened_is_not_missed() -> None:
-    sign = LastHeartbeat("prom", "fingerprint", "Watchdog", 1000)
-=======
-def test_what_came_while_nobody_listened_is_not_missed() -> None:
     sign = SourceHeartbeat("prom", "fingerprint", "Watchdog", as_datetime(1000))
->>>>>>> 8a937ad8 (monitor_bridge: read rows as dataclasses by their names)
     assert is_missed([sign], listening_since=5000, now=5300) is None
 
 
