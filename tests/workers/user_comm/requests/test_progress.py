@@ -9,6 +9,7 @@ import pytest
 from teamsup.hub import Agent
 from teamsup.workers.user_comm.requests.progress import (
     NextAction,
+    OpenRelay,
     ProgressTimeouts,
     RequestStatus,
     decide_next_action,
@@ -29,7 +30,9 @@ SINCE = format_clock(THEN, NOW)
 
 
 def standing(agent: Agent, age: float = 5, **more: Any) -> RequestStatus:  # noqa: ANN401 - what it is made of
-    return RequestStatus(agent, 2, NOW - timedelta(seconds=age), **more)
+    since = NOW - timedelta(seconds=age)
+    usual = {"last_progress": "", "is_reminded": False, "state": "leased", "is_offered": False, "is_read": False}
+    return RequestStatus(agent, OpenRelay(2, "id", 1, agent.name, since, **{**usual, "report": "", **more}))
 
 
 @pytest.mark.parametrize(
@@ -49,10 +52,10 @@ def standing(agent: Agent, age: float = 5, **more: Any) -> RequestStatus:  # noq
         (standing(LEAD, is_read=True), "lead has read it."),
         (standing(BUSY, is_read=True), "lead is working on it: reading logs."),
         (standing(GONE, is_read=True), f"lead has read it, but is offline since {SINCE}."),
-        (standing(LEAD, is_completed=True), "lead has read it and gone on, so far without an answer."),
-        (standing(LEAD, is_completed=True, report="half\nof it"), "lead: half of it"),
+        (standing(LEAD, state="done"), "lead has read it and gone on, so far without an answer."),
+        (standing(LEAD, state="done", report="half\nof it"), "lead: half of it"),
         (standing(BUSY, is_read=True, is_reminded=True, report="half"), "lead: half; I have reminded it."),
-        (standing(GONE, is_completed=True, report="half"), f"lead has read it, but is offline since {SINCE}."),
+        (standing(GONE, state="done", report="half"), f"lead has read it, but is offline since {SINCE}."),
         (standing(LEAD, 400, is_read=True, is_reminded=True), "lead has read it; I have reminded it."),
     ],
 )
@@ -63,7 +66,8 @@ def test_each_change_has_its_line(how: RequestStatus, sentence: str) -> None:
 def test_an_agent_that_has_read_and_does_not_answer_is_reminded_once() -> None:
     how = standing(LEAD, 300, is_read=True)
     assert decide_next_action(how, PATIENCE, NOW) == NextAction("lead has read it; I have reminded it.", remind=True)
-    assert not decide_next_action(replace(how, is_reminded=True), PATIENCE, NOW).remind
+    reminded = standing(LEAD, 300, is_read=True, is_reminded=True)
+    assert not decide_next_action(reminded, PATIENCE, NOW).remind
 
 
 @pytest.mark.parametrize("agent", [ASLEEP, LIMITED, replace(BUSY, metadata={"note": "Bash", "run": 7})])

@@ -98,7 +98,7 @@ class DecisionService:
             # This was a button press, and the message with the buttons will show it.
             return Done("decided")
         if decision is None:
-            sentence = words.render_unknown_decision(self.pending())
+            sentence = words.render_unknown_decision(self._table.pending())
         else:
             sentence = words.render_invalid_answer(decision, refused) if refused else words.render_outcome(decision)
         kind = "error" if refused else DECISION_ANSWER if is_response else "message"
@@ -138,15 +138,11 @@ class DecisionService:
         number, _, rest = text.strip().removeprefix("#").partition(" ")
         if number.isascii() and number.isdecimal():
             return self.answer(message, DecisionAnswer(int(number[:18]), rest))
-        return Reply(words.render_usage(self.pending()), "error")
-
-    def pending(self) -> list[Decision]:
-        """Return the open decisions, the oldest first."""
-        return self._table.pending()
+        return Reply(words.render_usage(self._table.pending()), "error")
 
     def describe_pending(self) -> list[str]:
         """Return the open decisions for people, a line each."""
-        return [words.render_line(decision, datetime.now(UTC)) for decision in self.pending()]
+        return [words.render_line(decision, datetime.now(UTC)) for decision in self._table.pending()]
 
     def withdraw(self, relays: Iterable[str]) -> None:
         """Withdraw the decisions about these messages of ours."""
@@ -164,7 +160,7 @@ class DecisionService:
     def run_due(self, now: float) -> float | None:
         """Take the due steps. Return the seconds until the next step, or None if no decision is open."""
         seconds = []
-        pending = self.pending()
+        pending = self._table.pending()
         everywhere = self._all_recipients() if any(decision.is_public for decision in pending) else []
         for decision in pending:
             try:

@@ -12,8 +12,16 @@ from teamsup.hub import Agent, Message, MessageHub, StoreError
 
 from ..routing.live_rules import LiveRules
 from .forwarding import PROGRESS_METADATA, Forwarder
-from .progress import NextAction, ProgressTimeouts, RequestStatus, decide_next_action, retired_agent, without_note
-from .relays import OpenRelay, Relays
+from .progress import (
+    NextAction,
+    OpenRelay,
+    ProgressTimeouts,
+    RequestStatus,
+    decide_next_action,
+    retired_agent,
+    without_note,
+)
+from .relays import Relays
 
 _MAX_POLL_SECONDS = 2.0
 """Seconds between two checks without a message."""
@@ -135,8 +143,8 @@ class FollowUp:
         timeouts = ProgressTimeouts.from_section(self._rules.section, self._unread_seconds)
         return _FollowedRelay(
             relay,
-            decide_next_action(_status_of(relay, agent, now), timeouts, now),
-            decide_next_action(_status_of(relay, without_note(agent, now), now), timeouts, now).sentence,
+            decide_next_action(RequestStatus(agent, relay), timeouts, now),
+            decide_next_action(RequestStatus(without_note(agent, now), relay), timeouts, now).sentence,
             is_abandoned=relay.state == "ready" and not relay.is_read and not agent.is_present(now),
         )
 
@@ -183,16 +191,3 @@ class FollowUp:
                 self._hub.cancel(old.message_id)
         text = "\n".join(dict.fromkeys(relay.action.sentence for relay in relays))
         self._hub.answer(question, text, message_type="status_report", metadata=PROGRESS_METADATA)
-
-
-def _status_of(relay: OpenRelay, agent: Agent, now: datetime) -> RequestStatus:
-    return RequestStatus(
-        agent,
-        relay.number,
-        relay.waiting_since or now,
-        is_offered=relay.is_offered,
-        is_read=relay.is_read,
-        is_completed=relay.state == "done",
-        is_reminded=relay.is_reminded,
-        report=relay.report,
-    )

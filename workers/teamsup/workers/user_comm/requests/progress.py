@@ -16,21 +16,44 @@ _MAX_STATUS = 40
 _RETIRED = "retired"
 
 
+@dataclass(frozen=True, slots=True)
+class OpenRelay:
+    """A question at one agent, which has not answered it yet."""
+
+    number: int
+    """The number of the message that the agent has."""
+    message_id: str
+    """The id of that message."""
+    question: int
+    agent: str
+    waiting_since: datetime | None
+    last_progress: str
+    """The last progress that the person has seen."""
+    is_reminded: bool
+    state: str | None
+    """The state of its delivery; None: it is gone."""
+    is_offered: bool
+    is_read: bool
+    report: str
+    """The agent's last report."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether the agent will never get it. The hub notifies us, and we notify the person."""
+        return self.state in (None, "dead", "expired", "cancelled")
+
+
 @dataclass(frozen=True)
 class RequestStatus:
     """The progress of an agent with a question."""
 
     agent: Agent
-    number: int
-    """The number of the agent's copy of the question."""
-    waiting_since: datetime
-    is_offered: bool = False
-    is_read: bool = False
-    is_completed: bool = False
-    """The agent has ended the message without an answer."""
-    is_reminded: bool = False
-    report: str = ""
-    """The last report of the agent itself."""
+    relay: OpenRelay
+
+    @property
+    def is_completed(self) -> bool:
+        """Return whether the agent has ended the message without an answer."""
+        return self.relay.state == "done"
 
 
 @dataclass(frozen=True)
@@ -58,13 +81,13 @@ class NextAction:
 
 def decide_next_action(status: RequestStatus, timeouts: ProgressTimeouts, now: datetime) -> NextAction:
     """Return the due action. An agent that has not read the message is neither reminded nor timed out."""
-    age = (now - status.waiting_since).total_seconds()
-    if status.is_read or status.is_completed:
+    age = (now - (status.relay.waiting_since or now)).total_seconds()
+    if status.relay.is_read or status.is_completed:
         if age >= timeouts.give_up:
             return NextAction(_describe_given_up(status, timeouts), give_up=True)
         can_remind = status.agent.kind != _RETIRED and not is_followed(status.agent)
-        remind = age >= timeouts.remind and not status.is_reminded and can_remind
-        reminded = status.is_reminded or remind
+        remind = age >= timeouts.remind and not status.relay.is_reminded and can_remind
+        reminded = status.relay.is_reminded or remind
         return NextAction(_describe_read(status, now, reminded=reminded), remind=remind)
     return NextAction(_describe_unread(status, age, timeouts, now))
 
@@ -108,8 +131,8 @@ def _describe_unread(status: RequestStatus, age: float, timeouts: ProgressTimeou
     if not agent.is_present(now):
         return f"{describe_absence(agent, now)}; I keep your message."
     if age >= timeouts.unread:
-        return f"{_describe_present(agent)} and has not read this yet; I keep your message (#{status.number})."
-    if status.is_offered:
+        return f"{_describe_present(agent)} and has not read this yet; I keep your message (#{status.relay.number})."
+    if status.relay.is_offered:
         return f"{_describe_present(agent)} and knows about your message."
     return f"{_describe_present(agent)}; your message waits for it."
 
@@ -119,8 +142,8 @@ def _describe_read(status: RequestStatus, now: datetime, *, reminded: bool) -> s
     reminder = "; I have reminded it" if reminded else ""
     if not agent.is_present(now):
         return f"{agent.name} has read it, but {describe_absence(agent, now).removeprefix(agent.name + ' ')}{reminder}."
-    if status.report:
-        return describe_report(agent.name, status.report) + (f"{reminder}." if reminder else "")
+    if status.relay.report:
+        return describe_report(agent.name, status.relay.report) + (f"{reminder}." if reminder else "")
     if status.is_completed:
         return f"{agent.name} has read it and gone on, so far without an answer{reminder}."
     note = _note_text(agent)

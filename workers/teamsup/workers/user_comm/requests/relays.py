@@ -7,7 +7,6 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from teamsup.hub import Agent, DeliveryState, Message, MessageHub, UnknownMessage
@@ -19,7 +18,7 @@ from ...protocol import DELETED_TYPE, GATEWAY, NAMED_PEOPLE_KEY, QUESTION_KEY
 from ..classification import split_context
 from ..conversations import NO_HISTORY, ConversationHistory, original_id
 from ..people import name_of, person_of, shorten, truncate_to_limit
-from .progress import describe_report
+from .progress import OpenRelay, describe_report
 
 QUESTION_REF_KEY = "question_ref"
 """The key for the question in our other messages about it: a reply to these answers the question too."""
@@ -29,33 +28,6 @@ _WITHDRAWAL_TEXTS = {
     "deleted": "The person has deleted this message.",
     "stop": "The person has withdrawn this: stop.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRelay:
-    """A question at one agent, which has not answered it yet."""
-
-    number: int
-    """The number of the message that the agent has."""
-    message_id: str
-    """The id of that message."""
-    question: int
-    agent: str
-    waiting_since: datetime | None
-    last_progress: str
-    """The last progress that the person has seen."""
-    is_reminded: bool
-    state: str | None
-    """The state of its delivery; None: it is gone."""
-    is_offered: bool
-    is_read: bool
-    report: str
-    """The agent's last report."""
-
-    @property
-    def is_lost(self) -> bool:
-        """Return whether the agent will never get it. The hub notifies us, and we notify the person."""
-        return self.state in (None, "dead", "expired", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
