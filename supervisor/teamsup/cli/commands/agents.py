@@ -19,6 +19,7 @@ from teamsup.status.team_lock import owner_pid
 from teamsup.terminal.console import ask_in_own_name, exit_code_of
 from teamsup.terminal.formatting import describe_presence, format_duration, format_table, sanitize
 from teamsup.terminal.hints import command_hint, find_team
+from teamsup.terminal.verbs import add_verb
 
 _HEADINGS = ("NAME", "KIND", "STATUS", "UNREAD", "NOTE")
 _START_HEADINGS = ("STARTED BY", "RUNS TODAY", "COST TODAY")
@@ -43,24 +44,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
 
-    def add(name: str, text: str) -> argparse.ArgumentParser:
-        verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    start = add_verb(verbs, "start", "start an agent now, within its limits", _start)
+    pause = add_verb(verbs, "pause", "start no runs of an agent until you resume it", _pause)
+    resume = add_verb(verbs, "resume", "allow runs of a paused agent again", _resume)
+    rm = add_verb(verbs, "rm", "forget an agent; its messages stay until an agent of that name comes back", _remove)
+    for verb in (start, pause, resume, rm):
         verb.add_argument("name", metavar="NAME")
-        verb.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
-        return verb
-
-    start = add("start", "start an agent now, within its limits")
     start.add_argument(
         "text", nargs="*", metavar="TEXT", help="the text for the agent (default: a note that you started it)"
     )
-    start.set_defaults(verb=_start)
-    pause = add("pause", "start no runs of an agent until you resume it")
     pause.add_argument("reason", nargs="*", metavar="REASON", help="the reason, which others can read")
-    pause.set_defaults(verb=_pause)
-    add("resume", "allow runs of a paused agent again").set_defaults(verb=_resume)
-    rm = add("rm", "forget an agent; its messages stay until an agent of that name comes back")
     rm.add_argument("--yes", action="store_true", help="also forget an agent that is present or configured")
-    rm.set_defaults(verb=_remove)
 
 
 def run(arguments: argparse.Namespace) -> int:

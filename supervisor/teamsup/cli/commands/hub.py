@@ -3,9 +3,9 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from teamsup.hub import CallerError, MessageHub, StoreCorrupt, Team
 from teamsup.status import team_lock
 from teamsup.terminal.formatting import format_age, sanitize
 from teamsup.terminal.hints import command_hint, find_team
-from teamsup.terminal.renamed_verb import add_renamed_verb
+from teamsup.terminal.verbs import add_renamed_verb, add_verb
 
 from ..arguments import non_negative, positive_integer
 
@@ -29,14 +29,7 @@ _DAY = 86400.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
 
-    def verb(
-        name: str, text: str, run_verb: Callable[[MessageHub, argparse.Namespace], None]
-    ) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        added.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
-        added.set_defaults(verb=run_verb)
-        return added
-
+    verb = partial(add_verb, verbs)
     verb("stats", "show counts and sizes", _stats).add_argument(
         "--json", action="store_true", help="print JSON for programs"
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from teamsup.hub import CallerError, Team
 from teamsup.status.team_lock import AlreadyRunning, owner_pid
 from teamsup.terminal.hints import UnknownTeam, command_hint, installed_command
+from teamsup.terminal.verbs import add_verb
 
 from ..service.units import (
     ManagerCommand,
@@ -48,8 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("uninstall", "end the team and remove its service; the team's folder stays", _uninstall),
         ("status", "show whether the service is active; exit codes: 0 active, 3 not", _status),
     ):
-        verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        verb.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
+        verb = add_verb(verbs, name, text, run_verb)
         scope = verb.add_mutually_exclusive_group()
         for value, meaning in (
             ("user", "your own service, without root (the default, unless you are root)"),
@@ -58,7 +58,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             scope.add_argument(f"--{value}", dest="scope", action="store_const", const=value, help=meaning)
         if name != "status":
             verb.add_argument("--dry-run", action="store_true", help="only show the steps")
-        verb.set_defaults(verb=run_verb)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,9 +3,10 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from teamsup.config.components import open_hub
@@ -14,7 +15,7 @@ from teamsup.hub.validation import quote
 from teamsup.terminal.console import console_name
 from teamsup.terminal.formatting import describe_presence, sanitize
 from teamsup.terminal.hints import find_team
-from teamsup.terminal.renamed_verb import add_renamed_verb
+from teamsup.terminal.verbs import add_renamed_verb, add_verb
 
 from ..protocol import MONITOR_BRIDGE
 from .component import component
@@ -38,14 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
 
-    def verb(
-        name: str, text: str, run_verb: Callable[[Team, argparse.Namespace], int | None]
-    ) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        added.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
-        added.set_defaults(verb=run_verb)
-        return added
-
+    verb = partial(add_verb, verbs)
     show = verb("show", "show everything about one incident", _show)
     show.add_argument("id", help="its number")
     show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
