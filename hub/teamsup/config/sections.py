@@ -35,8 +35,7 @@ class TeamSection:
         for agent in (*self.operators, *self.notify_on_crash):
             normalize_agent_name(agent)
         check_seconds("stop_seconds", self.stop_seconds)
-        if not 1 <= self.unread_seconds <= 86400:
-            raise ValueError("unread_seconds must be from 1 to 86400")
+        check_range(self, 1, 86400, "unread_seconds")
         if not 0 < self.keep_days <= 3650:
             raise ValueError("keep_days must be above 0 and at most 3650")
         if self.hub:
@@ -78,8 +77,7 @@ class WorkerSection:
             parse_size("memory_max", self.memory_max)
         if parse_size("log_max", self.log_max) < 4096:
             raise ValueError("log_max must be at least 4 KiB")
-        if not 1 <= self.log_files <= 100:
-            raise ValueError("log_files must be from 1 to 100")
+        check_range(self, 1, 100, "log_files")
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,7 @@ class MetricsSection:
     port: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise ValueError("port must be from 0 to 65535")
+        check_range(self, 0, 65535, "port")
 
 
 _SIZE_PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
@@ -116,6 +113,13 @@ def check_pattern(name: str, pattern: str) -> None:
         regex.compile(pattern)
     except (regex.error, RecursionError) as error:
         raise ValueError(f"{name} is not a regular expression: {error}") from error
+
+
+def check_range(section: object, least: int, most: int, *keys: str, note: str = "") -> None:
+    """Raise ValueError unless the value of each key is from ``least`` to ``most``."""
+    for key in keys:
+        if not least <= getattr(section, key) <= most:
+            raise ValueError(f"{key} must be from {least} to {most}{note}")
 
 
 def check_seconds(name: str, seconds: float) -> None:

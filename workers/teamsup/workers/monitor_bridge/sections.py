@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from teamsup.config.sections import check_pattern, check_seconds
+from teamsup.config.sections import check_pattern, check_range, check_seconds
 from teamsup.hub.team import normalize_agent_name
 
 from ..listen_address import parse_address
@@ -61,22 +61,17 @@ class MonitorSection:
             parse_address(self.listen)
         for network in self.trusted_proxies:
             check_network(network)
-        if not 1 <= self.interval_seconds <= 86400:
-            raise ValueError("interval_seconds must be from 1 to 86400")
+        check_range(self, 1, 86400, "interval_seconds")
         for name in ("cpu_percent", "memory_percent", "disk_percent"):
             if not 0 < getattr(self, name) <= 100:
                 raise ValueError(f"{name} must be above 0 and at most 100")
-        for name in ("swap_percent", "inode_percent"):
-            if not 0 <= getattr(self, name) <= 100:
-                raise ValueError(f"{name} must be from 0 to 100")
+        check_range(self, 0, 100, "swap_percent", "inode_percent")
         for name in ("load_per_cpu", "network_errors_per_second"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be below 0")
-        if not 0 <= self.cpu_seconds <= 86400:
-            raise ValueError("cpu_seconds must be from 0 to 86400")
-        for name in ("ack_timeout_seconds", "heartbeat_timeout_seconds", "unread_alert_seconds"):
-            if not 1 <= getattr(self, name) <= 7 * 86400:
-                raise ValueError(f"{name} must be from 1 to 604800, which is 7 days")
+        check_range(self, 0, 86400, "cpu_seconds")
+        times = ("ack_timeout_seconds", "heartbeat_timeout_seconds", "unread_alert_seconds")
+        check_range(self, 1, 7 * 86400, *times, note=", which is 7 days")
         if not 1 <= self.confirmations <= 1000 or not 1 <= self.storm_per_minute <= 10_000:
             raise ValueError("confirmations must be from 1 to 1000, and storm_per_minute from 1 to 10000")
         check_seconds("command_seconds", self.command_seconds)
@@ -103,8 +98,8 @@ class AlertRouteSection:
                 raise ValueError(f"severity: {severity!r} is not one of critical, warning, info")
         for label, pattern in self.match.items():
             check_pattern(f"match: {label}", pattern)
-        if self.ack_timeout_seconds is not None and not 1 <= self.ack_timeout_seconds <= 7 * 86400:
-            raise ValueError("ack_timeout_seconds must be from 1 to 604800, which is 7 days")
+        if self.ack_timeout_seconds is not None:
+            check_range(self, 1, 7 * 86400, "ack_timeout_seconds", note=", which is 7 days")
 
 
 @dataclass(frozen=True)
@@ -120,5 +115,4 @@ class WatchdogSection:
     def __post_init__(self) -> None:
         if not self.source:
             raise ValueError("source must name the source of the heartbeat")
-        if not 1 <= self.every_seconds <= 30 * 86400:
-            raise ValueError("every_seconds must be from 1 to 2592000, which is 30 days")
+        check_range(self, 1, 30 * 86400, "every_seconds", note=", which is 30 days")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from teamsup.config.sections import check_pattern
+from teamsup.config.sections import check_pattern, check_range
 from teamsup.hub.team import normalize_agent_name
 
 
@@ -36,11 +36,8 @@ class UserCommSection:
         for key in ("progress_seconds", "remind_seconds", "answer_timeout_seconds", "decision_reminder_seconds"):
             if not 0 < getattr(self, key) <= 30 * 86400:
                 raise ValueError(f"{key} must be above 0 and at most 2592000, which is 30 days")
-        for key in ("open_per_person", "open_per_conversation"):
-            if not 1 <= getattr(self, key) <= 100_000:
-                raise ValueError(f"{key} must be from 1 to 100000")
-        if not 0 <= self.history_messages <= 100:
-            raise ValueError("history_messages must be from 0 to 100")
+        check_range(self, 1, 100_000, "open_per_person", "open_per_conversation")
+        check_range(self, 0, 100, "history_messages")
 
 
 @dataclass(frozen=True)
