@@ -38,16 +38,16 @@ class ParticipantStatus:
     name: str
     kind: str
     state: str
-    pid: int | None
-    uptime_seconds: float | None
-    restarts: int | None
-    heartbeat_age_seconds: float | None
-    cpu_percent: float | None
-    memory_bytes: int | None
-    unread: int
-    oldest_unread_seconds: float | None
-    note: str
-    well: bool
+    pid: int | None = None
+    uptime_seconds: float | None = None
+    restarts: int | None = None
+    heartbeat_age_seconds: float | None = None
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    unread: int = 0
+    oldest_unread_seconds: float | None = None
+    note: str = ""
+    well: bool = True
     degraded_seconds: float | None = None
     """The time since which it is degraded; None: it is not, or the time is unknown."""
     crashes: tuple[Crash, ...] = ()
@@ -196,12 +196,7 @@ def _agent_row(agent: Agent) -> ParticipantStatus:
         name=agent.name,
         kind=agent.kind,
         state=state,
-        pid=None,
-        uptime_seconds=None,
-        restarts=None,
         heartbeat_age_seconds=_age(last_heartbeat, now),
-        cpu_percent=None,
-        memory_bytes=None,
         unread=agent.unread,
         oldest_unread_seconds=_age(agent.oldest_unread, now),
         note=note,
@@ -211,21 +206,8 @@ def _agent_row(agent: Agent) -> ParticipantStatus:
 
 
 def _undeliverable_row(name: str, count: int) -> ParticipantStatus:
-    return ParticipantStatus(
-        name=name,
-        kind="unknown",
-        state="undeliverable",
-        pid=None,
-        uptime_seconds=None,
-        restarts=None,
-        heartbeat_age_seconds=None,
-        cpu_percent=None,
-        memory_bytes=None,
-        unread=count,
-        oldest_unread_seconds=None,
-        note="no agent of that name has taken part yet",
-        well=True,
-    )
+    note = "no agent of that name has taken part yet"
+    return ParticipantStatus(name, "unknown", "undeliverable", unread=count, note=note)
 
 
 def _age(moment: datetime | None, now: datetime) -> float | None:
