@@ -46,7 +46,11 @@ class HubCaller:
         try:
             return await asyncio.to_thread(action, *args, **kwargs)
         except SchemaTooNew as error:
-            self._end_because(error)
+            # The next start uses the new version.
+            if self.refusal is None:
+                self.refusal = error
+                self._log(str(error))
+            self._stopping.set()
         except StoreError as error:
             self._troubles.begin("hub", str(error))
         except TeamsupError as error:
@@ -55,10 +59,3 @@ class HubCaller:
             # Any error: the supervisor must go on looking after its workers.
             self._log(f"{type(error).__name__}: {error}")
         return None
-
-    def _end_because(self, error: SchemaTooNew) -> None:
-        """End this program, which has become too old for the hub. The next start uses the new version."""
-        if self.refusal is None:
-            self.refusal = error
-            self._log(str(error))
-        self._stopping.set()
