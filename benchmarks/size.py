@@ -5,6 +5,7 @@ import io
 import tokenize
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 from teamsup.terminal.formatting import format_table
@@ -28,6 +29,36 @@ CORE = (
     "engines/statements.py",
 )
 MOST_CORE, MOST_READING = 2300, 1500
+# The features that came after commit c3a7b80, each with its modules, as patterns of paths. What they added to modules
+# that were there already counts with those.
+LATER = {
+    "agents without a session": (
+        *("workers/*/agent_runner/*", "hub/*/startable_agents.py", "hub/*/permission_request.py"),
+        *("hub/*/tool_call.py", "hub/*/marked_processes.py", "workers/*/demo/agent_*.py"),
+    ),
+    "pages in a browser": (
+        *("workers/*/web/*", "workers/*/entries/*", "workers/*/entries.py", "hub/*/entries.py"),
+        *("workers/*/decision_source.py", "hub/*/team_needs.py", "hub/*/conversation_list.py", "hub/*/traffic.py"),
+        *("hub/*/host_stats.py", "hub/*/samples.py", "supervisor/*/sampler.py"),
+    ),
+    "components and their tables": (
+        *("hub/*/components.py", "hub/*/entry_points.py", "hub/*/component_*.py", "workers/*/component.py"),
+        *("supervisor/*/component_commands.py", "supervisor/*/section_owners.py"),
+    ),
+    "engines of the store": (
+        *("hub/*/engines/choice.py", "hub/*/engines/engine.py", "hub/*/engines/statements.py"),
+        "hub/*/engines/postgresql/*",
+    ),
+    "the fork server": ("supervisor/*/fork*.py", "supervisor/*/claude/component.py", "hub/*/session_starter.py"),
+    "restore and migration backups": ("hub/*/restore.py", "hub/*/migration_backup.py", "hub/*/maintenance_progress.py"),
+    "outages of the hub and its clock": (
+        *("supervisor/*/hub_monitor.py", "supervisor/*/write_*.py", "supervisor/*/alarm.py"),
+        *("supervisor/*/degradation.py", "supervisor/*/readiness.py", "hub/*/clock_step.py", "hub/*/rate_limits.py"),
+        "workers/*/staleness.py",
+    ),
+    "files that must not leave": ("workers/*/archives.py", "workers/*/known_contents.py"),
+}
+OLDER = "the features of c3a7b80"
 _NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
@@ -71,6 +102,12 @@ def package_of(path: Path) -> str:
     return f"{parts[0]}/{parts[below]}"
 
 
+def feature_of(path: Path) -> str:
+    """Return the later feature that a module belongs to, else the older ones together."""
+    name = path.relative_to(ROOT).as_posix()
+    return next((each for each, patterns in LATER.items() if any(fnmatch(name, one) for one in patterns)), OLDER)
+
+
 def modules() -> Iterator[Path]:
     """Yield the modules of teamsup and of its tests."""
     for root in ("hub", "supervisor", "workers", "tests"):
@@ -85,22 +122,24 @@ def main() -> None:
     for path in modules():
         source = path.read_text()
         name, its_code, its_lines = package_of(path), count_code(source), source.count("\n")
-        totals = [] if name == "tests" else ["teamsup"]
+        totals = [] if name == "tests" else ["teamsup", feature_of(path)]
         for each in (name, *totals):
             code[each] += its_code
             lines[each] += its_lines
             count[each] += 1
         if totals:
             largest.append((its_lines, its_code, str(path.relative_to(ROOT))))
-    order = [*(name for name in lines if name not in ("teamsup", "tests")), "teamsup", "tests"]
-    rows = [(name, f"{code[name]:,}", f"{lines[name]:,}", str(count[name])) for name in order]
-    print("\n".join(format_table([("PACKAGE", "CODE", "LINES", "MODULES"), *rows])))
+    features = [OLDER, *LATER]
+    packages = [name for name in lines if name not in ("teamsup", "tests", *features)]
+    for heading, names in (("PACKAGE", [*packages, "teamsup", "tests"]), ("FEATURE", features)):
+        rows = [(name, f"{code[name]:,}", f"{lines[name]:,}", str(count[name])) for name in names]
+        print("\n".join(format_table([(heading, "CODE", "LINES", "MODULES"), *rows])) + "\n")
     found = [
         (path, f"{its_code:,}", f"{its_lines:,}") for its_lines, its_code, path in sorted(largest)[: -LARGEST - 1 : -1]
     ]
     parts = [("core, with SQL", CORE, MOST_CORE), ("what one reads of it", READING, MOST_READING)]
     hub_rows = [(name, *(f"{count:,}" for count in (*count_files(files), most))) for name, files, most in parts]
-    print("\n" + "\n".join(format_table([("HUB", "CODE", "LINES", "CODE AT MOST"), *hub_rows])))
+    print("\n".join(format_table([("HUB", "CODE", "LINES", "CODE AT MOST"), *hub_rows])))
     print("\n" + "\n".join(format_table([("LARGEST", "CODE", "LINES"), *found])))
 
 
