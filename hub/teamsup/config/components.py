@@ -10,7 +10,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines.component_tables import ComponentTables as ComponentTables
@@ -18,10 +18,12 @@ from teamsup.hub.errors import InvalidName
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
-from .entries import EntrySource
 from .entry_points import EntryPoint, describe_collision, find_entry_points
 from .loader import Config
 from .people_protocol import PEOPLE_COMMANDS, CommandDefinition
+
+if TYPE_CHECKING:
+    from .entries import EntrySource  # only pages need it, and most processes show none
 
 WORKER_GROUP = "teamsup.workers"
 """The entry points that name components."""
@@ -186,7 +188,7 @@ def load_function(name: str) -> Callable[..., Any]:
 
 
 @functools.cache
-def entry_sources() -> tuple[EntrySource, ...]:
+def entry_sources() -> "tuple[EntrySource, ...]":
     """Return the sources of all installed components. Raise ImportError and AttributeError for a wrong name."""
     return tuple(
         source for each in installed_components().values() if each.entries for source in load_function(each.entries)()
