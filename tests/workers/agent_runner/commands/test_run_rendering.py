@@ -68,8 +68,9 @@ def test_a_tick_is_shown_in_local_time_with_the_day_if_it_is_another() -> None:
 
 
 def test_an_unknown_cost_is_not_shown_as_nothing() -> None:
-    assert describe_cost(Run(1, "a", Cause("person", "x"), "s", starts=1)) == "unknown"
+    assert describe_cost(Run(1, "a", Cause("person", "x"), "s", state="done", starts=1)) == "unknown"
     assert describe_cost(LIMITED) == "-"
+    assert describe_cost(replace(DONE, usd=None, state="running")) == "-", "it is not known yet"
     assert describe_cost(Run(1, "a", Cause("person", "x"), "s", starts=1, usd=0.0)) == "$0.00"
     assert describe_cost(Run(1, "a", Cause("person", "x"), "s", starts=1, usd=2.5)) == "$2.50"
 

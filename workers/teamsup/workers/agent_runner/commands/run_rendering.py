@@ -82,7 +82,7 @@ def describe_cause(run: Run, now: float) -> str:
 def describe_cost(run: Run) -> str:
     """Return the cost in dollars; an unknown cost is not zero."""
     if run.usd is None:
-        return "unknown" if run.starts else _NOTHING
+        return "unknown" if run.starts and run.state != "running" else _NOTHING
     return f"${run.usd:.4f}" if 0 < run.usd < 1 else f"${run.usd:.2f}"
 
 

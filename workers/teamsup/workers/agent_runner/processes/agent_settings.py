@@ -64,12 +64,13 @@ class AgentSettings:
     def describe_incident(self, pause: AgentPause) -> str:
         """Return the trouble that only a person can end, and what the person has to do then."""
         if pause.kind == "agent":
-            where, agent = f"of {pause.name}", pause.name
+            fact, agent = f"No run of {pause.name} starts", pause.name
         else:
-            where = f"with the login {pause.name}" if pause.name else "with your login of Claude Code"
+            login = f"the login {pause.name}" if pause.name else "your login of Claude Code"
+            fact = f"No run starts with {login}"
             agent = next((name for name in self.agents if self.login(name) == pause.name), "")
         resume = f" Correct it, then run: {command_hint(self._team, 'agents', 'resume', agent)}" if agent else ""
-        return f"No run {where} starts: {pause.reason.rstrip('.')}.{resume}"
+        return f"{fact}: {pause.reason.rstrip('.')}.{resume}"
 
     def _read(self, config: Config) -> None:
         agents = config.sections_of("agent", AgentSection)
