@@ -54,7 +54,8 @@ class TeamsupCommand:
 
     def configure(self, toml: str) -> None:
         """A teamsup.toml with these workers and none of those that come with teamsup."""
-        quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in installed_components())
+        names = [name for name in installed_components() if f"[worker.{name}]" not in toml]
+        quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in names)
         self.team.folder.mkdir(parents=True, exist_ok=True)
         self.team.configuration.write_text(quiet + toml)
 

@@ -320,10 +320,9 @@ class Supervisor:
         """Return a sentence that says why people get no alerts; empty: they get them, or no alerts are configured."""
         if self._hub_monitor.outage_seconds:
             return f"{describe_store(self._team)} takes no writes. {self.troubles}".strip()
-        if self._stopping.is_set():
-            return ""
         watcher = self._manager.processes.get(hook.worker)
-        return describe_watcher_outage(watcher, hook.after_seconds, time.monotonic())
+        is_asked = not self._stopping.is_set()
+        return describe_watcher_outage(watcher, hook.after_seconds, time.monotonic()) if is_asked else ""
 
     def _command_environment(self) -> dict[str, str]:
         accepted = {name for each in self._configuration.programs.values() for name in each.withheld_variables}

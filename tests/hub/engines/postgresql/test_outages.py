@@ -49,6 +49,7 @@ def test_a_commit_without_an_answer_is_looked_up(
     assert lead.claim() == []
 
 
+@pytest.mark.slow
 @contextmanager
 def cut_at_commit(monkeypatch: pytest.MonkeyPatch, *, is_stored: bool) -> Iterator[None]:
     """Cut the connection at the next COMMIT, before or after the server stores it."""
@@ -82,6 +83,7 @@ def test_programs_go_on_after_their_connections_were_cut(open_hub: OpenHub, post
     assert [message.content for message in scout.queries.peek()] == ["two"]
 
 
+@pytest.mark.slow
 def test_a_transaction_whose_connection_was_cut_stores_nothing(open_hub: OpenHub, postgres: PostgresServer) -> None:
     lead = open_hub("lead")
 
@@ -97,6 +99,7 @@ def test_a_transaction_whose_connection_was_cut_stores_nothing(open_hub: OpenHub
     lead.send("lead", "three")
 
 
+@pytest.mark.slow
 def test_a_server_that_only_reads_is_named(open_hub: OpenHub) -> None:
     lead = open_hub("lead")
     lead.execute("SET default_transaction_read_only = on")
@@ -128,6 +131,7 @@ def test_a_waiting_reader_outlives_a_server_that_is_killed(tmp_path_factory: pyt
             assert [delivery.message.message_id for delivery in lead.claim(2)] == [kept.message_id]
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_is_named_without_its_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
-"""A team's database on a PostgreSQL server, which threads and hosts share.
+"""A team's database on a PostgreSQL server, for all hosts of the team.
 
 Transactions read what is committed, and take locks: one for each conversation, and one of the team. A single verb
-shares that of the team; a longer transaction has it alone. docs/decisions/0044 says why.
+shares that of the team; a longer transaction has it alone.
 """
 
 import math
