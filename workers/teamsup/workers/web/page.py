@@ -1,4 +1,4 @@
-"""What a page is: its address, the regions that follow the team, and the forms that change something."""
+"""A page: its address, the regions that follow the team, and the forms that change something."""
 
 import hashlib
 import re
@@ -27,7 +27,7 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """What a page is made from. ``path`` has the parts of its address by name, ``query`` the filters behind it."""
+    """The input of a page. ``path`` has the parts of its address by name, ``query`` the filters behind it."""
 
     hub: MessageHub
     team: Team
@@ -94,7 +94,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a form has led to: the address to show next, and a sentence about it."""
+    """The result of a form: the address to show next, and a sentence about it."""
 
     address: str
     sentence: str = ""

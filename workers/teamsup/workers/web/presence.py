@@ -1,4 +1,4 @@
-"""What the worker says of itself in its heartbeat."""
+"""The facts about the worker in its heartbeat."""
 
 ADDRESS_KEY = "address"
 """The key in its presence with the address of the page, such as "http://127.0.0.1:40123"."""

@@ -206,7 +206,7 @@ class PostgresStore:
             return int(db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchall()[0][0])
 
     def ring_elsewhere(self, agents: Iterable[str]) -> None:
-        """Let the watchers of other hosts ring these agents. One that is not rung looks after ten seconds."""
+        """Let the watchers of other hosts ring these agents. A watcher that is not rung looks after ten seconds."""
         names = "\n".join(sorted(set(agents)))
         if not names or not self._is_heard_elsewhere:
             return

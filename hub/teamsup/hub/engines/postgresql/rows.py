@@ -44,7 +44,7 @@ def adapt_values(connection: Connection[Any]) -> None:
 
 
 class _NumberDumper(Dumper):
-    """Numbers of which the server finds the type, as it does for texts: else each size would be another statement."""
+    """Numbers whose type the server finds, as for texts. Otherwise each size would be another statement."""
 
     oid = 0
 

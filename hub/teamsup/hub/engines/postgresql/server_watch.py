@@ -62,7 +62,7 @@ class ServerWatch:
             raise as_store_error(self._address.name, error) from error
 
     def _wait(self, connection: ServerConnection, seconds: float) -> bool:
-        """Wait until the server sends something, or for so long. Return False after stop()."""
+        """Wait until the server sends something, or for this time. Return False after stop()."""
         poll = select.poll()
         poll.register(connection.fileno(), select.POLLIN)
         poll.register(self._wake_reader, select.POLLIN)

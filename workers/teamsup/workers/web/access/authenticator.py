@@ -1,4 +1,4 @@
-"""Who a request comes from, and what this person may do."""
+"""The person behind a request, and their permissions."""
 
 import hashlib
 import hmac

@@ -21,7 +21,7 @@ class Session:
 
     person: str
     secret: str
-    """What its cookie contains."""
+    """The content of its cookie."""
 
     @property
     def csrf_token(self) -> str:

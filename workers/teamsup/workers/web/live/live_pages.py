@@ -20,7 +20,7 @@ LOOK_SECONDS = 0.05
 _RENEWAL_SECONDS = 5.0
 """Seconds after which pages are rendered without a change, because time alone also changes a state."""
 MAX_SHARE = 0.3
-"""The share of a core that rendering for open pages may take for long. So many changes are reported together."""
+"""The share of a core that rendering for open pages may take for long. Therefore many changes are reported together."""
 MAX_CREDIT_SECONDS = 0.5
 """Seconds of rendering that a burst of changes may take at once, after a time with few changes."""
 

@@ -9,7 +9,8 @@ BEAT_SECONDS = 15.0
 
 
 class Stream:
-    """What one open page must learn. Only the newest version of a region is kept, so a slow page costs no memory."""
+    """The events that one open page must get. Only the newest version of a region is kept, so a slow page costs no
+    memory."""
 
     def __init__(self) -> None:
         self._whole: Mapping[str, str] | None = None

@@ -9,7 +9,7 @@ from .page_content import content_of, navigation, render_page
 
 @dataclass(frozen=True, slots=True)
 class ActionQuestion:
-    """What a person is asked. ``consequences`` are sentences; ``button`` names the act, not "OK"."""
+    """The question to a person. ``consequences`` are sentences; ``button`` names the act, not "OK"."""
 
     section: str
     title: str

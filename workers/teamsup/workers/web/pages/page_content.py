@@ -23,8 +23,8 @@ _SHARED = 4
 
 @dataclass(frozen=True, slots=True)
 class SectionLink:
-    """A page in the navigation. ``count`` is what there is to do in it, and ``meaning`` says what is counted. None:
-    its source cannot be read, so the count is unknown.
+    """A page in the navigation. ``count`` is the number of things to do in it, and ``meaning`` names them. None: its
+    source cannot be read, so the count is unknown.
     """
 
     section: str

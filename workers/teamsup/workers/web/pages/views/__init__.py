@@ -1,1 +1,1 @@
-"""What pages show, as data without HTML. Pure, but for the dead letters, which read and change the hub."""
+"""The content of pages, as data without HTML. Pure, except the dead letters, which read and change the hub."""

@@ -177,7 +177,7 @@ def _view(
 
 
 def view_delivery(state: DeliveryState, agent: Agent | None, now: datetime) -> DeliveryView:
-    """Return one delivery. What an agent that is not heard does with a message is unknown."""
+    """Return one delivery. The work of a silent agent on a message is unknown."""
     is_silent = agent is not None and agent.is_watched and agent.kind != "console" and not agent.is_present(now)
     shown, evidence = _delivery_state(state, is_silent=is_silent)
     is_unknown = shown.shape == "unknown" and state.offered_at is not None

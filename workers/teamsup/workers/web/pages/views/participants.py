@@ -28,7 +28,7 @@ OLD_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class TeamMember:
-    """One line of the team. ``limit_seconds`` is the age at which its evidence no longer shows its state."""
+    """One line of the team. Evidence that is older than ``limit_seconds`` no longer shows its state."""
 
     name: str
     is_worker: bool
