@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from teamsup.config.startable_agents import (
     StartableAgent,
     find_agent,
     list_agents,
+    read_cost_today,
     read_startable_agents,
 )
 from teamsup.hub import Agent, MessageHub, Team
@@ -30,6 +32,14 @@ def test_an_agent_that_can_be_started_is_read_as_it_was_written() -> None:
 
 def test_a_usual_value_takes_no_room_in_a_heartbeat() -> None:
     assert StartableAgent(("message",)).to_metadata() == {"starts_on": ("message",)}
+
+
+def test_the_cost_of_today_is_known_from_a_present_runner_and_nothing_where_no_agent_can_be_started() -> None:
+    costs = {name: StartableAgent(usd_today=usd).to_metadata() for name, usd in (("gcp", 1.25), ("oci", 0.5))}
+    assert read_cost_today([runner(costs)], NOW) == 1.75
+    assert read_cost_today([runner(costs, NOW - timedelta(minutes=1))], NOW) is None
+    assert read_cost_today([], NOW) is None
+    assert read_cost_today([replace(runner({}), status="not configured")], NOW) == 0.0
 
 
 def test_only_a_present_runner_starts_agents() -> None:

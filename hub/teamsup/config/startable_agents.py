@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from teamsup.hub import Agent, MessageHub
+from teamsup.hub.models import NOT_CONFIGURED
 
 AGENT_RUNNER = "agent-runner"
 """The worker that starts agents."""
@@ -99,8 +100,10 @@ def is_followed(agent: Agent) -> bool:
 
 def read_cost_today(agents: Sequence[Agent], now: datetime) -> float | None:
     """Return the dollars that all started agents have cost since midnight; None: agent-runner is absent."""
-    if not any(each.name == AGENT_RUNNER and each.is_present(now) for each in agents):
-        return None
+    runner = next((each for each in agents if each.name == AGENT_RUNNER), None)
+    if runner is None or not runner.is_present(now):
+        # A team without such agents has no costs, and knows that.
+        return 0.0 if runner is not None and runner.status == NOT_CONFIGURED else None
     return sum(each.usd_today for each in read_startable_agents(agents, now).values())
 
 

@@ -31,4 +31,4 @@ def test_a_range_and_a_plot_have_an_address(client: PageClient) -> None:
     assert shown.count('<figure class="plot"') == 1
     assert "not known" in shown
     assert client.get("/plots?plot=<script>").status == 404
-    assert 'id="plots-of-gateway"' in client.get("/plots?range=nonsense").text
+    assert 'id="plot-gateway-memory"' in client.get("/plots?range=nonsense").text

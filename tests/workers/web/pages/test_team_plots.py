@@ -140,6 +140,14 @@ def test_names_of_workers_and_agents_are_only_text() -> None:
     assert "<script" not in "".join(draw_worker_sparklines(samples, name, END))
 
 
+def test_a_worker_that_is_known_not_to_run_is_not_hatched() -> None:
+    stopped = {"web": WorkerSample()}
+    samples = [replace(each, workers=stopped) if each.at > END - 600 else each for each in minutes()]
+    for plot in draw_worker_plots(samples, "web", HOUR, END):
+        assert (plot.title, plot.now, parts(plot, "gap"), len(parts(plot, "line"))) == ("web", "–", [], 1)
+    assert draw_worker_plots([replace(each, workers=stopped) for each in minutes()], "web", HOUR, END) == ()
+
+
 def test_a_sparkline_hatches_the_time_before_its_worker_was_there() -> None:
     samples = [replace(each, workers={}) if each.at < END - 1800 else each for each in minutes()]
     for svg in draw_worker_sparklines(samples, "web", END):

@@ -53,7 +53,7 @@ def _draw_once(team: Team, version: object, plot_range: PlotRange, minute: float
     names = dict.fromkeys(name for each in samples for name in each.workers)
     return DrawnPlots(
         draw_team_plots(samples, week, plot_range, end),
-        {name: draw_worker_plots(samples, name, plot_range, end) for name in names},
+        {name: plots for name in names if (plots := draw_worker_plots(samples, name, plot_range, end))},
     )
 
 

@@ -93,7 +93,7 @@ def draw_lanes(
         for kind, times in (("mark", lane.crashes), ("mark wanted", lane.wanted)):
             corners = dict.fromkeys(round(frame.x(at)) for at in times if start <= at <= end)
             parts += [f'<path class="{kind}" d="M{x} {y - half:.1f}V{y + half:.1f}"/>' for x in corners]
-    return _svg([*_gaps(frame, gaps), *parts, *_time_axis(frame, marks)], label)
+    return _svg([*_gaps(frame, gaps, is_named=False), *parts, *_time_axis(frame, marks)], label)
 
 
 def draw_bars(axis: ValueAxis, bars: Sequence[Bar], label: str, *, limit: float | None = None) -> Markup:
@@ -150,11 +150,11 @@ def _line(frame: Frame, points: Sequence[tuple[float, float]], kind: str, *, wit
     yield f'<path class="{kind}" d="{path}"/>'
 
 
-def _gaps(frame: Frame, gaps: Sequence[Gap]) -> Iterable[str]:
+def _gaps(frame: Frame, gaps: Sequence[Gap], *, is_named: bool = True) -> Iterable[str]:
     for gap in gaps:
         x, width = frame.x(gap.start), frame.x(gap.end) - frame.x(gap.start)
         yield _rectangle('gap" fill="url(#hatch)', x, _TOP, width, _BOTTOM - _TOP)
-        if width >= _SHORTEST_LABEL:
+        if is_named and width >= _SHORTEST_LABEL:
             yield _text("mid gap-label", x + width / 2, 38, "not known")
 
 

@@ -90,11 +90,14 @@ def draw_team_plots(
 def draw_worker_plots(
     samples: Sequence[TeamSample], worker: str, plot_range: PlotRange, end: float
 ) -> tuple[Plot, ...]:
-    """Return the plots of one worker: processor and memory."""
+    """Return the plots of one worker: processor and memory; none if it has not run in that time."""
     view = _View(samples, plot_range, end)
+    if not any(worker in each.workers and each.workers[worker].memory_bytes for each in view.samples):
+        return ()
+    cpu, memory, is_known = ("CPU", _cpu_of(worker)), ("memory", _memory_of(worker)), _knows(worker)
     return (
-        view.plot("cpu", "CPU", "of one core", "", format_percent, (("CPU", _cpu_of(worker)),), area=True),
-        view.plot("memory", "Memory", "resident", "", format_mebibytes, (("memory", _memory_of(worker)),), area=True),
+        view.plot("cpu", worker, "CPU, of one core", "", format_percent, (cpu,), is_known=is_known, area=True),
+        view.plot("memory", worker, "memory", "", format_mebibytes, (memory,), is_known=is_known, area=True),
     )
 
 
@@ -102,8 +105,8 @@ def draw_worker_sparklines(samples: Sequence[TeamSample], worker: str, end: floa
     """Return the small plots of processor and memory in the last hour."""
     cpu, memory = _cpu_of(worker), _memory_of(worker)
     return (
-        _sparkline(samples, cpu, end, f"CPU of {worker} in the last hour"),
-        _sparkline(samples, memory, end, f"Memory of {worker} in the last hour"),
+        _sparkline(samples, cpu, end, f"CPU of {worker} in the last hour", _knows(worker)),
+        _sparkline(samples, memory, end, f"Memory of {worker} in the last hour", _knows(worker)),
     )
 
 
@@ -191,6 +194,11 @@ def _plot_cost(week: Sequence[TeamSample], end: float, today: float | None) -> P
 _NOTHING = WorkerSample()
 
 
+def _knows(worker: str) -> Callable[[TeamSample], bool]:
+    """Return whether a sample knows a worker, also that it does not run."""
+    return lambda sample: worker in sample.workers
+
+
 def _cpu_of(worker: str) -> Figure:
     return lambda sample: sample.workers.get(worker, _NOTHING).cpu_percent
 
@@ -203,10 +211,12 @@ def _memory_of(worker: str) -> Figure:
     return read
 
 
-def _sparkline(samples: Sequence[TeamSample], figure: Figure, end: float, label: str) -> Markup:
+def _sparkline(
+    samples: Sequence[TeamSample], figure: Figure, end: float, label: str, is_known: Callable[[TeamSample], bool]
+) -> Markup:
     start = end - _SPARKLINE.seconds
     recent = [each for each in samples if start < each.at <= end]
-    gaps = find_gaps(recent, start, end, lambda each: figure(each) is not None)
+    gaps = find_gaps(recent, start, end, is_known)
     points = tuple((each.at, figure(each)) for each in thin_out(recent, _SPARKLINE))
     return draw_sparkline(Series("", points), gaps, start, end, label)
 
