@@ -229,9 +229,10 @@ class Supervisor:
             await self.troubles.attempt(self._tick, "Some workers are not supervised")
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
-                keep_seconds = self._configuration.keep_seconds
                 prune = functools.partial(
-                    self._hub.maintenance.prune, older_than=keep_seconds, components=installed_tables()
+                    self._hub.maintenance.prune,
+                    older_than=self._configuration.keep_seconds,
+                    components=installed_tables(),
                 )
                 self._background.run(self._caller.call(prune))
             await self.troubles.attempt(functools.partial(self._wait_for_bell, bell), "The doorbell does not work")
