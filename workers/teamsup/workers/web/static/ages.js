@@ -29,7 +29,7 @@ export function showAges(isLive, root = document) {
     const [form, units] = [time.dataset.age || "ago", Number(time.dataset.units || 1)];
     const length = span(Math.abs(now - at), units);
     const live = { ago: `${length} ago`, for: `for ${length}`, in: `in ${length}`, span: length }[form];
-    const text = isLive ? live : form === "span" ? `since ${clockTime(at)}` : `at ${clockTime(at)}`;
+    const text = isLive ? live : form === "span" || form === "for" ? `since ${clockTime(at)}` : `at ${clockTime(at)}`;
     if (time.textContent !== text) time.textContent = text;
   }
   if (isLive) for (const state of root.querySelectorAll("[data-limit]")) checkLimit(state, now);
