@@ -1,6 +1,9 @@
 """Ask the supervisor in the name of a viewer, and wait a moment for its answer."""
 
-from teamsup.hub import CallerError, MessageHub
+import contextlib
+import threading
+
+from teamsup.hub import CallerError, MessageHub, TeamsupError
 from teamsup.hub.models import SUPERVISOR
 from teamsup.terminal.console import ask_once
 from teamsup.terminal.formatting import sanitize
@@ -10,6 +13,7 @@ from ..page import PageContext
 from .page_content import reader_of
 
 _ANSWER_SECONDS = 15.0
+_OWN_DELAY_SECONDS = 1.5
 _WAIT = {"seconds": 10.0}
 """How long the supervisor waits for the worker before it answers."""
 
@@ -29,11 +33,15 @@ def ask_supervisor(context: PageContext, verb: str, worker: str) -> str:
     """Let the supervisor start, stop or restart a worker, and return its answer. Raise RequestNotDone and NoAnswer."""
     person = reader_of(context.viewer)
     if worker == WEB:
-        # The answer would come after our own end.
-        with open_as_viewer(context) as hub:
-            hub.send(SUPERVISOR, f"{verb} {worker}", metadata=_WAIT)
-        return "This page ends now." if verb == "stop" else "This page is served again in a moment."
+        # Its answer would come after our end, so the browser first gets this page.
+        threading.Timer(_OWN_DELAY_SECONDS, _ask_later, (context, f"{verb} {worker}")).start()
+        return "This page ends now." if verb == "stop" else "The page is away for a moment, and then goes on."
     answer = ask_once(context.team, SUPERVISOR, f"{verb} {worker}", _ANSWER_SECONDS, metadata=_WAIT, person=person)
     if answer.message_type == "error":
         raise RequestNotDone(sanitize(answer.content))
     return sanitize(answer.content)
+
+
+def _ask_later(context: PageContext, request: str) -> None:
+    with contextlib.suppress(TeamsupError), open_as_viewer(context) as hub:
+        hub.send(SUPERVISOR, request, metadata=_WAIT)
