@@ -12,7 +12,7 @@ from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
 from teamsup.hub.engines.file_lock import try_lock
 from teamsup.hub.errors import CallerError, InvalidName
 from teamsup.hub.message_hub import LEASE_SECONDS, MessageHub
-from teamsup.hub.models import RESERVED_KINDS, Delivery, Message
+from teamsup.hub.models import RESERVED_KINDS, Agent, Delivery, Message
 from teamsup.hub.team import Team, fold_case
 
 from .hints import command_hint
@@ -128,6 +128,11 @@ def ask_once(
 def temporary_name(person: str) -> str:
     """Return a name for one question of a person: theirs, with a number that no other question has now."""
     return f"{person}-{os.getpid()}{next(_numbers):04d}"
+
+
+def is_temporary(console: Agent) -> bool:
+    """Return whether a console is that of one question: its owner reads one answer, and then forgets it."""
+    return re.fullmatch(rf".+-{console.metadata.get('pid')}\d{{4,}}", console.name) is not None
 
 
 def ask_in_own_name(team: Team, recipient: str, content: str, seconds: float) -> Message:

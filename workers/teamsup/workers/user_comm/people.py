@@ -7,7 +7,7 @@ from typing import Any
 
 from teamsup.hub import Message, MessageHub
 from teamsup.hub.models import MAX_MESSAGE_BYTES
-from teamsup.terminal.console import SESSION_AGENT
+from teamsup.terminal.console import SESSION_AGENT, is_temporary
 from teamsup.terminal.formatting import prefix_speaker, sanitize
 
 from ..protocol import GATEWAY, NAMED_PEOPLE_KEY, PAIRED_KEY, SOURCE_KEY
@@ -81,14 +81,10 @@ def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:
     """Return the recipients of announcements: every console, which keeps them for its person, and with ``home`` the
     gateway.
 
-    Leave out the consoles of commands, which end with a process's number: a command reads only one answer.
+    Leave out the consoles of one question, because nobody reads them later.
     """
     agents = hub.agents()
-    found = [
-        agent.name
-        for agent in agents
-        if agent.kind == "console" and not agent.name.endswith(f"-{agent.metadata.get('pid')}")
-    ]
+    found = [agent.name for agent in agents if agent.kind == "console" and not is_temporary(agent)]
     return found + [agent.name for agent in agents if home and agent.name == GATEWAY]
 
 
