@@ -100,7 +100,7 @@ class Supervisor:
         self._signals = SignalHandler(
             self._manager, self._stopping, self._background, reload=self._reloader.reload, log=self._log
         )
-        self._requests = RequestHandler(
+        self.requests = RequestHandler(
             hub,
             caller=self._caller,
             manager=self._manager,
@@ -157,10 +157,6 @@ class Supervisor:
         """Start these workers once no other is starting any more: nobody waits for them, and loading takes a core."""
         await self.ready.wait()
         self._manager.start(*names)
-
-    async def read_unready_reasons(self) -> dict[str, str]:
-        """Return why each worker that should run does not, except unconfigured optional ones."""
-        return await self._requests.read_unready_reasons()
 
     def _loops_beside(self, serving: asyncio.Task[None]) -> list[Coroutine[object, object, None]]:
         """Return the loops in addition to the main loop. They run until cancelled."""
@@ -263,7 +259,7 @@ class Supervisor:
         agents, requests = {agent.name: agent for agent in found[0]}, found[1]
         self._publisher.set_agents(agents)
         for request in requests:
-            self._background.run(self._requests.handle_request(request, found[0]))
+            self._background.run(self.requests.handle_request(request, found[0]))
         self._health_monitor.check_heartbeats(agents)
         self._publisher.update_status()
         self._collect_crashes(agents)

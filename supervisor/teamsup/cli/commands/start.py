@@ -74,7 +74,7 @@ async def _run(team: Team, supervisor: "Supervisor", ready_fd: int | None, secon
     async def report_ready(descriptor: int) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(supervisor.ready.wait(), seconds)
-        reasons = await supervisor.read_unready_reasons()
+        reasons = await supervisor.requests.read_unready_reasons()
         trouble = " ".join(str(supervisor.troubles).split())
         who = next(iter(reasons)) if len(reasons) == 1 else ""
         os.write(descriptor, f"{who}\t{describe_unready(reasons)}\t{trouble}\n".encode())
