@@ -225,12 +225,8 @@ class Supervisor:
             await self.troubles.attempt(self._tick, "Some workers are not supervised")
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
-                prune = functools.partial(
-                    self._hub.maintenance.prune,
-                    older_than=self._configuration.keep_seconds,
-                    components=installed_tables(),
-                )
-                self._background.run(self._caller.call(prune))
+                keep, tables = self._configuration.keep_seconds, installed_tables()
+                self._background.run(self._caller.call(self._hub.maintenance.prune, older_than=keep, components=tables))
             await self.troubles.attempt(functools.partial(self._wait_for_bell, bell), "The doorbell does not work")
 
     async def _wait_for_bell(self, bell: Doorbell) -> None:
