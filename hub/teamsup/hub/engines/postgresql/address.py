@@ -32,10 +32,10 @@ class ServerAddress:
         hosts = str(of.get("host", "")).split(",")
         ports = str(of.get("port", "")).split(",")
         ports = ports * len(hosts) if len(ports) == 1 else ports
-        places = ",".join(
+        addresses = ",".join(
             host + (f":{port}" if port else "") for host, port in zip(hosts, ports, strict=False) if host or port
         )
-        return f"postgresql://{user}{places}/{of.get('dbname', '')}"
+        return f"postgresql://{user}{addresses}/{of.get('dbname', '')}"
 
 
 def parse_address(url: str) -> ServerAddress:

@@ -69,7 +69,7 @@ class PostgresStore:
         self._depth = self._savepoints = 0
         self._deadline = math.inf
         self._unflushed = False
-        self._is_heard_elsewhere = False
+        self._is_watched_elsewhere = False
         self._db: ServerConnection | None = None
         self._reader: ServerConnection | None = None
         try:
@@ -208,7 +208,7 @@ class PostgresStore:
     def ring_elsewhere(self, agents: Iterable[str]) -> None:
         """Let the watchers of other hosts ring these agents. A watcher that is not rung looks after ten seconds."""
         names = "\n".join(sorted(set(agents)))
-        if not names or not self._is_heard_elsewhere:
+        if not names or not self._is_watched_elsewhere:
             return
         with self._write_lock, suppress(psycopg.Error, StoreError):
             payload = f"{self._host}\n{names}" if len(names.encode()) < 7000 else self._host
@@ -248,7 +248,7 @@ class PostgresStore:
             script = script.replace("BEGIN;", "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0;")
         rows = run_script(connection, script)
         check_versions(self.name, {row["component"]: row["version"] for row in rows}, own)
-        self._is_heard_elsewhere = bool(rows and rows[0]["is_heard"])
+        self._is_watched_elsewhere = bool(rows and rows[0]["is_heard"])
 
     def _commit(self) -> None:
         connection = self._writer()
