@@ -151,6 +151,13 @@ def test_a_table_says_its_roles_because_a_phone_shows_it_as_blocks(hub: MessageH
             assert {each.get("role") for each in markup.all(tag)} <= {role}, (route, tag)
 
 
+def test_each_page_has_one_heading_of_the_first_level_and_one_search(hub: MessageHub) -> None:
+    for route, html in shown_pages(hub, WRITER):
+        markup = Markup(html)
+        assert len(markup.all("h1")) == 1, route
+        assert [each.get("role") for each in markup.all("form")].count("search") == 1, route
+
+
 def test_each_control_has_a_name(hub: MessageHub) -> None:
     for route, html in shown_pages(hub, WRITER):
         for tag in ("input", "textarea", "select"):
