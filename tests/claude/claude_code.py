@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from claude.scripted_model import ScriptedModel
-from helpers.support import TIMEOUT_SECONDS, TeamsupCommand
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually
+from teamsup.hub import MessageHub
 
 PLUGIN = Path(__file__).parents[2] / "deploy" / "claude"
 TOOL_PREFIX = "mcp__plugin_teamsup_teamsup__"
@@ -59,14 +60,24 @@ class ClaudeCode:
             "DISABLE_TELEMETRY": "1",
         }
 
+    def wait_until_served(self) -> None:
+        """Claude Code does not wait for its servers before the first request, and hooks say nothing without ours."""
+
+        def is_served() -> bool:
+            with MessageHub(self.teamsup.team) as hub:
+                return any(agent.status == "online" and "pid" in agent.metadata for agent in hub.agents())
+
+        eventually(is_served, "the session has its server")
+
     def ask(self, model: ScriptedModel, prompt: str, *options: str) -> str:
         """``claude -p``: one prompt, until its answer."""
+        model.wait_first = self.wait_until_served
         ran = subprocess.run(
             [
                 "claude",
                 "-p",
                 prompt,
-                *(options or ("--plugin-dir", str(PLUGIN), "--allowedTools", f"{TOOL_PREFIX}* Bash")),
+                *(options or ("--plugin-dir", str(self.home / "plugin"), "--allowedTools", f"{TOOL_PREFIX}* Bash")),
             ],
             cwd=self.project,
             env=self.environment(model),
@@ -82,8 +93,9 @@ class ClaudeCode:
     @contextlib.contextmanager
     def converse(self, model: ScriptedModel, prompt: str, **environment: str) -> Iterator[None]:
         """A session in a terminal, which has got a prompt and goes on until the context ends."""
+        model.wait_first = self.wait_until_served
         ours, theirs = pty.openpty()
-        command = ["claude", prompt, "--plugin-dir", str(PLUGIN), "--permission-mode", "manual"]
+        command = ["claude", prompt, "--plugin-dir", str(self.home / "plugin"), "--permission-mode", "manual"]
         process = subprocess.Popen(
             [*command, "--allowedTools", f"{TOOL_PREFIX}*"],
             cwd=self.project,
@@ -113,9 +125,13 @@ def _drain(terminal: int) -> None:
 
 
 def prepare_home(home: Path, project: Path) -> None:
-    """A home whose owner has been through the first start, and trusts the project."""
+    """A home whose owner has been through the first start, and trusts the project. The plugin is there too."""
     home.mkdir()
     project.mkdir()
+    shutil.copytree(PLUGIN, home / "plugin")
+    hooks = home / "plugin" / "hooks" / "hooks.json"
+    # On a busy machine five seconds can be too short for a hook, and Claude Code goes on without it.
+    hooks.write_text(hooks.read_text().replace('"timeout": 5}', f'"timeout": {TIMEOUT_SECONDS}}}'))
     known = {
         "hasCompletedOnboarding": True,
         "customApiKeyResponses": {"approved": [KEY[-20:]], "rejected": []},

@@ -48,6 +48,8 @@ class ScriptedModel(ThreadingHTTPServer):
         self._received: list[str] = []
         self._calls = 0
         self._lock = threading.Lock()
+        self.wait_first: Callable[[], object] = lambda: None
+        """What must be there before the first answer."""
 
     def __enter__(self) -> "ScriptedModel":
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -81,6 +83,7 @@ class ScriptedModel(ThreadingHTTPServer):
         if not request.get("tools"):
             # Titles, summaries and the like.
             return [{"type": "text", "text": "{}"}]
+        self.wait_first()
         with self._lock:
             self.offered.update(tool["name"] for tool in request["tools"])
             self._received.append("\n".join(_texts(request["messages"])))
