@@ -32,6 +32,7 @@ _MODULES = (
     "anyio._core._signals",
     "teamsup.cli.commands.mcp",
     "teamsup.cli.command_line",
+    "teamsup.hub.engines.sqlite.store_tools",
     "teamsup.hub.maintenance",
 )
 _SAME_NAMESPACES = ("mnt", "pid", "net", "user")
