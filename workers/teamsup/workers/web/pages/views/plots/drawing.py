@@ -144,7 +144,11 @@ def _names(frame: Frame, lines: Sequence[Series]) -> Iterable[str]:
 
 def _line(frame: Frame, points: Sequence[tuple[float, float]], kind: str, *, with_area: bool) -> Iterable[str]:
     corners = [f"{frame.x(at):.1f} {frame.y(value):.1f}" for at, value in points]
-    path = f"M{'L'.join(corners)}" if len(points) > 1 else f"M{corners[0]}h1"
+    path = (
+        f"M{'L'.join(corners)}"
+        if len(points) > 1
+        else f"M{frame.x(points[0][0]) - 2:.1f} {frame.y(points[0][1]):.1f}h4"
+    )
     if with_area:
         yield f'<path class="area" d="M{"L".join(corners)}V{_BOTTOM:g}H{frame.x(points[0][0]):.1f}Z"/>'
     yield f'<path class="{kind}" d="{path}"/>'
