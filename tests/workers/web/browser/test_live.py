@@ -224,4 +224,4 @@ def test_an_end_of_the_session_leads_to_the_sign_in(browser: Browser, served: Se
     show_page(browser, served)
     served.hub.execute("DELETE FROM web_sessions")
     change(served, notes, "<b>changed</b>")
-    browser.wait_for("teamsup open", "#sign-in")
+    browser.wait_until(lambda: browser.driver.find_elements("css selector", "input[name=secret]"), "the sign-in")
