@@ -20,8 +20,8 @@ from ..signal_safety import signal_safe
 from .address import ServerAddress
 from .connection import ServerConnection, ServerTransaction, open_connection, quote_text, run_script
 from .host_identity import find_host
-from .migrations import SCHEMA_VERSION, check_versions, migrate, migrate_component
-from .server_errors import as_store_error, is_lost, is_refusal
+from .migrations import check_versions, migrate, migrate_component
+from .server_errors import as_store_error, describe_error, is_lost, is_refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,7 +190,7 @@ class PostgresStore:
             except (psycopg.Error, StoreError) as error:
                 self._roll_back()
                 raise StoreUncertain(
-                    f"{self.name} was written, but may not be on its disk: {self._describe(error)}"
+                    f"{self.name} was written, but may not be on its disk: {describe_error(error)}."
                 ) from error
             self._unflushed = False
 
@@ -258,7 +258,7 @@ class PostgresStore:
             run_script(connection, "COMMIT")
         except psycopg.Error as error:
             if is_lost(error):
-                raise StoreUncertain(f"{self.name} did not confirm a change: {self._describe(error)}") from error
+                raise StoreUncertain(f"{self.name} did not confirm a change: {describe_error(error)}.") from error
             raise
         self._unflushed = True
 
@@ -314,15 +314,8 @@ class PostgresStore:
                 if not isinstance(found, StoreInterrupted | StoreUnreachable) or is_refusal(error):
                     raise found from error
                 if time.monotonic() > deadline:
-                    raise StoreUnreachable(f"{self.name} cannot be reached: {self._describe(error)}") from error
+                    raise StoreUnreachable(f"{self.name} cannot be reached: {describe_error(error)}.") from error
                 if not is_logged and time.monotonic() > began + 1.0:
                     is_logged = True
                     log_waiting(found)
             time.sleep(_RETRY_SECONDS)
-
-    def _describe(self, error: Exception) -> str:
-        words = " ".join(str(error).split())[:200].rstrip(".")
-        return f"{words or 'the connection was lost'}."
-
-
-__all__ = ["SCHEMA_VERSION", "PostgresStore"]

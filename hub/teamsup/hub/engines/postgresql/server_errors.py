@@ -1,5 +1,7 @@
 """Turn errors of psycopg and the server into StoreErrors with a sentence."""
 
+import re
+
 import psycopg
 from psycopg import errors
 
@@ -37,7 +39,7 @@ _REFUSED = ("28", "3D", "42501")
 def as_store_error(name: str, error: psycopg.Error) -> StoreError | InvalidValue:
     """Return the error of the store of that name."""
     code = error.sqlstate or ""
-    words = " ".join(str(error).split())[:MAX_QUOTED_CHARACTERS]
+    words = describe_error(error)
     if isinstance(error, psycopg.DataError) or code.startswith("22"):
         return InvalidValue(f"A value cannot be stored: {words}.")
     if code.startswith(_REFUSED):
@@ -46,8 +48,14 @@ def as_store_error(name: str, error: psycopg.Error) -> StoreError | InvalidValue
         kind, why = _CLASSES[code]
         return kind(f"{name} {why}.")
     if is_lost(error):
-        return StoreInterrupted(f"{name} does not answer: {words or 'the connection is lost'}.")
+        return StoreInterrupted(f"{name} does not answer: {words}.")
     return StoreError(f"{name} failed: {words}.")
+
+
+def describe_error(error: Exception) -> str:
+    """Return the server's words, or those of libpq without its advice, for the end of a sentence."""
+    words = re.sub(r"^(?:connection is bad|connection failed): ", "", " ".join(str(error).split()))
+    return words.partition(" Is the server running")[0][:MAX_QUOTED_CHARACTERS].rstrip(".") or "the connection was lost"
 
 
 def is_lost(error: psycopg.Error) -> bool:
