@@ -23,7 +23,7 @@ class Dependencies:
         return self._ranks.get(name, len(self._ranks))
 
     def affected_by(self, worker: ManagedProcess) -> Iterator[str]:
-        """Yield the workers that a change of this one may let start or stop."""
+        """Yield the workers that may have to start or stop after a change of this one."""
         yield worker.name
         yield from self._dependents.get(worker.name, ())
         yield from worker.program.depends_on
