@@ -4,7 +4,7 @@ import pytest
 
 from helpers.browser import Browser
 from helpers.page_server import WebProcess
-from helpers.support import TIMEOUT_SECONDS
+from helpers.support import TIMEOUT_SECONDS, eventually
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import MAX_ATTEMPTS
 from teamsup.workers.web.access.authenticator import owner_name
@@ -50,7 +50,7 @@ def test_the_keyboard_alone_drops_a_dead_letter(browser: Browser, web: WebProces
         lead.register()
         kill_letter(lead, lead, "hopeless")
         browser.open(web.link())
-        browser.wait_for("1 thing needs you", "#needs-title")
+        browser.wait_for("hopeless", "#needs")
         focus_with_tab(browser, "Drop…")
         browser.press(ENTER)
         browser.wait_for("hopeless", ".quoted")
@@ -103,7 +103,10 @@ def test_the_pages_can_be_read_and_used_without_a_script(browser: Browser, web: 
         browser.open(f"{web.address}/")
         browser.type("#secret", web.link().partition("#")[2])
         browser.click("#enter")
-        browser.click("[aria-label='Dead letter'] button")
+        retry = "[aria-label='Dead letter'] button"
+        eventually(lambda: browser.driver.find_elements("css selector", retry), "the page is loaded")
+        browser.click(retry)
+        eventually(lambda: browser.driver.find_elements("css selector", "#notice"), "the answer is loaded")
         browser.command("Emulation.setScriptExecutionDisabled", value=False)
         browser.wait_for("lead gets message 1 again", "#notice")
         assert lead.queries.count_dead_letters() == 0
