@@ -28,7 +28,7 @@ from teamsup.workers.web.presence import ADDRESS_KEY
 
 DOCS = Path(__file__).parent
 PERSON = "ann"
-TALL, DESK, PHONE = (1440, 1106), (1440, 820), (390, 844)
+TALL, DESK, PHONE = (1440, 1126), (1440, 820), (390, 844)
 _AGENT_PROGRAM = Path(agent_story.__file__).with_name("agent_program.py")
 _CONFIGURATION = f"""
 [team]
@@ -143,7 +143,6 @@ def take(browser: Browser, name: str, size: tuple[int, int], scheme: str, *, is_
     """Write a picture of what a person sees first."""
     browser.use_color_scheme(scheme)
     browser.resize(*size, is_phone=is_phone)
-    browser.command("Emulation.setScrollbarsHidden", hidden=True)
     browser.wait_for("live since", "#liveness")
     browser.screenshot(DOCS / name, whole_page=False)
 
@@ -168,6 +167,7 @@ def record(team: Team, port: int, browser: Browser) -> None:
         )
         address = next(each.metadata[ADDRESS_KEY] for each in person.agents() if each.name == component.name)
         invent_past(team, time.time())
+        browser.command("Emulation.setScrollbarsHidden", hidden=True)
         browser.open(f"{address}/sign-in#{create_link(person, PERSON, time.time())}")
         browser.wait_for("live since", "#liveness")
         take(browser, "web-light.png", TALL, "light")
