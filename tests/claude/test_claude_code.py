@@ -9,7 +9,7 @@ import pytest
 
 from claude.claude_code import PATIENCE_SECONDS, TOOL_PREFIX, ClaudeCode, needs_claude, prepare_home
 from claude.scripted_model import Script, ScriptedModel, Scripts, ToolCall
-from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, count_listeners, eventually
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, count_listeners, eventually, round_ages
 from teamsup.cli.commands.watch import WAKE_LINE
 from teamsup.hub import MessageHub
 
@@ -70,7 +70,9 @@ def test_an_agent_sends_waits_is_woken_and_replies(claude: ClaudeCode, scout: Me
             for verb in ("broadcast", "get_status", "read_messages", "send_message", "update_status")
         }
         assert "Stored as #1; scout " in model.received
-        assert re.search(r"<message (\w{4}) #2 from scout, just now>\nall calm\n</message \1>", model.received)
+        assert re.search(
+            r"<message (\w{4}) #2 from scout, just now>\nall calm\n</message \1>", round_ages(model.received)
+        )
     assert scout.queries.trace("#2")[0].outcome == "answered"
     assert [delivery.message.content for delivery in scout.claim()] == ["thank you"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from helpers.mcp_session import either_start, open_session
-from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, count_listeners, eventually, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, count_listeners, eventually, round_ages, run_foreign_sql
 from teamsup.claude_code.rendering import render_message
 from teamsup.hub import Message, MessageHub, Team
 
@@ -102,7 +102,7 @@ async def test_an_agent_and_a_python_process_talk_both_ways(team: Team, join: Jo
         scout.reply(delivery, "calm")
 
         read = await lead.call("team_read_messages")
-        assert re.fullmatch(r"<message (\w{4}) #2 from scout, just now>\ncalm\n</message \1>", read)
+        assert re.fullmatch(r"<message (\w{4}) #2 from scout, just now>\ncalm\n</message \1>", round_ages(read))
 
 
 async def test_a_read_waits_until_something_arrives(team: Team, join: Join) -> None:
@@ -133,10 +133,10 @@ async def test_status_shows_the_team_one_agent_and_one_message(team: Team, join:
         await lead.call("team_send_message", recipient="scout", content="hi")
         assert await lead.call("team_get_status") == "lead (you): busy (reading logs)\nscout: online, 1 unread"
         assert await lead.call("team_get_status", agent="Scout") == "scout: online, 1 unread"
-        assert await lead.call("team_get_status", message_id="#1") == "scout: ready; stored just now"
+        assert round_ages(await lead.call("team_get_status", message_id="#1")) == "scout: ready; stored just now"
         (delivery,) = scout.claim()
         scout.acknowledge(delivery)
-        fate = await lead.call("team_get_status", message_id="#1")
+        fate = round_ages(await lead.call("team_get_status", message_id="#1"))
         assert fate == "scout: done; stored just now, offered just now, read just now, ended just now"
 
 
@@ -295,7 +295,7 @@ async def test_a_long_message_is_cut_and_the_rest_can_be_read_without_ending_any
             "bbb\n[cut: read on with message_id #1, offset 16000, of 16001]\n</message" + second[-6:]
         )
         third = await lead.call("team_read_messages", message_id="#1", offset=16000)
-        assert ", just now>\nc\n</message " in third
+        assert ", just now>\nc\n</message " in round_ages(third)
         assert scout.queries.trace("#1")[0].state == "leased"
 
 
@@ -376,7 +376,9 @@ async def test_a_decision_goes_to_user_comm_and_the_answer_names_it(team: Team, 
         decided = {"decision": asked.id, "state": "decided", "author_name": "Ann"}
         user_comm.reply(delivery, "yes", message_type="opinion_response", metadata=decided)
         told = await lead.call("team_read_messages")
-        assert f"from user_comm for Ann, just now, opinion_response, decides your #{asked.id}>\nyes\n" in told
+        assert f"from user_comm for Ann, just now, opinion_response, decides your #{asked.id}>\nyes\n" in round_ages(
+            told
+        )
         by_default = {"decision": asked.id, "state": "defaulted"}
         user_comm.answer(asked, "no", message_type="opinion_response", metadata=by_default)
         assert f"decides your #{asked.id}, no answer in time: your default>\nno\n" in await lead.call(
@@ -400,7 +402,7 @@ async def test_a_waiting_read_reports_progress_and_is_woken_by_a_message(team: T
         )
         await waiting.wait()
         scout.send("lead", "news")
-        assert "from scout, just now>\\nnews\\n" in repr((await reading).content[0])
+        assert "from scout, just now>\\nnews\\n" in round_ages(repr((await reading).content[0]))
 
 
 def test_a_bad_agent_name_is_one_sentence(teamsup: TeamsupCommand) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -167,6 +168,11 @@ def migrate_further(team: Team) -> None:
         db.execute("ALTER TABLE agent_status RENAME COLUMN is_watched TO is_observed")
         db.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
         db.execute("COMMIT")
+
+
+def round_ages(text: str) -> str:
+    """The text, with every age below a minute as "just now": a busy machine needs some seconds for a look."""
+    return re.sub(r"\b\d+s ago", "just now", text)
 
 
 def refusal_of(result: subprocess.CompletedProcess[str]) -> str:

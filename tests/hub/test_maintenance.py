@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.support import TeamsupCommand, refusal_of, run_foreign_sql
+from helpers.support import TeamsupCommand, refusal_of, round_ages, run_foreign_sql
 from soak.growth import KEEP, grow
 from teamsup.hub import CallerError, MessageHub, StoreError, Team, UnknownMessage
 from teamsup.hub.models import MAX_ATTEMPTS
@@ -261,7 +261,7 @@ def test_a_person_looks_after_the_store(teamsup: TeamsupCommand, tmp_path: Path)
 
     assert "dead           1" in teamsup.run("hub", "stats").stdout
     assert '"dead": 1' in teamsup.run("hub", "stats", "--json").stdout
-    assert teamsup.run("hub", "dead-letters").stdout == (
+    assert round_ages(teamsup.run("hub", "dead-letters").stdout) == (
         f"#{number} lead -> scout, just now: fragile thing\n    5 attempts: no luck\n"
     )
     assert '"error": "no luck"' in teamsup.run("hub", "dead-letters", "--json").stdout

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from helpers.support import TeamsupCommand, eventually, refusal_of
+from helpers.support import TeamsupCommand, eventually, refusal_of, round_ages
 from teamsup.config.startable_agents import AGENT_RUNNER, StartableAgent
 from teamsup.hub import MessageHub
 
@@ -29,7 +29,7 @@ def test_it_shows_everybody(teamsup: TeamsupCommand) -> None:
     lines = teamsup.run("agents").stdout.splitlines()
 
     assert [line.split()[0] for line in lines] == ["NAME", "lead", "scout", "scribe"]
-    assert "offline, last seen just now" in lines[1]
+    assert "offline, last seen just now" in round_ages(lines[1])
     found = {agent["name"]: agent for agent in json.loads(teamsup.run("agents", "--json").stdout)}
     assert (found["scout"]["unread"], found["scout"]["is_present"]) == (1, False)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from helpers.alertmanager import needs_alertmanager, running_alertmanager
-from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal_of, serve_http
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal_of, round_ages, serve_http
 from teamsup.hub import Message, MessageHub
 
 QUIET = "cpu_percent = 100\nmemory_percent = 100\ndisk_percent = 100\nload_per_cpu = 0\nswap_percent = 0\n"
@@ -174,7 +174,7 @@ def test_a_person_looks_at_what_was_refused(start_bridge: Callable[..., Bridge])
     assert line.split()[:3] == ["1", "script", "2"]
     assert 'There is no "titel"' in line
     shown = bridge.teamsup.run("alerts", "rejected", "1").stdout
-    assert "from script, 2 times, last just now" in shown
+    assert "from script, 2 times, last just now" in round_ages(shown)
     assert '{"titel": ' in shown
     (found,) = json.loads(bridge.teamsup.run("alerts", "rejected", "--json").stdout)["rejected"]
     assert (found["source"], found["times"], "titel" in found["payload"]) == ("script", 2, True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.support import round_ages
 from teamsup.config.components import open_hub
 from teamsup.config.startable_agents import AGENT_RUNNER, STARTABLE, StartableAgent
 from teamsup.hub import Agent, Team
@@ -143,4 +144,4 @@ def test_the_last_run_and_what_keeps_it_from_a_start_are_shown(team: Team) -> No
     found = check(team, f'[agent.gcp]\ncommand = ["{os.path.realpath("/bin/cat")}"]\n', runner)["agent gcp"]
 
     assert found.verdict is Verdict.WARNING
-    assert "last run 0s ago: failed; not started now: its limit of today is reached" in found.text
+    assert "last run just now: failed; not started now: its limit of today is reached" in round_ages(found.text)

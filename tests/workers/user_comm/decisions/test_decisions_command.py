@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal_of
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal_of, round_ages
 from teamsup.hub import MessageHub
 
 Join = Callable[..., MessageHub]
@@ -36,7 +36,9 @@ def test_an_open_decision_is_listed_and_decided(command: TeamsupCommand, join: J
     number = ask(lead)
 
     listed = command.run("decisions", "--team", "crew")
-    assert listed.stdout.startswith(f"#{number} lead, just now: Restart it? | 1 restart / 2 wait\nDecide with: ")
+    assert round_ages(listed.stdout).startswith(
+        f"#{number} lead, just now: Restart it? | 1 restart / 2 wait\nDecide with: "
+    )
     (found,) = json.loads(command.run("decisions", "--json", "--team", "crew").stdout)["decisions"]
     assert (found["decision"], found["state"], found["options"]) == (int(number), "open", ["restart", "wait"])
 
@@ -72,7 +74,7 @@ def test_the_shell_of_a_claude_code_session_decides_nothing(
 @pytest.mark.usefixtures("user_comm")
 def test_the_deciders_are_listed(command: TeamsupCommand, join: Join) -> None:
     number = ask(join("lead"), deciders=["bob", "discord:7"])
-    listed = command.run("decisions", "--team", "crew").stdout.splitlines()[0]
+    listed = round_ages(command.run("decisions", "--team", "crew").stdout).splitlines()[0]
     assert listed == f"#{number} lead, just now: Restart it? | 1 restart / 2 wait | To be decided by bob or discord:7."
     (found,) = json.loads(command.run("decisions", "--json", "--team", "crew").stdout)["decisions"]
     assert found["deciders"] == ["bob", "discord:7"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from helpers.mailbox import claim_next, receive, receive_next
-from helpers.support import eventually
+from helpers.support import eventually, round_ages
 from teamsup.config.startable_agents import AGENT_RUNNER, StartableAgent
 from teamsup.hub import MessageHub
 from teamsup.hub.models import MAX_ATTEMPTS, Message, WakeStep
@@ -340,7 +340,9 @@ def test_trace_and_history_show_this_conversation_alone(ann: MessageHub, join: J
     claim_next(lead)
 
     ask(ann, "/trace")
-    assert "how is the load?\n  lead: leased; stored just now, offered just now, read just now" in receive(ann).content
+    assert "how is the load?\n  lead: leased; stored just now, offered just now, read just now" in round_ages(
+        receive(ann).content
+    )
     ask(ann, f"/trace #{elsewhere.id}")
     assert receive(ann, "error").content == f"There is no message #{elsewhere.id} in this conversation."
     ask(ann, "/history 3")
