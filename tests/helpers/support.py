@@ -70,14 +70,14 @@ class TeamsupCommand:
 
     def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         if command_server().can_run(self.environment):
-            return command_server().run(words, self.environment, stdin, timeout=60)
+            return command_server().run(words, self.environment, stdin, timeout=120)
         return subprocess.run(
             self.line(*words),
             input=stdin,
             capture_output=True,
             text=True,
             env=self.environment,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 

@@ -30,7 +30,8 @@ def test_two_teams_stand_beside_each_other(team: Team, tmp_path: Path) -> None:
         also = PageClient(second.port, both.cookies)
         also.sign_in(second.link().partition("#")[2])
         assert len(both.cookies) == 2, "a browser sends the cookies of one to the other too"
-        assert (both.get("/").status, also.get("/").status) == (200, 200)
+        pages = (both.get("/"), also.get("/"))
+        assert [page.status for page in pages] == [200, 200], pages
 
 
 def test_a_kept_port_that_another_program_has_taken_is_replaced(team: Team) -> None:
