@@ -113,6 +113,7 @@ def test_an_interrupted_send_is_stored_whole_or_not_at_all(interrupted: Interrup
     assert interrupt_everywhere(interrupted.send, check) > 10
 
 
+@pytest.mark.only_sqlite("not yet on PostgreSQL: docs/scale-out.md")
 def test_an_interrupted_claim_leases_all_or_nothing(interrupted: InterruptedHub) -> None:
     interrupted.send()
 
@@ -171,6 +172,7 @@ def test_an_interrupted_transaction_in_another_is_undone_with_it(interrupted: In
     assert interrupt_everywhere(interrupted.together, check) > 10
 
 
+@pytest.mark.only_sqlite("not yet on PostgreSQL: docs/scale-out.md")
 def test_an_interrupted_look_leaves_the_connection_to_others(interrupted: InterruptedHub) -> None:
     def check() -> None:
         assert interrupted.is_free()
@@ -178,6 +180,7 @@ def test_an_interrupted_look_leaves_the_connection_to_others(interrupted: Interr
     assert interrupt_everywhere(interrupted.claim, check) > 10
 
 
+@pytest.mark.only_sqlite("not yet on PostgreSQL: docs/scale-out.md")
 def test_a_cursor_that_an_interrupt_has_left_open_does_not_hold_up_later_writes(interrupted: InterruptedHub) -> None:
     for _ in range(3):
         interrupted.send()
@@ -196,6 +199,7 @@ def test_a_cursor_that_an_interrupt_has_left_open_does_not_hold_up_later_writes(
     assert len(interrupted.scout.claim(10)) == 4
 
 
+@pytest.mark.only_sqlite("not yet on PostgreSQL: docs/scale-out.md")
 def test_alarms_at_random_moments_never_stop_a_team(team: Team) -> None:
     code = (
         "import random, signal, sys; from pathlib import Path; from teamsup.hub import MessageHub, Team\n"

@@ -335,6 +335,7 @@ def test_watchfiles_returns_an_event_without_a_pause_between_its_two_looks(tmp_p
     assert pauses.count % 2 == 0
 
 
+@pytest.mark.only_sqlite("PostgreSQL watches no files")
 def test_a_file_whose_name_is_not_text_ends_the_watch_only_until_somebody_takes_it_over(join: Join, team: Team) -> None:
     scout = join("scout")
     assert scout.start_watcher()
@@ -351,6 +352,7 @@ def test_a_file_whose_name_is_not_text_ends_the_watch_only_until_somebody_takes_
         assert bell.wait(TIMEOUT_SECONDS)
 
 
+@pytest.mark.only_sqlite("PostgreSQL numbers no commits: it rings")
 @pytest.mark.slow
 def test_every_commit_of_every_writer_is_noticed(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
     heard = count_missed(team, commits=2000)

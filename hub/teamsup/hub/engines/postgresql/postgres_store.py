@@ -64,7 +64,7 @@ class PostgresStore:
         self._host = find_host(run)
         self._is_durable = durability == "full"
         self._write_lock = threading.RLock()
-        self._read_lock = threading.Lock()
+        self._read_lock = threading.RLock()
         self._writer_thread: int | None = None
         self._depth = self._savepoints = 0
         self._deadline = math.inf
@@ -95,15 +95,18 @@ class PostgresStore:
                 return ServerTransaction(self._writer()).execute(sql, parameters).fetchall()
             except psycopg.Error as error:
                 raise as_store_error(self.name, error) from error
-        is_ours = self._write_lock.acquire(blocking=False)
-        lock = self._write_lock if is_ours else self._read_lock
-        if not is_ours:
-            self._read_lock.acquire()
         try:
-            connect = self._writer if is_ours else self._second_reader
-            return self._retry(lambda: ServerTransaction(connect()).execute(sql, parameters).fetchall())
+            if self._write_lock.acquire(blocking=False):
+                return self._retry(lambda: ServerTransaction(self._idle_writer()).execute(sql, parameters).fetchall())
+            self._read_lock.acquire()
+            return self._retry(lambda: ServerTransaction(self._second_reader()).execute(sql, parameters).fetchall())
         finally:
-            lock.release()
+            # A signal may strike before we know the result of acquire(). release() refuses a lock that is not ours.
+            for lock in (self._write_lock, self._read_lock):
+                try:  # noqa: SIM105 - suppress() would be one more place for a signal
+                    lock.release()
+                except RuntimeError:
+                    pass
 
     def read_on_writer(self, sql: str, parameters: Values) -> list[Any]:
         return self.read(sql, parameters)
@@ -292,6 +295,11 @@ class PostgresStore:
                 raise StoreInterrupted(f"{self.name} has ended the connection, and the transaction with it.")
             self._db = open_connection(self.address)
         return self._db
+
+    def _idle_writer(self) -> ServerConnection:
+        """Return the writer's connection. An interrupt may have left it at work."""
+        self._roll_back()
+        return self._writer()
 
     def _second_reader(self) -> ServerConnection:
         if self._reader is None or self._reader.closed:
