@@ -2,7 +2,9 @@
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -101,6 +103,12 @@ def test_a_wrong_secret_is_refused_and_after_ten_of_them_every_secret(hub: Messa
     assert answer.status == 429
     assert 0 < int(answer.headers["Retry-After"]) <= 7
     assert client.cookies == {}
+
+
+def test_tries_at_the_same_moment_are_counted_too(served: ServedPages) -> None:
+    with ThreadPoolExecutor(4 * MAX_TRIES) as pool:
+        answers = pool.map(lambda _: PageClient(served.port).sign_in("wrong").status, range(4 * MAX_TRIES))
+    assert Counter(answers) == {403: MAX_TRIES, 429: 3 * MAX_TRIES}
 
 
 def test_a_used_link_is_refused(hub: MessageHub, served: ServedPages) -> None:

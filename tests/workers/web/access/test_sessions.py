@@ -41,6 +41,11 @@ def test_a_wrong_secret_signs_nobody_in(hub: MessageHub, secret: str) -> None:
     assert find_session(hub, secret, NOW) is None
 
 
+def test_a_wrong_secret_waits_for_no_other_writer(hub: MessageHub, team: Team) -> None:
+    with MessageHub(team) as other, other.transaction():
+        assert redeem_link(hub, "wrong", NOW) is None
+
+
 def test_a_session_is_found_by_its_secret_until_it_is_ended(hub: MessageHub) -> None:
     session = redeem_link(hub, create_link(hub, "ann", NOW), NOW)
     assert session is not None

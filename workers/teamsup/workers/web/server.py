@@ -160,7 +160,7 @@ class PageServer:
             response = await self._ask_to_sign_in(request, 429, f"Too many tries. Try again in {seconds} s.")
             response.headers["Retry-After"] = str(seconds)
             return response
-        session = await asyncio.to_thread(self._access.sign_in, fields.get("secret", ""), address)
+        session = await self._access.sign_in(fields.get("secret", ""), address)
         if session is None:
             return await self._ask_to_sign_in(request, 403, "This link is wrong, too old, or was used already.")
         wanted = fields.get("next", "/")

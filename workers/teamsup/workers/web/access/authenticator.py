@@ -1,5 +1,6 @@
 """The person behind a request, and their permissions."""
 
+import asyncio
 import hashlib
 import hmac
 import os
@@ -34,11 +35,16 @@ class Authenticator:
         """Return the person of a session."""
         return Viewer(session.person, session.person in self._operators, session.csrf_token)
 
-    def sign_in(self, secret: str, address: str) -> Session | None:
+    async def sign_in(self, secret: str, address: str) -> Session | None:
         """Return a new session for the secret of a link; None if it is wrong. Call it if ``seconds_to_wait`` is 0."""
-        session = redeem_link(self._hub, secret.strip(), time.time())
-        if session is None:
-            self._tries.count_wrong(address, time.monotonic())
+        self._tries.count_try(address, time.monotonic())
+        is_wrong = False
+        try:
+            session = await asyncio.to_thread(redeem_link, self._hub, secret.strip(), time.time())
+            is_wrong = session is None
+        finally:
+            if not is_wrong:
+                self._tries.forgive_try(address)
         return session
 
     def seconds_to_wait(self, address: str) -> float:

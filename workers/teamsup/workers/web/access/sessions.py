@@ -44,6 +44,8 @@ def redeem_link(hub: MessageHub, secret: str, now: float) -> Session | None:
     if not 0 < len(secret) <= _MAX_SECRET_CHARACTERS:
         return None
     digest, latest = _digest(secret), format_time(now + LINK_SECONDS)
+    if not hub.query("SELECT 1 FROM web_links WHERE digest = ?", (digest,)):
+        return None  # whoever guesses must not keep others from writing
     with hub.transaction():
         # A link from before a step of the clock must not last longer than ten minutes from now.
         found = hub.query(

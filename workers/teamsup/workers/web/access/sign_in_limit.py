@@ -19,8 +19,15 @@ class SignInLimit:
         each = _PERIOD_SECONDS / MAX_TRIES
         return max(0.0, self._full_at.get(address, now) + each - _PERIOD_SECONDS - now)
 
-    def count_wrong(self, address: str, now: float) -> None:
-        """Note that this address has tried a wrong secret."""
+    def count_try(self, address: str, now: float) -> None:
+        """Note that this address tries a secret. It counts until the secret has proved right, so that many tries at the
+        same moment are not free.
+        """
         self._full_at[address] = max(now, self._full_at.pop(address, now)) + _PERIOD_SECONDS / MAX_TRIES
         if len(self._full_at) > _MAX_ADDRESSES:
             self._full_at.popitem(last=False)
+
+    def forgive_try(self, address: str) -> None:
+        """Take back one try of this address, whose secret was not wrong."""
+        if address in self._full_at:
+            self._full_at[address] -= _PERIOD_SECONDS / MAX_TRIES
