@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from markupsafe import Markup
 
 from helpers.support import TIMEOUT_SECONDS
 from teamsup.hub import StoreError
+from teamsup.workers.web.live import open_page
 from teamsup.workers.web.live.live_pages import MAX_CREDIT_SECONDS, MAX_SHARE, LivePages, RenderingBudget
 from teamsup.workers.web.live.open_page import EVIDENCE_SECONDS, is_due
 from teamsup.workers.web.live.stream import Stream
@@ -44,11 +46,11 @@ def shown(html: str) -> RenderedRegion:
     return RenderedRegion("team", Markup(html))  # noqa: S704 - of a test
 
 
-async def events_of(stream: Stream, count: int) -> list[str]:
+async def events_of(stream: Stream, count: int, beat_seconds: float = TIMEOUT_SECONDS) -> list[str]:
     """The next events, without their times."""
     found: list[str] = []
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        async for event in stream.events(lambda: 0):
+        async for event in stream.events(lambda: 0, beat_seconds):
             found.append(event.decode())
             if len(found) == count:
                 break
@@ -175,3 +177,29 @@ def test_few_changes_are_rendered_at_once_and_many_keep_within_their_share() -> 
         now, spent = now + 0.05 + rest, spent + 0.05
     assert spent <= MAX_CREDIT_SECONDS + now * MAX_SHARE + 0.05
     assert budget.seconds_to_rest(now + 60, now + 60.05) == 0
+
+
+async def test_a_page_whose_rendering_does_not_end_says_so_instead_of_looking_live(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(open_page, "STUCK_SECONDS", 0.0)
+    world, hangs, goes_on = World(), threading.Event(), threading.Event()
+
+    def render() -> dict[str, RenderedRegion]:
+        if hangs.is_set():
+            assert goes_on.wait(TIMEOUT_SECONDS)
+        return world.render()
+
+    live = LivePages(world.find_change, LOG)
+    async with live.follow("page", render) as stream:
+        await events_of(stream, 1)
+        hangs.set()
+        world.change("second")
+        (trouble,) = await events_of(stream, 1, beat_seconds=0.001)
+        assert trouble.startswith("event: trouble\n")
+        assert "could not be read" in trouble
+        assert live.find_region("page", "team") is None
+        goes_on.set()
+        (whole,) = await events_of(stream, 1)
+        assert whole.startswith("event: whole\n")
+        assert shown("second").version in whole

@@ -60,10 +60,10 @@ class LivePages:
         """Return the stream of a page that has been opened. ``render`` runs in a thread. Pages with the same ``key``
         show the same.
         """
-        stream = Stream()
         page = self._pages.get(key)
         if page is None:
             page = self._pages[key] = OpenPage(render, self._log)
+        stream = Stream(page.find_trouble)
         if self._loop is None:
             self._loop = asyncio.create_task(self._run())
         try:

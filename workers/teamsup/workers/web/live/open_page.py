@@ -10,6 +10,8 @@ from teamsup.hub import TeamsupError
 from ..page import RenderedRegion
 from .stream import Stream
 
+STUCK_SECONDS = 30.0
+"""A page that was not rendered for this time does not know its state: perhaps the hub, or a component, hangs."""
 EVIDENCE_SECONDS = 5.0
 """A region that differs only in ages and figures is reported after this time at the earliest."""
 
@@ -26,6 +28,7 @@ class OpenPage:
         self._log = log
         self._lock = asyncio.Lock()
         self._current: Regions | None = None
+        self._rendered_at = time.monotonic()
         self._trouble = ""
         """Why the regions are not known now; empty: they are."""
         self._reported: dict[str, tuple[RenderedRegion, float]] = {}
@@ -34,6 +37,13 @@ class OpenPage:
     def find_region(self, region: str) -> RenderedRegion | None:
         """Return the content of a region now; None if it is not known."""
         return None if self._trouble or self._current is None else self._current.get(region)
+
+    def find_trouble(self) -> str:
+        """Return why the state is not known now, also if a rendering does not end; empty: it is known."""
+        seconds = time.monotonic() - self._rendered_at
+        if seconds > STUCK_SECONDS and not self._trouble:
+            self._trouble = f"The state of the team could not be read for {seconds:.0f} seconds."
+        return self._trouble
 
     async def join(self, stream: Stream) -> None:
         """Report the whole state to a new stream. It learns of all later changes too, so none is lost in between."""
@@ -62,17 +72,16 @@ class OpenPage:
 
         Return whether a trouble has begun or ended.
         """
-        before = self._trouble
         try:
-            self._current = await asyncio.to_thread(self._render)
-            self._trouble = ""
+            self._current, trouble = await asyncio.to_thread(self._render), ""
         except (TeamsupError, OSError) as error:
-            self._trouble = str(error)
+            trouble = str(error)
         except Exception as error:
-            self._trouble = f"This page cannot be rendered: {type(error).__name__}."
-            if before != self._trouble:
+            trouble = f"This page cannot be rendered: {type(error).__name__}."
+            if trouble != self._trouble:
                 self._log.exception("a page cannot be rendered")
-        return before != self._trouble
+        before, self._trouble, self._rendered_at = self._trouble, trouble, time.monotonic()
+        return before != trouble
 
     def _report_all(self, streams: Iterable[Stream]) -> None:
         regions = {} if self._current is None else self._current

@@ -12,7 +12,9 @@ class Stream:
     """The events that one open page must get. Only the newest version of a region is kept, so a slow page costs no
     memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, find_trouble: Callable[[], str] = str) -> None:
+        """``find_trouble`` returns why the state is not known now; empty: it is known."""
+        self._find_trouble = find_trouble
         self._whole: Mapping[str, str] | None = None
         self._changed: dict[str, str] = {}
         self._trouble: str | None = None
@@ -48,8 +50,12 @@ class Stream:
                 async with asyncio.timeout(beat_seconds):
                     await self._wake.wait()
             except TimeoutError:
-                # A script does not see a comment, so an event follows it.
-                yield b": beat\n" + _event("beat", {"now": now()})
+                # A connection that lives does not show that somebody still reads the state.
+                if trouble := self._find_trouble():
+                    self.report_trouble(trouble)
+                else:
+                    # A script does not see a comment, so an event follows it.
+                    yield b": beat\n" + _event("beat", {"now": now()})
             if self._is_closed:
                 return
             self._wake.clear()

@@ -12,7 +12,7 @@ const address = (key, value) => {
   return url.pathname + url.search;
 };
 
-let stream = null, live = false, frozen = false, since = "", heardAt = 0, tickedAt = Date.now();
+let stream = null, live = false, frozen = false, since = "", heardAt = Date.now(), tickedAt = Date.now();
 let pause = 500, retry = 0, warning = 0;
 const wanted = new Map(), fetching = new Map(), waiting = new Map();
 
@@ -191,7 +191,7 @@ setInterval(() => {
   tickedAt = now;
   if (document.hidden) return;
   if (now - before > FROZEN_MS) die("", before), connect();
-  else if (live && now - heardAt > SILENCE_MS) lose(heardAt);
+  else if ((live || !frozen) && now - heardAt > SILENCE_MS) lose(heardAt);
   if (!live) return;
   showAges(true);
   for (const [id, until] of waiting) if (now > until || !isBusy(find(id))) update(id, wanted.get(id), true);
