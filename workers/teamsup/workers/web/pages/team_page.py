@@ -53,6 +53,8 @@ def describe_answers(participants: Sequence[TeamMember]) -> str:
     expected = sum(1 for each in participants if is_answering(each) or not each.is_well)
     if answering < expected:
         return f"Nothing needs you, and {answering} of {expected} answer"
+    if unwell := sum(not each.is_well for each in participants):
+        return f"Nothing needs you yet, and {unwell} of {expected} {'is' if unwell == 1 else 'are'} not well"
     return f"All well: {answering} of {expected} answer" if expected else "Nobody takes part yet"
 
 
