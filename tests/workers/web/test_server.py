@@ -1,21 +1,24 @@
 """The server of the page, as browsers of friends and of others speak to it."""
 
 import re
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from helpers.note_page import NotePage
 from helpers.page_server import PageClient, ServedPages, served_pages
-from helpers.support import TIMEOUT_SECONDS
+from helpers.support import TIMEOUT_SECONDS, eventually
 from teamsup.hub import CallerError, MessageHub, StoreError
 from teamsup.workers.web.access.authenticator import owner_name
 from teamsup.workers.web.access.sessions import create_link
 from teamsup.workers.web.access.sign_in_limit import MAX_TRIES
+from teamsup.workers.web.page import Form, Outcome, PageContext
 from teamsup.workers.web.sections import WebSection
+from teamsup.workers.web.server import MAX_FORMS
 from teamsup.workers.web.static_files import asset, read_static_files
 
 POLICY = (
@@ -185,6 +188,26 @@ def test_a_form_that_is_refused_is_explained(served: ServedPages) -> None:
     assert (answer.status, "There is nothing to send." in answer.text) == (409, True)
     short = client.post("/notes", fields, Accept="text/plain")
     assert (short.status, short.text) == (409, "There is nothing to send.\n")
+
+
+def test_forms_that_wait_for_an_answer_do_not_hold_up_the_pages(hub: MessageHub, notes: NotePage) -> None:
+    waiting, answered = [], threading.Event()
+
+    def wait(context: PageContext, _fields: Mapping[str, str]) -> Outcome:
+        waiting.append(context)
+        assert answered.wait(TIMEOUT_SECONDS)
+        return Outcome("/")
+
+    with served_pages(hub, None, notes.pages, (Form("/wait", wait),)) as served, ThreadPoolExecutor(50) as pool:
+        client = served.client()
+        token = token_in(client.get("/").text)
+        sent = [pool.submit(client.post, "/wait", {"token": token}) for _ in range(50)]
+        try:
+            eventually(lambda: len(waiting) == MAX_FORMS, "the forms wait")
+            assert "all well" in client.get("/").text
+        finally:
+            answered.set()
+        assert {each.result().status for each in sent} == {303}
 
 
 def test_a_script_that_sends_a_form_gets_the_sentence(served: ServedPages) -> None:

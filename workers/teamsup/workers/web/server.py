@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -40,6 +41,8 @@ STREAM_QUERY = "stream"
 MAX_STREAMS = 200
 _SESSION_CHECK_SECONDS = 15.0
 _MAX_NOTICES = 1000
+MAX_FORMS = 8
+"""Forms that are done at the same time; others wait."""
 _MAX_BODY_BYTES = 2**20
 _CLOSE_SECONDS = 2.0
 
@@ -69,6 +72,8 @@ class PageServer:
         self._access = Authenticator(hub, section.operators)
         self._notices: dict[str, str] = {}
         self._state_file = hub.team.folder / "supervisor.json"
+        # A form may wait for an answer. Pages and heartbeats must not wait for a thread that such a form holds.
+        self._form_threads = ThreadPoolExecutor(MAX_FORMS, "form")
         self.live = LivePages(self._find_change, log)
         application = web.Application(middlewares=[self._guard], client_max_size=_MAX_BODY_BYTES, logger=log)
         application.add_routes(
@@ -106,6 +111,7 @@ class PageServer:
         """End the streams, answer what was asked, and close the port."""
         self.live.close()
         await self._runner.cleanup()
+        self._form_threads.shutdown(wait=False, cancel_futures=True)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -251,7 +257,8 @@ class PageServer:
         _check_token(session, fields)
         if not viewer.may_act:
             raise RefusedForm(f"{viewer.name} may look, but not act. See operators in [web] of teamsup.toml.")
-        outcome = await asyncio.to_thread(form.submit, self._context_of(request, viewer), fields)
+        context, loop = self._context_of(request, viewer), asyncio.get_running_loop()
+        outcome = await loop.run_in_executor(self._form_threads, form.submit, context, fields)
         if _wants_text(request):
             return _plain(200, outcome.sentence)
         if outcome.sentence:
