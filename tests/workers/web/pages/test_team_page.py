@@ -35,7 +35,7 @@ def test_all_is_well_if_everybody_answers_and_is_well() -> None:
 
 
 def test_a_worker_that_is_not_heard_does_not_answer() -> None:
-    assert describe_answers([WELL, DEGRADED, SILENT]) == "Nothing needs you, and 2 of 3 answer"
+    assert describe_answers([WELL, DEGRADED, SILENT]) == "Nothing is known to need you, and 2 of 3 answer"
 
 
 def test_a_worker_that_answers_but_is_degraded_is_not_well() -> None:

@@ -52,7 +52,7 @@ def describe_answers(participants: Sequence[TeamMember]) -> str:
     answering = sum(map(is_answering, participants))
     expected = sum(1 for each in participants if is_answering(each) or not each.is_well)
     if answering < expected:
-        return f"Nothing needs you, and {answering} of {expected} answer"
+        return f"Nothing is known to need you, and {answering} of {expected} answer"
     if unwell := sum(not each.is_well for each in participants):
         return f"Nothing needs you yet, and {unwell} of {expected} {'is' if unwell == 1 else 'are'} not well"
     return f"All well: {answering} of {expected} answer" if expected else "Nobody takes part yet"
