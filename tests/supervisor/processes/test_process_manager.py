@@ -379,6 +379,21 @@ def test_a_restart_that_was_asked_for_while_the_team_stops_does_not_keep_it_up(
         assert stop.wait(TIMEOUT_SECONDS) == 0
 
 
+def test_a_worker_that_two_people_restart_at_the_same_moment_comes_back(
+    run_workers: RunWorkers, teamsup: TeamsupCommand
+) -> None:
+    run_workers(worker_section("stubborn", STUBBORN))
+    eventually(lambda: "up" in teamsup.log("stubborn"), "the stubborn one")
+    pid = ps_row(teamsup, "stubborn")["pid"]
+    with teamsup.open("restart", "stubborn") as one:
+        wait_for_state(teamsup, "stubborn", "STOPPING")
+        with teamsup.open("restart", "stubborn") as other:
+            eventually(lambda: teamsup.log("supervisor").count("asked to restart") == 2, "the second request")
+            os.kill(pid, signal.SIGKILL)
+            assert (one.wait(TIMEOUT_SECONDS), other.wait(TIMEOUT_SECONDS)) == (0, 0)
+    assert ps_row(teamsup, "stubborn")["pid"] not in (pid, None)
+
+
 def test_a_second_ctrl_c_kills_and_a_doubled_signal_does_not(teamsup: TeamsupCommand) -> None:
     teamsup.configure(worker_section("own") + worker_section("stubborn", STUBBORN, stop_seconds=60))
     with teamsup.open("start") as supervisor:

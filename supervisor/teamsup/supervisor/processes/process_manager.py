@@ -224,6 +224,8 @@ class ProcessManager:
 
     def _start_or_stop(self, worker: ManagedProcess) -> None:
         """Start or stop the worker if that has become possible."""
+        if worker.process.state in (State.STOPPED, *BLOCKED):
+            worker.restart_pending = False  # it was ending already when it was asked to restart
         starts_again = worker.process.state in (*ALIVE, State.BACKOFF) or worker.process.will_replace
         must_end = self._dependencies.must_stop(worker)
         if starts_again and must_end:
