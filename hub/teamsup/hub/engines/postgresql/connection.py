@@ -2,8 +2,10 @@
 
 import functools
 from collections.abc import Iterable
+from typing import TypeGuard
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from ...errors import StoreError
 from ..engine import BUSY_SECONDS, MAX_TRANSACTION_SECONDS, Values
@@ -54,6 +56,20 @@ def open_connection(address: ServerAddress) -> ServerConnection:
     return connection
 
 
+def is_usable(connection: ServerConnection | None) -> TypeGuard[ServerConnection]:
+    """Return whether an idle thread may use the connection.
+
+    An exception from a signal handler inside psycopg may leave a statement at work, or psycopg's lock, which the next
+    statement would wait for without end.
+    """
+    return not (
+        connection is None
+        or connection.closed
+        or connection.lock.locked()
+        or connection.info.transaction_status in (TransactionStatus.ACTIVE, TransactionStatus.UNKNOWN)
+    )
+
+
 def run_script(connection: ServerConnection, script: str) -> list[NamedRow]:
     """Run statements without values in one message to the server. Return the rows of the last one."""
     cursor = connection.execute(script, prepare=False)
@@ -78,8 +94,13 @@ class ServerTransaction:
         if len(rows) == 1:
             self.connection.execute(text, rows[0])
         elif rows:
-            with self.connection.cursor() as cursor:
-                cursor.executemany(text, rows)
+            try:
+                with self.connection.cursor() as cursor:
+                    cursor.executemany(text, rows)
+            except BaseException as error:
+                if not isinstance(error, psycopg.Error):
+                    self.connection.close()  # psycopg may still collect statements
+                raise
 
 
 @functools.cache

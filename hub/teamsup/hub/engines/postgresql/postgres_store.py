@@ -18,7 +18,7 @@ from ...errors import StoreError, StoreInterrupted, StoreUncertain, StoreUnreach
 from ..engine import BUSY_SECONDS, MAX_TRANSACTION_SECONDS, Durability, TransactionHook, Values, log_waiting
 from ..signal_safety import signal_safe
 from .address import ServerAddress
-from .connection import ServerConnection, ServerTransaction, open_connection, quote_text, run_script
+from .connection import ServerConnection, ServerTransaction, is_usable, open_connection, quote_text, run_script
 from .host_identity import find_host
 from .migrations import check_versions, migrate, migrate_component
 from .server_errors import as_store_error, describe_error, is_lost, is_refusal
@@ -95,18 +95,20 @@ class PostgresStore:
                 return ServerTransaction(self._writer()).execute(sql, parameters).fetchall()
             except psycopg.Error as error:
                 raise as_store_error(self.name, error) from error
+        rows = None
         try:
             if self._write_lock.acquire(blocking=False):
-                return self._retry(lambda: ServerTransaction(self._idle_writer()).execute(sql, parameters).fetchall())
-            self._read_lock.acquire()
-            return self._retry(lambda: ServerTransaction(self._second_reader()).execute(sql, parameters).fetchall())
+                rows = self._retry(lambda: ServerTransaction(self._idle_writer()).execute(sql, parameters).fetchall())
         finally:
             # A signal may strike before we know the result of acquire(). release() refuses a lock that is not ours.
-            for lock in (self._write_lock, self._read_lock):
-                try:  # noqa: SIM105 - suppress() would be one more place for a signal
-                    lock.release()
-                except RuntimeError:
-                    pass
+            try:  # noqa: SIM105 - suppress() would be one more place for a signal
+                self._write_lock.release()
+            except RuntimeError:
+                pass
+        if rows is not None:
+            return rows
+        with self._read_lock:
+            return self._retry(lambda: ServerTransaction(self._second_reader()).execute(sql, parameters).fetchall())
 
     def read_on_writer(self, sql: str, parameters: Values) -> list[Any]:
         return self.read(sql, parameters)
@@ -166,19 +168,27 @@ class PostgresStore:
         self._check_deadline()
         connection, depth = self._writer(), self._depth
         name = f"inner{depth}"
+        is_made = is_undone = False
         try:
             self._depth = depth + 1
             # The next one at this depth releases this one, or the commit does: that saves a message to the server.
             release = f"RELEASE {name}; " if depth < self._savepoints else ""
             run_script(connection, f"{release}SAVEPOINT {name}")
+            is_made = True
             self._savepoints = depth + 1
             yield ServerTransaction(connection)
             self._check_deadline()
         except BaseException:
-            with suppress(psycopg.Error):
-                if connection.info.transaction_status in (TransactionStatus.INERROR, TransactionStatus.INTRANS):
-                    run_script(connection, f"ROLLBACK TO {name}; RELEASE {name}")
-                    self._savepoints = depth
+            try:
+                # An earlier savepoint may have this name, if a signal came before ours was made.
+                if is_made and is_usable(connection):
+                    with suppress(psycopg.Error):
+                        run_script(connection, f"ROLLBACK TO {name}; RELEASE {name}")
+                        self._savepoints = depth
+                        is_undone = True
+            finally:
+                if not is_undone:
+                    connection.close()
             raise
         finally:
             self._depth = depth
@@ -190,12 +200,13 @@ class PostgresStore:
         with self._write_lock:
             try:
                 run_script(self._writer(), _FLUSH)
+                self._unflushed = False
             except (psycopg.Error, StoreError) as error:
-                self._roll_back()
                 raise StoreUncertain(
                     f"{self.name} was written, but may not be on its disk: {describe_error(error)}."
                 ) from error
-            self._unflushed = False
+            finally:
+                self._roll_back()
 
     def tidy_up(self) -> None:
         """Do nothing: the server tidies up by itself."""
@@ -219,7 +230,12 @@ class PostgresStore:
 
     def migrate_component(self, tables: "ComponentTables") -> None:
         with self._write_lock:
-            self._retry(lambda: migrate_component(self._writer(), tables))
+            try:
+                self._retry(lambda: migrate_component(self._idle_writer(), tables))
+            except BaseException:
+                if self._db is not None:
+                    self._db.close()  # psycopg may count an open transaction of its own
+                raise
 
     def use_component(self, tables: "ComponentTables") -> None:
         self.migrate_component(tables)
@@ -233,7 +249,7 @@ class PostgresStore:
     def vacuum(self, statement: str) -> None:
         """Run one statement that cannot run in a transaction."""
         with self._write_lock:
-            self._retry(lambda: run_script(self._writer(), statement))
+            self._retry(lambda: run_script(self._idle_writer(), statement))
 
     def _begin(self, *, shared: bool, longest: float | None, busy_seconds: float) -> None:
         """Begin a transaction, with its lock, in one message. Raise SchemaTooNew and ComponentTooNew."""
@@ -257,16 +273,16 @@ class PostgresStore:
         connection = self._writer()
         if connection.info.transaction_status == TransactionStatus.INERROR:
             raise StoreError(f"{self.name}: an earlier error has undone this whole transaction.")
+        self._unflushed = True  # also if a signal comes during the COMMIT
         try:
             run_script(connection, "COMMIT")
         except psycopg.Error as error:
             if is_lost(error):
                 raise StoreUncertain(f"{self.name} did not confirm a change: {describe_error(error)}.") from error
             raise
-        self._unflushed = True
 
     def _check_deadline(self) -> None:
-        if self._db is None or self._db.info.transaction_status == TransactionStatus.IDLE:
+        if not is_usable(self._db) or self._db.info.transaction_status == TransactionStatus.IDLE:
             raise StoreError(f"{self.name}: an earlier error has undone this whole transaction.")
         if time.monotonic() > self._deadline:
             raise StoreError(
@@ -275,24 +291,26 @@ class PostgresStore:
             )
 
     def _roll_back(self) -> None:
-        """Undo the open transaction. Drop a connection that is lost, or that an interrupt has left at work."""
+        """Undo the open transaction. Close a connection that is lost, or that an interrupt has left at work."""
         connection = self._db
         if connection is None:
             return
-        status = connection.info.transaction_status
         try:
-            if status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            if not is_usable(connection):
+                connection.close()
+            elif connection.info.transaction_status != TransactionStatus.IDLE:
                 run_script(connection, "ROLLBACK")
-        except psycopg.Error:
-            status = TransactionStatus.UNKNOWN
-        if status in (TransactionStatus.UNKNOWN, TransactionStatus.ACTIVE):
-            self._db = None
+        except BaseException as error:
             connection.close()
+            if not isinstance(error, psycopg.Error):
+                raise
 
     def _writer(self) -> ServerConnection:
-        if self._db is None or self._db.closed:
+        if not is_usable(self._db):
             if self.is_in_transaction():
                 raise StoreInterrupted(f"{self.name} has ended the connection, and the transaction with it.")
+            if self._db is not None:
+                self._db.close()
             self._db = open_connection(self.address)
         return self._db
 
@@ -302,7 +320,9 @@ class PostgresStore:
         return self._writer()
 
     def _second_reader(self) -> ServerConnection:
-        if self._reader is None or self._reader.closed:
+        if not is_usable(self._reader):
+            if self._reader is not None:
+                self._reader.close()
             self._reader = open_connection(self.address)
         return self._reader
 
