@@ -1,19 +1,20 @@
 """An exception from a signal handler, wherever it hits, neither keeps the write lock nor spoils the hub."""
 
+import functools
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 import pytest
 
 from helpers.interruption import Interruption
 from helpers.support import TIMEOUT_SECONDS
-from teamsup.hub import MessageHub, Team
+from teamsup.hub import MessageHub, StoreError, Team
 from teamsup.hub.models import Delivery
 from teamsup.hub.wakeup.doorbell import open_doorbell
 
@@ -169,6 +170,21 @@ def test_an_interrupted_transaction_in_another_is_undone_with_it(interrupted: In
         }
 
     assert interrupt_everywhere(interrupted.together, check) > 10
+
+
+def test_an_interrupted_verb_takes_no_earlier_one_of_its_transaction_along(interrupted: InterruptedHub) -> None:
+    lead, number, goes_on = interrupted.lead, 0, True
+    while goes_on:
+        number += 1
+        is_stored = False
+        with suppress(StoreError):
+            with lead.transaction():
+                lead.send("scout", "first", message_id=f"first{number}")
+                goes_on = Interruption(number).run(functools.partial(lead.send, "scout", "second"))
+            is_stored = True
+        assert lead.query("SELECT count(*) FROM messages WHERE message_id = ?", (f"first{number}",))[0][0] == is_stored
+    assert is_stored
+    assert number > 10
 
 
 def test_an_interrupted_look_leaves_the_connection_to_others(interrupted: InterruptedHub) -> None:
