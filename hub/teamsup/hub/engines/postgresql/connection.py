@@ -59,8 +59,8 @@ def open_connection(address: ServerAddress) -> ServerConnection:
 def is_usable(connection: ServerConnection | None) -> TypeGuard[ServerConnection]:
     """Return whether an idle thread may use the connection.
 
-    An exception from a signal handler inside psycopg may leave a statement at work, or psycopg's lock, which the next
-    statement would wait for without end.
+    An exception from a signal handler inside psycopg may leave a statement at work, or psycopg's lock held. The next
+    statement would wait for that lock without end.
     """
     return not (
         connection is None

@@ -45,7 +45,7 @@ def redeem_link(hub: MessageHub, secret: str, now: float) -> Session | None:
         return None
     digest, latest = _digest(secret), format_time(now + LINK_SECONDS)
     if not hub.query("SELECT 1 FROM web_links WHERE digest = ?", (digest,)):
-        return None  # whoever guesses must not keep others from writing
+        return None  # a guesser must not keep others from writing
     with hub.transaction():
         # A link from before a step of the clock must not last longer than ten minutes from now.
         found = hub.query(
