@@ -77,6 +77,7 @@ def test_an_agent_sends_waits_is_woken_and_replies(claude: ClaudeCode, scout: Me
     assert [delivery.message.content for delivery in scout.claim()] == ["thank you"]
 
 
+@pytest.mark.slow
 def test_half_an_emoji_in_a_call_does_not_hang_the_session(claude: ClaudeCode, scout: MessageHub) -> None:
     script: Script = [
         ToolCall(f"{TOOL_PREFIX}team_send_message", {"recipient": "scout", "content": "half \ud83d"}),
@@ -87,6 +88,7 @@ def test_half_an_emoji_in_a_call_does_not_hang_the_session(claude: ClaudeCode, s
     assert [delivery.message.content for delivery in scout.claim()] == ["half \ufffd"]
 
 
+@pytest.mark.slow
 def test_a_turn_that_is_never_left_alone_ends_after_three_holds(claude: ClaudeCode, scout: MessageHub) -> None:
     def end(number: int) -> Callable[[], str]:
         def step() -> str:
@@ -121,6 +123,7 @@ def test_a_message_sent_while_it_works_is_read_in_the_same_turn(claude: ClaudeCo
     assert scout.queries.trace("#1")[0].state == "done"
 
 
+@pytest.mark.slow
 def test_a_turn_does_not_end_before_its_mail_is_read(claude: ClaudeCode, scout: MessageHub) -> None:
     def last_words() -> str:
         scout.send("lead", "one more thing")
@@ -150,6 +153,7 @@ def test_a_subagent_takes_part_in_its_own_name(claude: ClaudeCode, scout: Messag
     assert (delivery.message.sender, delivery.message.content) == ("gcp-monitor", "low")
 
 
+@pytest.mark.slow
 def test_a_monitor_agent_changes_nothing_in_the_cloud(claude: ClaudeCode) -> None:
     task = {"description": "x", "subagent_type": "teamsup:gcp-monitor", "prompt": "go", "run_in_background": False}
     scripts: Scripts = {
@@ -172,6 +176,7 @@ def test_a_project_that_was_set_up_needs_nothing_more(claude: ClaudeCode, teamsu
         assert hub.queries.message("#1").sender == "chief"
 
 
+@pytest.mark.slow
 def test_an_idle_session_is_woken_by_its_monitor(claude: ClaudeCode, scout: MessageHub) -> None:
     status = ToolCall(f"{TOOL_PREFIX}team_update_status", {"status": "online"})
     in_turn = Event()
@@ -184,6 +189,7 @@ def test_an_idle_session_is_woken_by_its_monitor(claude: ClaudeCode, scout: Mess
         eventually(lambda: scout.queries.trace("#1")[0].state == "done", "its turn has ended")
 
 
+@pytest.mark.slow
 def test_a_long_wait_goes_on_behind_an_idle_session_and_wakes_it(claude: ClaudeCode, scout: MessageHub) -> None:
     script: Script = [
         WAIT,
@@ -202,6 +208,7 @@ def test_a_long_wait_goes_on_behind_an_idle_session_and_wakes_it(claude: ClaudeC
         assert WAKE_LINE not in model.received
 
 
+@pytest.mark.slow
 def test_people_permit_a_call_of_an_open_session(claude: ClaudeCode, scout: MessageHub, tmp_path: Path) -> None:
     claude.teamsup.team.configuration.write_text("[agent.lead]\nask_in_sessions = true\n")
     touch = ToolCall("Bash", {"command": f"touch {tmp_path / 'effect'}"})

@@ -3,6 +3,8 @@
 import os
 import subprocess
 
+import pytest
+
 from conftest import run_team
 from helpers.support import (
     FORK_SERVER,
@@ -18,6 +20,7 @@ from teamsup.hub import MessageHub
 SENTENCE = "written by a newer teamsup; this one knows"
 
 
+@pytest.mark.slow
 def test_the_supervisor_ends_with_its_workers_and_says_why(teamsup: TeamsupCommand) -> None:
     teamsup.team.folder.mkdir(parents=True)
     others = ("monitor-bridge", "gateway", "agent-runner", WEB, FORK_SERVER)

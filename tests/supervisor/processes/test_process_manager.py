@@ -380,6 +380,7 @@ def test_a_restart_that_was_asked_for_while_the_team_stops_does_not_keep_it_up(
         assert stop.wait(TIMEOUT_SECONDS) == 0
 
 
+@pytest.mark.slow
 def test_a_worker_that_two_people_restart_at_the_same_moment_comes_back(
     run_workers: RunWorkers, teamsup: TeamsupCommand
 ) -> None:

@@ -126,6 +126,7 @@ def test_people_stop_a_run(harness: RunnerHarness) -> None:
     assert harness.request("stop 1").content == "Run 1 of gcp is over: stopped."
 
 
+@pytest.mark.slow
 def test_a_withdrawn_message_ends_its_run(harness: RunnerHarness) -> None:
     harness.configure()
     harness.start()

@@ -360,6 +360,7 @@ def test_a_silenced_problem_ends_when_it_no_longer_fires(start_bridge: Callable[
         assert sorted(each["title"] for each in bridge.alerts()) == ["another form", "two"]
 
 
+@pytest.mark.slow
 @needs_alertmanager
 def test_a_real_alertmanager_is_silenced_by_an_acknowledgement_and_its_end_still_arrives(
     start_bridge: Callable[..., Bridge], tmp_path: Path

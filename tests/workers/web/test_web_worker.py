@@ -5,6 +5,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from helpers.custom_workers import wait_for_state
 from helpers.page_server import PageClient, web_process
 from helpers.support import TeamsupCommand, eventually
@@ -21,6 +23,7 @@ def test_the_free_port_is_kept_over_a_restart(team: Team) -> None:
         assert web.address == before
 
 
+@pytest.mark.slow
 def test_two_teams_stand_beside_each_other(team: Team, tmp_path: Path) -> None:
     other = Team("crew", tmp_path / "elsewhere" / "crew")
     with web_process(team) as web, web_process(other) as second:

@@ -56,6 +56,7 @@ async def test_in_a_thread_that_only_discord_knows_its_channel_counts(team: Team
     assert stored_contents(team) == ["here"]
 
 
+@pytest.mark.slow
 async def test_a_member_who_has_left_has_no_role(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     toml = f"[gateway]\nroles = [{OPERATORS}]\n"

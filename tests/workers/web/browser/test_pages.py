@@ -45,6 +45,7 @@ def test_a_person_says_hello_and_reads_the_answer_without_loading_again(
         assert browser.errors() == []
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_drops_a_dead_letter(browser: Browser, web: WebProcess, team: Team) -> None:
     with MessageHub(team, agent="lead") as lead:
         lead.register()

@@ -20,6 +20,7 @@ def test_file_names_are_made_safe() -> None:
     assert selection.file_name_of("/x/..") == "file"
 
 
+@pytest.mark.slow
 async def test_an_answer_of_30000_characters_goes_as_a_file_with_its_beginning(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         text = "Here it is:\n\n```python\n" + "print('x' * 40)\n" * 2000 + "```\n"
@@ -68,6 +69,7 @@ async def test_a_file_that_goes_away_while_it_waits_is_named(team: Team, join: J
         assert note.content in told.content
 
 
+@pytest.mark.slow
 async def test_an_answer_with_files_that_are_too_large_for_discord_is_sent_as_text(
     team: Team, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
