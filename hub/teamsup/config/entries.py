@@ -11,6 +11,9 @@ from typing import Literal, Protocol
 
 from teamsup.hub import CallerError, MessageHub
 
+_MAX_DIGITS = 19
+"""Some numbers of so many digits fit into no column."""
+
 Shape = Literal[
     "well",
     "working",
@@ -193,3 +196,8 @@ def sort_needs(needs: Sequence[Need]) -> list[Need]:
     never, replaced = datetime.max.replace(tzinfo=UTC), {each.replaces for each in needs}
     shown = (each for each in needs if (each.kind, each.id) not in replaced)
     return sorted(shown, key=lambda each: (not each.is_critical, each.deadline or never, each.since))
+
+
+def parse_number(word: str | None) -> int | None:
+    """Return the number that a part of an address is, such as an entry's id. None: it is not a number of a row."""
+    return int(word) if word is not None and word.isascii() and word.isdecimal() and len(word) < _MAX_DIGITS else None

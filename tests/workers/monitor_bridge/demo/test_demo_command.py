@@ -55,7 +55,9 @@ def test_it_shows_an_alert_that_starts_an_agent_until_its_end(tmp_path: Path, te
         shown, errors = demo.communicate(timeout=120)
     assert (demo.returncode, errors) == (0, "")
     steps = ("QueueStuck is firing", "Restart the service", "/decide 2 1", "I have restarted", "Resolved", "$0.0311")
-    places = [" ".join(shown.split()).index(step) for step in steps]
+    words = " ".join(shown.split())
+    assert [step for step in steps if step not in words] == [], shown
+    places = [words.index(step) for step in steps]
     assert places == sorted(places)
     assert list(temporary.iterdir()) == []
     assert not home.exists()

@@ -197,6 +197,15 @@ def test_older_messages_stand_on_pages_of_their_own(hub: MessageHub, join: Join)
     assert f'id="m{sent[20].id}"' in older
 
 
+@pytest.mark.parametrize("before", ["9" * 19, "9" * 5000, "\u0663", "-1", "x"])
+@pytest.mark.parametrize("address", ["/conversations", "/conversations/{id}", "/messages"])
+def test_a_position_that_is_not_a_number_of_a_row_shows_the_newest(
+    hub: MessageHub, join: Join, address: str, before: str
+) -> None:
+    join("lead").send("lead", "the newest line", conversation_id="long")
+    assert "the newest line" in page_at(address).show(context_of(hub, query={"before": before}, id="long"))
+
+
 def test_a_person_writes_as_in_a_terminal(hub: MessageHub) -> None:
     outcome = form_at("/conversations").submit(context_of(hub), {"content": " hello "})
     conversation, _, number = outcome.address.removeprefix("/conversations/").partition("#m")

@@ -15,6 +15,7 @@ from teamsup.config.entries import (
     Need,
     Text,
     TimelineEvent,
+    parse_number,
 )
 from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
 from teamsup.config.startable_agents import AGENT_RUNNER, StartableAgent, list_agents, read_startable_agents
@@ -81,7 +82,7 @@ class RunSource:
         now: datetime,  # noqa: ARG002
     ) -> Sequence[EntryRow]:
         state = next((each for each in _STATES if each == filters.get("show")), None)
-        return [_to_row(hub, each) for each in RunTable(hub).latest(None, limit, state, _number_of(before))]
+        return [_to_row(hub, each) for each in RunTable(hub).latest(None, limit, state, parse_number(before))]
 
     def entry(self, hub: MessageHub, entry_id: str, now: datetime) -> Entry | None:  # noqa: ARG002
         run = _find(hub, entry_id)
@@ -191,12 +192,8 @@ def _ask(
 
 
 def _find(hub: MessageHub, entry_id: str) -> Run | None:
-    number = _number_of(entry_id)
+    number = parse_number(entry_id)
     return None if number is None else RunTable(hub).get(number)
-
-
-def _number_of(word: str | None) -> int | None:
-    return int(word) if word is not None and word.isascii() and word.isdecimal() and len(word) < 19 else None
 
 
 def _version_of(run: Run) -> str:

@@ -14,6 +14,7 @@ from teamsup.config.entries import (
     Need,
     Text,
     TimelineEvent,
+    parse_number,
 )
 from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
 from teamsup.hub import Message, MessageHub
@@ -68,7 +69,7 @@ class DecisionSource:
         now: datetime,  # noqa: ARG002
     ) -> Sequence[EntryRow]:
         is_open = filters.get("show") != "all"
-        return [_to_row(each) for each in DecisionTable(hub).page(_number_of(before), limit, is_open=is_open)]
+        return [_to_row(each) for each in DecisionTable(hub).page(parse_number(before), limit, is_open=is_open)]
 
     def entry(self, hub: MessageHub, entry_id: str, now: datetime) -> Entry | None:  # noqa: ARG002
         table = DecisionTable(hub)
@@ -108,18 +109,14 @@ class DecisionSource:
 
 
 def _find(table: DecisionTable, entry_id: str) -> Decision | None:
-    number = _number_of(entry_id)
+    number = parse_number(entry_id)
     return None if number is None else table.get(number)
-
-
-def _number_of(word: str | None) -> int | None:
-    return int(word) if word is not None and word.isascii() and word.isdecimal() and len(word) < 19 else None
 
 
 def _answer_of(decision: Decision, action: str, text: str) -> str:
     """Return the answer in words: an option's text, not its number, so that it means what the person has read."""
     options = decision.spec.options
-    number = _number_of(action.removeprefix(_OPTION))
+    number = parse_number(action.removeprefix(_OPTION))
     if options and action.startswith(_OPTION) and number is not None and number < len(options):
         return options[number]
     if action == _IN_WORDS.name and not options and text.strip():

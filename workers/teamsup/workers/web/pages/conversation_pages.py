@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from teamsup.config.entries import Age, Text
+from teamsup.config.entries import Age, Text, parse_number
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Agent, CallerError, Message
 from teamsup.terminal.formatting import to_single_line
@@ -87,7 +87,7 @@ def _read_list(context: PageContext) -> list[ListedConversation]:
         reader_of(context.viewer),
         prefixes=prefixes,
         without=without,
-        before=int(before) if before.isdecimal() else None,
+        before=parse_number(before),
         limit=CONVERSATIONS_A_PAGE,
     )
     agents = agents_of(context)
@@ -139,7 +139,7 @@ def is_whole(context: PageContext) -> bool:
 def _read_messages(context: PageContext) -> tuple[list[Message], int, datetime | None]:
     """Return the newest messages of the conversation, or those before another; and how many are earlier."""
     conversation, before = context.path["id"], context.query.get("before", "")
-    position = int(before) if before.isdecimal() else None
+    position = parse_number(before)
     limit = MESSAGES_A_PAGE * _MORE
     messages = context.hub.queries.find(conversation=conversation, before=position, limit=limit)
     if not messages and position is None:
@@ -269,7 +269,7 @@ def _send(context: PageContext, fields: Mapping[str, str]) -> Outcome:
 
 def _show_history(context: PageContext) -> str:
     agent, before = context.query.get("agent") or None, context.query.get("before", "")
-    position = int(before) if before.isdecimal() else None
+    position = parse_number(before)
     messages = context.hub.queries.history(agent, limit=MESSAGES_A_PAGE, before=position)
     if agent == reader_of(context.viewer):
         _mark_shown(context, messages)
