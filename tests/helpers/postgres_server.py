@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
+
 try:
     import psycopg
 except ImportError:  # the tests that need it are skipped
@@ -84,10 +86,15 @@ class PostgresServer:
         raise NoServer("PostgreSQL did not answer.")
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
-        """End it: SIGINT disconnects everybody, SIGKILL gives it no time. It is reaped, or it could not start again."""
+        """End it: SIGINT disconnects everybody, SIGKILL gives it no time.
+
+        It cannot start again before it is reaped and its children are gone: they hold its shared memory.
+        """
         if self.process is not None:
+            children = psutil.Process(self.process.pid).children() if self.process.poll() is None else []
             self.process.send_signal(number)
             self.process.wait(_STOP_SECONDS)
+            assert not psutil.wait_procs(children, timeout=_STOP_SECONDS)[1]
             self.process = None
 
 
