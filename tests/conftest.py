@@ -1,8 +1,10 @@
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +23,20 @@ for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         # As nohup has it. A child would inherit that; a handler it does not, and we go on as we were asked to.
         signal.signal(number, lambda *_: None)
+
+
+_TEMPORARY = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the tests a temporary folder of their own, in which a team with a long path has its sockets."""
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # tmp_path stays where it is looked for
+    config.stash[_TEMPORARY] = tempfile.mkdtemp(prefix="ts-")
+    os.environ["TMPDIR"] = tempfile.tempdir = config.stash[_TEMPORARY]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[_TEMPORARY], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
