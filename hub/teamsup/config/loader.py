@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from teamsup.hub.errors import CallerError, NotConfigured
 from teamsup.hub.team import CONFIGURATION_VARIABLE as CONFIGURATION_VARIABLE
@@ -88,8 +88,9 @@ class Config:
             hint = hint or f"[{section}] has no key {key!r}; {_suggest_name(key, known)}"
             raise NotConfigured(f"{self.path}: {hint}")
         wanted = types[key]
-        if get_origin(wanted) is UnionType:
-            (wanted,) = (part for part in get_args(wanted) if part is not NoneType)
+        if get_origin(wanted) in (UnionType, Union):
+            choices = [part for part in get_args(wanted) if part is not NoneType]
+            wanted = type(value) if type(value) in choices else choices[0]
         if get_origin(wanted) is Literal:
             if value in get_args(wanted):
                 return value

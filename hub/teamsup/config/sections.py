@@ -46,7 +46,8 @@ class TeamSection:
 class WorkerSection:
     """[worker.NAME]: a program that the supervisor runs, and the rules of its starts and restarts."""
 
-    command: tuple[str, ...] = ()
+    command: tuple[str, ...] | str = ()
+    """A program and its arguments; or one text for a shell."""
     directory: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     env_file: str = ""
@@ -60,6 +61,11 @@ class WorkerSection:
     stop_signal: str = "TERM"
     stop_seconds: float | None = None
     memory_max: str = ""
+    nofile: int | None = None
+    """The most open files; None: as for the supervisor."""
+    umask: str = ""
+    """The rights that its new files do not get, in octal, such as "027"; empty: as for the supervisor, "077"."""
+    nice: int | None = None
     log_max: str = "10 MiB"
     log_files: int = 3
 
@@ -67,7 +73,8 @@ class WorkerSection:
         for name in ("heartbeat_seconds", "start_seconds", "stop_seconds"):
             if (seconds := getattr(self, name)) is not None:
                 check_seconds(name, seconds)
-        if any("\0" in text for text in (*self.command, *self.environment, *self.environment.values())):
+        words = (self.command,) if isinstance(self.command, str) else self.command
+        if any("\0" in text for text in (*words, *self.environment, *self.environment.values())):
             raise ValueError("neither command nor environment may have a NUL in it")
         if any(not name or "=" in name for name in self.environment):
             raise ValueError("environment: a name must not be empty or have '=' in it")
@@ -75,6 +82,12 @@ class WorkerSection:
             raise ValueError(f"stop_signal: there is no signal {self.stop_signal!r}; write TERM, INT, QUIT …")
         if self.memory_max:
             parse_size("memory_max", self.memory_max)
+        if self.umask and not re.fullmatch("0?[0-7]{3}", self.umask):
+            raise ValueError(f'umask must be three octal digits, such as "027", not {self.umask!r}')
+        if self.nofile is not None:
+            check_range(self, 16, 1 << 20, "nofile")
+        if self.nice is not None:
+            check_range(self, -20, 19, "nice")
         if parse_size("log_max", self.log_max) < 4096:
             raise ValueError("log_max must be at least 4 KiB")
         check_range(self, 1, 100, "log_files")

@@ -21,6 +21,7 @@ COMMANDS = {
     "stop": "stop the team, or one worker",
     "ps": "show the state of the supervisor, the workers and the agents",
     "restart": "restart one worker",
+    "signal": "send a signal such as USR1 to the process of a worker",
     "reload": "apply a changed teamsup.toml and restart only the workers that it changes",
     "logs": "show the output of the workers",
     "service": "let systemd or launchd run the team: install, uninstall, status",

@@ -22,7 +22,7 @@ from teamsup.hub.validation import list_names
 from teamsup.status.process_state import State
 from teamsup.status.team_status import ParticipantStatus, TeamStatus
 from teamsup.supervisor.configuration import team_configuration
-from teamsup.supervisor.configuration.team_configuration import Program
+from teamsup.supervisor.configuration.program import Program
 from teamsup.supervisor.health.write_lock import find_lock_owner
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import format_duration

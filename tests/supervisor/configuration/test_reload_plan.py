@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from teamsup.supervisor.configuration.process_policy import ProcessPolicy
+from teamsup.supervisor.configuration.program import Program
 from teamsup.supervisor.configuration.reload_plan import ReloadPlan, plan_reload
-from teamsup.supervisor.configuration.team_configuration import Program
 
 ONE, TWO = Program("one", ("one",)), Program("two", ("two",))
 OLD = {"one": ONE, "two": TWO}

@@ -2,6 +2,7 @@
 
 import signal
 import tomllib
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from teamsup.config.components import Component, installed_components
 from teamsup.hub import NotConfigured, Team
 from teamsup.supervisor.configuration import section_owners, team_configuration
 from teamsup.supervisor.configuration.process_policy import RestartPolicy
+from teamsup.supervisor.configuration.program import SpawnLimits
 from teamsup.supervisor.configuration.team_configuration import (
     TeamConfiguration,
     load_configuration,
@@ -100,7 +102,7 @@ def test_the_values_of_an_env_file_are_shown_nowhere(team: Team) -> None:
         ("[worker.own]\n", "[worker.own] needs a command"),
         ("worker = 3\n", "worker must be a section"),
         ("[worker]\nown = 3\n", "worker.own must be a section"),
-        ('[worker.own]\ncommand = "run it"\n', "[worker.own] command must be a list"),
+        ("[worker.own]\ncommand = 3\n", "[worker.own] command must be a list"),
         ('[worker.gateway]\ncommand = ["x"]\n', "this worker is installed with its own"),
         ('[worker.supervisor]\ncommand = ["x"]\n', "that name is the supervisor's own"),
         ('[worker."a b"]\ncommand = ["x"]\n', "a b"),
@@ -249,3 +251,29 @@ def test_an_installation_that_names_no_workers_is_refused(team: Team, monkeypatc
 
     with pytest.raises(NotConfigured, match=r"names none of its workers.*Install teamsup again"):
         team_configuration.parse_configuration(team, {})
+
+
+def test_a_worker_of_ones_own_has_limits_and_may_be_one_line_for_a_shell(team: Team) -> None:
+    program = loaded(team, '[worker.own]\ncommand = "run | tee x"\nnofile = 4096\numask = "027"\nnice = 5\n').programs[
+        "own"
+    ]
+
+    assert program.command == ("/bin/sh", "-c", "run | tee x")
+    assert (program.limits.nofile, program.limits.umask, program.limits.nice) == (4096, 0o27, 5)
+    assert program.needs_new_process(replace(program, limits=SpawnLimits()))
+
+
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    [
+        ('umask = "9"', "umask must be three octal digits"),
+        ("nice = 20", "nice must be from -20 to 19"),
+        ("nofile = 1", "nofile must be from 16 to 1048576"),
+        ("command = [1]", "command must be a list, each entry text in quotes"),
+        ('command = ["run", "${SECRET}"]', r"\[worker.own\] command: \$\{SECRET\} is not one of"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_a_mistake(team: Team, line: str, mistake: str) -> None:
+    command = "" if line.startswith("command") else 'command = ["run"]\n'
+    with pytest.raises(NotConfigured, match=mistake):
+        loaded(team, f"[worker.own]\n{command}{line}\n")

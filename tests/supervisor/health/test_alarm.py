@@ -14,7 +14,7 @@ from helpers.support import TeamsupCommand, eventually
 from teamsup.config.components import CommandHook
 from teamsup.hub import Team
 from teamsup.status.process_state import State
-from teamsup.supervisor.configuration.team_configuration import Program
+from teamsup.supervisor.configuration.program import Program
 from teamsup.supervisor.health import alarm
 from teamsup.supervisor.health.alarm import OutageAlarm, describe_watcher_outage
 from teamsup.supervisor.processes.lifecycle import Process

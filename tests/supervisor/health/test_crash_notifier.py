@@ -10,7 +10,7 @@ from helpers.clock import ManualClock
 from teamsup.hub import MessageHub
 from teamsup.status.crash import Crash
 from teamsup.status.process_state import State
-from teamsup.supervisor.configuration.team_configuration import Program
+from teamsup.supervisor.configuration.program import Program
 from teamsup.supervisor.health.crash_notifier import CrashNotifier
 from teamsup.supervisor.health.troubles import Troubles
 from teamsup.supervisor.processes.lifecycle import Process

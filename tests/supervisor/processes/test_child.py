@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from helpers.support import TIMEOUT_SECONDS, eventually
-from teamsup.supervisor.configuration.team_configuration import Program
+from teamsup.supervisor.configuration.program import Program, SpawnLimits
 from teamsup.supervisor.processes.child import Child
 
 
@@ -95,3 +95,20 @@ def test_a_worker_that_never_stops_printing_leaves_time_for_others() -> None:
     eventually(child.exit_code, "the exit")
     child.close(lines.extend)
     assert len(lines) < 10_000
+
+
+def test_it_has_the_limits_of_its_section() -> None:
+    code = (
+        "import os, resource; mask = os.umask(0);"
+        "print(oct(mask), resource.getrlimit(resource.RLIMIT_NOFILE)[0], os.getpriority(os.PRIO_PROCESS, 0))"
+    )
+    program = Program("worker", (sys.executable, "-c", code), limits=SpawnLimits(nofile=123, umask=0o027, nice=15))
+
+    assert output(Child(program, {})) == ["0o27 123 15"]
+
+
+def test_limits_that_the_system_refuses_are_an_os_error() -> None:
+    program = Program("worker", ("true",), limits=SpawnLimits(nofile=1 << 62))
+
+    with pytest.raises(OSError, match="the system refuses nofile = 4611686018427387904"):
+        Child(program, {})

@@ -13,7 +13,7 @@ from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually
 from teamsup.hub import Team
 from teamsup.status.process_state import State
 from teamsup.supervisor.configuration.process_policy import ProcessPolicy
-from teamsup.supervisor.configuration.team_configuration import Program
+from teamsup.supervisor.configuration.program import Program
 from teamsup.supervisor.processes.managed_process import ManagedProcess
 from teamsup.supervisor.processes.process_manager import ProcessManager
 from teamsup.supervisor.processes.spawner import Spawner

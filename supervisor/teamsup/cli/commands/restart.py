@@ -9,7 +9,7 @@ from ..arguments import add_timeout
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="+", metavar="NAME", help="the worker's name, as in 'teamsup ps'")
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a worker, or a pattern such as 'web-*' in quotes")
     add_timeout(parser, 30)
 
 

@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="start only this worker of a running team")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="start only this worker of a running team, or those of a pattern such as 'web-*'",
+    )
     add_timeout(parser, 30)
     parser.add_argument(
         "--detach",

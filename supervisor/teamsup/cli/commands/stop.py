@@ -21,7 +21,12 @@ class StillRunning(CallerError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="stop only this worker")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="stop only this worker, or those of a pattern such as 'web-*'",
+    )
     add_timeout(parser, 60)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from .team_configuration import Program
+from .program import Program
 
 
 @dataclass(frozen=True)

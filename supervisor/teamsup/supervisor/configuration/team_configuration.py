@@ -1,6 +1,7 @@
 """Read the configuration of all workers: installed components, and the programs of [worker.NAME] in teamsup.toml."""
 
 import graphlib
+import os
 import signal
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -17,64 +18,12 @@ from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
 from .process_policy import ProcessPolicy, RestartPolicy
+from .program import FIRST_HEARTBEAT_SECONDS, Program, SpawnLimits
 from .section_owners import check_section_names, section_owners
+from .spawn_command import expand_command
 
 _HEALTHY_SECONDS = 60.0
-_FIRST_HEARTBEAT_SECONDS = 60.0
 _READY_AFTER_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Program:
-    """The configuration of one worker: its command, and the rules for it."""
-
-    name: str
-    command: tuple[str, ...]
-    directory: Path = Path()
-    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    env_file: Path | None = None
-    env_file_values: Variables | None = field(default=(), repr=False)
-    """The content of the file when the configuration was read; None: it was unreadable, and may be readable at the
-    start."""
-    withheld_variables: tuple[str, ...] = ()
-    """Variables of the supervisor's own that hold secrets of other workers."""
-    autostart: bool = True
-    policy: ProcessPolicy = field(default_factory=ProcessPolicy)
-    start_seconds: float = _FIRST_HEARTBEAT_SECONDS
-    heartbeat_seconds: float | None = None
-    stop_signal: signal.Signals = signal.SIGTERM
-    depends_on: tuple[str, ...] = ()
-    memory_max: int | None = None
-    log_bytes: int = 10 * 2**20
-    log_files: int = 3
-    worker_settings: tuple[object, ...] = ()
-    """All that a component reads in teamsup.toml at its start."""
-    watched_files: tuple[Path, ...] = ()
-    """Files that it reads at its start besides the configuration. If one changes, the worker is tried again."""
-    fault: str = ""
-    """The fault in its sections that prevents its start; empty: none."""
-    is_component: bool = False
-    """Whether it is one of the installed components."""
-    has_guests: bool = False
-    """Whether the processes that it starts belong to others and outlive it."""
-
-    @property
-    def spawn_settings(self) -> tuple[object, ...]:
-        """Return the settings that a process gets at its start. A difference here needs a new process; all else applies
-        at once."""
-        return (
-            self.command,
-            self.directory,
-            self.environment,
-            self.env_file,
-            self.heartbeat_seconds,
-            self.worker_settings,
-        )
-
-    def needs_new_process(self, old: "Program") -> bool:
-        """Return whether a process of ``old`` has other spawn settings. A missing env_file changes nothing."""
-        values = self.env_file_values
-        return self.spawn_settings != old.spawn_settings or (values is not None and values != old.env_file_values)
 
 
 @dataclass(frozen=True)
@@ -240,9 +189,14 @@ def _program(
     healthy = _HEALTHY_SECONDS if component is None else component.healthy_seconds
     stays_up = section.start_seconds or _READY_AFTER_SECONDS
     env_file = _path(label, "env_file", section.env_file, team) if section.env_file else None
+    variables = os.environ | {"TEAMSUP_TEAM": team.name, "TEAMSUP_HOME": str(team.folder.parent)}
+    try:
+        command = expand_command(section.command, variables) if component is None else _command_of(component, team)
+    except ValueError as error:
+        raise ValueError(f"{label} {error}") from error
     return Program(
         name=name,
-        command=section.command if component is None else _command_of(component, team),
+        command=command,
         directory=_path(label, "directory", section.directory, team),
         environment=tuple(section.environment.items()),
         env_file=env_file,
@@ -255,7 +209,8 @@ def _program(
             healthy_seconds=healthy,
             backoff_max=healthy,
         ),
-        start_seconds=section.start_seconds or _FIRST_HEARTBEAT_SECONDS,
+        limits=SpawnLimits(section.nofile, int(section.umask, 8) if section.umask else None, section.nice),
+        start_seconds=section.start_seconds or FIRST_HEARTBEAT_SECONDS,
         heartbeat_seconds=heartbeat,
         stop_signal=signal.Signals[f"SIG{section.stop_signal}"],
         depends_on=tuple(normalize_agent_name(other) for other in section.depends_on),

@@ -1,10 +1,12 @@
-"""Requests to the supervisor by messages: status, start NAME, stop NAME, restart NAME, reload. Also who may send
-them.
+"""Requests to the supervisor by messages: status, start NAME, stop NAME, restart NAME, signal NAME SIGNAL, reload. Also
+who may send them.
 """
 
 import asyncio
+import fnmatch
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import signal
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from teamsup.config.components import run_owners
@@ -84,10 +86,10 @@ class RequestHandler:
             case ["status"]:
                 itself = [f"supervisor: DEGRADED, {self._troubles}"] if self._troubles else []
                 return "\n".join([*itself, *(self._describe_status(worker) for worker in manager.processes.values())])
-            case ["reload"] | [("start" | "stop" | "restart"), _] if not may_act:
+            case ["reload"] | [("start" | "stop" | "restart"), _] | ["signal", _, _] if not may_act:
                 how = command_hint(self._hub.team, *words)
                 raise CallerError(f"{sender} may ask only for 'status'. A person may do this in a terminal: {how}")
-            case ["reload" | "start" | "stop" | "restart", *_] if self._stopping.is_set():
+            case ["reload" | "start" | "stop" | "restart" | "signal", *_] if self._stopping.is_set():
                 raise CallerError("The team is being stopped.")
             case ["reload"]:
                 self._log(f"{sender} asked to reload")
@@ -99,38 +101,50 @@ class RequestHandler:
                 if reasons := {name: reason for name, reason in unready.items() if name in starting}:
                     raise WorkersNotReady(f"{plan}. {self._describe_unready(reasons)}")
                 return str(plan)
-            case [("start" | "stop" | "restart") as verb, name] if name in self._reloader.configuration.programs:
-                self._log(f"{sender} asked to {verb} {name}")
-                return await self._start_stop(manager.processes[name], verb, seconds)
-            case [("start" | "stop" | "restart"), name]:
-                known = list_names([*self._reloader.configuration.programs])
-                raise CallerError(f"There is no worker {quote(name)}; there are {known}.")
+            case [("start" | "stop" | "restart") as verb, pattern]:
+                names = match_workers(pattern, self._reloader.configuration.programs)
+                self._log(f"{sender} asked to {verb} {', '.join(names)}")
+                return await self._start_stop([manager.processes[name] for name in names], verb, seconds)
+            case ["signal", pattern, word]:
+                number, names = parse_signal(word), match_workers(pattern, self._reloader.configuration.programs)
+                self._log(f"{sender} sends {number.name} to {', '.join(names)}")
+                return self._send_signal([manager.processes[name] for name in names], number)
         raise CallerError("I know 'status', 'start NAME', 'stop NAME', 'restart NAME' and 'reload'.")
 
-    async def _start_stop(self, worker: ManagedProcess, verb: str, seconds: float) -> str:
-        manager, name = self._manager, worker.name
+    async def _start_stop(self, workers: Sequence[ManagedProcess], verb: str, seconds: float) -> str:
+        manager, names = self._manager, [worker.name for worker in workers]
         match verb:
             case "start":
-                manager.start(name)
+                manager.start(*names)
             case "stop":
-                manager.stop(name)
+                manager.stop(*names)
             case "restart":
-                manager.restart(name)
-        await self._wait_at_rest([name], seconds)
+                manager.restart(*names)
+        await self._wait_at_rest(names, seconds)
         # The reason for its wait is not part of its state, so its lifecycle has not published it.
         self._publisher.publish()
-        if verb == "stop":
-            if worker.child is None and name in run_owners():
-                # Nobody would end them in time.
-                await asyncio.to_thread(end_runs, self._hub.team)
-            return f"{name} has ended." if worker.child is None else f"{name} is about to end."
-        if worker.child is not None and worker.process.state is State.RUNNING:
-            return f"{name} runs, pid {worker.child.pid}."
-        if has_succeeded(worker.process.state, worker.process.reason):
-            return f"{name} was started and has ended well."
-        state = manager.state_of(worker)
-        agents = await self._unconfigured_agents([state])
-        raise WorkersNotReady(self._describe_unready({name: unready_reason(state, agents.get(name))}))
+        if verb == "stop" and any(worker.child is None and worker.name in run_owners() for worker in workers):
+            # Nobody would end them in time.
+            await asyncio.to_thread(end_runs, self._hub.team)
+        lines = [_describe_stopped(worker) if verb == "stop" else _describe_started(worker) for worker in workers]
+        unready = [manager.state_of(worker) for worker, line in zip(workers, lines, strict=True) if not line]
+        if unready:
+            agents = await self._unconfigured_agents(unready)
+            reasons = {state.name: unready_reason(state, agents.get(state.name)) for state in unready}
+            raise WorkersNotReady("\n".join([*filter(None, lines), self._describe_unready(reasons)]))
+        return "\n".join(lines)
+
+    def _send_signal(self, workers: Sequence[ManagedProcess], number: signal.Signals) -> str:
+        """Send a signal to the processes of those that run. Raise CallerError if one of them has none."""
+        lines = []
+        for worker in workers:
+            if worker.child is not None:
+                worker.child.send_signal(number)
+                lines.append(f"{worker.name}, pid {worker.child.pid}, got {number.name}.")
+        if away := [worker.name for worker in workers if worker.child is None]:
+            has = "has" if len(away) == 1 else "have"
+            raise CallerError("\n".join([*lines, f"{list_names(away)} {has} no process to signal."]))
+        return "\n".join(lines)
 
     async def _wait_at_rest(self, names: Iterable[str], seconds: float) -> None:
         """Wait until each of these runs, has ended or cannot go on, or after this many seconds."""
@@ -166,6 +180,37 @@ class RequestHandler:
             return f"{worker.name}: DEGRADED, {degraded}"
         reason = f", {worker.process.reason}" if worker.process.reason else ""
         return f"{worker.name}: {worker.process.state}{reason}"
+
+
+def match_workers(pattern: str, programs: Collection[str]) -> list[str]:
+    """Return the workers that a name or a pattern such as ``web-*`` names. Raise CallerError if there is none. Pure."""
+    found = [pattern] if pattern in programs else fnmatch.filter(programs, pattern)
+    if not found:
+        known = list_names([*programs])
+        raise CallerError(f"There is no worker {quote(pattern)}; there are {known}.")
+    return found
+
+
+def parse_signal(word: str) -> signal.Signals:
+    """Return the signal of a name such as USR1 or SIGUSR1. Raise CallerError. Pure."""
+    name = word.upper().removeprefix("SIG")
+    try:
+        return signal.Signals[f"SIG{name}"]
+    except KeyError:
+        raise CallerError(f"There is no signal {quote(word)}; write HUP, USR1, USR2 …") from None
+
+
+def _describe_stopped(worker: ManagedProcess) -> str:
+    return f"{worker.name} has ended." if worker.child is None else f"{worker.name} is about to end."
+
+
+def _describe_started(worker: ManagedProcess) -> str:
+    """Return a sentence about a worker that runs, or has ended well; empty: it does not run."""
+    if worker.child is not None and worker.process.state is State.RUNNING:
+        return f"{worker.name} runs, pid {worker.child.pid}."
+    if has_succeeded(worker.process.state, worker.process.reason):
+        return f"{worker.name} was started and has ended well."
+    return ""
 
 
 def _wait_seconds(message: Message) -> float:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from teamsup.config.env_file import read_env_file
 
-from ..configuration.team_configuration import Program
+from ..configuration.program import Program
 from ..sd_notify import SERVICE_VARIABLES
 from .resource_limits import restore_limits
 
@@ -44,12 +44,14 @@ class Child:
 
         Raise UnusableEnvFile, or OSError or another error of Popen, when the command cannot be run now.
         """
-        supervisor, is_ours = os.getpid(), program.is_component
+        supervisor, is_ours, limits = os.getpid(), program.is_component, program.limits
         from_file = () if program.env_file is None else read_env_file(program.env_file)
 
         def die_with_supervisor() -> None:
             # Other threads exist between fork and exec. So make only system calls, looked up before, and take no lock.
-            restore_limits(is_ours)
+            restore_limits(is_ours, limits.nofile)
+            if limits.nice is not None:
+                os.setpriority(os.PRIO_PROCESS, 0, limits.nice)
             if _prctl is not None:
                 _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
                 if os.getppid() != supervisor:
@@ -57,21 +59,26 @@ class Child:
 
         self.env_file_values = from_file
         _require_program(program)
-        self._popen = subprocess.Popen(
-            program.command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=die_with_supervisor,
-            cwd=program.directory,
-            env={
-                **inherited_environment(program.withheld_variables),
-                **dict(from_file),
-                **dict(program.environment),
-                **environment,
-            },
-        )
+        try:
+            self._popen = subprocess.Popen(
+                program.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_supervisor,
+                cwd=program.directory,
+                umask=-1 if limits.umask is None else limits.umask,
+                env={
+                    **inherited_environment(program.withheld_variables),
+                    **dict(from_file),
+                    **dict(program.environment),
+                    **environment,
+                },
+            )
+        except subprocess.SubprocessError as error:
+            # Python does not pass on what failed between fork and exec.
+            raise OSError(errno.EPERM, f"the system refuses nofile = {limits.nofile}, nice = {limits.nice}") from error
         assert self._popen.stdout is not None  # noqa: S101 - asked for above
         self.output = self._popen.stdout.fileno()
         os.set_blocking(self.output, False)
@@ -95,6 +102,11 @@ class Child:
         self._signal(number)
         # A stopped process would never receive the signal.
         self._signal(signal.SIGCONT)
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the process alone, not to its group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(self.pid, number)
 
     def dump_stacks(self) -> None:
         """Send SIGABRT, on which a Python program prints the stack of every thread and dies."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from teamsup.status.crash import KEPT_LINES, Crash
 from teamsup.status.process_state import ALIVE, State
 
-from ..configuration.team_configuration import Program
+from ..configuration.program import Program
 from .child import Child
 from .lifecycle import Process
 

@@ -14,7 +14,7 @@ from teamsup.status.process_state import ALIVE, BLOCKED, State, describe_exit, h
 from teamsup.status.state_file import WorkerState
 from teamsup.terminal.formatting import sanitize
 
-from ..configuration.team_configuration import Program
+from ..configuration.program import Program
 from . import lifecycle, orphans
 from .child import Child
 from .dependencies import Dependencies, satisfies_dependents

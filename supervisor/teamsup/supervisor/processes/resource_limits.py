@@ -19,8 +19,12 @@ def raise_own_limits() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, _CORE[1]))
 
 
-def restore_limits(is_ours: bool) -> None:
-    """Restore the supervisor's original limits in a new process; one of teamsup's own also dumps no core."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, _FILES)
+def restore_limits(is_ours: bool, nofile: int | None = None) -> None:
+    """Restore the supervisor's original limits in a new process; one of teamsup's own also dumps no core.
+
+    ``nofile`` is its own limit of open files. Raise ValueError or OSError if the system does not allow that many.
+    """
+    own = _FILES if nofile is None else (nofile, max(nofile, _FILES[1]) if _FILES[1] >= 0 else _FILES[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, own)
     if not is_ours:
         resource.setrlimit(resource.RLIMIT_CORE, _CORE)

@@ -9,7 +9,8 @@ from teamsup.hub import Team
 from teamsup.hub.engines.marked_processes import TAG_VARIABLE
 from teamsup.status.crash import SPAWN_FAILED_PREFIX
 
-from ..configuration.team_configuration import Program, secrets_withheld_from
+from ..configuration.program import Program
+from ..configuration.team_configuration import secrets_withheld_from
 from .child import Child
 from .lifecycle import SpawnFailed
 from .orphans import GUEST_VARIABLE, process_tag

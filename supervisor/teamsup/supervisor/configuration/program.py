@@ -1,0 +1,78 @@
+"""The program of one worker: its command, and the rules for it."""
+
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from teamsup.config.env_file import Variables
+
+from .process_policy import ProcessPolicy
+
+FIRST_HEARTBEAT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class SpawnLimits:
+    """Settings of the operating system for a new process; None: it inherits the value of the supervisor."""
+
+    nofile: int | None = None
+    """The most open files."""
+    umask: int | None = None
+    """The rights that its new files do not get."""
+    nice: int | None = None
+    """Its niceness, from -20 to 19."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The configuration of one worker: its command, and the rules for it."""
+
+    name: str
+    command: tuple[str, ...]
+    directory: Path = Path()
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    env_file: Path | None = None
+    env_file_values: Variables | None = field(default=(), repr=False)
+    """The content of the file when the configuration was read; None: it was unreadable, and may be readable at the
+    start."""
+    withheld_variables: tuple[str, ...] = ()
+    """Variables of the supervisor's own that hold secrets of other workers."""
+    autostart: bool = True
+    policy: ProcessPolicy = field(default_factory=ProcessPolicy)
+    limits: SpawnLimits = SpawnLimits()
+    start_seconds: float = FIRST_HEARTBEAT_SECONDS
+    heartbeat_seconds: float | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    depends_on: tuple[str, ...] = ()
+    memory_max: int | None = None
+    log_bytes: int = 10 * 2**20
+    log_files: int = 3
+    worker_settings: tuple[object, ...] = ()
+    """All that a component reads in teamsup.toml at its start."""
+    watched_files: tuple[Path, ...] = ()
+    """Files that it reads at its start besides the configuration. If one changes, the worker is tried again."""
+    fault: str = ""
+    """The fault in its sections that prevents its start; empty: none."""
+    is_component: bool = False
+    """Whether it is one of the installed components."""
+    has_guests: bool = False
+    """Whether the processes that it starts belong to others and outlive it."""
+
+    @property
+    def spawn_settings(self) -> tuple[object, ...]:
+        """Return the settings that a process gets at its start. A difference here needs a new process; all else applies
+        at once."""
+        return (
+            self.command,
+            self.directory,
+            self.environment,
+            self.env_file,
+            self.heartbeat_seconds,
+            self.limits,
+            self.worker_settings,
+        )
+
+    def needs_new_process(self, old: "Program") -> bool:
+        """Return whether a process of ``old`` has other spawn settings. A missing env_file changes nothing."""
+        values = self.env_file_values
+        return self.spawn_settings != old.spawn_settings or (values is not None and values != old.env_file_values)
