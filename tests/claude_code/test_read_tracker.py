@@ -15,8 +15,9 @@ from helpers.mcp_session import open_session
 from helpers.support import OpenCommand, TeamsupCommand, count_listeners, eventually, run_foreign_sql
 from teamsup.claude_code import participants
 from teamsup.claude_code.read_tracker import RENEW_SECONDS, ReadTracker
-from teamsup.hub import MessageHub, Team
+from teamsup.hub import MessageHub, StaleLease, Team
 from teamsup.hub.message_hub import LEASE_SECONDS
+from teamsup.hub.models import MAX_ATTEMPTS
 
 Join = Callable[..., MessageHub]
 
@@ -60,6 +61,49 @@ async def test_open_messages_of_a_session_that_ends_are_unread_again_and_the_age
     (state,) = scout.queries.trace("#1")
     assert (state.state, state.read_at) == ("ready", None)
     assert {agent.name: agent.status for agent in scout.agents()}["lead"] == "offline"
+
+
+async def test_only_a_session_without_hooks_is_told_that_its_messages_come_back(team: Team, join: Join) -> None:
+    scout = join("scout")
+
+    async with open_session(team) as lead:
+        scout.send("lead", "one")
+        assert (await lead.call("team_read_messages")).endswith("Otherwise they come back.")
+        lead.hook("UserPromptSubmit")
+        scout.send("lead", "two")
+        assert "come back" not in await lead.call("team_read_messages")
+
+
+async def test_a_message_that_five_sessions_have_read_and_not_ended_is_given_up(join: Join) -> None:
+    scout, lead = join("scout"), join("lead")
+    scout.send("lead", "one")
+
+    for _ in range(MAX_ATTEMPTS):
+        session = participants.Participants(lead).main
+        await read_and_leave(session)
+
+    (state,) = scout.queries.trace("#1")
+    assert (state.state, state.attempts) == ("dead", MAX_ATTEMPTS)
+    (told,) = scout.claim()
+    sentence = "was given up after 5 attempts: its session ended before it answered or read on"
+    assert sentence in told.message.content
+
+
+async def test_the_ends_of_runs_do_not_count(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    scout, lead = join("scout"), join("lead")
+    scout.send("lead", "one")
+    monkeypatch.setenv("TEAMSUP_RUN", "/teams/default:7#boot")
+
+    await read_and_leave(participants.Participants(lead).main)
+
+    (state,) = scout.queries.trace("#1")
+    assert (state.state, state.attempts) == ("ready", 0)
+
+
+async def read_and_leave(session: participants.Participant) -> None:
+    async with session.use_read_tracker() as reader:
+        reader.track(reader.read(1))
+    await session.leave(is_last=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -239,6 +283,57 @@ def test_work_that_takes_longer_than_a_lease_keeps_it_while_the_session_lives(te
             assert other.claim() == []
         working.complete_last_read()
         assert hub.queries.trace("#1")[0].state == "done"
+
+
+ENDS: dict[str, Callable[[ReadTracker], object]] = {
+    "an answer": lambda reader: reader.reply("#1", "done"),
+    "the next read": lambda reader: reader.complete_last_read(),
+    "the end of the turn": lambda reader: reader.complete_delivered(),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS.keys())
+def test_after_a_pause_of_the_machine_a_reader_ends_what_nobody_else_has_claimed(
+    team: Team, end: Callable[[ReadTracker], object]
+) -> None:
+    now = [1_000_000_000.0]
+    with (
+        MessageHub(team, agent="scout", clock=lambda: now[0]) as scout,
+        MessageHub(team, agent="lead", clock=lambda: now[0]) as hub,
+        MessageHub(team, agent="lead", clock=lambda: now[0]) as other,
+    ):
+        scout.register()
+        hub.register()
+        scout.send("lead", "a long task")
+        reader = ReadTracker(hub)
+        reader.track(reader.read(1))
+        reader.mark_delivered_to_model()
+        now[0] += 10 * LEASE_SECONDS
+        assert other.claim() == []  # the lease has ended, and the message waits before it comes back
+        end(reader)
+        assert scout.queries.trace("#1")[0].state == "done"
+
+
+def test_after_a_pause_of_the_machine_another_reader_keeps_what_it_has_claimed(team: Team) -> None:
+    now = [1_000_000_000.0]
+    with (
+        MessageHub(team, agent="scout", clock=lambda: now[0]) as scout,
+        MessageHub(team, agent="lead", clock=lambda: now[0]) as hub,
+        MessageHub(team, agent="lead", clock=lambda: now[0]) as other,
+    ):
+        scout.register()
+        hub.register()
+        scout.send("lead", "a long task")
+        reader = ReadTracker(hub)
+        reader.track(reader.read(1))
+        for _ in range(2):
+            now[0] += 10 * LEASE_SECONDS
+            claimed = other.claim()
+        assert len(claimed) == 1
+        with pytest.raises(StaleLease):
+            reader.reply("#1", "done")
+        reader.complete_last_read()
+        assert scout.queries.trace("#1")[0].state == "leased"
 
 
 async def test_a_reply_to_a_withdrawn_message_is_refused_once_and_may_be_repeated(team: Team, join: Join) -> None:

@@ -16,6 +16,7 @@ from teamsup.claude_code.rendering import render_message
 from teamsup.hub import Message, MessageHub, Team
 
 Join = Callable[..., MessageHub]
+COMES_BACK = "Answer them, or read once more before you end. Otherwise they come back."
 TOOLS = ["team_broadcast", "team_get_status", "team_read_messages", "team_send_message", "team_update_status"]
 
 
@@ -84,6 +85,7 @@ async def test_an_empty_read_costs_at_most_15_tokens_and_a_frame_25(team: Team, 
 
     async with open_session(team) as lead:
         assert len(await lead.call("team_read_messages")) / 4 <= 15
+        assert lead.hook("UserPromptSubmit") == {}
         gcp_monitor.send("lead", "x", priority="high", message_type="task_request")
         assert (len(await lead.call("team_read_messages")) - 1) / 4 <= 25
 
@@ -102,7 +104,9 @@ async def test_an_agent_and_a_python_process_talk_both_ways(team: Team, join: Jo
         scout.reply(delivery, "calm")
 
         read = await lead.call("team_read_messages")
-        assert re.fullmatch(r"<message (\w{4}) #2 from scout, just now>\ncalm\n</message \1>", round_ages(read))
+        assert re.fullmatch(
+            rf"<message (\w{{4}}) #2 from scout, just now>\ncalm\n</message \1>\n{COMES_BACK}", round_ages(read)
+        )
 
 
 async def test_a_read_waits_until_something_arrives(team: Team, join: Join) -> None:
@@ -288,6 +292,7 @@ async def test_a_long_message_is_cut_and_the_rest_can_be_read_without_ending_any
 
     async with open_session(team) as lead:
         scout.send("lead", "a" * 8000 + "b" * 8000 + "c")
+        assert lead.hook("UserPromptSubmit")
         first = await lead.call("team_read_messages")
         assert first.endswith("aaa\n[cut: read on with message_id #1, offset 8000, of 16001]\n</message" + first[-6:])
         second = await lead.call("team_read_messages", message_id="#1", offset=8000)

@@ -178,8 +178,10 @@ class Participant:
             await anyio.to_thread.run_sync(lambda: self._leave(is_last=is_last), abandon_on_cancel=True)
 
     def _leave(self, *, is_last: bool) -> None:
+        # A run has limits of its own, and one that waits for people ends in the middle of its work.
+        why = "its session ended before it answered or read on" if self._run is None else None
         with suppress(TeamsupError):
-            self._read_tracker.release_all()
+            self._read_tracker.release_all(why)
         if self.has_own_mailbox:
             # Other participants of this name must learn of messages that were announced to us and are unread.
             with suppress(TeamsupError):
@@ -205,6 +207,11 @@ class Participants:
         self._has_hooks = bool(os.environ.get("CLAUDE_PLUGIN_ROOT"))
         self._subagents_lock = anyio.Lock()
 
+    @property
+    def has_seen_hook(self) -> bool:
+        """Return whether hooks run in this session. Only a hook reports the end of a turn."""
+        return bool(self._callers) or "hooks" in self.main.presence_details
+
     def announce_call(self, tool_use_id: str, subagent: tuple[str, str] | None) -> None:
         """Note that the session, or the subagent of that id and type, is about to make that call."""
         self._callers[tool_use_id] = subagent
@@ -218,7 +225,7 @@ class Participants:
         if tool_use_id in self._callers:
             subagent = self._callers[tool_use_id]
             return self.main if subagent is None else await self.find_subagent(*subagent)
-        if self._has_hooks or "hooks" in self.main.presence_details:
+        if self._has_hooks or self.has_seen_hook:
             # Only once if no hook has ever run, because hooks may be switched off.
             self._has_hooks = False
             raise CallerError("The caller of this tool is not known yet. Please call again.")

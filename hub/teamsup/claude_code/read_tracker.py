@@ -2,7 +2,8 @@
 
 An LLM agent acknowledges by acting. A delivery that it has read stays leased while the session lives. A reply completes
 the delivery that it answers; the next read or the end of the turn completes the rest. When a session ends, its open
-deliveries become unread again.
+deliveries become unread again. After a pause of the machine a lease may have ended although no other reader has claimed
+the delivery. Then it still completes as if the lease had held.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +38,7 @@ class ReadTracker:
         """Complete the results of earlier reads. Call it when a read begins: then two parallel reads do not
         complete each other's results.
         """
-        self._for_each(self.hub.acknowledge, self._open)
+        self._for_each(self._complete, self._open)
         self._open.clear()
         self._delivered.clear()
         self._reported.clear()
@@ -51,7 +52,7 @@ class ReadTracker:
     def complete_delivered(self) -> None:
         """Complete the deliveries that the model has received, because a turn has ended normally."""
         seen = {message_id: delivery for message_id, delivery in self._open.items() if message_id in self._delivered}
-        self._for_each(self.hub.acknowledge, seen)
+        self._for_each(self._complete, seen)
         self._open = {message_id: self._open[message_id] for message_id in self._open if message_id not in seen}
         self._delivered.clear()
 
@@ -84,9 +85,11 @@ class ReadTracker:
         """Renew the leases, because the session lives."""
         self._for_each(self.hub.extend, self._open)
 
-    def release_all(self) -> None:
-        """Release all open deliveries: the session has ended, so they become unread."""
-        self._for_each(self.hub.release, self._open)
+    def release_all(self, error: str | None = None) -> None:
+        """Release all open deliveries: the session has ended, so they become unread at once. With an ``error`` this
+        counts as a failed attempt, so that no message is read by one session after another without an end.
+        """
+        self._for_each(lambda delivery: self.hub.release(delivery, error=error, delay=0), self._open)
         self._open.clear()
 
     def reread(self, message_id: str) -> Message:
@@ -111,8 +114,8 @@ class ReadTracker:
         """Answer a message, and complete its delivery in the same transaction. A status_report does not complete the
         delivery.
 
-        Raise StaleLease, and send nothing, if the delivery was withdrawn or another reader holds it. A second attempt
-        sends the answer anyway.
+        Raise StaleLease, and send nothing, if the delivery was withdrawn or another reader has claimed it. A second
+        attempt sends the answer anyway.
         """
         answered = self.reread(message_id)
         if answered.sender == self.hub.agent:
@@ -128,7 +131,7 @@ class ReadTracker:
                 if is_report:
                     pass
                 elif delivery is not None:
-                    self.hub.acknowledge(delivery, outcome="answered")
+                    self._complete(delivery, "answered")
                 else:
                     # A preview, or a message read by its id, may have been enough to answer it.
                     self.hub.complete_unclaimed(answered, outcome="answered")
@@ -155,6 +158,14 @@ class ReadTracker:
                 if message_id not in self._reported and _waits_for_answer(delivery.message):
                     self.hub.answer(delivery.message, sentence, message_type="status_report")
         self._reported.update(self._open)
+
+    def _complete(self, delivery: Delivery, outcome: str | None = None) -> None:
+        """End a delivery, also if its lease has ended and nobody has claimed it since. Raise StaleLease."""
+        try:
+            self.hub.acknowledge(delivery, outcome=outcome)
+        except StaleLease:
+            if not self.hub.complete_unclaimed(delivery.message, outcome=outcome or "read"):
+                raise
 
     def _for_each(self, verb: Callable[[Delivery], object], some: Mapping[str, Delivery]) -> None:
         if some:

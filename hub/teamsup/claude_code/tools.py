@@ -26,6 +26,7 @@ from .rendering import (
     render_receipt,
 )
 
+_NO_HOOKS = "Answer them, or read once more before you end. Otherwise they come back."
 # Claude Code gives up a call after half an hour without a message.
 _PROGRESS_SECONDS = 30.0
 
@@ -136,7 +137,8 @@ class TeamTools:
                 return ""
             try:
                 mark = new_frame_mark()
-                text = "\n".join(render_message(delivery.message, mark) for delivery in claimed)
+                lines = [render_message(delivery.message, mark) for delivery in claimed]
+                text = "\n".join(lines if self._participants.has_seen_hook else [*lines, _NO_HOOKS])
                 await run_in_thread(lambda: reader.track(claimed))
                 # The hub's work is shielded, so a call notices only here that it was cancelled.
                 await anyio.lowlevel.checkpoint()
