@@ -39,3 +39,16 @@ def test_a_pattern_names_several_workers(run_workers: RunWorkers) -> None:
     refused = team.run("signal", "web-1", "HUP")
     assert refused.returncode == 64
     assert refusal_of(refused) == "teamsup: web-1 has no process to signal."
+
+
+@pytest.mark.slow
+def test_a_question_without_a_line_end_is_shown(run_workers: RunWorkers) -> None:
+    code = (
+        "import sys, time\n"
+        "for part in ('10 %\\r', '50 %\\r', '100 %\\n', 'go on?'): print(part, end='', flush=True)\ntime.sleep(1000)"
+    )
+    team = run_workers(worker_section("asks", code))
+
+    eventually(lambda: "go on?" in team.log("asks"), "its question")
+
+    assert [line.split(" ", 2)[2] for line in team.log("asks").splitlines()] == ["100 %", "go on?"]

@@ -13,10 +13,10 @@ from teamsup.config.env_file import read_env_file
 
 from ..configuration.program import Program
 from ..sd_notify import SERVICE_VARIABLES
+from .output_lines import OutputLines
 from .resource_limits import restore_limits
 
 _CHUNK_BYTES = 16384  # bytes: read from one worker before the others have their turn
-_MAX_LINE_BYTES = 65536
 _MAX_FINAL_CHUNKS = 16
 _PR_SET_PDEATHSIG = 1
 _INHERITED = {
@@ -82,7 +82,12 @@ class Child:
         assert self._popen.stdout is not None  # noqa: S101 - asked for above
         self.output = self._popen.stdout.fileno()
         os.set_blocking(self.output, False)
-        self._unfinished = b""
+        self._lines = OutputLines()
+
+    @property
+    def has_unfinished(self) -> bool:
+        """Return whether a line has begun, and has not been passed on yet."""
+        return self._lines.has_unfinished
 
     @property
     def pid(self) -> int:
@@ -127,11 +132,10 @@ class Child:
             chunk = os.read(self.output, _CHUNK_BYTES)
         except BlockingIOError:
             return True
-        *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
-        if lines:
-            record([line.decode(errors="replace") for line in lines])
-        if not chunk or len(self._unfinished) > _MAX_LINE_BYTES:
-            self._flush(record)
+        if lines := self._lines.add(chunk):
+            record(lines)
+        if not chunk:
+            self.flush(record)
         return bool(chunk)
 
     def close(self, record: Callable[[list[str]], None]) -> None:
@@ -139,14 +143,14 @@ class Child:
         for _ in range(_MAX_FINAL_CHUNKS):
             if not self.read_lines(record):
                 break
-        self._flush(record)
+        self.flush(record)
         if self._popen.stdout is not None:
             self._popen.stdout.close()
 
-    def _flush(self, record: Callable[[list[str]], None]) -> None:
-        if self._unfinished:
-            record([self._unfinished.decode(errors="replace")])
-            self._unfinished = b""
+    def flush(self, record: Callable[[list[str]], None]) -> None:
+        """Pass on the unfinished line."""
+        if lines := self._lines.flush():
+            record(lines)
 
 
 def _has_ended(pid: int) -> bool:

@@ -10,6 +10,7 @@ from teamsup.status.process_state import ALIVE, State
 from ..configuration.program import Program
 from .child import Child
 from .lifecycle import Process
+from .output_reader import OutputReader
 
 
 @dataclass
@@ -21,6 +22,7 @@ class ManagedProcess:
     """Stop it, then start it again because it is still wanted."""
     process: Process = field(default_factory=Process)
     child: Child | None = None
+    output: OutputReader | None = None
     tag: str = ""
     """The process tag, by which all descendants of its process are found."""
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))

@@ -21,6 +21,7 @@ from .dependencies import Dependencies, satisfies_dependents
 from .lifecycle import Action, Process
 from .managed_process import ManagedProcess
 from .orphan_killer import OrphanKiller
+from .output_reader import OutputReader
 from .spawner import Spawner
 from .work_queue import AfterEvent, WorkQueue
 from .worker_logs import WorkerLogs
@@ -281,12 +282,7 @@ class ProcessManager:
         self._by_pid[child.pid] = worker
         worker.started_at, worker.spawned_at = time.time(), time.monotonic()
         self._log(f"{worker.name} started, pid {child.pid}")
-
-        def read_output() -> None:
-            if not child.read_lines(functools.partial(self._record_output, worker)):
-                asyncio.get_running_loop().remove_reader(child.output)
-
-        asyncio.get_running_loop().add_reader(child.output, read_output)
+        worker.output = OutputReader(child, functools.partial(self._record_output, worker))
 
     def _spawn_failed(self, worker: ManagedProcess, event: lifecycle.SpawnFailed) -> None:
         """Queue the event before all others, but after the crash that led to a new start of the worker."""
@@ -300,9 +296,9 @@ class ProcessManager:
     def _on_exit(self, worker: ManagedProcess, child: Child, code: int) -> None:
         del self._by_pid[child.pid]
         worker.child = None
-        asyncio.get_running_loop().remove_reader(child.output)
         try:
-            child.close(functools.partial(self._record_output, worker))
+            if worker.output is not None:
+                worker.output.close()
         except Exception as error:
             self._log(f"{worker.name}: {type(error).__name__}: {error}")
         lines = tuple(worker.last_lines)
