@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from teamsup.config.entries import Entry, EntryRow, EntrySource, EntryState, Need, sort_needs
-from teamsup.hub import MessageHub, StoreError
+from teamsup.config.entries import Age, Entry, EntryRow, EntrySource, EntryState, Need, sort_needs
+from teamsup.hub import MessageHub, StoreError, Team
+from teamsup.status import state_file, team_status
 from teamsup.status.crash import Crash
 from teamsup.status.team_needs import find_needs, read_needs
-from teamsup.status.team_status import ParticipantStatus, TeamStatus
+from teamsup.status.team_status import ParticipantStatus, TeamStatus, read_team_status
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WELL = ParticipantStatus("gateway", "daemon", "RUNNING", 7, 60.0, 0, 1.0, 0.1, 1, 0, None, "", well=True)
@@ -51,13 +52,38 @@ def test_a_part_that_tries_again_by_itself_needs_a_person_only_after_five_minute
 def test_a_degraded_worker_shows_its_own_reason_and_since_when() -> None:
     (need,) = find_needs(status(unwell("DEGRADED", degraded_seconds=360.0)), NOW)
     assert need.since == NOW - timedelta(minutes=6)
-    assert need.evidence[-1] == "Port 9095 is taken."
+    assert need.evidence == ("Port 9095 is taken", ", ", Age(need.since, "for"), ".")
     assert need.address == "/team/gateway"
+
+
+def test_an_age_is_said_once() -> None:
+    silent = replace(unwell("unknown", heartbeat_age_seconds=360.0), note="no heartbeat for 6m")
+    (need,) = find_needs(status(silent), NOW)
+    assert need.evidence == ("Its last heartbeat was ", Age(NOW - timedelta(minutes=6)), ".")
 
 
 def test_without_a_supervisor_the_old_states_of_workers_say_nothing() -> None:
     (need,) = find_needs(status(unwell("FATAL"), pid=None), NOW)
     assert (need.title, need.state.shape, need.is_critical) == ("is not heard: the team does not run", "unknown", True)
+
+
+def test_a_state_that_cannot_be_read_is_a_need_at_once() -> None:
+    unread = replace(status(unwell("unknown", heartbeat_age_seconds=1.0)), is_published=False)
+    (need,) = find_needs(unread, NOW)
+    assert (need.title, need.state.shape, need.is_critical) == ("has published no readable state", "unknown", True)
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"workers": 3}', '{"pid": 1, "started_at": 0, "workers": []}'])
+def test_a_state_that_the_running_supervisor_has_not_written_is_not_published(
+    team: Team, text: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team.create()
+    if text is not None:
+        (team.folder / "supervisor.json").write_text(text)
+    assert read_team_status(team).is_published, "no supervisor runs, so none is expected"
+    for module in (team_status, state_file):
+        monkeypatch.setattr(module, "owner_pid", lambda _: 2)
+    assert not read_team_status(team).is_published
 
 
 class Broken:

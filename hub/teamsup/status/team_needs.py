@@ -38,6 +38,9 @@ def find_needs(status: TeamStatus, now: datetime) -> list[Need]:
     found = [] if status.trouble is None else [_hub_trouble(status, now)]
     if status.pid is None:
         return [*found, _not_supervised(now)]
+    if not status.is_published:
+        # The heartbeats may be recent, but they do not show how the workers are.
+        found.append(_not_published(now))
     return [*found, *(need for row in status.rows for need in _needs_of(row, now))]
 
 
@@ -70,19 +73,30 @@ def _before(now: datetime, seconds: float | None) -> datetime | None:
 
 
 def _need(row: ParticipantStatus, title: str, state: EntryState, since: datetime | None, now: datetime) -> Need:
-    note = row.note.rstrip(".")
-    lasts: Text = () if since is None else ("Since ", Age(since), ". ")
     return Need(
         PARTICIPANT,
         row.name,
         row.name,
         title,
-        (*lasts, f"{note[:1].upper()}{note[1:]}." if note else "It does not say why."),
+        _evidence_of(row, since),
         state,
         since or now,
         is_critical=row.name == SUPERVISOR,
         address=f"/team/{row.name}",
     )
+
+
+def _evidence_of(row: ParticipantStatus, since: datetime | None) -> Text:
+    """Return why, and since when: the age is said once."""
+    if row.is_silent and since is not None:
+        return ("Its last heartbeat was ", Age(since), ".")
+    note = row.note.rstrip(".")
+    why = f"{note[:1].upper()}{note[1:]}." if note else "It does not say why."
+    if since is None:
+        return (why,)
+    if row.crashes and row.state != DEGRADED.upper():
+        return ("Its last crash was ", Age(since), f". {why}")
+    return (why[:-1], ", ", Age(since, "for"), ".")
 
 
 def _not_supervised(now: datetime) -> Need:
@@ -92,6 +106,24 @@ def _not_supervised(now: datetime) -> Need:
         SUPERVISOR,
         "Supervisor",
         "is not heard: the team does not run",
+        evidence,
+        _UNKNOWN_STATE,
+        now,
+        is_critical=True,
+        address=f"/team/{SUPERVISOR}",
+    )
+
+
+def _not_published(now: datetime) -> Need:
+    evidence = (
+        "It runs, but its file supervisor.json cannot be read, so the states of its workers are not known. It writes"
+        " the file again when it starts or restarts a worker.",
+    )
+    return Need(
+        PARTICIPANT,
+        f"{SUPERVISOR}-state",
+        "Supervisor",
+        "has published no readable state",
         evidence,
         _UNKNOWN_STATE,
         now,

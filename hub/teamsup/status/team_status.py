@@ -28,6 +28,7 @@ UNKNOWN = "unknown"
 """The state of a worker or agent about which nothing is known at the moment."""
 _SUPERVISOR_SECONDS = PRESENCE_TIMEOUT_SECONDS / 2
 """Seconds: three of its heartbeats. Without one for this time the team's state is unknown."""
+_NO_HEARTBEAT = "no heartbeat for"
 _HEALTHY_STATES = (State.STARTING, State.RUNNING, State.STOPPED)
 
 
@@ -52,6 +53,11 @@ class ParticipantStatus:
     """The time since which it is degraded; None: it is not, or the time is unknown."""
     crashes: tuple[Crash, ...] = ()
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether all that the note says is how old the last heartbeat is."""
+        return self.state == UNKNOWN and self.note.startswith(_NO_HEARTBEAT)
+
 
 @dataclass(frozen=True, slots=True)
 class TeamStatus:
@@ -61,6 +67,8 @@ class TeamStatus:
     agents: Mapping[str, Agent]
     pid: int | None
     trouble: StoreError | None
+    is_published: bool = True
+    """Whether the supervisor's state of its workers can be read; also True if no supervisor runs."""
 
 
 def read_team_status(team: Team) -> TeamStatus:
@@ -85,7 +93,7 @@ def read_team_status(team: Team) -> TeamStatus:
     rows = _rows(_workers(state, pid), agents, undeliverable, trouble)
     if state is not None and state.trouble_since is not None and pid is not None:
         rows[0] = replace(rows[0], degraded_seconds=max(0.0, time.time() - state.trouble_since))
-    return TeamStatus(rows, agents, pid, trouble)
+    return TeamStatus(rows, agents, pid, trouble, is_published=state is not None or pid is None)
 
 
 def _workers(state: TeamState | None, pid: int | None) -> tuple[WorkerState, ...]:
@@ -179,7 +187,7 @@ def _heartbeat_problem(agent: Agent | None, now: datetime, deadline: float, trou
     age = (now - agent.last_heartbeat).total_seconds()
     if age < -PRESENCE_TIMEOUT_SECONDS:
         return f"its last heartbeat is {format_duration(-age)} ahead of the clock"
-    return f"no heartbeat for {format_duration(age)}" if age > deadline else ""
+    return f"{_NO_HEARTBEAT} {format_duration(age)}" if age > deadline else ""
 
 
 def _agent_row(agent: Agent) -> ParticipantStatus:

@@ -49,6 +49,11 @@ def console_name() -> str:
     return "console-" + re.sub(r"[^a-z0-9_.-]", "-", user.lower())[:40]
 
 
+def person_name(console: str) -> str:
+    """Return the name of the person at a console: ``ann`` for ``console-ann``, also with the number of a terminal."""
+    return re.sub(r"^console-(.+?)(-\d+)?$", r"\1", console)
+
+
 def session_metadata() -> dict[str, Any]:
     """Return metadata that shows whether an agent runs this process: Claude Code marks the shells of its model."""
     return {SESSION_AGENT: fold_case(os.environ.get("TEAMSUP_AGENT") or "lead")} if os.environ.get("CLAUDECODE") else {}

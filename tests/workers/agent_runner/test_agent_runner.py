@@ -121,7 +121,7 @@ def test_people_stop_a_run(harness: RunnerHarness) -> None:
 
     assert harness.request("stop 1").content == "Run 1 of gcp is being stopped."
 
-    assert harness.answer_to(asked).content == "It did not finish: console-ann stopped it."
+    assert harness.answer_to(asked).content == "It did not finish: ann stopped it."
     assert harness.run_in("stopped")
     assert harness.request("stop 1").content == "Run 1 of gcp is over: stopped."
 
@@ -159,9 +159,9 @@ def test_a_paused_agent_is_not_started_and_says_so_once(harness: RunnerHarness) 
 
     told = eventually(lambda: harness.ann.queries.find(reply_to=asked.message_id), "news for ann")
     assert [(each.message_type, each.content) for each in told] == [
-        ("status_report", "It waits: console-ann paused it: the budget is spent.")
+        ("status_report", "It waits: ann paused it: the budget is spent.")
     ]
-    assert eventually(harness.obstacle, "the obstacle") == "console-ann paused it: the budget is spent"
+    assert eventually(harness.obstacle, "the obstacle") == "ann paused it: the budget is spent"
     assert harness.request("resume gcp").content == "gcp can be started again."
     harness.run_in("done")
     assert len(harness.ann.queries.find(reply_to=asked.message_id, message_type="status_report")) == 1

@@ -143,15 +143,15 @@ def test_a_person_acknowledges_in_words_or_by_a_command(start_bridge: Callable[.
     assert "one" in heard(bridge.lead).content
 
     bridge.ann.send("user_comm", "/ack 1")
-    assert 'console-ann takes care of incident 1, "one".' in heard_until(bridge.ann, "takes care").content
-    assert "console-ann takes care of incident 1" in heard_until(bridge.lead, "takes care").content
+    assert 'ann takes care of incident 1, "one".' in heard_until(bridge.ann, "takes care").content
+    assert "ann takes care of incident 1" in heard_until(bridge.lead, "takes care").content
 
     done = bridge.teamsup.run("alerts", "ack", "2")
     assert (done.returncode, 'takes care of incident 2, "two".' in done.stdout) == (0, True)
     bridge.ann.send("user_comm", "/alerts")
     table = heard_until(bridge.ann, "SEVERITY").content
     assert table.startswith("ID ")
-    assert "acknowledged by console-ann" in table
+    assert "acknowledged by ann" in table
     assert "three" in table
     assert [each["state"] for each in bridge.alerts()] == ["firing", "acknowledged", "acknowledged"]
     assert "incident 99" in refusal_of(bridge.teamsup.run("alerts", "ack", "99"))
@@ -340,7 +340,7 @@ def test_an_acknowledged_alert_is_silenced_if_that_is_configured(start_bridge: C
         {"name": "alertname", "value": "One", "isRegex": False, "isEqual": True},
         {"name": "job", "value": "a", "isRegex": False, "isEqual": True},
     ]
-    assert "incident 1, acknowledged by console-" in silence["comment"]
+    assert "incident 1, acknowledged by " in silence["comment"]
 
 
 @pytest.mark.slow

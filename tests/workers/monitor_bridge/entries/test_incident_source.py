@@ -98,10 +98,10 @@ def test_an_acknowledgement_goes_the_way_of_the_command_and_in_the_name_of_the_p
     desk.ingest(FIRING)
     need = the_need(desk)
     with answering(desk):
-        assert act(desk, need, "ack") == f'console-ann takes care of incident {need.id}, "HighCPU on web-01".'
-    assert desk.open[0].acknowledged_by == "console-ann"
+        assert act(desk, need, "ack") == f'ann takes care of incident {need.id}, "HighCPU on web-01".'
+    assert desk.open[0].acknowledged_by == "ann"
     assert SOURCE.needs(desk.hub, now(desk)) == []
-    with pytest.raises(CallerError, match=f"console-ann has acknowledged incident {need.id} by now"):
+    with pytest.raises(CallerError, match=f"ann has acknowledged incident {need.id} by now"):
         act(desk, need, "close")
 
 

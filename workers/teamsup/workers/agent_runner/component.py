@@ -21,6 +21,11 @@ _TABLES = ComponentTables(
     ),
     # These sentences begin with the name of the person who did it.
     forgets_person=(
+        "UPDATE runs SET reason = 'somebody' || substr('console-' || reason, length(:name) + 1)"
+        " WHERE substr('console-' || reason, 1, length(:name) + 1) = :name || ' '",
+        "UPDATE agent_pauses SET reason = 'somebody' || substr('console-' || reason, length(:name) + 1)"
+        " WHERE substr('console-' || reason, 1, length(:name) + 1) = :name || ' '",
+        # An earlier version wrote the name of the console.
         "UPDATE runs SET reason = 'somebody' || substr(reason, length(:name) + 1)"
         " WHERE substr(reason, 1, length(:name) + 1) = :name || ' '",
         "UPDATE agent_pauses SET reason = 'somebody' || substr(reason, length(:name) + 1)"

@@ -19,9 +19,11 @@ _TABLES = ComponentTables(
     # The incident stays acknowledged; otherwise it would be escalated again. Older rows have no id.
     forgets_person=(
         "UPDATE incidents SET acknowledged_by = 'somebody', acknowledged_by_id = NULL"
-        " WHERE acknowledged_by_id = :name OR acknowledged_by = :name",
+        " WHERE acknowledged_by_id = :name OR acknowledged_by = :name"
+        " OR ('console-' || acknowledged_by = :name AND substr(acknowledged_by_id, 1, 8) = 'console-')",
         "UPDATE incident_groups SET responded_by = 'somebody', responded_by_id = NULL"
-        " WHERE responded_by_id = :name OR responded_by = :name",
+        " WHERE responded_by_id = :name OR responded_by = :name"
+        " OR ('console-' || responded_by = :name AND substr(responded_by_id, 1, 8) = 'console-')",
     ),
 )
 

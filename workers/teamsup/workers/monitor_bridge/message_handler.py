@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from teamsup.hub import CallerError, Delivery, Message, MessageHub
 from teamsup.hub.models import HUB_SENDER
+from teamsup.terminal.console import person_name
 
 from ..protocol import NAMED_PEOPLE_KEY
 from .escalation.acknowledgements import Acknowledgements, parse_numbers
@@ -113,6 +114,8 @@ class MessageHandler:
                 return IncidentCommand(words, message.sender, message.sender, message.sender)
             author = str(message.metadata.get("author_name") or message.sender)
             person = str(message.metadata.get("person") or message.sender)
+            # A name of Discord is shown as it is.
+            author = person_name(author) if person.startswith("console-") else author
             return IncidentCommand(words, author, person, None)
         return IncidentQuery(words)
 

@@ -1,13 +1,12 @@
 """People: a person's identity, the places where user_comm can reach them, and the form of an agent's text for them."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from teamsup.hub import Message, MessageHub
 from teamsup.hub.models import MAX_MESSAGE_BYTES
-from teamsup.terminal.console import SESSION_AGENT, is_temporary
+from teamsup.terminal.console import SESSION_AGENT, is_temporary, person_name
 from teamsup.terminal.formatting import prefix_speaker, sanitize
 
 from ..protocol import GATEWAY, NAMED_PEOPLE_KEY, PAIRED_KEY, SOURCE_KEY
@@ -45,7 +44,7 @@ def name_of(message: Message) -> str:
 def display_name_of(message: Message) -> str:
     """Return the name of a person who decides: ``ann`` for ``console-ann-4711``."""
     name = name_of(message)
-    return name if message.sender == GATEWAY else re.sub(r"^console-(.+?)(-\d+)?$", r"\1", name)
+    return name if message.sender == GATEWAY else person_name(name)
 
 
 def is_from_person(hub: MessageHub, message: Message) -> bool:

@@ -82,6 +82,11 @@ def test_a_worker_has_the_state_that_its_evidence_shows(changes: dict[str, objec
     assert (shown.state.shape, shown.state.word) == (shape, word)
 
 
+def test_a_worker_that_is_not_heard_says_its_age_once() -> None:
+    shown = describe(replace(WORKER, state="unknown", well=False, note="no heartbeat for 3m"))
+    assert words(shown.evidence) == "<for>"
+
+
 def test_a_crashed_worker_says_when_it_is_tried_again() -> None:
     crash = Crash(NOW.timestamp(), 41, "died of SIGKILL", 2, NOW.timestamp() + 24, ())
     shown = describe(replace(WORKER, state=State.BACKOFF, pid=None, well=False, crashes=(crash,)))

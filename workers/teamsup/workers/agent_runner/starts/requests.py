@@ -9,7 +9,7 @@ from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import CallerError, Message, MessageHub
 from teamsup.hub.models import HUB_SENDER
 from teamsup.hub.validation import list_names, quote
-from teamsup.terminal.console import SESSION_AGENT
+from teamsup.terminal.console import SESSION_AGENT, person_name
 from teamsup.terminal.hints import command_hint
 
 from ..approvals.approvals import Approvals
@@ -153,4 +153,7 @@ class RunRequests:
         return True
 
     def _author(self, message: Message) -> str:
-        return str(message.metadata.get("author_name") or message.sender)
+        author = str(message.metadata.get("author_name") or message.sender)
+        person = str(message.metadata.get("person") or message.sender)
+        # A name of Discord is shown as it is.
+        return person_name(author) if person.startswith("console-") else author

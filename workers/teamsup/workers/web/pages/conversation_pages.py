@@ -8,6 +8,7 @@ from datetime import datetime
 from teamsup.config.entries import Age, Text, parse_number
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Agent, CallerError, Message
+from teamsup.terminal.console import person_name
 from teamsup.terminal.formatting import to_single_line
 
 from ..page import Form, Outcome, Page, PageContext, Region, RenderedRegion
@@ -24,7 +25,7 @@ from .page_content import (
     with_query,
 )
 from .rendering import render
-from .views.message_views import MessageView, author_of, newest_progress, open_deliveries, person_name, view_messages
+from .views.message_views import MessageView, author_of, newest_progress, open_deliveries, view_messages
 from .views.participants import TeamMember
 from .worker_requests import open_as_viewer
 

@@ -83,12 +83,15 @@ class SourcePages:
 
     def _show_entry(self, context: PageContext) -> str:
         entry = self._find(context)
+        # Without a message there is no such page.
+        messages = context.hub.queries.find(conversation=entry.conversation, limit=1) if entry.conversation else ()
         past = [index for index, event in enumerate(entry.timeline) if not event.is_future]
         return render(
             "entry_facts.html",
             now_of(context),
             viewer=context.viewer,
             entry=entry,
+            conversation=entry.conversation if messages else None,
             address=self._address_of(entry.id),
             last_past=past[-1] if past else -1,
         )

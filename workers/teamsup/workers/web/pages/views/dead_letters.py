@@ -15,6 +15,7 @@ from teamsup.config.entries import (
 )
 from teamsup.hub import MessageHub
 from teamsup.hub.models import DeadLetter
+from teamsup.terminal.console import person_name
 from teamsup.terminal.formatting import to_single_line
 
 KIND, ADDRESS = "dead-letter", "/dead-letters"
@@ -79,7 +80,7 @@ class DeadLetterSource:
         name, recipient = f"message {letter.message.id}", letter.recipient
         if action == RETRY and hub.maintenance.retry(letter.message.message_id, recipient):
             return f"{recipient} gets {name} again."
-        by = person.removeprefix("console-")
+        by = person_name(person)
         if action == DROP and hub.maintenance.drop_dead(
             letter.message.message_id, recipient, outcome=f"dropped by {by}"
         ):

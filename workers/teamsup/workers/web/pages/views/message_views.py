@@ -13,6 +13,7 @@ from teamsup.config.entries import Age, EntryState, Text
 from teamsup.config.people_protocol import USER_COMM, is_decision_request
 from teamsup.hub import Agent, Message
 from teamsup.hub.models import DeliveryState
+from teamsup.terminal.console import person_name
 from teamsup.terminal.formatting import to_single_line
 
 from ....protocol import GATEWAY, MONITOR_BRIDGE, QUESTION_KEY, SOURCE_KEY
@@ -116,11 +117,6 @@ def author_of(message: Message, agents: Mapping[str, Agent]) -> tuple[str, Autho
     if agent is not None and agent.kind in ("daemon", "supervisor"):
         return message.sender, "worker", "worker"
     return message.sender, "agent", "asks people" if is_decision_request(message) else "agent"
-
-
-def person_name(console: str) -> str:
-    """Return the name of the person at a console: ``ann`` for ``console-ann``."""
-    return console.removeprefix("console-")
 
 
 def is_progress(message: Message) -> bool:

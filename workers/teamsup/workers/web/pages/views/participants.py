@@ -139,7 +139,11 @@ def _worker_state(row: ParticipantStatus, now: datetime) -> tuple[EntryState, Te
         case _ if row.state == NOT_CONFIGURED:
             return EntryState("paused" if row.well else "degraded", NOT_CONFIGURED), note, None
     if seen_at is not None and row.pid is not None:
-        return EntryState("silent", "not heard"), (Age(seen_at, "for"), f"; {row.note}"), None
+        return (
+            EntryState("silent", "not heard"),
+            (Age(seen_at, "for"), *(() if row.is_silent else (f"; {row.note}",))),
+            None,
+        )
     return EntryState("unknown", "unknown"), note or (f"its state is {row.state!r}",), None
 
 
