@@ -157,10 +157,12 @@ class MessageHub:
         return self._mailbox.wait(timeout, step)
 
     def listen_async(
-        self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS
+        self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS, look_seconds: float | None = None
     ) -> AsyncGenerator[Delivery, None]:
-        """Do the same as listen() on an event loop. Commits do not block the loop."""
-        return self._mailbox.listen_async(timeout, lease)
+        """Do the same as listen() on an event loop. Commits do not block the loop. Without a doorbell, look once in
+        ``look_seconds``, by default each second.
+        """
+        return self._mailbox.listen_async(timeout, lease, look_seconds)
 
     async def wait_async(self, timeout: float = math.inf) -> bool:  # noqa: ASYNC109 - the same verb as wait()
         """Do the same as wait() without blocking the event loop."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -71,8 +72,8 @@ class TeamStatus:
     """Whether the supervisor's state of its workers can be read; also True if no supervisor runs."""
 
 
-def read_team_status(team: Team) -> TeamStatus:
-    """Read the status once, without making any file."""
+def read_team_status(team: Team, hub: MessageHub | None = None) -> TeamStatus:
+    """Read the status once, without making any file. ``hub`` is that of the team, if it is open."""
     agents: dict[str, Agent] = {}
     undeliverable: dict[str, int] = {}
     trouble: StoreError | None = None
@@ -82,9 +83,9 @@ def read_team_status(team: Team) -> TeamStatus:
             pid = waiting
             raise StoreUnavailable(describe_without_folder(team, waiting))
         if has_store(team):
-            with MessageHub(team) as hub:
-                agents = {agent.name: agent for agent in list_agents(hub)}
-                undeliverable = hub.queries.undeliverable()
+            with MessageHub(team) if hub is None else nullcontext(hub) as opened:
+                agents = {agent.name: agent for agent in list_agents(opened)}
+                undeliverable = opened.queries.undeliverable()
         elif pid is not None:
             raise StoreError(f"{describe_store(team)} is gone.")
     except StoreError as error:

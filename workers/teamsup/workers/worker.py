@@ -49,6 +49,8 @@ class Worker(ABC):
     name: ClassVar[str]
     max_parallel: ClassVar[int] = 1
     """The deliveries that it handles at once. Those of one conversation come one after another."""
+    look_seconds: ClassVar[float | None] = None
+    """Seconds between two looks into the mailbox in case the doorbell has failed; None: the usual."""
 
     def __init__(self, hub: MessageHub, settings: Config) -> None:
         self.hub = hub
@@ -167,7 +169,7 @@ class Worker(ABC):
         while not self._stopping.is_set():
             try:
                 # One at a time: a crash must not count as a failed attempt of a delivery that was not begun.
-                async with contextlib.aclosing(self.hub.listen_async()) as arriving:
+                async with contextlib.aclosing(self.hub.listen_async(look_seconds=self.look_seconds)) as arriving:
                     while (delivery := await self._next_delivery(arriving)) is not None:
                         await self._start_processing(delivery)
             except SchemaTooNew as error:

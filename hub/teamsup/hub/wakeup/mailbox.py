@@ -69,14 +69,19 @@ class AgentMailbox:
                         taken = self._claim_due(1, lease)
                 yield from taken
 
-    async def listen_async(self, timeout: float, lease: float) -> AsyncGenerator[Delivery, None]:  # noqa: ASYNC109
+    async def listen_async(
+        self,
+        timeout: float,  # noqa: ASYNC109
+        lease: float,
+        look_seconds: float | None,
+    ) -> AsyncGenerator[Delivery, None]:
         check_timeout(timeout)
         with self._session.open_doorbell() as bell:
             hold_up = BusyTolerance(timeout)
             while True:
                 taken: list[Delivery] = []
                 with hold_up.tolerate():
-                    if not await self._make_waiter(timeout).wait_async(bell):
+                    if not await self._make_waiter(timeout, look_seconds=look_seconds).wait_async(bell):
                         return
                     with suppress(StoreUnavailable):
                         claim = functools.partial(self._claim_due, 1, lease)
@@ -117,7 +122,7 @@ class AgentMailbox:
             notified = deliveries.apply_deadlines(db, session.agent, session.clock(), session.reads_expired)
             session.ring_after_commit(*notified)
 
-    def _make_waiter(self, timeout: float, step: WakeStep | None = None) -> Waiter:
+    def _make_waiter(self, timeout: float, step: WakeStep | None = None, look_seconds: float | None = None) -> Waiter:
         return Waiter(
             find_next_due=functools.partial(self.find_next_due, step),
             apply_deadlines=self._apply_deadlines,
@@ -128,4 +133,5 @@ class AgentMailbox:
             is_presence_due=lambda: step is None and self._presence.is_due(listening=True),
             refresh_presence=functools.partial(self._presence.refresh, listening=True),
             timeout=timeout,
+            look_seconds=look_seconds,
         )

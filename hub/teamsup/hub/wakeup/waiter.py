@@ -66,6 +66,8 @@ class Waiter:
     is_presence_due: Callable[[], bool]
     refresh_presence: Callable[[], None]
     timeout: float
+    look_seconds: float | None = None
+    """Seconds between two looks without a doorbell; None: the usual."""
     _version: int | None = None
     _next_due: float = math.inf
     _unavailable_since: float | None = None
@@ -118,7 +120,7 @@ class Waiter:
         until_due = self._next_due - self.clock()
         return min(
             self._deadline - time.monotonic(),
-            _FALLBACK_CHECK_SECONDS,
+            self.look_seconds or _FALLBACK_CHECK_SECONDS,
             until_due if until_due > 0 else _FALLBACK_CHECK_SECONDS,
         )
 

@@ -186,13 +186,13 @@ class PageServer:
         session = await self._find_session(request)
         if session is not None:
             _check_token(session, await _read_fields(request))
-            await asyncio.to_thread(self._access.sign_out, session)
+            await self._access.sign_out(session)
         response = _redirect("/sign-in")
         response.del_cookie(self._access.cookie)
         return response
 
     async def _show(self, page: Page, request: web.Request) -> web.StreamResponse:
-        session = await self._find_session(request)
+        session = await self._find_session(request, is_recent_enough=REGION_QUERY in request.query)
         if session is None:
             if STREAM_QUERY in request.query or REGION_QUERY in request.query:
                 return _plain(401, "Sign in first.")
@@ -267,8 +267,8 @@ class PageServer:
                 del self._notices[next(iter(self._notices))]
         return _redirect(outcome.address)
 
-    async def _find_session(self, request: web.Request) -> Session | None:
-        return await asyncio.to_thread(self._access.find_session, request.cookies)
+    async def _find_session(self, request: web.Request, *, is_recent_enough: bool = False) -> Session | None:
+        return await self._access.find_session(request.cookies, is_recent_enough=is_recent_enough)
 
     def _context_of(self, request: web.Request, viewer: Viewer, notice: str = "") -> PageContext:
         return PageContext(

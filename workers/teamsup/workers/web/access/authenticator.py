@@ -16,6 +16,9 @@ from .sign_in_limit import SignInLimit
 
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
 """The hidden field of every form."""
+KNOWN_SECONDS = 5.0
+"""Seconds for which a region may be shown to a session that was ended elsewhere."""
+_MAX_KNOWN = 100
 
 
 class Authenticator:
@@ -26,10 +29,25 @@ class Authenticator:
         self._hub = hub
         self._operators = {*operators, owner_name()}
         self._tries = SignInLimit()
+        self._known: dict[str, tuple[Session, float]] = {}
+        """Sessions by their secrets, each with the monotonic second when the store knew it."""
 
-    def find_session(self, cookies: Mapping[str, str]) -> Session | None:
-        """Return the session of a request's cookies."""
-        return find_session(self._hub, cookies.get(self.cookie, ""), time.time())
+    async def find_session(self, cookies: Mapping[str, str], *, is_recent_enough: bool = False) -> Session | None:
+        """Return the session of a request's cookies. With ``is_recent_enough`` it may have ended elsewhere some seconds
+        ago: many pages that are open ask for many regions.
+        """
+        secret = cookies.get(self.cookie, "")
+        known = self._known.get(secret)
+        if is_recent_enough and known is not None and time.monotonic() - known[1] < KNOWN_SECONDS:
+            return known[0]
+        asked_at = time.monotonic()
+        session = await asyncio.to_thread(find_session, self._hub, secret, time.time())
+        self._known.pop(secret, None)
+        if session is not None:
+            self._known[secret] = session, asked_at
+            while len(self._known) > _MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+        return session
 
     def viewer_of(self, session: Session) -> Viewer:
         """Return the person of a session."""
@@ -51,9 +69,12 @@ class Authenticator:
         """Return the seconds until this address may try a secret again."""
         return self._tries.seconds_to_wait(address, time.monotonic())
 
-    def sign_out(self, session: Session) -> None:
+    async def sign_out(self, session: Session) -> None:
         """End a session."""
-        end_session(self._hub, session)
+        try:
+            await asyncio.to_thread(end_session, self._hub, session)
+        finally:
+            self._known.pop(session.secret, None)
 
 
 def accepts_token(session: Session, token: str) -> bool:

@@ -12,7 +12,7 @@ from .stream import Stream
 
 STUCK_SECONDS = 30.0
 """A page that was not rendered for this time does not know its state: perhaps the hub, or a component, hangs."""
-EVIDENCE_SECONDS = 5.0
+EVIDENCE_SECONDS = 10.0
 """A region that differs only in ages and figures is reported after this time at the earliest."""
 
 Regions = Mapping[str, RenderedRegion]

@@ -81,7 +81,7 @@ def members_of(context: PageContext) -> tuple[TeamStatus, list[TeamMember]]:
 
 @functools.lru_cache(maxsize=_SHARED)
 def _read_members(hub: MessageHub, moment: float) -> tuple[TeamStatus, list[TeamMember]]:
-    status = read_team_status(hub.team)
+    status = read_team_status(hub.team, hub)
     if status.trouble is not None:
         raise status.trouble
     return status, describe_participants(status, datetime.fromtimestamp(moment, UTC))
