@@ -100,6 +100,18 @@ def test_a_browser_is_opened_by_way_of_a_file_that_only_its_owner_reads(
     port, secret = link_in(file.read_text())
     assert port == web.port
     assert PageClient(port).sign_in(secret).status == 303
+    assert not file.exists(), "a link that was used leaves nothing"
+
+
+def test_all_browsers_of_a_person_are_signed_out(teamsup: TeamsupCommand, web: WebProcess) -> None:
+    people = {name: PageClient(web.port) for name in ("eve", "ben")}
+    for name, client in people.items():
+        assert client.sign_in(web.link(name).partition("#")[2]).status == 303
+    unused = web.link("eve").partition("#")[2]
+    done = teamsup.run("open", "--sign-out", "--as", "eve")
+    assert done.stdout == "1 browser of eve is signed out. Pages that are open end within 15 seconds.\n"
+    assert [people[name].get("/").status for name in ("eve", "ben")] == [401, 200]
+    assert PageClient(web.port).sign_in(unused).status == 403
 
 
 @pytest.mark.parametrize("name", ["Ann", "a b", "../x", "<b>"])

@@ -16,6 +16,7 @@ from teamsup.workers.web.sections import WebSection
         ({"operators": ("",)}, "'' is not a name for a person"),
         ({"trusted_hosts": ("https://team.example.com",)}, "without a port"),
         ({"trusted_hosts": ("team.example.com:443",)}, "without a port"),
+        ({"trusted_proxies": ("proxy.example.com",)}, "must be addresses or networks"),
         ({"trusted_hosts": ("*",)}, "without a port"),
     ],
 )

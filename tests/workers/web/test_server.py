@@ -245,6 +245,15 @@ def test_pages_are_not_kept_and_files_are(served: ServedPages) -> None:
     assert client.get("/static/..%2fserver.py").status == 404
 
 
+def test_a_sentence_about_a_form_stands_only_where_the_form_leads(served: ServedPages) -> None:
+    client = served.client()
+    token = token_in(client.get("/").text)
+    client.post("/notes", {"token": token, "text": "done"})
+    assert "Sent done." not in client.get("/?show=all").text, "this is another tab"
+    assert "Sent done." in client.get("/").text
+    assert "Sent done." not in client.get("/").text
+
+
 def test_the_scripts_are_small() -> None:
     files = {name: file.content for name, file in read_static_files().items() if name.endswith(".js")}
     assert len(files["app.js"]) <= 8 * 1024

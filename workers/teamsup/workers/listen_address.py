@@ -43,6 +43,14 @@ def host_name_of(host: str) -> str:
     return normalize_address(name) or name.rstrip(".")
 
 
+def check_network(text: str) -> None:
+    """Raise ValueError for a text that is neither an address nor a network."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f'trusted_proxies must be addresses or networks such as "10.0.0.0/8", not {text!r}') from None
+
+
 def normalize_address(text: str) -> str:
     """Return an address in its canonical form; empty: it is not an address."""
     try:

@@ -49,8 +49,7 @@ class Worker(ABC):
     name: ClassVar[str]
     max_parallel: ClassVar[int] = 1
     """The deliveries that it handles at once. Those of one conversation come one after another."""
-    look_seconds: ClassVar[float | None] = None
-    """Seconds between two looks into the mailbox in case the doorbell has failed; None: the usual."""
+    look_seconds: ClassVar[float | None] = None  # between two looks in case the doorbell has failed; None: the usual
 
     def __init__(self, hub: MessageHub, settings: Config) -> None:
         self.hub = hub

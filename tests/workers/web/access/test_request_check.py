@@ -2,7 +2,7 @@
 
 import pytest
 
-from teamsup.workers.web.access.request_check import check_host, check_origin, is_local_path
+from teamsup.workers.web.access.request_check import check_host, check_origin, find_client, is_local_path
 
 HOSTS = {"localhost", "127.0.0.1", "::1", "team.example.com"}
 
@@ -92,3 +92,20 @@ def test_a_redirect_may_lead_to_our_pages(path: str) -> None:
 )
 def test_a_redirect_leads_nowhere_else(path: str) -> None:
     assert not is_local_path(path)
+
+
+@pytest.mark.parametrize(
+    ("remote", "forwarded", "client"),
+    [
+        ("203.0.113.9", [], "203.0.113.9"),
+        ("203.0.113.9", ["198.51.100.1"], "203.0.113.9"),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["1.2.3.4, 198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["1.2.3.4", "198.51.100.1, 10.0.0.2"], "198.51.100.1"),
+        ("10.0.0.1", ["<b>"], "10.0.0.1"),
+        ("::1", ["2001:db8::1"], "2001:db8::1"),
+    ],
+)
+def test_only_our_proxies_say_who_a_browser_is(remote: str, forwarded: list[str], client: str) -> None:
+    assert find_client(remote, forwarded, ("10.0.0.0/8", "::1")) == client

@@ -7,8 +7,7 @@ from typing import Literal
 from teamsup.config.sections import check_pattern, check_range, check_seconds
 from teamsup.hub.team import normalize_agent_name
 
-from ..listen_address import parse_address
-from .source_section import check_network
+from ..listen_address import check_network, parse_address
 
 
 @dataclass(frozen=True)

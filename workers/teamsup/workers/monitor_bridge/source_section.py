@@ -1,6 +1,5 @@
 """[source.NAME], and the settings of monitor-bridge's HTTP listener."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -63,14 +62,6 @@ def stale_after(source: SourceSection | None) -> float:
         return source.stale_seconds
     # These two repeat by default every four hours. The others need not repeat; after a week their problem is stale.
     return 5 * 3600.0 if source.kind in ("alertmanager", "grafana") else 7 * 86400.0
-
-
-def check_network(text: str) -> None:
-    """Raise ValueError for a text that is neither an address nor a network."""
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError(f'trusted_proxies must be addresses or networks such as "10.0.0.0/8", not {text!r}') from None
 
 
 def check_sources(listen: str, sources: Mapping[str, SourceSection]) -> None:

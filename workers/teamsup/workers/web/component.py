@@ -10,7 +10,7 @@ from .sections import WebSection
 
 _TABLES = ComponentTables(
     WEB,
-    scripts=(Path(__file__).with_name("schema") / "1-tables.sql",),
+    scripts=tuple(Path(__file__).with_name("schema") / name for name in ("1-tables.sql", "2-sessions.sql")),
     forgets_person=(
         "DELETE FROM web_links WHERE 'console-' || person = :name",
         "DELETE FROM web_sessions WHERE 'console-' || person = :name",

@@ -1,13 +1,10 @@
 """``teamsup open``: see the team in a browser."""
 
 import argparse
-import contextlib
-import html
 import os
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from teamsup.config.components import open_hub
 from teamsup.hub import CallerError, InvalidValue, MessageHub, Team
@@ -16,9 +13,10 @@ from teamsup.terminal.hints import command_hint, find_team
 
 from ..protocol import WEB
 from .access.authenticator import owner_name
-from .access.sessions import create_link
+from .access.sessions import create_link, end_all_sessions
 from .component import component
 from .presence import ADDRESS_KEY
+from .run_files import write_link
 from .sections import check_person
 
 _WAIT_SECONDS = 5.0
@@ -43,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "It is a secret, so it is printed to a terminal only."
     )
     parser.add_argument("--as", dest="person", metavar="NAME", help="the link is for this person (default: you)")
+    parser.add_argument(
+        "--sign-out",
+        action="store_true",
+        help="make no link: sign all browsers of that person out, and make their unused links useless",
+    )
     parser.add_argument("--no-browser", action="store_true", help="only print the link")
 
 
@@ -52,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise InvalidValue(f"{error}.") from error
     team = find_team(arguments.team)
+    if arguments.sign_out:
+        return _sign_out(team, person)
     is_terminal = sys.stdout.isatty()
     # A link for somebody else is not for the browser of this person.
     is_opened = arguments.person is None and not arguments.no_browser and _has_display()
@@ -64,6 +69,16 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"The team in a browser: {link}\nThe link is for {person}. It works once, for 10 minutes.", flush=True)
     if is_opened and not _open_browser(team, link) and not is_terminal:
         raise NoTerminal("No browser could be opened. Run this in a terminal, which shows the link.")
+    return 0
+
+
+def _sign_out(team: Team, person: str) -> int:
+    with open_hub(component, team) as hub:
+        count = end_all_sessions(hub, person)
+    browsers = {0: "No browser", 1: "1 browser"}.get(count, f"{count} browsers")
+    print(
+        f"{browsers} of {person} {'is' if count < 2 else 'are'} signed out. Pages that are open end within 15 seconds."
+    )
     return 0
 
 
@@ -88,16 +103,7 @@ def _has_display() -> bool:
 
 
 def _open_browser(team: Team, link: str) -> bool:
-    """Open the link by way of a file that only we can read, because every user can see a browser's arguments."""
+    """Open the link by way of a file. The worker removes it when the link was used, or has expired."""
     import webbrowser  # only this command needs it
 
-    file = team.run / "open.html"
-    _write_secret(file, f'<!doctype html><meta http-equiv="refresh" content="0; url={html.escape(link)}">\n')
-    return webbrowser.open(file.as_uri())
-
-
-def _write_secret(file: Path, text: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        file.unlink()
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        opened.write(text)
+    return webbrowser.open(write_link(team.run, link).as_uri())

@@ -23,6 +23,8 @@ class Viewer:
     may_act: bool
     csrf_token: str
     """The hidden field ``token`` of every form."""
+    session: str = ""
+    """The id of their session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ class Form:
 
     route: str
     submit: Callable[[PageContext, Mapping[str, str]], Outcome]
+    is_for_all: bool = False
+    """Whether those who may not act may send it too."""
 
 
 def _digest(text: str) -> str:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from ..listen_address import ListenAddress, host_name_of, parse_address
+from ..listen_address import ListenAddress, check_network, host_name_of, parse_address
 
 _PERSON = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 _HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
@@ -21,7 +21,12 @@ class WebSection:
     trusted_hosts: tuple[str, ...] = ()
     """Names by which browsers may reach the page, beside localhost and the address itself."""
 
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies that pass the addresses of browsers on, in X-Forwarded-For."""
+
     def __post_init__(self) -> None:
+        for network in self.trusted_proxies:
+            check_network(network)
         address = parse_address(self.listen, is_port_free=True)
         for person in self.operators:
             check_person(person)

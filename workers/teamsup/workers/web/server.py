@@ -7,20 +7,21 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from aiohttp import web
 
 from teamsup.hub import CallerError, MessageHub, StoreError
 
 from .access.authenticator import TOKEN_FIELD, Authenticator, accepts_token
-from .access.request_check import SAFE_METHODS, check_host, check_origin, is_local_path
+from .access.request_check import SAFE_METHODS, check_host, check_origin, find_client, is_local_path
 from .access.sessions import SESSION_SECONDS, Session
 from .live.live_pages import LivePages
 from .live.stream import Stream
 from .page import REGION_QUERY, Form, Page, PageContext, RenderedRegion, Viewer
 from .pages import FORMS, PAGES
 from .pages.plain_pages import render_error, render_sign_in
+from .run_files import remove_link
 from .sections import WebSection
 from .static_files import read_static_files
 
@@ -70,7 +71,8 @@ class PageServer:
         self._section = section
         self._log = log
         self._access = Authenticator(hub, section.operators)
-        self._notices: dict[str, str] = {}
+        self._notices: dict[tuple[str, str], str] = {}
+        """Sentences by session, and by the address that the form leads to: another tab does not show them."""
         self._state_file = hub.team.folder / "supervisor.json"
         # A form may wait for an answer. Pages and heartbeats must not wait for a thread that such a form holds.
         self._form_threads = ThreadPoolExecutor(MAX_FORMS, "form")
@@ -160,14 +162,18 @@ class PageServer:
 
     async def _sign_in(self, request: web.Request) -> web.Response:
         fields = await _read_fields(request)
-        address = request.remote or ""
+        address = find_client(
+            request.remote or "", request.headers.getall("X-Forwarded-For", ()), self._section.trusted_proxies
+        )
         if wait := self._access.seconds_to_wait(address):
             seconds = int(wait) + 1
             response = await self._ask_to_sign_in(request, 429, f"Too many tries. Try again in {seconds} s.")
             response.headers["Retry-After"] = str(seconds)
             return response
-        session = await self._access.sign_in(fields.get("secret", ""), address)
-        if session is None:
+        session = await self._access.sign_in(fields.get("secret", ""), address, request.headers.get("User-Agent", ""))
+        if session is not None:
+            await asyncio.to_thread(remove_link, self._hub.team.run, fields.get("secret", "").strip())
+        else:
             return await self._ask_to_sign_in(request, 403, "This link is wrong, too old, or was used already.")
         wanted = fields.get("next", "/")
         response = _redirect(wanted if is_local_path(wanted) else "/")
@@ -202,7 +208,9 @@ class PageServer:
             return await self._stream(page, request, viewer)
         if region := request.query.get(REGION_QUERY):
             return await self._send_region(page, region, request, viewer)
-        context = self._context_of(request, viewer, self._notices.pop(session.csrf_token, ""))
+        context = self._context_of(
+            request, viewer, self._notices.pop((session.csrf_token, unquote(request.raw_path)), "")
+        )
         return _html(await asyncio.to_thread(page.show, context))
 
     async def _send_region(self, page: Page, name: str, request: web.Request, viewer: Viewer) -> web.Response:
@@ -255,14 +263,14 @@ class PageServer:
         viewer = self._access.viewer_of(session)
         fields = await _read_fields(request)
         _check_token(session, fields)
-        if not viewer.may_act:
+        if not (viewer.may_act or form.is_for_all):
             raise RefusedForm(f"{viewer.name} may look, but not act. See operators in [web] of teamsup.toml.")
         context, loop = self._context_of(request, viewer), asyncio.get_running_loop()
         outcome = await loop.run_in_executor(self._form_threads, form.submit, context, fields)
         if _wants_text(request):
             return _plain(200, outcome.sentence)
         if outcome.sentence:
-            self._notices[session.csrf_token] = outcome.sentence
+            self._notices[session.csrf_token, unquote(outcome.address.partition("#")[0])] = outcome.sentence
             while len(self._notices) > _MAX_NOTICES:
                 del self._notices[next(iter(self._notices))]
         return _redirect(outcome.address)

@@ -1,6 +1,7 @@
 """The worker that shows the team in a browser."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from teamsup.hub import Delivery, MessageHub, OptionalNotConfigured
 from ..backoff import backoff
 from ..protocol import WEB
 from ..worker import Worker
-from .port_file import read_port, write_port
 from .presence import ADDRESS_KEY
+from .run_files import read_port, remove_expired_links, write_port
 from .sections import WebSection
 
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 30.0
@@ -33,6 +34,11 @@ class WebWorker(Worker):
 
     def presence_details(self) -> dict[str, Any]:
         return {ADDRESS_KEY: self._address} if self._address else {}
+
+    async def heartbeat(self) -> None:
+        """Also remove what a person has not used."""
+        remove_expired_links(self.hub.team.run, time.time())
+        await super().heartbeat()
 
     async def handle(self, delivery: Delivery) -> None:
         await self.in_thread(self.hub.reply, delivery, _ANSWER)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from teamsup.hub import MessageHub, Team
 
 from ..page import Viewer
-from .sessions import Session, end_session, find_session, redeem_link
+from .sessions import Session, end_session, find_session, name_browser, redeem_link
 from .sign_in_limit import SignInLimit
 
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
@@ -51,14 +51,15 @@ class Authenticator:
 
     def viewer_of(self, session: Session) -> Viewer:
         """Return the person of a session."""
-        return Viewer(session.person, session.person in self._operators, session.csrf_token)
+        return Viewer(session.person, session.person in self._operators, session.csrf_token, session.id)
 
-    async def sign_in(self, secret: str, address: str) -> Session | None:
+    async def sign_in(self, secret: str, address: str, user_agent: str = "") -> Session | None:
         """Return a new session for the secret of a link; None if it is wrong. Call it if ``seconds_to_wait`` is 0."""
         self._tries.count_try(address, time.monotonic())
         is_wrong = False
         try:
-            session = await asyncio.to_thread(redeem_link, self._hub, secret.strip(), time.time())
+            browser = name_browser(user_agent)
+            session = await asyncio.to_thread(redeem_link, self._hub, secret.strip(), time.time(), browser)
             is_wrong = session is None
         finally:
             if not is_wrong:
@@ -72,7 +73,7 @@ class Authenticator:
     async def sign_out(self, session: Session) -> None:
         """End a session."""
         try:
-            await asyncio.to_thread(end_session, self._hub, session)
+            await asyncio.to_thread(end_session, self._hub, session.id)
         finally:
             self._known.pop(session.secret, None)
 

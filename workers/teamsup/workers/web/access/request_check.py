@@ -1,9 +1,10 @@
 """Refuse what another page, or another name for this address, has made a browser send. Pure."""
 
-from collections.abc import Collection, Mapping
+import ipaddress
+from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
-from ...listen_address import host_name_of
+from ...listen_address import host_name_of, normalize_address
 
 SAFE_METHODS = ("GET", "HEAD")
 
@@ -28,6 +29,20 @@ def check_origin(method: str, headers: Mapping[str, str]) -> str:
     else:
         is_ours = _is_same_server(origin, headers.get("Host", ""))
     return "" if is_ours else "Another page has sent this form, so nothing was changed."
+
+
+def find_client(remote: str, forwarded: Iterable[str], proxies: Collection[str]) -> str:
+    """Return the address of the browser. ``forwarded`` has the values of X-Forwarded-For, which only our proxies may
+    set: the last address that is not one of them is the browser's.
+    """
+    networks = [ipaddress.ip_network(each, strict=False) for each in proxies]
+    address = remote
+    for each in reversed([part.strip() for value in forwarded for part in value.split(",")]):
+        known = normalize_address(address)
+        if not known or not any(ipaddress.ip_address(known) in network for network in networks):
+            break
+        address = normalize_address(each) or remote
+    return address
 
 
 def is_local_path(path: str) -> bool:

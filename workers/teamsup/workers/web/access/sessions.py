@@ -3,15 +3,19 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 
 from teamsup.hub import MessageHub
-from teamsup.hub.timestamps import format_time
+from teamsup.hub.timestamps import format_time, parse_time
 
 LINK_SECONDS = 600.0
 SESSION_SECONDS = 30 * 86400.0
 """A session ends when nobody has used it for this time."""
-_RENEWAL_SECONDS = 86400.0
+RENEWAL_SECONDS = 3600.0
 """Seconds after which a use is written down again, so that few requests write."""
+_BROWSERS = ("Edg", "OPR", "Firefox", "Chromium", "Chrome", "Safari")
+"""The words of a User-Agent that name a browser. Each may have the later ones too."""
+_SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "CrOS", "Linux")
 _MAX_SECRET_CHARACTERS = 200
 
 
@@ -28,6 +32,22 @@ class Session:
         """The token that proves that a form comes from a page of this session. It does not show the secret."""
         return _digest(f"form {self.secret}")
 
+    @property
+    def id(self) -> str:
+        """Its name in lists. Nobody can sign in with it."""
+        return _digest(self.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSession:
+    """A browser that is signed in, as a list shows it. ``used_at`` is true within RENEWAL_SECONDS. None: unknown."""
+
+    id: str
+    person: str
+    browser: str | None
+    created_at: datetime | None
+    used_at: datetime | None
+
 
 def create_link(hub: MessageHub, person: str, now: float) -> str:
     """Return a secret that signs this person in once, within ten minutes."""
@@ -39,8 +59,10 @@ def create_link(hub: MessageHub, person: str, now: float) -> str:
     return secret
 
 
-def redeem_link(hub: MessageHub, secret: str, now: float) -> Session | None:
-    """Return a new session for the secret of a link; None if it is wrong, used or too old."""
+def redeem_link(hub: MessageHub, secret: str, now: float, browser: str = "") -> Session | None:
+    """Return a new session for the secret of a link; None if it is wrong, used or too old. ``browser`` is its name in
+    lists.
+    """
     if not 0 < len(secret) <= _MAX_SECRET_CHARACTERS:
         return None
     digest, latest = _digest(secret), format_time(now + LINK_SECONDS)
@@ -56,8 +78,10 @@ def redeem_link(hub: MessageHub, secret: str, now: float) -> Session | None:
             return None
         hub.execute("DELETE FROM web_sessions WHERE used_at <= ?", (format_time(now - SESSION_SECONDS),))
         session = Session(found[0][0], secrets.token_urlsafe(32))
-        values = (_digest(session.secret), session.person, format_time(now))
-        hub.execute("INSERT INTO web_sessions (digest, person, used_at) VALUES (?, ?, ?)", values)
+        values = (session.id, session.person, format_time(now), format_time(now), browser)
+        hub.execute(
+            "INSERT INTO web_sessions (digest, person, used_at, created_at, browser) VALUES (?, ?, ?, ?, ?)", values
+        )
     return session
 
 
@@ -72,16 +96,51 @@ def find_session(hub: MessageHub, secret: str, now: float) -> Session | None:
     )
     if not found:
         return None
-    if found[0][1] < format_time(now - _RENEWAL_SECONDS):
+    if found[0][1] < format_time(now - RENEWAL_SECONDS):
         with hub.transaction():
             hub.execute("UPDATE web_sessions SET used_at = ? WHERE digest = ?", (format_time(now), digest))
     return Session(found[0][0], secret)
 
 
-def end_session(hub: MessageHub, session: Session) -> None:
-    """Sign a browser out. Its cookie means nothing from now on."""
+def list_sessions(hub: MessageHub, now: float, person: str | None = None) -> list[ListedSession]:
+    """Return the browsers of a person, or of all people, that are signed in, the last used first."""
+    found = hub.query(
+        "SELECT digest, person, browser, created_at, used_at FROM web_sessions"
+        " WHERE used_at > ? AND (CAST(? AS TEXT) IS NULL OR person = ?) ORDER BY used_at DESC, digest",
+        (format_time(now - SESSION_SECONDS), person, person),
+    )
+    return [
+        ListedSession(digest, owner, browser, parse_time(created_at), parse_time(used_at))
+        for digest, owner, browser, created_at, used_at in found
+    ]
+
+
+def end_session(hub: MessageHub, session_id: str, person: str | None = None) -> bool:
+    """Sign a browser out: its cookie means nothing from now on. With ``person`` only if it is theirs.
+
+    Return whether it was signed in.
+    """
     with hub.transaction():
-        hub.execute("DELETE FROM web_sessions WHERE digest = ?", (_digest(session.secret),))
+        ended = hub.execute(
+            "DELETE FROM web_sessions WHERE digest = ? AND (CAST(? AS TEXT) IS NULL OR person = ?)",
+            (session_id, person, person),
+        )
+    return bool(ended)
+
+
+def end_all_sessions(hub: MessageHub, person: str) -> int:
+    """Sign all browsers of a person out, and make their unused links useless. Return the number of browsers."""
+    with hub.transaction():
+        hub.execute("DELETE FROM web_links WHERE person = ?", (person,))
+        return hub.execute("DELETE FROM web_sessions WHERE person = ?", (person,))
+
+
+def name_browser(user_agent: str) -> str:
+    """Return what a person calls a browser, such as "Firefox on Linux"; empty: it does not say. Pure."""
+    names = {"Edg": "Edge", "OPR": "Opera", "Mac OS X": "macOS", "CrOS": "ChromeOS"}
+    browser = next((each for each in _BROWSERS if f"{each}/" in user_agent), "")
+    system = next((each for each in _SYSTEMS if each in user_agent), "")
+    return " on ".join(names.get(each, each) for each in (browser, system) if each)
 
 
 def _digest(secret: str) -> str:

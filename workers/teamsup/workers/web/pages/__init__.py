@@ -8,6 +8,7 @@ from .log_page import LOG_PAGE
 from .page_content import listed_sources
 from .plot_pages import PLOT_PAGE
 from .search_page import SEARCH_PAGE
+from .session_page import SESSION_FORMS, SESSION_PAGES
 from .team_page import TEAM_FORMS, TEAM_PAGES
 
 _SOURCES = tuple(SourcePages(source) for source in listed_sources())
@@ -18,6 +19,7 @@ PAGES: tuple[Page, ...] = (
     PLOT_PAGE,
     SEARCH_PAGE,
     LOG_PAGE,
+    *SESSION_PAGES,
     CHOSEN_PAGE,
     *(page for source in _SOURCES for page in source.pages),
 )
@@ -25,5 +27,6 @@ FORMS: tuple[Form, ...] = (
     *TEAM_FORMS,
     *CONVERSATION_FORMS,
     CHOSEN_FORM,
+    *SESSION_FORMS,
     *(form for source in _SOURCES for form in source.forms),
 )

@@ -25,6 +25,8 @@ class ActionQuestion:
     fields: Mapping[str, str] = field(default_factory=dict)
     is_grave: bool = True
     """Whether it takes something away."""
+    is_for_all: bool = False
+    """Whether those who may not act may do it too."""
 
 
 def ask_page(route: str, section: str, ask: Callable[[PageContext], ActionQuestion]) -> Page:

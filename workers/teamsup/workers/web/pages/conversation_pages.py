@@ -25,7 +25,7 @@ from .page_content import (
     with_query,
 )
 from .rendering import render
-from .views.message_views import MessageView, author_of, newest_progress, open_deliveries, view_messages
+from .views.message_views import MessageView, author_of, find_first_new, newest_progress, open_deliveries, view_messages
 from .views.participants import TeamMember
 from .worker_requests import open_as_viewer
 
@@ -156,7 +156,6 @@ def _count_earlier(context: PageContext, messages: Sequence[Message]) -> tuple[i
 
 def _show_messages(context: PageContext) -> str:
     messages, earlier, since = _read_messages(context)
-    _mark_shown(context, messages)
     path = address_of("conversations", context.path["id"])
     views = _view(context, messages, folds=not is_whole(context))
     cut = views[-MESSAGES_A_PAGE:]
@@ -170,7 +169,20 @@ def _show_messages(context: PageContext) -> str:
         since=since,
         older=with_query(path, context.query, before=str(cut[0].id)) if earlier else "",
         path=path,
+        **_new_of(context, cut, messages, path),
     )
+
+
+def _new_of(
+    context: PageContext, views: Sequence[MessageView], messages: Sequence[Message], path: str
+) -> Mapping[str, object]:
+    """Return what the template needs to begin the new messages with a line, and to end their deliveries."""
+    return {
+        "viewer": context.viewer,
+        "first_new": find_first_new(views, reader_of(context.viewer)),
+        "newest": messages[-1].id if messages else 0,
+        "shown_address": f"{path}/shown",
+    }
 
 
 def _view(context: PageContext, messages: Sequence[Message], *, folds: bool = True) -> list[MessageView]:
@@ -179,8 +191,22 @@ def _view(context: PageContext, messages: Sequence[Message], *, folds: bool = Tr
     return view_messages(messages, states, agents, now_of(context), folds=folds)
 
 
-def _mark_shown(context: PageContext, messages: Sequence[Message]) -> None:
-    """End the viewer's own deliveries, because they are shown now."""
+def _mark_shown(context: PageContext, fields: Mapping[str, str]) -> Outcome:
+    """End the viewer's own deliveries up to a message. A script asks for it when they stand on the screen."""
+    newest, queries = parse_number(fields.get("newest")), context.hub.queries
+    if newest is None:
+        raise CallerError("The number of the newest message is missing.")
+    most, conversation = MESSAGES_A_PAGE * _MORE, context.path.get("id")
+    if conversation is None:
+        path = with_query("/messages", {"agent": reader_of(context.viewer)})
+        _end_deliveries(context, queries.history(reader_of(context.viewer), limit=most, before=newest + 1))
+    else:
+        path = address_of("conversations", conversation)
+        _end_deliveries(context, queries.find(conversation=conversation, limit=most, before=newest + 1))
+    return Outcome(path)
+
+
+def _end_deliveries(context: PageContext, messages: Sequence[Message]) -> None:
     reader = reader_of(context.viewer)
     to_viewer = [message for message in messages if message.recipient in (reader, None)]
     states = context.hub.queries.trace_each(message.id for message in to_viewer)
@@ -272,17 +298,17 @@ def _show_history(context: PageContext) -> str:
     agent, before = context.query.get("agent") or None, context.query.get("before", "")
     position = parse_number(before)
     messages = context.hub.queries.history(agent, limit=MESSAGES_A_PAGE, before=position)
-    if agent == reader_of(context.viewer):
-        _mark_shown(context, messages)
+    views = _view(context, messages, folds=False)
     has_more = len(messages) == MESSAGES_A_PAGE
     return render(
         "messages.html",
         now_of(context),
-        messages=_view(context, messages, folds=False),
+        messages=views,
         earlier=0,
         since=None,
         older=with_query("/messages", context.query, before=str(messages[0].id)) if has_more else "",
         path="",
+        **_new_of(context, views if agent == reader_of(context.viewer) else (), messages, "/messages"),
     )
 
 
@@ -310,4 +336,9 @@ CONVERSATION_PAGES = (
     ),
     Page("/messages", _render_history, (navigation(_SECTION), Region("messages", _show_history))),
 )
-CONVERSATION_FORMS = (Form("/conversations", _send), Form("/conversations/{id}", _send))
+CONVERSATION_FORMS = (
+    Form("/conversations", _send),
+    Form("/conversations/{id}", _send),
+    Form("/conversations/{id}/shown", _mark_shown, is_for_all=True),
+    Form("/messages/shown", _mark_shown, is_for_all=True),
+)

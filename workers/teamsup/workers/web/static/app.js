@@ -3,6 +3,7 @@
 import { clockTime, serverNow, setClock, showAges } from "./ages.js";
 import { isBusy } from "./busy.js";
 import { morphChildren } from "./morph.js";
+import { markShown } from "./shown.js";
 
 const SILENCE_MS = 20000, FROZEN_MS = 5000, WAIT_MS = 10000, BOTTOM_PX = 80;
 const find = (id) => document.getElementById(id);
@@ -63,6 +64,7 @@ function revive() {
   find("liveness").textContent = `live since ${since}`;
   freeze(false);
   showAges(true);
+  markShown();
 }
 
 /** What stands here was known until `at`. Without a sentence the page warns only if it is not live again soon. */
@@ -145,6 +147,7 @@ function show(region, html) {
   morphChildren(region, next, grows);
   if (news() && news() !== before) find("news").textContent = news();
   showAges(live, region);
+  if (live) markShown();
   if (focus !== document.activeElement) {
     // It was moved, or has gone: then the keyboard goes on in its region.
     if (!focus.isConnected) region.tabIndex = -1;

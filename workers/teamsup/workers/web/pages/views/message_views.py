@@ -123,6 +123,14 @@ def is_progress(message: Message) -> bool:
     return message.message_type == _PROGRESS
 
 
+def find_first_new(views: Iterable[MessageView], reader: str) -> int | None:
+    """Return the number of the first message that this reader has not seen; None: there is none."""
+    unseen = (
+        view.id for view in views if any(each.recipient == reader and not each.has_ended for each in view.deliveries)
+    )
+    return next(unseen, None)
+
+
 def open_deliveries(views: Iterable[MessageView]) -> list[tuple[MessageView, DeliveryView]]:
     """Return the last delivery of each agent, with its message, if it has not ended yet."""
     last: dict[str, tuple[MessageView, DeliveryView]] = {}
