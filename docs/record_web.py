@@ -129,7 +129,8 @@ def invent_past(team: Team, now: float) -> None:
             oldest_agent="replica-watch",
             cpu_percent=chance.uniform(8, 16) + 45 * peak,
             memory_percent=21 + chance.uniform(0, 1),
-            usd_today=1.2 + at // 86400 * 37 % 7,
+            # Today's is that of the run in this team.
+            usd_today=0.02 if is_today(at) else 1.2 + at // 86400 * 37 % 7,
             workers=workers,
         )
 
@@ -137,6 +138,10 @@ def invent_past(team: Team, now: float) -> None:
     rows = [sample(now - 600 * age, 600, 600 * age) for age in range(900, 0, -1)]
     append_rows(team, rows)
     write_minutes(team, minutes)
+
+
+def is_today(at: float) -> bool:
+    return datetime.fromtimestamp(at, UTC).astimezone().date() == datetime.now(UTC).astimezone().date()
 
 
 def take(browser: Browser, name: str, size: tuple[int, int], scheme: str, *, is_phone: bool = False) -> None:

@@ -4,13 +4,14 @@ A page knows neither the component nor its tables. It gets texts and times, and 
 All texts may come from outside the team, so a page must escape them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from teamsup.hub import CallerError, MessageHub
 
+T = TypeVar("T")
 _MAX_DIGITS = 19
 """Some numbers of so many digits fit into no column."""
 
@@ -165,7 +166,9 @@ class EntrySource(Protocol):
 
     @property
     def filters(self) -> Mapping[str, tuple[str, ...]]:
-        """The values of each filter by its name in an address; the first value is the default."""
+        """The values of each filter by its name in an address; the first value is the default. One without values is
+        a text that a person types: ``words``.
+        """
 
     def needs(self, hub: MessageHub, now: datetime) -> Sequence[Need]:
         """Return what only a person can end, in any order."""
@@ -196,6 +199,21 @@ def sort_needs(needs: Sequence[Need]) -> list[Need]:
     never, replaced = datetime.max.replace(tzinfo=UTC), {each.replaces for each in needs}
     shown = (each for each in needs if (each.kind, each.id) not in replaced)
     return sorted(shown, key=lambda each: (not each.is_critical, each.deadline or never, each.since))
+
+
+def has_words(words: str, *texts: str) -> bool:
+    """Return whether all of these words stand in the texts, in small or capital letters."""
+    text = "\n".join(texts).casefold()
+    return all(word in text for word in words.casefold().split())
+
+
+def take_matching(
+    read: Callable[[int | None], Sequence[T]], id_of: Callable[[T], int], fits: Callable[[T], bool], before: int | None
+) -> Iterator[T]:
+    """Yield those that fit, the newest first. ``read`` returns the newest ones before a number."""
+    while found := read(before):
+        yield from filter(fits, found)
+        before = id_of(found[-1])
 
 
 def parse_number(word: str | None) -> int | None:

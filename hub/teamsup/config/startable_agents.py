@@ -26,6 +26,9 @@ STARTABLE = "startable"
 ASLEEP = "asleep"
 """The status of an absent agent that a message starts."""
 
+USD_PER_DAY = "usd_per_day"
+"""The key in the presence of agent-runner with the limit in dollars for all runs of 24 hours."""
+
 OBSTACLE = "obstacle"
 """The metadata key of an absent agent that would be started, with the words of ``describe_obstacle``."""
 
@@ -51,6 +54,8 @@ class StartableAgent:
     usd_today: float = 0.0
     next_tick: float | None = None
     """When its schedule starts it next, in Unix seconds."""
+    limit: str = ""
+    """The setting that a person may raise so that it starts, such as "usd_per_day in [agent.lead]"; empty: none."""
 
     @property
     def hears_messages(self) -> bool:
@@ -107,6 +112,12 @@ def read_cost_today(agents: Sequence[Agent], now: datetime) -> float | None:
     return sum(each.usd_today for each in read_startable_agents(agents, now).values())
 
 
+def read_cost_limit(agents: Iterable[Agent]) -> float | None:
+    """Return the limit in dollars for all runs of 24 hours; None: nobody knows it."""
+    runner = next((each for each in agents if each.name == AGENT_RUNNER), None)
+    return None if runner is None else _number(runner.metadata.get(USD_PER_DAY))
+
+
 def list_agents(hub: MessageHub) -> list[Agent]:
     """Return all known agents, by name. One that a message would start now is present, and asleep."""
     agents, now = hub.agents(), datetime.now(UTC)
@@ -151,6 +162,7 @@ def _from_metadata(values: Mapping[str, Any]) -> StartableAgent:
         starts_on=tuple(map(str, starts_on)) if isinstance(starts_on, list | tuple) else (),
         obstacle=str(values.get("obstacle") or ""),
         until=_number(values.get("until")),
+        limit=str(values.get("limit") or ""),
         running=int(_number(values.get("running")) or 0),
         waiting_for_people=int(_number(values.get("waiting_for_people")) or 0),
         runs_today=int(_number(values.get("runs_today")) or 0),

@@ -4,6 +4,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -70,6 +71,31 @@ def test_enabled_false_ends_it(run_workers: Callable[[str], TeamsupCommand]) -> 
     teamsup.run("start", "web")
     wait_for_state(teamsup, "web", "not configured")
     assert "[web] enabled is false." in teamsup.log("web")
+
+
+@pytest.mark.slow
+def test_a_reload_ends_the_page_and_brings_it_back(run_workers: Callable[[str], TeamsupCommand]) -> None:
+    teamsup = run_workers("[web]\n[worker.web]\nautostart = true\n")
+    configuration = teamsup.team.configuration
+    with MessageHub(teamsup.team) as hub:
+
+        def is_answering() -> bool:
+            agent = hub.find_agent("web")
+            port = urlsplit(str(agent.metadata.get("address", ""))).port if agent is not None else None
+            try:
+                return port is not None and PageClient(port).get("/").status == 401
+            except OSError:
+                return False
+
+        eventually(is_answering, "the page is served")
+        text = configuration.read_text()
+        configuration.write_text(text.replace("[web]", "[web]\nenabled = false"))
+        assert teamsup.run("reload").returncode == 0
+        wait_for_state(teamsup, "web", "not configured")
+        assert not is_answering()
+        configuration.write_text(text)
+        assert teamsup.run("reload").returncode == 0
+        eventually(is_answering, "the page is back")
 
 
 def test_a_letter_to_the_page_is_answered(team: Team) -> None:

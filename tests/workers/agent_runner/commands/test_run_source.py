@@ -11,7 +11,8 @@ import pytest
 
 from teamsup.config.entries import ActionRejected, Age, EntrySource, Text, sort_needs
 from teamsup.hub import Message, MessageHub
-from teamsup.workers.agent_runner.commands.run_source import RunSource, WaitingAgentSource
+from teamsup.workers.agent_runner.commands.run_source import RunSource
+from teamsup.workers.agent_runner.commands.waiting_agent_source import WaitingAgentSource
 from teamsup.workers.agent_runner.run import Cause, Run
 from teamsup.workers.agent_runner.run_table import AgentPause, RunTable
 
@@ -61,6 +62,22 @@ def answering(join: Join, name: str, answer: str, message_type: str = "message")
     finally:
         over.set()
         thread.join()
+
+
+def test_runs_are_found_by_the_words_of_their_cause(hub: MessageHub) -> None:
+    runs = [add_run(hub, text) for text in ("check the backup", "look at db1", "check db1")]
+    found = SOURCE.rows(hub, {"words": "DB1 check"}, None, 10, NOW)
+    assert [row.id for row in found] == [str(runs[2].id)]
+    assert found[0].title == "check db1"
+    assert [row.id for row in SOURCE.rows(hub, {"words": "db1"}, str(runs[2].id), 10, NOW)] == [str(runs[1].id)]
+
+
+def test_the_title_of_a_run_is_the_first_line_of_its_cause(hub: MessageHub) -> None:
+    run = add_run(hub, "\nIncident 1, critical\n<alert>\nlabels")
+    assert SOURCE.rows(hub, {}, None, 1, NOW)[0].title == "Incident 1, critical"
+    entry = SOURCE.entry(hub, str(run.id), NOW)
+    assert entry is not None
+    assert entry.title == "gcp: Incident 1, critical"
 
 
 def test_an_unknown_run_needs_a_person_and_stands_for_the_decision_about_it(hub: MessageHub, join: Join) -> None:
@@ -132,10 +149,10 @@ def test_the_list_is_read_in_pages_and_by_state(hub: MessageHub) -> None:
     runs = [add_run(hub, f"m{number}") for number in range(3)]
     RunTable(hub).update(runs[0], state="done", usd=0.25, turns=2, starts=1, ended_at=time.time())
     rows = SOURCE.rows(hub, {}, None, 2, NOW)
-    assert [row.title for row in rows] == ["gcp: m2", "gcp: m1"]
+    assert [row.title for row in rows] == ["m2", "m1"]
     (last,) = SOURCE.rows(hub, {}, rows[-1].id, 2, NOW)
-    assert (last.title, last.cells[2:]) == ("gcp: m0", ("2", "$0.2500"))
-    assert [row.title for row in SOURCE.rows(hub, {"show": "done"}, None, 9, NOW)] == ["gcp: m0"]
+    assert (last.title, last.cells[2:]) == ("m0", ("2", "$0.2500"))
+    assert [row.title for row in SOURCE.rows(hub, {"show": "done"}, None, 9, NOW)] == ["m0"]
     assert SOURCE.count_open(hub) == 2
 
 
@@ -147,9 +164,12 @@ def wait_at_limit(hub: MessageHub, join: Join, **start: object) -> None:
 
 
 def test_messages_that_wait_for_an_agent_at_its_limit_need_a_person(hub: MessageHub, join: Join) -> None:
-    wait_at_limit(hub, join, until=NOW.timestamp() + 60)
+    wait_at_limit(hub, join, until=NOW.timestamp() + 60, limit="runs_per_hour in [agent.gcp]")
     (need,) = WAITING.needs(hub, datetime.now(UTC))
-    assert words(need.evidence) == "It is at its limit of 12 runs an hour. 1 message waits for it, the oldest (age)."
+    assert words(need.evidence) == (
+        "It is at its limit of 12 runs an hour. 1 message waits for it, the oldest (age)."
+        " To raise the limit, change runs_per_hour in [agent.gcp] of teamsup.toml and save it."
+    )
     assert need.deadline is not None
     assert (need.address, need.actions, need.state.word) == ("/team/gcp", (), "paused")
 

@@ -40,26 +40,44 @@ def test_it_starts_with_the_last_run_of_the_hour_and_the_last_dollar() -> None:
         ),
         (
             replace(QUIET, own=Spending(Usage(starts=12, oldest_start=NOW - 3000))),
-            Wait("it is at its limit of 12 runs an hour", NOW + 600),
+            Wait("it is at its limit of 12 runs an hour", NOW + 600, setting="runs_per_hour"),
         ),
         (
             replace(QUIET, own=Spending(Usage(usd=9.5, oldest_cost=NOW - 86_000))),
-            Wait("it is at its limit of $10.00 a day", NOW + 400),
+            Wait("it is at its limit of $10.00 a day", NOW + 400, setting="usd_per_day"),
         ),
         (
             replace(QUIET, own=Spending(Usage(usd=8.5), running=1, reserved_usd=1.0)),
-            Wait("it is at its limit of $10.00 a day"),
+            Wait("it is at its limit of $10.00 a day", setting="usd_per_day"),
         ),
         (
             replace(QUIET, team=Spending(Usage(starts=60, oldest_start=NOW - 60))),
-            Wait("the team is at its limit of 60 runs an hour", NOW + 3540),
+            Wait("the team is at its limit of 60 runs an hour", NOW + 3540, setting="agent-runner.runs_per_hour"),
         ),
-        (replace(QUIET, team=Spending(Usage(usd=19.5))), Wait("the team is at its limit of $20.00 a day")),
-        (replace(QUIET, memory=2**30 + 1), Wait("the runs use more than 1 GiB of memory", NOW + 60)),
+        (
+            replace(QUIET, team=Spending(Usage(usd=19.5))),
+            Wait("the team is at its limit of $20.00 a day", setting="agent-runner.usd_per_day"),
+        ),
+        (
+            replace(QUIET, memory=2**30 + 1),
+            Wait("the runs use more than 1 GiB of memory", NOW + 60, setting="agent-runner.memory_max"),
+        ),
     ],
 )
 def test_the_first_reason_against_it_is_given(at: Circumstances, expected: Wait) -> None:
     assert admit(AGENT, RUNNER, at) == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        ("usd_per_day", "usd_per_day in [agent.lead]"),
+        ("agent-runner.usd_per_day", "usd_per_day in [agent-runner]"),
+        ("", ""),
+    ],
+)
+def test_a_limit_has_a_place_where_a_person_finds_it(setting: str, name: str) -> None:
+    assert Wait("at its limit", setting=setting).name_setting("lead") == name
 
 
 def test_a_limit_of_another_login_stops_nobody() -> None:

@@ -120,6 +120,13 @@ def test_a_silence_ends_the_need_for_an_hour(desk: IncidentHarness) -> None:
     assert the_need(desk).state.word == "firing"
 
 
+@pytest.mark.parametrize(("typed", "count"), [("", 1), ("highcpu web-01", 1), ("web-02", 0)])
+def test_incidents_are_found_by_the_words_of_their_alerts(desk: IncidentHarness, typed: str, count: int) -> None:
+    desk.ingest(FIRING)
+    for show in ("open", "all"):
+        assert len(SOURCE.rows(desk.hub, {"show": show, "words": typed}, None, 5, now(desk))) == count
+
+
 def test_an_ended_entry_takes_no_action(desk: IncidentHarness) -> None:
     desk.ingest(FIRING)
     need = the_need(desk)

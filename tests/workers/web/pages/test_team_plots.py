@@ -56,6 +56,13 @@ def test_a_quiet_hour_has_no_gap_and_its_present_values() -> None:
     assert {name for name, plot in plots.items() if parts(plot, "gap")} == {"cost"}, "six days are not known"
 
 
+@pytest.mark.parametrize(("limit", "lines"), [(None, 0), (2.0, 1), (1000.0, 0)])
+def test_the_limit_of_the_cost_is_a_line_where_it_leaves_the_bars_to_see(limit: float | None, lines: int) -> None:
+    cost = draw_team_plots(minutes(), combine_rows(minutes()), HOUR, END, limit)[-1]
+    assert len(parts(cost, "limit")) == lines
+    assert ("limit" in cost.note) == (limit is not None)
+
+
 def test_a_team_that_was_never_sampled_is_unknown_and_not_zero() -> None:
     for name, plot in plots_of([]).items():
         assert plot.now == "?", name

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from teamsup.config.loader import Config
 from teamsup.config.sections import TeamSection
-from teamsup.config.startable_agents import AGENT_RUNNER, STARTABLE, StartableAgent
+from teamsup.config.startable_agents import AGENT_RUNNER, STARTABLE, USD_PER_DAY, StartableAgent
 from teamsup.hub import Delivery, MessageHub, OptionalNotConfigured, StaleLease, StoreError, UnknownMessage
 from teamsup.hub.engines.marked_processes import RUN_VARIABLE, end_marked, is_mark_of
 from teamsup.hub.team import doorbell_name
@@ -72,7 +72,7 @@ class AgentRunner(Worker):
     def presence_details(self) -> dict[str, Any]:
         running = len(self._followed)
         note = f"{running} run{'' if running == 1 else 's'}" if running else ""
-        return {"note": note, STARTABLE: self._startable}
+        return {"note": note, STARTABLE: self._startable, USD_PER_DAY: self._settings.runner.usd_per_day}
 
     async def heartbeat(self) -> None:
         """Also check the sections, which take effect as soon as they are saved."""
@@ -203,6 +203,7 @@ class AgentRunner(Worker):
                 starts_on=section.start,
                 obstacle="" if wait is None else wait.reason,
                 until=None if wait is None else wait.until,
+                limit="" if wait is None else wait.name_setting(name),
                 running=sum(run.agent == name and run.state == "running" for run in open_runs),
                 waiting_for_people=sum(run.agent == name and run.state in ("parked", "unknown") for run in open_runs),
                 runs_today=runs,

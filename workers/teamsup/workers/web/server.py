@@ -46,6 +46,7 @@ MAX_FORMS = 8
 """Forms that are done at the same time; others wait."""
 _MAX_BODY_BYTES = 2**20
 _CLOSE_SECONDS = 2.0
+_RETRY_SECONDS = 5
 
 _SENTENCES = {404: "There is no such page.", 405: "This address does not take that.", 413: "That is too long."}
 
@@ -128,7 +129,9 @@ class PageServer:
             status, title = (404, "Not here") if request.method in SAFE_METHODS else (409, "Not done")
             response = _explain(request, status, title, str(error))
         except StoreError as error:
-            response = _explain(request, 503, "Not known now", str(error))
+            # It may pass, and a person who looks must not have to load the page again.
+            again = _RETRY_SECONDS if request.method in SAFE_METHODS else 0
+            response = _explain(request, 503, "Not known now", str(error), again)
         except Exception:
             # The path has no secret: a secret stands behind # or in the body.
             self._log.exception("%s %s failed", request.method, request.rel_url.path)
@@ -317,8 +320,10 @@ def _plain(status: int, sentence: str) -> web.Response:
     return web.Response(status=status, text=f"{sentence}\n")
 
 
-def _explain(request: web.Request, status: int, title: str, sentence: str) -> web.Response:
-    return _plain(status, sentence) if _wants_text(request) else _html(render_error(title, sentence), status)
+def _explain(request: web.Request, status: int, title: str, sentence: str, retry_seconds: int = 0) -> web.Response:
+    if _wants_text(request):
+        return _plain(status, sentence)
+    return _html(render_error(title, sentence, retry_seconds), status)
 
 
 def _wants_text(request: web.Request) -> bool:

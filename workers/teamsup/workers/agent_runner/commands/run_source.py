@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 from teamsup.config.entries import (
     ActionRejected,
@@ -15,12 +16,13 @@ from teamsup.config.entries import (
     Need,
     Text,
     TimelineEvent,
+    has_words,
     parse_number,
+    take_matching,
 )
 from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
-from teamsup.config.startable_agents import AGENT_RUNNER, StartableAgent, list_agents, read_startable_agents
-from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
-from teamsup.terminal.console import ask_once
+from teamsup.config.startable_agents import AGENT_RUNNER
+from teamsup.hub import Message, MessageHub, UnknownMessage
 from teamsup.terminal.formatting import to_single_line
 
 from ..approvals.decision_requests import UNKNOWN_OPTIONS
@@ -28,11 +30,11 @@ from ..processes.run_process import run_folder
 from ..programs.call_ledger import CallLedger
 from ..prompt import describe_call
 from ..run import Run, RunState
-from ..run_table import AgentPause, RunTable
+from ..run_table import RunTable
 from .run_rendering import describe_cause, describe_cost
+from .waiting_agent_source import WaitingAgentSource, ask_worker
 
-_ANSWER_SECONDS = 30.0
-_MAX_TITLE = 200
+_MAX_TITLE = 120
 _MAX_STEPS = 200
 _STATES: Mapping[RunState, EntryState] = {
     "planned": EntryState("clock", "planned"),
@@ -49,7 +51,6 @@ _DONE = EntryAction("done", "It is done…", "The call counts as done, and the r
 _DROP = EntryAction("drop", "Drop…", "The run ends, and the sender gets the notice that it was given up.")
 _STOP = EntryAction("stop", "Stop…", "Its processes end. It is not started again, and its sender gets a notice.")
 _ANSWERS = {_AGAIN.name: _RUN_AGAIN, _DONE.name: _IS_DONE, _DROP.name: _GIVE_UP}
-_RESUME = EntryAction("resume", "Resume")
 
 
 def sources() -> tuple[EntrySource, ...]:
@@ -64,7 +65,7 @@ class RunSource:
     title = "Runs"
     address = "/runs"
     columns = ("Agent", "Cause", "Turns", "Cost")
-    filters: Mapping[str, tuple[str, ...]] = {"show": ("all", *_STATES)}
+    filters: Mapping[str, tuple[str, ...]] = {"show": ("all", *_STATES), "words": ()}
 
     def needs(self, hub: MessageHub, now: datetime) -> Sequence[Need]:  # noqa: ARG002
         """Return the runs with an unknown outcome."""
@@ -82,7 +83,19 @@ class RunSource:
         now: datetime,  # noqa: ARG002
     ) -> Sequence[EntryRow]:
         state = next((each for each in _STATES if each == filters.get("show")), None)
-        return [_to_row(hub, each) for each in RunTable(hub).latest(None, limit, state, parse_number(before))]
+        table, words = RunTable(hub), filters.get("words", "")
+
+        def fits(run: Run) -> bool:
+            texts = (f"#{run.id}", run.agent, run.reason, run.answer, run.program, *run.tools)
+            return not words or has_words(words, *texts, _content(_cause_message(hub, run)))
+
+        found = take_matching(
+            lambda older_than: table.latest(None, limit, state, older_than),
+            lambda run: run.id,
+            fits,
+            parse_number(before),
+        )
+        return [_to_row(hub, each) for each in islice(found, limit)]
 
     def entry(self, hub: MessageHub, entry_id: str, now: datetime) -> Entry | None:  # noqa: ARG002
         run = _find(hub, entry_id)
@@ -117,7 +130,7 @@ class RunSource:
             raise ActionRejected(f"Run {run.id} is {run.state}: {action} is not possible.")
         asked = _message(hub, run.decision) if run.state == "unknown" else None
         if action in _ANSWERS and asked is not None:
-            return _ask(
+            return ask_worker(
                 hub,
                 USER_COMM,
                 _ANSWERS[action],
@@ -125,70 +138,7 @@ class RunSource:
                 message_type=DECISION_ANSWER,
                 metadata={"decision": asked.id},
             )
-        return _ask(hub, AGENT_RUNNER, f"stop {run.id}", person)
-
-
-class WaitingAgentSource:
-    """Agents for which messages wait, because a limit or a fault keeps agent-runner from starting them."""
-
-    kind = "waiting-agent"
-    title = ""
-    address = "/team"
-    columns = ()
-    filters: Mapping[str, tuple[str, ...]] = {}
-
-    def needs(self, hub: MessageHub, now: datetime) -> Sequence[Need]:
-        agents = {each.name: each for each in list_agents(hub)}
-        startable = read_startable_agents(agents.values(), now)
-        pauses = {each.name: each for each in RunTable(hub).pauses(now.timestamp()) if each.kind == "agent"}
-        return [
-            _to_waiting_need(agents[name], start, pauses.get(name), now)
-            for name, start in startable.items()
-            if name in agents and _needs_person(agents[name], start, pauses.get(name))
-        ]
-
-    def count_open(self, hub: MessageHub) -> int:  # noqa: ARG002
-        return 0
-
-    def rows(
-        self,
-        hub: MessageHub,  # noqa: ARG002
-        filters: Mapping[str, str],  # noqa: ARG002
-        before: str | None,  # noqa: ARG002
-        limit: int,  # noqa: ARG002
-        now: datetime,  # noqa: ARG002
-    ) -> Sequence[EntryRow]:
-        return ()
-
-    def entry(self, hub: MessageHub, entry_id: str, now: datetime) -> Entry | None:  # noqa: ARG002
-        return None
-
-    def act(self, hub: MessageHub, entry_id: str, action: str, version: str, person: str, text: str) -> str:  # noqa: ARG002
-        now = datetime.now(UTC)
-        need = next((each for each in self.needs(hub, now) if each.id == entry_id), None)
-        if need is None or need.version != version:
-            raise ActionRejected(f"{entry_id} does not wait for that any more.")
-        if action not in (each.name for each in need.actions):
-            raise ActionRejected(f"{action} is not possible for {entry_id}.")
-        return _ask(hub, AGENT_RUNNER, f"{action} {entry_id}", person)
-
-
-def _ask(
-    hub: MessageHub,
-    recipient: str,
-    words: str,
-    person: str,
-    *,
-    message_type: str = "message",
-    metadata: Mapping[str, object] | None = None,
-) -> str:
-    about = {"author_name": person, **(metadata or {})}
-    reply = ask_once(
-        hub.team, recipient, words, _ANSWER_SECONDS, message_type=message_type, metadata=about, person=person
-    )
-    if reply.message_type == "error":
-        raise ActionRejected(reply.content)
-    return reply.content
+        return ask_worker(hub, AGENT_RUNNER, f"stop {run.id}", person)
 
 
 def _find(hub: MessageHub, entry_id: str) -> Run | None:
@@ -223,8 +173,14 @@ def _content(message: Message | None) -> str:
 
 def _title_of(hub: MessageHub, run: Run) -> str:
     message = _cause_message(hub, run)
-    words = describe_cause(run, time.time()) if message is None else to_single_line(message.content, _MAX_TITLE)
-    return f"{run.agent}: {words}"
+    return f"{run.agent}: {_words_of(run, message)}"
+
+
+def _words_of(run: Run, message: Message | None) -> str:
+    """Return the first line of the message that is the cause, or what else the cause is."""
+    lines = () if message is None else (each for each in message.content.splitlines() if each.strip())
+    first = next(iter(lines), "")
+    return to_single_line(first, _MAX_TITLE) if first else describe_cause(run, time.time())
 
 
 def _evidence_of(run: Run) -> Text:
@@ -257,7 +213,12 @@ def _to_need(hub: MessageHub, run: Run) -> Need:
 def _to_row(hub: MessageHub, run: Run) -> EntryRow:
     cells = (run.agent, describe_cause(run, time.time()), str(run.turns or "–"), _cost_of(run))
     return EntryRow(
-        str(run.id), _title_of(hub, run), _STATES[run.state], _evidence_of(run), _moment(run.created_at), cells
+        str(run.id),
+        _words_of(run, _cause_message(hub, run)),
+        _STATES[run.state],
+        _evidence_of(run),
+        _moment(run.created_at),
+        cells,
     )
 
 
@@ -304,35 +265,7 @@ def _events_of(hub: MessageHub, run: Run) -> Iterator[TimelineEvent]:
         yield TimelineEvent(_moment(run.ended_at), (text,), _STATES[run.state])
     elif run.next_try_at is not None:
         state = EntryState("clock", "to come")
-        yield TimelineEvent(_moment(run.next_try_at), ("It is tried again.",), state, is_future=True)
-
-
-def _needs_person(agent: Agent, start: StartableAgent, pause: AgentPause | None) -> bool:
-    """Return whether messages wait for an agent that a limit or a fault keeps from starting. A person's pause is
-    intended."""
-    if pause is not None and pause.is_of_person:
-        return False
-    return bool(start.obstacle) and (agent.unread > 0 or (pause is not None and pause.is_incident))
-
-
-def _to_waiting_need(agent: Agent, start: StartableAgent, pause: AgentPause | None, now: datetime) -> Need:
-    count = "1 message waits" if agent.unread == 1 else f"{agent.unread} messages wait"
-    oldest: Text = () if agent.oldest_unread is None else (", the oldest ", Age(agent.oldest_unread, "for"))
-    is_fault = pause is not None and pause.is_incident
-    return Need(
-        WaitingAgentSource.kind,
-        agent.name,
-        agent.name,
-        "cannot be started" if is_fault else "waits at its limit",
-        (f"{start.obstacle[:1].upper()}{start.obstacle[1:]}. {count} for it", *oldest, "."),
-        EntryState("failed", "blocked") if is_fault else EntryState("paused", "paused"),
-        agent.oldest_unread or now,
-        deadline=None if start.until is None else _moment(start.until),
-        deadline_note="" if start.until is None else "until it goes on",
-        actions=(_RESUME,) if pause is not None else (),
-        version=start.obstacle if pause is None else f"{pause.reason}|{pause.since}",
-        address=f"/team/{agent.name}",
-    )
+        yield TimelineEvent(_moment(run.next_try_at), ("It is tried again",), state, is_future=True)
 
 
 def _moment(seconds: float) -> datetime:

@@ -51,6 +51,14 @@ class Wait:
     until: float | None = None
     is_notified: bool = True
     """Whether the waiting sender should get a notice."""
+    setting: str = ""
+    """The key of the limit that keeps it, of [agent.NAME]. One of [agent-runner] has that name before it, with a
+    point."""
+
+    def name_setting(self, agent: str) -> str:
+        """Return where a person finds the limit, such as "usd_per_day in [agent.lead]"; empty: there is none."""
+        section, _, key = self.setting.rpartition(".")
+        return f"{key} in [{section or f'agent.{agent}'}]" if key else ""
 
 
 def admit(agent: AgentSection, runner: RunnerSection, at: Circumstances) -> StartNow | Wait:
@@ -70,20 +78,22 @@ def admit(agent: AgentSection, runner: RunnerSection, at: Circumstances) -> Star
 
 
 def _check_limits(agent: AgentSection, runner: RunnerSection, at: Circumstances) -> StartNow | Wait:
-    for who, spending, starts, usd in (
-        ("it", at.own, agent.runs_per_hour, agent.usd_per_day),
-        ("the team", at.team, runner.runs_per_hour, runner.usd_per_day),
+    for who, section, spending, starts, usd in (
+        ("it", "", at.own, agent.runs_per_hour, agent.usd_per_day),
+        ("the team", "agent-runner.", at.team, runner.runs_per_hour, runner.usd_per_day),
     ):
         usage = spending.usage
         if usage.starts >= starts:
-            return Wait(f"{who} is at its limit of {starts} runs an hour", (usage.oldest_start or at.now) + _HOUR)
+            reason = f"{who} is at its limit of {starts} runs an hour"
+            return Wait(reason, (usage.oldest_start or at.now) + _HOUR, setting=f"{section}runs_per_hour")
         # The cost limit of a run is reserved before its start, so that no run exceeds the daily limit.
         if usage.usd + spending.reserved_usd + agent.max_usd > usd:
             oldest = usage.oldest_cost
             until = None if oldest is None else oldest + _DAY
-            return Wait(f"{who} is at its limit of ${usd:.2f} a day", until)
+            return Wait(f"{who} is at its limit of ${usd:.2f} a day", until, setting=f"{section}usd_per_day")
     if at.memory > runner.memory_max_bytes:
-        return Wait(f"the runs use more than {runner.memory_max} of memory", at.now + _MEMORY_SECONDS)
+        reason = f"the runs use more than {runner.memory_max} of memory"
+        return Wait(reason, at.now + _MEMORY_SECONDS, setting="agent-runner.memory_max")
     return StartNow()
 
 

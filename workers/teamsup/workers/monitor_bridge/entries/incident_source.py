@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 from teamsup.config.entries import (
     ActionRejected,
@@ -13,6 +14,8 @@ from teamsup.config.entries import (
     EntryState,
     Need,
     Text,
+    has_words,
+    take_matching,
 )
 from teamsup.config.loader import Config
 from teamsup.config.sections import TeamSection
@@ -39,6 +42,10 @@ _CLOSE = EntryAction(
 )
 
 
+_NO_GROUP = ("{}", "{}:{}")
+"""The name of a group that Alertmanager makes without labels. It says nothing."""
+
+
 def sources() -> tuple[EntrySource, ...]:
     """Return the source of incidents."""
     return (IncidentSource(),)
@@ -51,7 +58,7 @@ class IncidentSource:
     title = "Incidents"
     address = "/incidents"
     columns = ("Severity", "Source", "Reported")
-    filters: Mapping[str, tuple[str, ...]] = {"show": ("open", "all")}
+    filters: Mapping[str, tuple[str, ...]] = {"show": ("open", "all"), "words": ()}
 
     def needs(self, hub: MessageHub, now: datetime) -> Sequence[Need]:
         """Return the firing incidents that nobody has acknowledged or silenced: the worst of each group."""
@@ -71,12 +78,20 @@ class IncidentSource:
         self, hub: MessageHub, filters: Mapping[str, str], before: str | None, limit: int, now: datetime
     ) -> Sequence[EntryRow]:
         last = None if before is None else incident.parse_number(before)
-        if filters.get("show") == "all":
-            found = incident_table.all_incidents(hub, limit, last)
-        else:
+
+        def read(older_than: int | None) -> Sequence[Incident]:
+            if filters.get("show") == "all":
+                return incident_table.all_incidents(hub, limit, older_than)
             newest = sorted(incident_table.open_incidents(hub), key=lambda each: -each.id)
-            found = [each for each in newest if last is None or each.id < last][:limit]
-        return [_to_row(each, now) for each in found]
+            return [each for each in newest if older_than is None or each.id < older_than]
+
+        def fits(each: Incident) -> bool:
+            texts = (f"#{each.id}", render_title(each), each.text, render_labels(each.labels), each.source)
+            people = (each.acknowledged_by or "", each.responded_by or "")
+            return has_words(filters.get("words", ""), *texts, *people)
+
+        found = take_matching(read, lambda each: each.id, fits, last)
+        return [_to_row(each, now) for each in islice(found, limit)]
 
     def entry(self, hub: MessageHub, entry_id: str, now: datetime) -> Entry | None:
         found = _find(hub, entry_id)
@@ -89,7 +104,7 @@ class IncidentSource:
             f"Incident {found.id}",
             render_title(found),
             _state_of(found, now),
-            _evidence_of(found, 1),
+            _evidence_of(found, 1, verb="for"),
             found.first_seen or now,
             facts=_facts_of(found),
             texts=tuple(each for each in (("Text", found.text), ("Labels", render_labels(found.labels))) if each[1]),
@@ -157,12 +172,13 @@ def _actions_of(each: Incident, now: datetime) -> tuple[EntryAction, ...]:
     return (_ACKNOWLEDGE, _CLOSE) if _is_silenced(each, now) else (_ACKNOWLEDGE, _SILENCE, _CLOSE)
 
 
-def _evidence_of(each: Incident, firing: int) -> Text:
+def _evidence_of(each: Incident, firing: int, verb: str = "firing") -> Text:
+    """Return the facts of the moment. ``verb`` stands before the time; beside the state "firing" it is not repeated."""
     severity = each.severity.capitalize()
     began = each.first_seen
     if not each.is_open:
         return (severity, *(() if each.ended_at is None else (", ended ", Age(each.ended_at))))
-    since = () if began is None else (", firing ", Age(began, "for"))
+    since = () if began is None else (", firing " if verb == "firing" else " ", Age(began, "for"))
     others = "" if firing < 2 else f", with {firing - 1} more of its group"
     return (f"{severity}", *since, f", reported {format_count(each.count)}{others}.", *_response_of(each))
 
@@ -207,7 +223,7 @@ def _facts_of(each: Incident) -> tuple[tuple[str, str], ...]:
     facts = {
         "Severity": each.severity,
         "Source": each.source,
-        "Group": each.group,
+        "Group": "" if each.group in _NO_GROUP else each.group,
         "Subject": each.subject,
         "Reported": format_count(each.count),
         "Last seen": format_moment(each.last_seen),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 
 from teamsup.config.entries import (
     ActionRejected,
@@ -14,7 +15,9 @@ from teamsup.config.entries import (
     Need,
     Text,
     TimelineEvent,
+    has_words,
     parse_number,
+    take_matching,
 )
 from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
 from teamsup.hub import Message, MessageHub
@@ -51,7 +54,7 @@ class DecisionSource:
     title = "Decisions"
     address = "/decisions"
     columns = ("Asked by", "Answer")
-    filters: Mapping[str, tuple[str, ...]] = {"show": ("open", "all")}
+    filters: Mapping[str, tuple[str, ...]] = {"show": ("open", "all"), "words": ()}
 
     def needs(self, hub: MessageHub, now: datetime) -> Sequence[Need]:  # noqa: ARG002
         """Return the open decisions."""
@@ -68,8 +71,14 @@ class DecisionSource:
         limit: int,
         now: datetime,  # noqa: ARG002
     ) -> Sequence[EntryRow]:
-        is_open = filters.get("show") != "all"
-        return [_to_row(each) for each in DecisionTable(hub).page(parse_number(before), limit, is_open=is_open)]
+        table, is_open = DecisionTable(hub), filters.get("show") != "all"
+        found = take_matching(
+            lambda older_than: table.page(older_than, limit, is_open=is_open),
+            lambda each: each.number,
+            lambda each: has_words(filters.get("words", ""), *_texts_of(each)),
+            parse_number(before),
+        )
+        return [_to_row(each) for each in islice(found, limit)]
 
     def entry(self, hub: MessageHub, entry_id: str, now: datetime) -> Entry | None:  # noqa: ARG002
         table = DecisionTable(hub)
@@ -134,6 +143,11 @@ def _actions_of(decision: Decision) -> tuple[EntryAction, ...]:
 def _title_of(decision: Decision) -> str:
     title = " ".join(decision.text.split())
     return title if len(title) <= _MAX_TITLE else f"{title[: _MAX_TITLE - 1]}…"
+
+
+def _texts_of(decision: Decision) -> Sequence[str]:
+    """Return the texts in which a person searches."""
+    return f"#{decision.number}", decision.text, decision.asked_by, decision.answer or "", decision.decided_by or ""
 
 
 def _evidence_of(decision: Decision) -> Text:
@@ -203,7 +217,7 @@ def _events_of(decision: Decision, showings: Sequence[tuple[Message, str]], hub:
         yield TimelineEvent(decision.decided_at, (words.render_outcome(decision),), _STATES[decision.state])
     elif decision.deadline is not None:
         default = decision.spec.default
-        then = f"Without an answer {default} counts." if default else "Without an answer it expires."
+        then = f"Without an answer, {default} counts" if default else "Without an answer it expires"
         yield TimelineEvent(decision.deadline, (then,), EntryState("clock", "to come"), is_future=True)
 
 

@@ -47,8 +47,8 @@ class SourcePages:
 
     def _show_list(self, context: PageContext) -> str:
         source, query = self.source, context.query
-        chosen = {name: query.get(name) or values[0] for name, values in source.filters.items()}
-        typed = {name: query[name] for name in ("words", "to") if query.get(name)}
+        chosen = {name: query.get(name) or values[0] for name, values in source.filters.items() if values}
+        typed = {name: query[name] for name, values in source.filters.items() if not values and query.get(name)}
         before, now = query.get("before"), now_of(context)
         rows = list(source.rows(context.hub, {**typed, **chosen}, before, ROWS_A_PAGE + 1, now))
         has_more, rows = len(rows) > ROWS_A_PAGE, rows[:ROWS_A_PAGE]
@@ -59,6 +59,8 @@ class SourcePages:
             source=source,
             rows=rows,
             filters=self._filters(query),
+            has_words="words" in source.filters,
+            kept={name: value for name, value in query.items() if name in chosen},
             words=query.get("words", ""),
             is_selectable=source.kind == DEAD_LETTER,
             older=with_query(source.address, query, before=rows[-1].id) if has_more else "",
@@ -69,6 +71,7 @@ class SourcePages:
         return [
             (name, filter_links(self.source.address, query, name, values))
             for name, values in self.source.filters.items()
+            if values
         ]
 
     def _render_list(self, context: PageContext, regions: Mapping[str, RenderedRegion]) -> str:

@@ -2,16 +2,20 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from markupsafe import Markup
 
+from teamsup.config.entries import parse_number
+from teamsup.config.startable_agents import read_cost_limit
 from teamsup.hub import CallerError, Team
 from teamsup.status.samples import TeamSample, read_minutes, read_rows, samples_version
 
 from ..page import Page, PageContext, Region, RenderedRegion
-from .page_content import content_of, filter_links, navigation, now_of, render_page, with_query
+from .page_content import address_of, agents_of, content_of, filter_links, navigation, now_of, render_page, with_query
 from .rendering import render
+from .views.plots.axes import find_time_marks
 from .views.plots.series import RANGES, PlotRange
 from .views.plots.team_plots import Plot, draw_team_plots, draw_worker_plots, draw_worker_sparklines
 
@@ -20,6 +24,9 @@ _PATH = "/plots"
 _RANGES = tuple(RANGES)
 _STEP_SECONDS = 60.0
 """A plot moves once a minute, and not with each look at the page."""
+_ROUND_SECONDS = 600
+_CLOSER = {"day": ("hour", 3600.0), "week": ("day", 86400.0)}
+"""The range and the seconds of a part of a plot, for those that can be looked at closer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +47,43 @@ def _range_of(context: PageContext) -> PlotRange:
 
 def _draw(context: PageContext) -> DrawnPlots:
     """Return the plots of now. They are drawn once for all pages, until the next sample or minute."""
-    minute = context.now - context.now % _STEP_SECONDS
-    return _draw_once(context.team, samples_version(context.team), _range_of(context), minute)
+    limit, past = read_cost_limit(agents_of(context).values()), _past_of(context)
+    minute = context.now - context.now % _STEP_SECONDS if past is None else past
+    return _draw_once(
+        context.team, samples_version(context.team), _range_of(context), minute, limit, is_past=past is not None
+    )
 
 
-@functools.lru_cache(maxsize=2 * len(_RANGES))
-def _draw_once(team: Team, version: object, plot_range: PlotRange, minute: float) -> DrawnPlots:  # noqa: ARG001
+def _past_of(context: PageContext) -> float | None:
+    """Return the end of the time that the address names; None: now."""
+    until = parse_number(context.query.get("until"))
+    if until is None or not context.now - RANGES[_RANGES[-1]].seconds < until < context.now - _STEP_SECONDS:
+        return None
+    return float(until - until % _ROUND_SECONDS)
+
+
+@functools.lru_cache(maxsize=3 * len(_RANGES))
+def _draw_once(
+    team: Team,
+    version: object,  # noqa: ARG001
+    plot_range: PlotRange,
+    minute: float,
+    usd_limit: float | None,
+    *,
+    is_past: bool,
+) -> DrawnPlots:
     week = read_rows(team)
     samples = read_minutes(team) if plot_range.name == _RANGES[0] else week
-    # The last sample may be of this minute.
-    end = max([minute, *(each.at for each in samples[-1:] if each.at <= minute + _STEP_SECONDS)])
+    if is_past:
+        # The minutes go back an hour. Before that there is one sample for ten of them.
+        samples = samples if samples and samples[0].at <= minute - plot_range.seconds else week
+        week, end = [each for each in week if each.at <= minute], minute
+    else:
+        # The last sample may be of this minute.
+        end = max([minute, *(each.at for each in samples[-1:] if each.at <= minute + _STEP_SECONDS)])
     names = dict.fromkeys(name for each in samples for name in each.workers)
     return DrawnPlots(
-        draw_team_plots(samples, week, plot_range, end),
+        draw_team_plots(samples, week, plot_range, end, usd_limit),
         {name: plots for name in names if (plots := draw_worker_plots(samples, name, plot_range, end))},
     )
 
@@ -84,7 +115,8 @@ def _read_hour_once(team: Team, version: object, minute: float) -> MemberPlots: 
 
 def _render_plots(context: PageContext, path: str, plots: Sequence[Plot], workers: Mapping[str, Sequence[Plot]]) -> str:
     chosen = context.query.get("plot", "")
-    kept = {"range": context.query.get("range", "")}
+    kept = {name: context.query.get(name, "") for name in ("range", "until")}
+    past = _past_of(context)
     return render(
         "plots.html",
         now_of(context),
@@ -92,6 +124,45 @@ def _render_plots(context: PageContext, path: str, plots: Sequence[Plot], worker
         workers=workers,
         links={each.id: with_query(_PATH, kept, plot="" if each.id == chosen else each.id) for each in plots},
         is_large=bool(chosen) and path == _PATH,
+        filters=filter_links(path, context.query, "range", _RANGES),
+        past=None if past is None else datetime.fromtimestamp(past, UTC),
+        steps=_link_steps(context) if path == _PATH else (),
+    )
+
+
+def _link_steps(context: PageContext) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return links to the times before and after, and to the parts of this one, in groups with a name."""
+    plot_range, end = _range_of(context), _past_of(context) or context.now
+
+    def link(until: float, name: str = plot_range.name) -> str:
+        until_text = str(int(until)) if until < context.now - _STEP_SECONDS else ""
+        return with_query(_PATH, context.query, range="" if name == _RANGES[0] else name, until=until_text)
+
+    oldest = context.now - RANGES[_RANGES[-1]].seconds
+    moves = [("Earlier", link(end - plot_range.seconds))] if end - plot_range.seconds > oldest else []
+    if end < context.now:
+        moves += [("Later", link(end + plot_range.seconds)), ("Now", link(context.now))]
+    groups = [("Move", moves)]
+    if plot_range.name in _CLOSER:
+        name, seconds = _CLOSER[plot_range.name]
+        marks = find_time_marks(replace(plot_range, tick=seconds), end)
+        groups.append(("Closer", [(text, link(at + seconds, name)) for at, text in marks]))
+    return [each for each in groups if each[1]]
+
+
+def show_worker_plots(context: PageContext, worker: str) -> str:
+    """Return the plots of one worker; empty if it has not run in that time and never was sampled."""
+    plots = _draw(context).workers.get(worker, ())
+    path = address_of("team", worker)
+    return render(
+        "plots.html",
+        now_of(context),
+        plots=plots,
+        workers={},
+        links={each.id: "" for each in plots},
+        is_large=False,
+        past=None,
+        steps=(),
         filters=filter_links(path, context.query, "range", _RANGES),
     )
 

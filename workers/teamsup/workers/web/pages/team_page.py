@@ -22,7 +22,7 @@ from .page_content import (
     reader_of,
     render_page,
 )
-from .plot_pages import TEAM_PLOTS, read_hour
+from .plot_pages import TEAM_PLOTS, read_hour, show_worker_plots
 from .rendering import Missing, render
 from .views.participants import WORKER_ACTIONS, TeamMember, count_words, is_answering
 from .worker_requests import ask_supervisor
@@ -117,6 +117,11 @@ def _show_participant(context: PageContext) -> str:
     return render("participant_facts.html", now_of(context), viewer=context.viewer, each=participant, deaths=deaths)
 
 
+def _show_own_plots(context: PageContext) -> str:
+    each = _find(context)
+    return show_worker_plots(context, each.name) if each.is_worker else ""
+
+
 def _render_participant(context: PageContext, regions: Mapping[str, RenderedRegion]) -> str:
     name = _find(context).name
     head = content_of(context, _SECTION, name, address_of("team", name))
@@ -160,7 +165,11 @@ TEAM_PAGES = (
     Page(
         "/", _render_team, (navigation(_SECTION), Region("needs", _show_needs), Region("team", _show_team), TEAM_PLOTS)
     ),
-    Page("/team/{name}", _render_participant, (navigation(_SECTION), Region("participant", _show_participant))),
+    Page(
+        "/team/{name}",
+        _render_participant,
+        (navigation(_SECTION), Region("participant", _show_participant), Region("plots", _show_own_plots)),
+    ),
     ask_page("/team/{name}/{action}", _SECTION, _ask),
 )
 TEAM_FORMS = (Form("/team/{name}/{action}", _act),)

@@ -28,7 +28,8 @@ export function showAges(isLive, root = document) {
     const at = Date.parse(time.dateTime) / 1000;
     const [form, units] = [time.dataset.age || "ago", Number(time.dataset.units || 1)];
     const length = span(Math.abs(now - at), units);
-    const live = { ago: `${length} ago`, for: `for ${length}`, in: `in ${length}`, span: length }[form];
+    const ago = at - now > 10 ? `${length} ahead of the clock` : now - at < 1 ? "now" : `${length} ago`;
+    const live = { ago, for: `for ${length}`, in: `in ${length}`, span: length }[form];
     const text = isLive ? live : form === "span" || form === "for" ? `since ${clockTime(at)}` : `at ${clockTime(at)}`;
     if (time.textContent !== text) time.textContent = text;
   }

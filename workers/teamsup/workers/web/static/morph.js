@@ -8,6 +8,7 @@ export function morphChildren(old, next, keep = false) {
   const grows = keep && known;
   for (const wanted of [...next.childNodes]) {
     const same = wanted.id ? byId.get(wanted.id) : grows ? null : at && isAlike(at, wanted) ? at : null;
+    if (grows && same?.id === "new-since") continue;
     if (same) {
       morph(same, wanted);
       if (!grows && same !== at) old.insertBefore(same, at);

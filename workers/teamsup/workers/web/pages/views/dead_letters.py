@@ -12,6 +12,7 @@ from teamsup.config.entries import (
     EntryState,
     Need,
     TimelineEvent,
+    has_words,
 )
 from teamsup.hub import MessageHub
 from teamsup.hub.models import DeadLetter
@@ -38,7 +39,7 @@ class DeadLetterSource:
     title = "Dead letters"
     address = ADDRESS
     columns = ("From", "Attempts", "Error")
-    filters: Mapping[str, tuple[str, ...]] = {}
+    filters: Mapping[str, tuple[str, ...]] = {"words": (), "to": ()}
 
     def needs(self, hub: MessageHub, now: datetime) -> Sequence[Need]:  # noqa: ARG002 - they have no deadline
         if not self.count_open(hub):
@@ -60,7 +61,7 @@ class DeadLetterSource:
     def rows(
         self, hub: MessageHub, filters: Mapping[str, str], before: str | None, limit: int, now: datetime
     ) -> Sequence[EntryRow]:
-        """Return the newest. The filters ``to``, ``from`` and ``error`` are taken as they were written."""
+        """Return the newest. The filter ``to`` is a name."""
         letters = [each for each in hub.queries.dead_letters(limit=_MAX_LETTERS) if _fits(each, filters)]
         ids = [id_of(each) for each in letters]
         start = ids.index(before) + 1 if before in ids else 0
@@ -103,9 +104,8 @@ def version_of(letter: DeadLetter) -> str:
 
 
 def _fits(letter: DeadLetter, filters: Mapping[str, str]) -> bool:
-    words = filters.get("words", "").casefold()
-    text = f"{letter.message.sender} {letter.recipient} {letter.error} {letter.message.content}".casefold()
-    return filters.get("to", letter.recipient) in ("", letter.recipient) and words in text
+    texts = (letter.message.sender, letter.recipient, letter.error, letter.message.content)
+    return filters.get("to", letter.recipient) == letter.recipient and has_words(filters.get("words", ""), *texts)
 
 
 def _title(letter: DeadLetter) -> str:
@@ -119,7 +119,7 @@ def _need(letter: DeadLetter) -> Need:
         id=id_of(letter),
         label="Dead letter",
         title=_title(letter),
-        evidence=(f"Given up after {_attempts(letter)}. {letter.error}",),
+        evidence=(f"Given up after {_attempts(letter)}. {_error_of(letter)}",),
         state=_STATE,
         since=letter.died_at or datetime.now(UTC),
         deadline_note="given up",
@@ -163,6 +163,11 @@ def _entry(letter: DeadLetter, now: datetime) -> Entry:
         version=version_of(letter),
         conversation=message.conversation_id,
     )
+
+
+def _error_of(letter: DeadLetter) -> str:
+    error = letter.error.strip().rstrip(".")
+    return f"{error[:1].upper()}{error[1:]}." if error else "It does not say why."
 
 
 def _attempts(letter: DeadLetter) -> str:

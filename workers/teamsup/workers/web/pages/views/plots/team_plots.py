@@ -24,6 +24,7 @@ from .series import Gap, PlotRange, Series, find_gaps, thin_out
 UNKNOWN = "?"
 _MEBIBYTE = 2**20
 _DAYS = 7
+_LIMIT_FACTOR = 4.0
 _SPARKLINE = PlotRange("sparkline", 3600.0, 150.0, 3600.0)
 Figure = Callable[[TeamSample], float | None]
 
@@ -41,7 +42,11 @@ class Plot:
 
 
 def draw_team_plots(
-    samples: Sequence[TeamSample], week: Sequence[TeamSample], plot_range: PlotRange, end: float
+    samples: Sequence[TeamSample],
+    week: Sequence[TeamSample],
+    plot_range: PlotRange,
+    end: float,
+    usd_limit: float | None = None,
 ) -> tuple[Plot, ...]:
     """Return the plots of the whole team. ``samples`` are those of the range, ``week`` those of seven days."""
     view = _View(samples, plot_range, end)
@@ -83,7 +88,7 @@ def draw_team_plots(
             steps=(50.0,),
         ),
         _plot_restarts(view),
-        _plot_cost(week, end, cost),
+        _plot_cost(week, end, cost, usd_limit),
     )
 
 
@@ -175,7 +180,7 @@ def _plot_restarts(view: _View) -> Plot:
     return Plot("restarts", "Restarts", "", str(crashes) if view.samples else UNKNOWN, unit, svg)
 
 
-def _plot_cost(week: Sequence[TeamSample], end: float, today: float | None) -> Plot:
+def _plot_cost(week: Sequence[TeamSample], end: float, today: float | None, limit: float | None) -> Plot:
     """Return the cost of each day. Each day has the highest cost that was known on it."""
     last = datetime.fromtimestamp(end, UTC).astimezone().date()
     days = [last - timedelta(days=back) for back in range(_DAYS - 1, -1, -1)]
@@ -185,10 +190,16 @@ def _plot_cost(week: Sequence[TeamSample], end: float, today: float | None) -> P
             day = datetime.fromtimestamp(each.at - 1, UTC).astimezone().date()
             costs[day] = max(costs.get(day, 0.0), each.usd_today)
     bars = [Bar("today" if day == last else f"{day:%a}", costs.get(day), is_so_far=day == last) for day in days]
-    axis = choose_axis(max(costs.values(), default=0.0), format_usd, (0.5, 1.0, 2.5, 5.0))
+    most = max(costs.values(), default=0.0)
+    # A limit far above all costs would leave no bar to see; the words have it in any case.
+    is_drawn = limit is not None and limit <= _LIMIT_FACTOR * most
+    axis = choose_axis(max(most, limit or 0.0) if is_drawn else most, format_usd, (0.5, 1.0, 2.5, 5.0))
+    note = "7 days" if limit is None else f"7 days; limit in 24 h {format_usd(limit)}"
     known = ", ".join(f"{bar.label} {format_usd(bar.value)}" for bar in bars if bar.value is not None)
-    svg = draw_bars(axis, bars, f"Cost a day of the last seven days: {known or 'not known'}")
-    return Plot("cost", "Cost", "7 days", UNKNOWN if today is None else f"${today:.2f}", "today", svg)
+    words = f"Cost a day of the last seven days: {known or 'not known'}"
+    words += "" if limit is None else f"; the limit for 24 hours is {format_usd(limit)}"
+    svg = draw_bars(axis, bars, words, limit=limit)
+    return Plot("cost", "Cost", note, UNKNOWN if today is None else f"${today:.2f}", "today", svg)
 
 
 _NOTHING = WorkerSample()
