@@ -6,10 +6,12 @@ So the readers of ``agent_status`` know them without a table of that worker, and
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from teamsup.hub import Agent, MessageHub
-from teamsup.hub.models import NOT_CONFIGURED
+from teamsup.hub.models import NOT_CONFIGURED, Agent
+
+if TYPE_CHECKING:
+    from teamsup.hub import MessageHub
 
 AGENT_RUNNER = "agent-runner"
 """The worker that starts agents."""
@@ -118,13 +120,17 @@ def read_cost_limit(agents: Iterable[Agent]) -> float | None:
     return None if runner is None else _number(runner.metadata.get(USD_PER_DAY))
 
 
-def list_agents(hub: MessageHub) -> list[Agent]:
+def list_agents(hub: "MessageHub") -> list[Agent]:
     """Return all known agents, by name. One that a message would start now is present, and asleep."""
-    agents, now = hub.agents(), datetime.now(UTC)
-    return _wake(agents, agents, now)
+    return wake_startable(hub.agents())
 
 
-def find_agent(hub: MessageHub, name: str) -> Agent | None:
+def wake_startable(agents: Sequence[Agent]) -> list[Agent]:
+    """Return all agents of a team. One that a message would start now is present, and asleep."""
+    return _wake(agents, agents, datetime.now(UTC))
+
+
+def find_agent(hub: "MessageHub", name: str) -> Agent | None:
     """Return the agent of that name, or None. If a message would start it now, it is present, and asleep."""
     found, now = hub.find_agent(name), datetime.now(UTC)
     if found is None or found.is_present(now) or (runner := hub.find_agent(AGENT_RUNNER)) is None:

@@ -6,6 +6,8 @@ with MessageHub("default", agent="deployer") as hub:
     hub.send("lead", "v1.2 is out")
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .errors import (
     CallerError,
     InvalidDuration,
@@ -30,9 +32,11 @@ from .errors import (
     UnknownMessage,
     UnknownRecipient,
 )
-from .message_hub import MessageHub
-from .models import Agent, Delivery, DeliveryState, Message, Stats
-from .team import Team
+
+if TYPE_CHECKING:
+    from .message_hub import MessageHub
+    from .models import Agent, Delivery, DeliveryState, Message, Stats
+    from .team import Team
 
 __all__ = [
     "Agent",
@@ -65,3 +69,19 @@ __all__ = [
     "UnknownMessage",
     "UnknownRecipient",
 ]
+
+_MODULES = {
+    "MessageHub": "message_hub",
+    "Team": "team",
+    **dict.fromkeys(("Agent", "Delivery", "DeliveryState", "Message", "Stats"), "models"),
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a class
+    """Import a class when it is first needed: a person waits for ``ps``, and the whole hub is half of its time."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    globals()[name] = found = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    return found

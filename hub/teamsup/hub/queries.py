@@ -10,7 +10,7 @@ from .errors import InvalidMessage, InvalidValue, UnknownMessage
 from .models import DeadLetter, DeliveryState, Message, MessageLabels, Stats
 from .session import HubSession
 from .tables import delivery_states
-from .tables.agents import OPEN_TO_READERS
+from .tables.agents import OPEN_TO_READERS, SELECT_UNDELIVERABLE
 from .tables.conversation_list import ConversationState, count_earlier, list_conversations
 from .tables.row_values import LABELS, labels_from_row, message_from_row
 from .tables.traffic import Traffic, read_traffic
@@ -254,11 +254,7 @@ class Queries:
 
     def undeliverable(self) -> dict[str, int]:
         """Return the names that have never taken part and have waiting messages, with the number of messages."""
-        rows = self._store.read(
-            "SELECT recipient, count(*) FROM deliveries WHERE done_at IS NULL AND recipient NOT IN"
-            " (SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL) GROUP BY recipient ORDER BY 1"
-        )
-        return {row[0]: row[1] for row in rows}
+        return {row[0]: row[1] for row in self._store.read(SELECT_UNDELIVERABLE)}
 
     def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
         """Return the newest ``limit`` dead letters, the newest first."""

@@ -6,12 +6,11 @@ import os
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStats:
+class ProcessStats(NamedTuple):
     """``cpu_percent`` is the average of its life, of one core; ``memory_bytes`` is its resident memory."""
 
     cpu_percent: float

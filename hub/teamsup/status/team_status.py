@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from teamsup.config.startable_agents import list_agents
-from teamsup.hub import Agent, MessageHub, StoreError, StoreUnavailable, Team
+from teamsup.config.startable_agents import wake_startable
+from teamsup.hub import StoreError, StoreUnavailable
 from teamsup.hub.engines.choice import describe_store, has_store
-from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
+from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, PRESENCE_TIMEOUT_SECONDS, SUPERVISOR, Agent
+from teamsup.hub.tables.snapshot import read_snapshot
+from teamsup.hub.team import Team
 from teamsup.terminal.formatting import format_duration
 
 from .crash import Crash
@@ -83,9 +84,9 @@ def read_team_status(team: Team, hub: MessageHub | None = None) -> TeamStatus:
             pid = waiting
             raise StoreUnavailable(describe_without_folder(team, waiting))
         if has_store(team):
-            with MessageHub(team) if hub is None else nullcontext(hub) as opened:
-                agents = {agent.name: agent for agent in list_agents(opened)}
-                undeliverable = opened.queries.undeliverable()
+            snapshot = read_snapshot(team, hub)
+            agents = {agent.name: agent for agent in wake_startable(snapshot.agents)}
+            undeliverable = snapshot.undeliverable
         elif pid is not None:
             raise StoreError(f"{describe_store(team)} is gone.")
     except StoreError as error:

@@ -5,18 +5,17 @@ A team is stored in messages.db of its folder, or on the server that TEAMSUP_HUB
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CallerError, NotConfigured, StoreError
 from ..team import check_owner
-from .sqlite.store import Store
 
 if TYPE_CHECKING:
     from ..team import Team
     from .component_tables import ComponentTables
-    from .engine import Durability, Engine, EngineTools, RestoreReport
+    from .engine import Durability, Engine, EngineTools, RestoreReport, Row, Values
 
 ADDRESS_VARIABLE = "TEAMSUP_HUB"
 """The environment variable with the address of the hub; it comes before ``hub`` of [team]."""
@@ -28,6 +27,8 @@ def open_engine(team: "Team", durability: "Durability") -> "Engine":
     """Open the team's store, or create it. Raise NotConfigured and StoreError."""
     url = find_address(team)
     if url is None:
+        from .sqlite.store import Store  # ``ps`` reads without it
+
         return Store(team.database, durability, team.run)
     try:
         from .postgresql.address import parse_address
@@ -37,8 +38,21 @@ def open_engine(team: "Team", durability: "Durability") -> "Engine":
     return PostgresStore(parse_address(url), durability, team.run, team.name)
 
 
+def read_once(team: "Team", queries: "Sequence[tuple[str, Values]]") -> "list[list[Row]] | None":
+    """Return the rows of each query, without opening the hub. None: only the hub can say what the store is like."""
+    if find_address(team) is not None:
+        return None
+    for path in (team.folder, team.database):
+        check_owner(path)
+    from .sqlite.snapshot_reader import read_once
+
+    return read_once(team.database, team.run, queries)
+
+
 def open_tools(engine: "Engine") -> "EngineTools":
     """Return what only tools need of an engine. Raise StoreError if it cannot be loaded."""
+    from .sqlite.store import Store
+
     try:  # most processes only send and read
         if isinstance(engine, Store):
             from .sqlite.store_tools import StoreTools

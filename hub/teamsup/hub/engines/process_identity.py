@@ -1,9 +1,12 @@
 """Identify the process behind a recorded pid. The system reuses pids after a boot, in each container, and in time."""
 
 import os
-import signal
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import signal
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -26,8 +29,10 @@ def pid_namespace() -> int:
         return 0
 
 
-def send_signal(pid: int, identity: str, number: signal.Signals) -> bool:
+def send_signal(pid: int, identity: str, number: "signal.Signals") -> bool:
     """Send a signal to exactly this process. Return False if it has ended, or if another process has its pid."""
+    import signal  # ``ps`` signals nobody, and its numbers take 3 ms to import
+
     descriptor = None
     try:
         if hasattr(os, "pidfd_open"):

@@ -1,10 +1,9 @@
 """The agents: rows of ``agent_status``."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from .. import timestamps
-from ..engines.engine import Row, Transaction
 from ..engines.stored_json import decode_metadata, encode_metadata
 from ..errors import InvalidName, InvalidValue
 from ..models import (
@@ -21,6 +20,9 @@ from ..team import normalize_agent_name
 from ..validation import check_text, quote
 from .row_values import as_text
 
+if TYPE_CHECKING:
+    from ..engines.engine import Row, Transaction
+
 PRESENT_STATUSES = (ONLINE, DEGRADED)
 
 HEARTBEAT_SECONDS = PRESENCE_TIMEOUT_SECONDS / 3
@@ -33,7 +35,7 @@ def check_kind(kind: object) -> None:
         raise InvalidValue(f"{quote(kind)} is not a kind of agent; the kinds are {', '.join(get_args(AgentKind))}.")
 
 
-def enroll(db: Transaction, name: str, kind: str) -> None:
+def enroll(db: "Transaction", name: str, kind: str) -> None:
     """Make an unknown name known, as offline."""
     folded = normalize_agent_name(name)
     check_kind(kind)
@@ -41,7 +43,7 @@ def enroll(db: Transaction, name: str, kind: str) -> None:
         db.execute("INSERT INTO agent_status (agent_name, kind) VALUES (?, ?) ON CONFLICT DO NOTHING", (folded, kind))
 
 
-def kinds_of(db: Transaction, name: str, other: str | None = None) -> dict[str, str]:
+def kinds_of(db: "Transaction", name: str, other: str | None = None) -> dict[str, str]:
     """Return the kind of each known name. A foreign program may have written its name in capitals."""
     known = db.execute(
         "SELECT lower(agent_name), kind FROM agent_status WHERE lower(agent_name) IN (?, ?)", (name, other)
@@ -50,7 +52,7 @@ def kinds_of(db: Transaction, name: str, other: str | None = None) -> dict[str, 
 
 
 def record_heartbeat(
-    db: Transaction,
+    db: "Transaction",
     name: str,
     registered: str | None,
     kind: str | None,
@@ -85,7 +87,9 @@ def record_heartbeat(
         db.execute(_EXPIRE_BROADCASTS, values)
 
 
-def _note_degraded_since(db: Transaction, name: str, metadata: Mapping[str, Any] | None, now: str) -> Mapping[str, Any]:
+def _note_degraded_since(
+    db: "Transaction", name: str, metadata: Mapping[str, Any] | None, now: str
+) -> Mapping[str, Any]:
     """Return the metadata with the time since when the agent is degraded; None for them means the stored ones."""
     before = db.execute("SELECT status, metadata FROM agent_status WHERE lower(agent_name) = ?", (name,)).fetchone()
     stored = decode_metadata(before["metadata"])
@@ -93,7 +97,7 @@ def _note_degraded_since(db: Transaction, name: str, metadata: Mapping[str, Any]
     return {**(stored if metadata is None else metadata), DEGRADED_SINCE: began or now}
 
 
-def refresh_presence(db: Transaction, name: str, kind: str | None, now: float, *, listening: bool) -> None:
+def refresh_presence(db: "Transaction", name: str, kind: str | None, now: float, *, listening: bool) -> None:
     """Record that this agent's mailbox is being read.
 
     A listener becomes enrolled and online; a mere claim changes neither.
@@ -110,7 +114,7 @@ def refresh_presence(db: Transaction, name: str, kind: str | None, now: float, *
     db.execute(_REFRESH_PRESENCE, values)
 
 
-def mark_offline_since(db: Transaction, name: str, at: str) -> None:
+def mark_offline_since(db: "Transaction", name: str, at: str) -> None:
     """Mark an agent offline, unless another process has reported for it since ``at``."""
     db.execute(
         "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND last_heartbeat = ? AND status <> ?",
@@ -118,7 +122,7 @@ def mark_offline_since(db: Transaction, name: str, at: str) -> None:
     )
 
 
-def mark_offline(db: Transaction, names: Iterable[str]) -> None:
+def mark_offline(db: "Transaction", names: Iterable[str]) -> None:
     """Mark agents offline, except unconfigured ones."""
     db.executemany(
         "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND status <> ?",
@@ -126,7 +130,7 @@ def mark_offline(db: Transaction, names: Iterable[str]) -> None:
     )
 
 
-def retire(db: Transaction, name: str) -> None:
+def retire(db: "Transaction", name: str) -> None:
     """Forget an agent."""
     db.execute("DELETE FROM agent_status WHERE lower(agent_name) = ?", (name,))
 
@@ -171,7 +175,14 @@ SELECT_AGENTS = f"""
 """  # noqa: S608
 
 
-def agent_from_row(row: Row, metadata: Mapping[str, Any]) -> Agent:
+SELECT_UNDELIVERABLE = """
+    SELECT recipient, count(*) FROM deliveries WHERE done_at IS NULL AND recipient NOT IN
+      (SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL) GROUP BY recipient ORDER BY 1
+"""
+"""The names that have never taken part and have waiting messages, with the number of messages."""
+
+
+def agent_from_row(row: "Row", metadata: Mapping[str, Any]) -> Agent:
     return Agent(
         name=as_text(row["name"]),
         kind=as_text(row["kind"]),

@@ -1,9 +1,13 @@
 """Read columns that foreign programs may have filled with any value."""
 
-from ..engines.engine import Row
+from typing import TYPE_CHECKING
+
 from ..engines.stored_json import decode_metadata
 from ..models import MAX_HOPS, PRIORITIES, Message, MessageLabels
 from ..timestamps import parse_time
+
+if TYPE_CHECKING:
+    from ..engines.engine import Row
 
 
 def as_text(value: object) -> str:
@@ -14,7 +18,7 @@ def as_hops(value: object) -> int:
     return min(max(value, 0), MAX_HOPS) if isinstance(value, int) else 0
 
 
-def message_from_row(row: Row) -> Message:
+def message_from_row(row: "Row") -> Message:
     """Return a row of ``messages`` as a Message. Any program may have written it."""
     return Message(
         id=row["id"],
@@ -38,7 +42,7 @@ LABELS = "m.id, m.message_id, m.sender, m.recipient, m.message_type, m.conversat
 """The columns of ``messages AS m`` for labels_from_row()."""
 
 
-def labels_from_row(row: Row) -> MessageLabels:
+def labels_from_row(row: "Row") -> MessageLabels:
     """Return the columns LABELS, with which the row begins. Any program may have written them."""
     number, message_id, sender, recipient, message_type, conversation_id, reply_to = row[:7]
     return MessageLabels(

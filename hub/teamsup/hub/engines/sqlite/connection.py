@@ -91,11 +91,15 @@ def check_schema(db: sqlite3.Connection) -> None:
     read_version(db, "End this program and start it again.")
 
 
+def configure_rows(db: sqlite3.Connection) -> None:
+    """Let rows have names. A text of a foreign program with invalid bytes must not block later messages."""
+    db.row_factory = sqlite3.Row
+    db.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
+
+
 def _configure_connection(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(str(path), timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
-    db.row_factory = sqlite3.Row
-    # A text of a foreign program may contain invalid bytes. It must not block later messages in the mailbox.
-    db.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
+    configure_rows(db)
     # Never in a trigger, a view or an index: the sqlite3 shell and foreign programs do not know it.
     db.create_function("metadata_text", 2, metadata_text, deterministic=True)
     return db

@@ -8,8 +8,8 @@ locks in this process.
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ...errors import StoreError, StoreReplaced, StoreUnavailable
 
@@ -19,8 +19,7 @@ Inode = tuple[int, int]
 _RECORD_FILE = "database.json"
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseFiles:
+class DatabaseFiles(NamedTuple):
     """The identities of the team's folder, its database, and its log; None for a file that is missing."""
 
     folder: Inode | None
@@ -89,7 +88,7 @@ def write_record(run: Path, found: DatabaseFiles) -> None:
     with suppress(OSError):
         descriptor = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(found), file)
+            json.dump(found._asdict(), file)
         new.replace(run / _RECORD_FILE)
 
 

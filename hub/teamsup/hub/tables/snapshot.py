@@ -1,0 +1,47 @@
+"""The agents of a team and their waiting messages, read for somebody who looks at the team once.
+
+A sound store is read without the hub, because importing and opening that takes half of the time of ``ps``. For any
+other store the hub itself says what is wrong.
+"""
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..engines.choice import read_once
+from ..engines.stored_json import decode_metadata
+from ..models import Agent
+from ..timestamps import format_time
+from .agents import SELECT_AGENTS, SELECT_UNDELIVERABLE, agent_from_row
+
+if TYPE_CHECKING:
+    from ..message_hub import MessageHub
+    from ..team import Team
+
+
+class HubSnapshot(NamedTuple):
+    """What a hub says about its agents at one moment."""
+
+    agents: list[Agent]
+    """All known agents, by name."""
+    undeliverable: dict[str, int]
+    """The names that have never taken part and have waiting messages, with the number of messages."""
+
+
+def read_snapshot(team: "Team", hub: "MessageHub | None" = None) -> HubSnapshot:
+    """Return what the team's hub says now; with ``hub``, what that open one says. Raise StoreError and UnsafeFile as
+    MessageHub does.
+    """
+    if hub is not None:
+        return HubSnapshot(hub.agents(), hub.queries.undeliverable())
+    now = format_time(time.time())
+    found = read_once(team, [(SELECT_AGENTS, {"name": None, "now": now}), (SELECT_UNDELIVERABLE, ())])
+    if found is None:
+        from ..message_hub import MessageHub
+
+        with MessageHub(team) as opened:
+            return read_snapshot(team, opened)
+    agents, undeliverable = found
+    return HubSnapshot(
+        [agent_from_row(row, decode_metadata(row["metadata"])) for row in agents],
+        {row[0]: row[1] for row in undeliverable},
+    )
