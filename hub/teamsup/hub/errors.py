@@ -1,22 +1,58 @@
 """All errors, in two families: mistakes of the caller, and failures of the store.
 
-Every error is one sentence for a person. It carries an exit code from sysexits.h.
-A command that fails with the error exits with that code.
+Every error is one sentence for a person. A command that fails with it exits with its ExitCode.
 """
 
-import os
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ended; docs/commands.md has the same table. Those from 64 on are like those of sysexits.h."""
+
+    DONE = 0
+    """It is done, and what it looked at is well."""
+    NOT_RUNNING = 3
+    """The team, or the part of it that the command is about, does not run."""
+    UNWELL = 4
+    """Something is not well, is not known, or needs a person."""
+    USAGE = 64
+    """The command cannot be understood, or it needs a confirmation."""
+    BAD_DATA = 65
+    """A given text, value or file is not valid."""
+    NO_TEAM = 66
+    """There is no such team, project or log."""
+    UNKNOWN = 67
+    """There is no such agent, message, incident, decision or run."""
+    UNAVAILABLE = 69
+    """Who must do it is away, has not answered in time, or has refused; or another program holds the hub."""
+    INTERNAL = 70
+    """An error of teamsup itself, or of a worker."""
+    STORE_FAILED = 74
+    """The disk or the hub failed. Nothing was stored."""
+    NOT_NOW = 75
+    """The state does not allow it now: it runs already, has ended already, or is in use."""
+    OUTDATED = 76
+    """A newer teamsup has changed the hub. Start this program again, or update it."""
+    NOT_ALLOWED = 77
+    """This user or agent may not do that."""
+    NOT_CONFIGURED = 78
+    """A setting is missing or wrong."""
+    INTERRUPTED = 130
+    """Ctrl-C ended it."""
+    NO_READER = 141
+    """The reader of its output has left."""
 
 
 class TeamsupError(Exception):
     """An error that teamsup reports as one clear sentence."""
 
-    exit_code = 1
+    exit_code: int = ExitCode.INTERNAL
 
 
 class CallerError(TeamsupError):
     """The request is wrong; a retry changes nothing."""
 
-    exit_code = os.EX_USAGE
+    exit_code: int = ExitCode.USAGE
 
 
 class InvalidName(CallerError):
@@ -26,61 +62,61 @@ class InvalidName(CallerError):
 class InvalidMessage(CallerError):
     """The content, metadata, priority or expiry is not allowed in a message."""
 
-    exit_code = os.EX_DATAERR
+    exit_code = ExitCode.BAD_DATA
 
 
 class InvalidValue(CallerError):
     """An argument has the wrong type: it must be a text, a number or an object of the hub."""
 
-    exit_code = os.EX_DATAERR
+    exit_code = ExitCode.BAD_DATA
 
 
 class InvalidDuration(CallerError):
     """The number of seconds is not allowed for a lease, delay or expiry."""
 
-    exit_code = os.EX_DATAERR
+    exit_code = ExitCode.BAD_DATA
 
 
 class UnknownRecipient(CallerError):
     """No agent of that name has ever taken part in the team."""
 
-    exit_code = os.EX_NOUSER
+    exit_code = ExitCode.UNKNOWN
 
 
 class UnknownMessage(CallerError):
     """No message has that message_id."""
 
-    exit_code = os.EX_NOUSER
+    exit_code = ExitCode.UNKNOWN
 
 
 class MessageConflict(CallerError):
     """Another message with other content has this message_id."""
 
-    exit_code = os.EX_DATAERR
+    exit_code = ExitCode.BAD_DATA
 
 
 class StaleLease(CallerError):
     """The reader no longer holds the delivery: its lease ended, or another program ended the delivery."""
 
-    exit_code = os.EX_TEMPFAIL
+    exit_code = ExitCode.NOT_NOW
 
 
 class ReplyLoop(CallerError):
     """Two agents have answered each other too often without a person or a daemon in between."""
 
-    exit_code = os.EX_NOPERM
+    exit_code = ExitCode.NOT_ALLOWED
 
 
 class RateLimited(CallerError):
     """A model has sent too many messages in a short time; it may continue soon."""
 
-    exit_code = os.EX_TEMPFAIL
+    exit_code = ExitCode.NOT_NOW
 
 
 class NotConfigured(CallerError):
     """A setting that only a person can supply is missing or wrong. Another start cannot help."""
 
-    exit_code = os.EX_CONFIG
+    exit_code = ExitCode.NOT_CONFIGURED
 
 
 class UnusableComponent(NotConfigured):
@@ -98,19 +134,19 @@ class OptionalNotConfigured(NotConfigured):
 class UnsafeFile(NotConfigured):
     """Another user owns a file of the team, or may write it. A chmod or chown corrects that."""
 
-    exit_code = os.EX_NOPERM
+    exit_code = ExitCode.NOT_ALLOWED
 
 
 class StoreError(TeamsupError):
     """The database failed; nothing of the request was stored."""
 
-    exit_code = os.EX_IOERR
+    exit_code = ExitCode.STORE_FAILED
 
 
 class StoreBusy(StoreError):
     """Another program held the database for longer than we wait."""
 
-    exit_code = os.EX_UNAVAILABLE
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class StoreFull(StoreError):
@@ -124,7 +160,7 @@ class StoreReadOnly(StoreError):
 class StoreUnavailable(StoreError):
     """The team's folder is missing at present."""
 
-    exit_code = os.EX_UNAVAILABLE
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class StoreReplaced(StoreError):
@@ -138,7 +174,7 @@ class StoreCorrupt(StoreError):
 class SchemaTooNew(StoreError):
     """A newer teamsup has migrated this database, perhaps after this program opened it. A retry cannot help."""
 
-    exit_code = os.EX_PROTOCOL
+    exit_code = ExitCode.OUTDATED
 
 
 class StoreUnreachable(StoreBusy):

@@ -36,6 +36,12 @@ def find_similar(name: str, known: Sequence[str]) -> str:
         return ""
 
 
+def describe_similar(name: str, known: Sequence[str]) -> str:
+    """Return " Did you mean 'lead'?", or nothing if no known name is similar."""
+    similar = find_similar(name, known)
+    return f" Did you mean {similar!r}?" if similar else ""
+
+
 def check_text(name: str, value: object) -> str:
     """Raise InvalidValue unless the value is text that can be stored."""
     if not isinstance(value, str):

@@ -1,9 +1,8 @@
 """The states of a worker's process, and the ends of one. Pure."""
 
-import os
-import signal
 from enum import StrEnum
 
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import NOT_CONFIGURED
 
 
@@ -25,7 +24,9 @@ BLOCKED = (State.EXITED, State.FATAL)
 def describe_exit(code: int) -> str:
     """Return a phrase for an exit code."""
     if code >= 0:
-        return NOT_CONFIGURED if code == os.EX_CONFIG else f"exit code {code}"
+        return NOT_CONFIGURED if code == ExitCode.NOT_CONFIGURED else f"exit code {code}"
+    import signal  # its numbers take 3 ms to import
+
     try:
         return f"signal {-code} ({signal.Signals(-code).name})"
     except ValueError:

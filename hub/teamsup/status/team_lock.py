@@ -5,15 +5,19 @@ The file also has room for a sentence of the supervisor, for a full disk.
 
 import fcntl
 import os
-import signal
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from teamsup.hub import CallerError, StoreUnavailable, Team
 from teamsup.hub.engines.file_lock import try_lock
 from teamsup.hub.engines.marked_processes import TAG_VARIABLE, is_mark_of, marked_processes, words_of
 from teamsup.hub.engines.process_identity import identity_of, send_signal
-from teamsup.terminal.hints import command_hint
+from teamsup.hub.errors import ExitCode
+from teamsup.terminal.hints import command_hint, suggest_team
+
+if TYPE_CHECKING:
+    import signal
 
 _LOCK_BYTES, _WORD_BYTES = 200, 800
 
@@ -21,19 +25,19 @@ _LOCK_BYTES, _WORD_BYTES = 200, 800
 class AlreadyRunning(CallerError):
     """Another supervisor runs this team."""
 
-    exit_code = os.EX_TEMPFAIL
+    exit_code = ExitCode.NOT_NOW
 
 
 class ForeignSupervisor(CallerError):
     """The supervisor that runs this team is not a process of this system."""
 
-    exit_code = os.EX_UNAVAILABLE
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class NotRunning(CallerError):
     """No supervisor runs this team."""
 
-    exit_code = 3
+    exit_code = ExitCode.NOT_RUNNING
 
 
 def acquire_lock(team: Team) -> None:
@@ -68,7 +72,7 @@ def owner_pid(team: Team) -> int | None:
     return None if held is None else held[0]
 
 
-def signal_owner(team: Team, number: signal.Signals) -> None:
+def signal_owner(team: Team, number: "signal.Signals") -> None:
     """Send a signal to the supervisor that runs the team; do nothing if it has ended. Raise ForeignSupervisor if it is
     not a process of this system: a lock may come from another container or machine.
     """
@@ -130,7 +134,7 @@ def require_running(team: Team) -> None:
 
 
 def describe_not_running(team: Team) -> str:
-    return f"Team {team.name!r} is not running. Start it with: {command_hint(team, 'start')}"
+    return f"Team {team.name!r} is not running.{suggest_team(team)} Start it with: {command_hint(team, 'start')}"
 
 
 def leave_word(team: Team, trouble: str) -> None:

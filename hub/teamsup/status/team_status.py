@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from teamsup.config.startable_agents import wake_startable
 from teamsup.hub import StoreError, StoreUnavailable
@@ -24,6 +25,9 @@ from .process_state import State, has_succeeded
 from .process_stats import read_stats
 from .state_file import TeamState, WorkerState, read_state
 from .team_lock import describe_without_folder, owner_pid, owner_without_folder
+
+if TYPE_CHECKING:
+    from teamsup.hub import MessageHub
 
 _DEGRADED = DEGRADED.upper()
 UNKNOWN = "unknown"
@@ -73,7 +77,7 @@ class TeamStatus:
     """Whether the supervisor's state of its workers can be read; also True if no supervisor runs."""
 
 
-def read_team_status(team: Team, hub: MessageHub | None = None) -> TeamStatus:
+def read_team_status(team: Team, hub: "MessageHub | None" = None) -> TeamStatus:
     """Read the status once, without making any file. ``hub`` is that of the team, if it is open."""
     agents: dict[str, Agent] = {}
     undeliverable: dict[str, int] = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
 from teamsup.hub.engines.file_lock import try_lock
-from teamsup.hub.errors import CallerError, InvalidName
+from teamsup.hub.errors import CallerError, ExitCode, InvalidName
 from teamsup.hub.message_hub import LEASE_SECONDS, MessageHub
 from teamsup.hub.models import RESERVED_KINDS, Agent, Delivery, Message
 from teamsup.hub.team import Team, fold_case
@@ -35,7 +35,7 @@ _numbers = itertools.count()
 class NoAnswer(CallerError):
     """The question is stored, but no answer arrived in time."""
 
-    exit_code = os.EX_UNAVAILABLE
+    exit_code = ExitCode.UNAVAILABLE
 
 
 def console_name() -> str:
@@ -203,7 +203,7 @@ def exit_code_of(message: Message) -> int:
     code = message.metadata.get(EXIT_CODE)
     if isinstance(code, int) and 0 < code < 128:
         return code
-    return os.EX_SOFTWARE if message.message_type == "error" else 0
+    return ExitCode.INTERNAL if message.message_type == "error" else 0
 
 
 def is_progress(message: Message) -> bool:

@@ -2,6 +2,7 @@
 processes."""
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -9,9 +10,11 @@ from itertools import pairwise
 from pathlib import Path, PurePath
 
 from teamsup.hub.engines.choice import has_store
-from teamsup.hub.errors import CallerError
+from teamsup.hub.errors import CallerError, ExitCode
 from teamsup.hub.team import Team
+from teamsup.hub.validation import describe_similar
 
+_HINT = re.compile(r"(?<=: )teamsup ([a-z][^:.]*[^:. ])(\.?)\Z")
 _PROGRAM_NAMES = ("teamsup", "teamsup.cli")
 
 
@@ -26,9 +29,21 @@ def command_hint(team: Team, *words: str) -> str:
     return " ".join([*home, program, *words, *([] if is_known else ["--team", team.name])])
 
 
+def qualify_hints(team: Team, text: str) -> str:
+    """Return the text with the ``teamsup`` command at its end as this person can run it here. It may be a text of the
+    hub or of a worker, which know neither the terminal nor the chosen team.
+    """
+    found = _HINT.search(text)
+    return text if found is None else f"{text[: found.start()]}{command_hint(team, *found[1].split())}{found[2]}"
+
+
 def is_invocation_of(command: str, words: Sequence[str]) -> bool:
-    """Return whether these words run that command of teamsup, in any wrapper."""
-    return any(PurePath(program).name in _PROGRAM_NAMES and word == command for program, word in pairwise(words))
+    """Return whether these words run that command of teamsup, in any wrapper and with any team."""
+    short = list(words)
+    while "--team" in short:
+        first = short.index("--team")
+        del short[first : first + 2]
+    return any(PurePath(program).name in _PROGRAM_NAMES and word == command for program, word in pairwise(short))
 
 
 def installed_command() -> tuple[str, ...]:
@@ -41,7 +56,7 @@ def installed_command() -> tuple[str, ...]:
 class UnknownTeam(CallerError):
     """There is no team of that name."""
 
-    exit_code = os.EX_NOINPUT
+    exit_code = ExitCode.NO_TEAM
 
 
 def find_team(name: str | None) -> Team:
@@ -49,9 +64,21 @@ def find_team(name: str | None) -> Team:
     team = Team.named(name)
     if not has_store(team):
         raise UnknownTeam(
-            f"There is no team {team.name!r} in {team.folder.parent} yet. Start it with: {command_hint(team, 'start')}"
+            f"There is no team {team.name!r} in {team.folder.parent} yet.{suggest_team(team)} "
+            f"Start it with: {command_hint(team, 'start')}"
         )
     return team
+
+
+def suggest_team(team: Team) -> str:
+    """Return " Did you mean 'crew'?" if another team has a similar name, and this one has no folder; else nothing."""
+    if team.folder.is_dir():
+        return ""
+    try:
+        known = [path.name for path in team.folder.parent.iterdir() if (path / "messages.db").exists()]
+    except OSError:
+        return ""
+    return describe_similar(team.name, known)
 
 
 def _is_on_path(program: str) -> bool:

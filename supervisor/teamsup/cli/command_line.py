@@ -5,43 +5,44 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from teamsup.config.entry_points import EntryPoint, describe_collision
-from teamsup.hub.errors import TeamsupError
+from teamsup.hub.errors import ExitCode, TeamsupError
 from teamsup.hub.team import Team
 from teamsup.terminal.formatting import sanitize
 
-from .component_commands import find_commands, summarize
+from .help_text import HelpFormatter, render_help
+
+if TYPE_CHECKING:
+    from teamsup.config.entry_points import EntryPoint
 
 COMMANDS = {
     "init": "write a commented teamsup.toml; with --claude, set up a project's Claude Code",
     "start": "run the team, or start one worker of a running team",
     "stop": "stop the team, or one worker",
-    "ps": "show the state of the supervisor, the workers and the agents",
     "restart": "restart one worker",
     "signal": "send a signal such as USR1 to the process of a worker",
     "reload": "apply a changed teamsup.toml and restart only the workers that it changes",
+    "ps": "show the state of the supervisor, the workers and the agents",
     "logs": "show the output of the workers",
+    "doctor": "check all parts of the team and of a project, and show the remedies",
+    "config": "check teamsup.toml, and show every mistake with its line",
     "service": "let systemd or launchd run the team: install, uninstall, status",
+    "teams": "list the teams of this machine",
     "chat": "talk to the team",
     "send": "send one message",
     "read": "read your messages",
+    "trace": "show what became of a message",
     "agents": "list the agents that the team knows; start, pause, resume or forget one",
     "hub": "inspect and maintain the message store: stats, check, backup, restore, prune, dead-letters, retry",
-    "doctor": "check all parts of the team and of a project, and show the remedies",
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
     "watch": "print a line when a new message waits for an agent, to wake its Claude Code session",
 }
-_LOOK_THEMSELVES = ("ps", "doctor", "service")
+_LOOK_THEMSELVES = ("ps", "doctor", "service", "teams", "config")
 """Commands that report a missing team folder themselves."""
 _MAX_ERROR_CHARACTERS = 500
-
-_EPILOG = (
-    "The team is --team NAME, else $TEAMSUP_TEAM, else 'default'. "
-    "Its folder is in $TEAMSUP_HOME, else in ~/.claude/teams."
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,24 +56,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A message must be printed in spite of an old terminal's encoding, or bytes that are not text.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    arguments = _parser(words).parse_args(words)
+    arguments = _parse(words)
     os.umask(0o077)
     try:
         if not arguments.looks_itself:
             _require_folder(arguments.team)
         return int(arguments.run(arguments))
     except TeamsupError as error:
-        print(f"teamsup: {sanitize(str(error))}", file=sys.stderr)
+        print(f"teamsup: {sanitize(_qualify(arguments.team, str(error)))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        return 130
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has left. Without this, Python would report an error at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return ExitCode.NO_READER
     except OSError as error:
         print(f"teamsup: {sanitize(str(error))[:_MAX_ERROR_CHARACTERS]}", file=sys.stderr)
-        return os.EX_IOERR
+        return ExitCode.STORE_FAILED
+
+
+def _qualify(name: str | None, text: str) -> str:
+    from teamsup.terminal.hints import qualify_hints
+
+    try:
+        return qualify_hints(Team.named(name), text)
+    except TeamsupError:
+        return text
 
 
 def _require_folder(name: str | None) -> None:
@@ -84,54 +94,138 @@ def _require_folder(name: str | None) -> None:
         require_folder(team)
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="teamsup", description="A message hub, a supervisor and bridges for a team of agents.", epilog=_EPILOG
-    )
+def _parse(words: list[str]) -> argparse.Namespace:
+    """Return the arguments of the chosen command. Exit for --help, and for words that are not understood."""
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    parser = _parser(words)
+    arguments, rest = parser.parse_known_args(words)
+    if rest:
+        parser.refuse_options(rest, words)
+    return arguments
+
+
+def _parser(words: Sequence[str]) -> "_Parser":
+    """Return a parser that knows the chosen command. Without one it shows where the team stands."""
+    parser = _Parser(prog="teamsup", allow_abbrev=False, render=_render_help)
+    parser.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    chosen = next((word for word in words if not word.startswith("-")), None)
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, help_text in COMMANDS.items():
-        if name != chosen and chosen in COMMANDS and words[0] == chosen:
-            # Nobody will see it.
-            continue
-        command = subparsers.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
-        _add_team(command)
-        if name == chosen:
-            _load(command, name, importlib.import_module(f"teamsup.cli.commands.{name}"))
-    if chosen not in COMMANDS:
-        for name, points in find_commands(COMMANDS).items():
-            command = subparsers.add_parser(name, help=summarize(points) if chosen is None else "")
-            _add_team(command)
-            if name == chosen:
-                _load_plugin(command, name, points)
+    chosen = _find_command(words)
+    if chosen is None:
+        parser.add_argument("--json", action="store_true", help="print JSON for programs")
+        parser.set_defaults(run=_show_overview, looks_itself=True)
+        return parser
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True, prog="teamsup")
+    if chosen in COMMANDS:
+        module = importlib.import_module(f"teamsup.cli.commands.{chosen}")
+        description = _as_sentence(COMMANDS[chosen])
+        _load(subparsers.add_parser(chosen, description=description, examples=_examples_of(module)), chosen, module)
+        return parser
+    from .component_commands import find_commands
+
+    components = find_commands(COMMANDS)
+    if chosen not in components:
+        from .suggestions import suggest_command
+
+        parser.error(suggest_command(chosen, (*COMMANDS, *components)))
+    plugin = _import_plugin(parser, chosen, components[chosen])
+    _load(subparsers.add_parser(chosen, examples=_examples_of(plugin)), chosen, plugin)
     return parser
 
 
-def _load_plugin(command: argparse.ArgumentParser, name: str, points: tuple[EntryPoint, ...]) -> None:
-    """Load the command of a component. If that fails, exit with the reason."""
+def _find_command(words: Sequence[str]) -> str | None:
+    """Return the first word that is neither an option nor the name behind --team."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--team":
+            next(rest, None)
+        elif not word.startswith("-"):
+            return word
+    return None
+
+
+def _show_overview(arguments: argparse.Namespace) -> int:
+    from . import overview
+
+    return overview.run(arguments)
+
+
+def _render_help() -> str:
+    from .component_commands import find_commands, summarize
+
+    return render_help(COMMANDS, {name: summarize(points) for name, points in find_commands(COMMANDS).items()})
+
+
+def _import_plugin(parser: argparse.ArgumentParser, name: str, points: "tuple[EntryPoint, ...]") -> ModuleType:
+    """Return the module of a component's command. If it cannot be loaded, exit with the reason."""
     if len(points) > 1:
-        command.exit(os.EX_CONFIG, f"teamsup: {describe_collision('command', name, points)}\n")
+        from teamsup.config.entry_points import describe_collision
+
+        parser.exit(ExitCode.NOT_CONFIGURED, f"teamsup: {describe_collision('command', name, points)}\n")
     try:
-        _load(command, name, importlib.import_module(points[0].value))
+        module = importlib.import_module(points[0].value)
+        # What it cannot do shows before anything is parsed.
+        module.add_arguments(_Parser())
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
-        command.exit(os.EX_SOFTWARE, f"teamsup: The command {name} cannot be loaded from {points[0].value}: {why}.\n")
+        parser.exit(ExitCode.INTERNAL, f"teamsup: The command {name} cannot be loaded from {points[0].value}: {why}.\n")
+    return module
 
 
-def _add_team(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
+def _examples_of(module: ModuleType) -> Sequence[str]:
+    return tuple(getattr(module, "EXAMPLES", ()))
 
 
 def _load(command: argparse.ArgumentParser, name: str, module: Any) -> None:  # noqa: ANN401 - a module
+    # Without a default, so that it does not replace the team of ``teamsup --team NAME COMMAND``.
+    command.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team, also before the command")
     module.add_arguments(command)
     command.set_defaults(run=module.run, looks_itself=name in _LOOK_THEMSELVES)
 
 
+def _as_sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
 class _Parser(argparse.ArgumentParser):
+    """A parser whose refusals name what was probably meant, and whose help has examples."""
+
+    def __init__(
+        self,
+        *,
+        examples: Sequence[str] = (),
+        render: Callable[[], str] | None = None,
+        **options: Any,  # noqa: ANN401 - those of ArgumentParser
+    ) -> None:
+        super().__init__(**{"formatter_class": HelpFormatter, **options})
+        self._examples = examples
+        self._render = render
+
+    def format_help(self) -> str:
+        if self._render is not None:
+            return self._render()
+        shown = "\n".join(f"  {line}" for line in self._examples)
+        return super().format_help() + (f"\nexamples:\n{shown}\n" if shown else "")
+
     def error(self, message: str) -> NoReturn:
         """Refuse, and quote at most a line or two of the typed words."""
-        super().error(message if len(message) <= _MAX_ERROR_CHARACTERS else message[: _MAX_ERROR_CHARACTERS - 1] + "…")
+        from .suggestions import suggest_choice
+
+        text = suggest_choice(message)
+        self.print_usage(sys.stderr)
+        short = text if len(text) <= _MAX_ERROR_CHARACTERS else text[: _MAX_ERROR_CHARACTERS - 1] + "…"
+        self.exit(ExitCode.USAGE, f"{self.prog}: {sanitize(short)}\n")
+
+    def refuse_options(self, unknown: Sequence[str], words: Sequence[str]) -> NoReturn:
+        """Refuse words that the command does not know, in the name of the command or verb that was chosen."""
+        from .suggestions import suggest_option
+
+        parser: argparse.ArgumentParser = self
+        for word in words:
+            for action in parser._actions:
+                if isinstance(action, argparse._SubParsersAction) and word in action.choices:
+                    parser = action.choices[word]
+        parser.error(suggest_option(unknown, list(parser._option_string_actions)))
 
 
 class _Version(argparse.Action):

@@ -51,7 +51,7 @@ def test_one_that_is_here_or_configured_is_forgotten_only_if_that_is_meant(teams
         for name, why in (("here", "is present"), ("scribe", "is configured")):
             done = teamsup.run("agents", "rm", name)
             assert why in refusal_of(done)
-            assert done.returncode == 69
+            assert done.returncode == 75
             assert teamsup.run("agents", "rm", name, "--yes").returncode == 0
 
 

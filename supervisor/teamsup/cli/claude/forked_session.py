@@ -22,6 +22,7 @@ from mcp.server.mcpserver import MCPServer
 from teamsup.claude_code.json_rpc import RequestLine, parse_line
 from teamsup.claude_code.team_comm_mcp_server import tool_definitions
 from teamsup.config.components import component_names
+from teamsup.hub.errors import ExitCode
 
 _PROTOCOL = b"1"
 _TIMEOUT_SECONDS = 5.0
@@ -77,7 +78,7 @@ def load() -> None:
 
 def run(connection: socket.socket, listener: socket.socket) -> NoReturn:
     """Serve the session of this launcher, and exit as its server would."""
-    code = os.EX_SOFTWARE
+    code: int = ExitCode.INTERNAL
     try:
         listener.close()
         # Its own process group, because the end of the fork server's group must not end the session.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from teamsup.hub import CallerError
+from teamsup.hub.errors import ExitCode
 
 _KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
 _INDENTATION = re.compile(r'\n([ \t]*)"')
@@ -19,7 +20,7 @@ _INDENTATION = re.compile(r'\n([ \t]*)"')
 class UnusableFile(CallerError):
     """The file is not JSON, has an unexpected shape, or may not be changed."""
 
-    exit_code = os.EX_DATAERR
+    exit_code = ExitCode.BAD_DATA
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from teamsup.hub import CallerError, Team
+from teamsup.hub.errors import ExitCode
 from teamsup.terminal.hints import is_invocation_of
 
 from .json_file import JsonFile
@@ -32,7 +33,7 @@ _BUNDLED_FOLDER = ("deploy", "claude")
 class NoProject(CallerError):
     """The folder does not exist, or cannot be a project."""
 
-    exit_code = os.EX_NOINPUT
+    exit_code = ExitCode.NO_TEAM
 
 
 def find_project(folder: Path | None) -> Path:

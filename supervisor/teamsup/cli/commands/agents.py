@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from teamsup.config.loader import Config
 from teamsup.config.sections import TeamSection
 from teamsup.config.startable_agents import AGENT_RUNNER, StartableAgent, list_agents, read_startable_agents
 from teamsup.hub import Agent, CallerError, MessageHub, Team, UnknownRecipient
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.validation import list_names, quote
 from teamsup.status.state_file import read_state
@@ -30,13 +30,16 @@ _ANSWER_SECONDS = 10.0
 class AgentInUse(CallerError):
     """The agent runs, is present, or is configured."""
 
-    exit_code = os.EX_UNAVAILABLE
+    exit_code = ExitCode.NOT_NOW
 
 
 class AgentNotStartable(CallerError):
     """agent-runner does not run, or has refused; the text is its own."""
 
-    exit_code = os.EX_UNAVAILABLE
+    exit_code = ExitCode.UNAVAILABLE
+
+
+EXAMPLES = ("teamsup agents", "teamsup agents start night-watch 'look at the disk'", "teamsup agents pause night-watch")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

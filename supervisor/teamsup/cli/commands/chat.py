@@ -30,6 +30,9 @@ _LEASE_MARGIN_SECONDS = 60.0
 _MAX_LEASE_SECONDS = 86400.0
 
 
+EXAMPLES = ("teamsup chat", "teamsup chat --once 'how is the load?'")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Exit codes: 0 all questions are answered; 65 the team refused one; 67 no agent can answer it; "

@@ -13,6 +13,7 @@ from pathlib import Path
 from teamsup.config.components import installed_components, load_function
 from teamsup.hub import Agent, MessageHub, StoreError, Team
 from teamsup.hub.engines.choice import has_store
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.team import normalize_name
 from teamsup.hub.timestamps import parse_time
 from teamsup.hub.wakeup.doorbell import Doorbells
@@ -26,8 +27,10 @@ from ..claude.project_check import check_project, check_subagent_names, read_eff
 from ..claude.project_settings import find_project, team_of
 from ..mailbox_check import Mailbox, check_mailbox
 
-EXIT_FAILED = 4
 _CLAUDE_SECONDS = 10.0
+
+
+EXAMPLES = ("teamsup doctor", "teamsup doctor --agent lead")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2))
     else:
         _print(findings)
-    return EXIT_FAILED if failed else 0
+    return ExitCode.UNWELL if failed else 0
 
 
 def _read_hub(team: Team) -> tuple[list[Agent], dict[str, int], str]:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _DAY = 86400.0
 
 
+EXAMPLES = ("teamsup hub backup team.db", "teamsup hub restore team.db --dry-run", "teamsup hub retry '#12'")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
 

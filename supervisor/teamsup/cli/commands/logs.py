@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from teamsup.hub import CallerError, Team
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import list_names, quote
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
@@ -20,7 +21,10 @@ from ..arguments import positive_integer
 class NoLog(CallerError):
     """No log has that name."""
 
-    exit_code = os.EX_NOINPUT
+    exit_code = ExitCode.NO_TEAM
+
+
+EXAMPLES = ("teamsup logs -f", "teamsup logs gateway -n 500")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,26 +1,29 @@
 """``teamsup ps``: the state of the supervisor, its workers and the agents."""
 
 import argparse
-import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 
 from teamsup.hub import CallerError, SchemaTooNew, StoreError, Team
-from teamsup.hub.validation import list_names, quote
+from teamsup.hub.errors import ExitCode
+from teamsup.hub.validation import describe_similar, list_names, quote
 from teamsup.status.crash import Crash
 from teamsup.status.process_state import State
 from teamsup.status.team_lock import describe_not_running
 from teamsup.status.team_status import ParticipantStatus, read_team_status
-from teamsup.terminal.formatting import format_duration, format_table, sanitize
+from teamsup.terminal.formatting import format_duration, format_moment, format_table, sanitize
+from teamsup.terminal.hints import qualify_hints
 
-EXIT_NOT_RUNNING = 3
-EXIT_UNWELL = 4
+from ..help_text import terminal_columns
+
 _HEADINGS = ("NAME", "STATE", "PID", "UPTIME", "RESTARTS", "HEARTBEAT", "CPU %", "MEMORY", "UNREAD", "OLDEST", "NOTE")
+_LEFT_OUT_FIRST = ("PID", "CPU %", "HEARTBEAT", "MEMORY", "RESTARTS", "UPTIME", "OLDEST", "UNREAD")
+"""What a narrow terminal does without, in this order. A state and its reason are always shown."""
+_LEAST_NOTE_COLUMNS = 30
+_MOST_NOTE_LINES = 4
 _WATCH_SECONDS = 1.0
 _CLEAR = "\x1b[H\x1b[J"
 _RED, _GREEN, _DIM, _RESET = "\x1b[31m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
@@ -29,7 +32,10 @@ _RED, _GREEN, _DIM, _RESET = "\x1b[31m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
 class UnknownParticipant(CallerError):
     """No participant has that name."""
 
-    exit_code = os.EX_NOUSER
+    exit_code = ExitCode.UNKNOWN
+
+
+EXAMPLES = ("teamsup ps", "teamsup ps gateway   # with its last crashes", "teamsup ps --watch")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,13 +69,13 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
     if arguments.name is not None:
         rows = [row for row in rows if row.name == arguments.name.lower()] or _raise_unknown(arguments.name, rows)
     if arguments.json:
-        why = None if trouble is None else str(trouble)
-        report = {"team": team.name, "running": running, "trouble": why, "rows": [asdict(row) for row in rows]}
-        print(json.dumps(report, indent=2))
+        from teamsup.terminal.json_output import print_json
+
+        print_json(team.name, running=running, trouble=None if trouble is None else str(trouble), rows=rows)
     else:
         if arguments.watch and sys.stdout.isatty():
             print(_CLEAR, end="")
-        for line in _format_rows(rows) if rows else []:
+        for line in _format_rows(team, rows) if rows else []:
             print(line)
         if arguments.name is not None:
             for crash in rows[0].crashes:
@@ -80,20 +86,20 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
     if not running:
         if trouble is not None:
             raise trouble
-        return EXIT_NOT_RUNNING
+        return ExitCode.NOT_RUNNING
     if trouble is not None:
         print(f"teamsup: {sanitize(str(trouble))}", file=sys.stderr)
-    return 0 if trouble is None and all(row.well for row in rows) else EXIT_UNWELL
+    return 0 if trouble is None and all(row.well for row in rows) else ExitCode.UNWELL
 
 
 def _raise_unknown(name: str, rows: Sequence[ParticipantStatus]) -> list[ParticipantStatus]:
-    known = list_names([row.name for row in rows]) or "none yet"
-    raise UnknownParticipant(f"There is no agent {quote(name)} in this team. Known agents: {known}.")
+    known = [row.name for row in rows]
+    similar = describe_similar(name, known) or f" Known agents: {list_names(known) or 'none yet'}."
+    raise UnknownParticipant(f"There is no agent {quote(name)} in this team.{similar}")
 
 
 def _describe_crash(crash: Crash) -> list[str]:
     """Return the lines about one crash."""
-    at = datetime.fromtimestamp(crash.at).astimezone().isoformat(" ", "seconds")
     then = (
         "not started again"
         if crash.next_try_at is None
@@ -101,19 +107,55 @@ def _describe_crash(crash: Crash) -> list[str]:
     )
     times = f", {crash.failures} in a row" if crash.failures > 1 else ""
     died = f"it {crash.reason}" if crash.pid is None else f"pid {crash.pid} died: {crash.reason}"
+    at = format_moment(datetime.fromtimestamp(crash.at, UTC))
     return ["", f"{at} {died}{times}; {then}", *(f"    {line}" for line in crash.lines)]
 
 
-def _format_rows(rows: Sequence[ParticipantStatus]) -> list[str]:
-    plain = [line.rstrip() for line in format_table([_HEADINGS, *(_cells(row) for row in rows)])]
+def _format_rows(team: Team, rows: Sequence[ParticipantStatus]) -> list[str]:
+    cells = [_cells(team, row) for row in rows]
     if not sys.stdout.isatty():
-        return plain
-    columns = shutil.get_terminal_size().columns
-    fitted = [line if len(line) <= columns else line[: columns - 1] + "…" for line in plain]
+        return [line.rstrip() for line in format_table([_HEADINGS, *cells])]
+    fitted = fit_table(cells, terminal_columns())
     if "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
-        return fitted
+        return [line for lines in fitted for line in lines]
     colours = [_DIM, *(_colour(row) for row in rows)]
-    return [f"{colour}{line}{_RESET}" for colour, line in zip(colours, fitted, strict=True)]
+    return [f"{colour}{line}{_RESET}" for colour, lines in zip(colours, fitted, strict=True) for line in lines]
+
+
+def fit_table(rows: Sequence[Sequence[str]], columns: int) -> list[list[str]]:
+    """Return the lines of the headings and of each row, none longer than ``columns``. Pure.
+
+    A column goes if all its cells say nothing, or if the notes would have too little room. A long note goes on in the
+    next lines.
+    """
+    kept = [
+        index for index, name in enumerate(_HEADINGS) if name == "NAME" or {row[index] for row in rows} - {"-", "", "0"}
+    ]
+    for name in _LEFT_OUT_FIRST:
+        if _width_of(kept, rows) + _LEAST_NOTE_COLUMNS <= columns:
+            break
+        kept = [index for index in kept if _HEADINGS[index] != name]
+    table = format_table([[each[index] for index in kept] for each in (_HEADINGS, *rows)])
+    start = min(_width_of(kept, rows), max(0, columns - 10))
+    return [_wrap_note(line.rstrip(), start, columns) for line in table]
+
+
+def _width_of(kept: Sequence[int], rows: Sequence[Sequence[str]]) -> int:
+    """Return the columns that stand before the note."""
+    others = [index for index in kept if _HEADINGS[index] != "NOTE"]
+    return sum(2 + max(len(row[index]) for row in (_HEADINGS, *rows)) for index in others)
+
+
+def _wrap_note(line: str, start: int, columns: int) -> list[str]:
+    """Return the line in parts that fit; those behind the first begin at the column ``start``."""
+    if len(line) <= columns:
+        return [line]
+    import textwrap
+
+    parts = textwrap.wrap(line[start:], columns - start) or [""]
+    if len(parts) > _MOST_NOTE_LINES:
+        parts = [*parts[: _MOST_NOTE_LINES - 1], parts[_MOST_NOTE_LINES - 1][: columns - start - 1] + "…"]
+    return [f"{line[:start]}{parts[0]}", *(" " * start + part for part in parts[1:])]
 
 
 def _colour(row: ParticipantStatus) -> str:
@@ -122,7 +164,7 @@ def _colour(row: ParticipantStatus) -> str:
     return _GREEN if row.state == State.RUNNING else ""
 
 
-def _cells(row: ParticipantStatus) -> tuple[str, ...]:
+def _cells(team: Team, row: ParticipantStatus) -> tuple[str, ...]:
     def shown(value: object, text: str) -> str:
         return "-" if value is None else text
 
@@ -137,6 +179,8 @@ def _cells(row: ParticipantStatus) -> tuple[str, ...]:
         shown(row.memory_bytes, f"{(row.memory_bytes or 0) / 2**20:.0f} MiB"),
         str(row.unread),
         shown(row.oldest_unread_seconds, format_duration(row.oldest_unread_seconds or 0)),
-        row.note if row.degraded_seconds is None else f"{row.note} (for {format_duration(row.degraded_seconds)})",
+        qualify_hints(team, row.note)
+        if row.degraded_seconds is None
+        else f"{row.note} (for {format_duration(row.degraded_seconds)})",
     )
     return tuple(sanitize(cell).replace("\n", " ").replace("\t", " ") for cell in cells)

@@ -11,6 +11,8 @@ from teamsup.terminal.hints import find_team
 
 from ..arguments import non_negative, positive_integer
 
+EXAMPLES = ("teamsup read", "teamsup read --wait 60 --json")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", metavar="NAME", help="the agent whose messages to read (default: you)")

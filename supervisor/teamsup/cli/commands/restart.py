@@ -7,6 +7,8 @@ from teamsup.supervisor.control.client import send_request
 
 from ..arguments import add_timeout
 
+EXAMPLES = ("teamsup restart gateway",)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="+", metavar="NAME", help="a worker, or a pattern such as 'web-*' in quotes")

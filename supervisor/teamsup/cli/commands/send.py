@@ -2,14 +2,16 @@
 
 import argparse
 import json
-import os
 import sys
 from datetime import UTC, datetime
 
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import PRIORITIES
 from teamsup.terminal.console import open_as, session_metadata
 from teamsup.terminal.formatting import describe_presence, sanitize
 from teamsup.terminal.hints import find_team
+
+EXAMPLES = ("teamsup send lead 'v2 is out'", "teamsup send lead --priority urgent -   # the text from stdin")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
             message = hub.send(arguments.recipient, text, metadata=session_metadata(), **options)
         reached = {state.recipient for state in hub.queries.trace(message.message_id)}
         seen = [agent for agent in hub.agents() if agent.name in reached]
-    code = 0 if reached else os.EX_NOUSER
+    code = 0 if reached else ExitCode.UNKNOWN
     if arguments.json:
         print(json.dumps({"message_id": message.message_id, "recipients": sorted(reached)}))
         return code

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from teamsup.hub import CallerError, Team
+from teamsup.hub.errors import ExitCode
 from teamsup.status.team_lock import AlreadyRunning, owner_pid
 from teamsup.terminal.hints import UnknownTeam, command_hint, installed_command
 from teamsup.terminal.verbs import add_verb
@@ -27,19 +28,17 @@ from ..service.units import (
     systemd_manager,
 )
 
-EXIT_NOT_ACTIVE = 3
-
 
 class NoServiceManager(CallerError):
     """The service manager is missing, or refused the request."""
 
-    exit_code = os.EX_UNAVAILABLE
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class NotPermitted(CallerError):
     """Only root may do that."""
 
-    exit_code = os.EX_NOPERM
+    exit_code = ExitCode.NOT_ALLOWED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,12 +122,12 @@ def _status(team: Team, manager: ServiceManager, _: ServiceScope, __: argparse.N
     if not manager.path.exists():
         print(f"Team {team.name!r} is not installed as a service: there is no {manager.path}")
         print(f"Install it with: {command_hint(team, 'service', 'install')}")
-        return EXIT_NOT_ACTIVE
+        return ExitCode.NOT_RUNNING
     _require_tool(manager)
     print(f"Team {team.name!r} is installed as a service: {manager.path}")
     if not _is_active(manager):
         print(f"It is not active. See why with: {manager.logs_command}")
-        return EXIT_NOT_ACTIVE
+        return ExitCode.NOT_RUNNING
     print(f"It is active. See it with: {command_hint(team, 'ps')}")
     return 0
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from teamsup.supervisor.supervisor import Supervisor
 
 
+EXAMPLES = ("teamsup start --detach", "teamsup start gateway   # one worker of a running team")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names",

@@ -1,11 +1,11 @@
 """``teamsup stop``."""
 
 import argparse
-import os
 import signal
 import time
 
 from teamsup.hub import CallerError, Team
+from teamsup.hub.errors import ExitCode
 from teamsup.status.state_file import read_last_state
 from teamsup.status.team_lock import acquire_lock, owner_pid, signal_owner
 from teamsup.supervisor.control.client import send_request
@@ -17,7 +17,10 @@ from ..arguments import add_timeout
 class StillRunning(CallerError):
     """The team did not end within the timeout."""
 
-    exit_code = os.EX_TEMPFAIL
+    exit_code = ExitCode.NOT_NOW
+
+
+EXAMPLES = ("teamsup stop", "teamsup stop gateway")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

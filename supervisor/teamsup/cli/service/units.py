@@ -1,6 +1,5 @@
 """The service managers: the unit that each gets for a team, and its commands."""
 
-import os
 import re
 from dataclasses import dataclass
 from html import escape
@@ -10,6 +9,7 @@ from typing import Literal
 
 from teamsup.config.resources import resource_path
 from teamsup.hub import CallerError, Team
+from teamsup.hub.errors import ExitCode
 
 ServiceScope = Literal["user", "system"]
 
@@ -19,7 +19,7 @@ _CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 class UnusablePath(CallerError):
     """A unit cannot contain this path."""
 
-    exit_code = os.EX_DATAERR
+    exit_code = ExitCode.BAD_DATA
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Send a request to the supervisor of a running team, and return its answer."""
 
 from teamsup.hub import CallerError, Team
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import SUPERVISOR
 from teamsup.status.team_lock import require_running
 from teamsup.terminal.console import ask_once
@@ -25,7 +26,7 @@ class RequestRefused(CallerError):
 class WorkersNotReady(CallerError):
     """The team runs, but some workers do not."""
 
-    exit_code = 4  # as for ps
+    exit_code = ExitCode.UNWELL
 
 
 def send_request(team: Team, request: str, seconds: float) -> str:

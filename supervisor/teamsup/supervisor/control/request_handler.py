@@ -4,13 +4,13 @@ who may send them.
 
 import asyncio
 import fnmatch
-import os
 import signal
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from teamsup.config.components import run_owners
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StoreError, TeamsupError
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import NOT_CONFIGURED
 from teamsup.hub.validation import list_names, quote
 from teamsup.status.process_state import State, has_succeeded
@@ -72,7 +72,9 @@ class RequestHandler:
             text, error = str(refused), {EXIT_CODE_KEY: refused.exit_code}
         except Exception as failed:
             text = f"That failed: {failed if isinstance(failed, TeamsupError | OSError) else repr(failed)}"
-            error = {EXIT_CODE_KEY: os.EX_IOERR if isinstance(failed, StoreError | OSError) else os.EX_SOFTWARE}
+            error = {
+                EXIT_CODE_KEY: ExitCode.STORE_FAILED if isinstance(failed, StoreError | OSError) else ExitCode.INTERNAL
+            }
             self._log(text)
         await self._caller.call(
             self._hub.reply, delivery, text, message_type="error" if error else "message", metadata=error

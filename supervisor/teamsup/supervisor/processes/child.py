@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 
 from teamsup.config.env_file import read_env_file
+from teamsup.hub.errors import ExitCode
 
 from ..configuration.program import Program
 from ..sd_notify import SERVICE_VARIABLES
@@ -55,7 +56,7 @@ class Child:
             if _prctl is not None:
                 _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
                 if os.getppid() != supervisor:
-                    os._exit(os.EX_TEMPFAIL)
+                    os._exit(ExitCode.NOT_NOW)
 
         self.env_file_values = from_file
         _require_program(program)

@@ -5,10 +5,10 @@ The states are supervisord's. A crashed worker is replaced at once the first tim
 pauses with full jitter, without a limit. A worker that was well for long enough starts from zero failures.
 """
 
-import os
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import NOT_CONFIGURED
 from teamsup.status.process_state import ALIVE, State, describe_exit
 
@@ -169,7 +169,7 @@ def _exited(process: Process, code: int, jitter: float, now: float, policy: Proc
         return replace(gone, state=State.STOPPED, reason=""), ()
     well = code == 0 and not process.will_replace
     if (
-        code == os.EX_CONFIG
+        code == ExitCode.NOT_CONFIGURED
         or policy.restart is RestartPolicy.NEVER
         or (well and policy.restart is RestartPolicy.ON_FAILURE)
     ):

@@ -88,4 +88,4 @@ def test_a_run_that_has_ended_cannot_be_stopped(teamsup: TeamsupCommand) -> None
     done = teamsup.run("runs", "stop", "1")
 
     assert "Run 1 has ended already: done." in refusal_of(done)
-    assert done.returncode == 69
+    assert done.returncode == 75

@@ -29,6 +29,9 @@ _MAX_LISTED = 1000
 _NOT_RUNNING, _DEGRADED = 3, 4
 
 
+EXAMPLES = ("teamsup alerts", "teamsup alerts show 3", "teamsup alerts ack 3 4", "teamsup alerts silence 3")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "List incidents and who acknowledged them."
     parser.epilog = (

@@ -1,12 +1,12 @@
 """The commands of people that user_comm answers itself."""
 
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from teamsup.config.components import people_commands
 from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, CallerError, InvalidMessage, Message, MessageHub, UnknownMessage
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import DeliveryState
 from teamsup.terminal.console import EXIT_CODE
 from teamsup.terminal.formatting import describe_delivery, describe_presence
@@ -51,7 +51,7 @@ class CommandHandler:
             return ErrorReply(str(error), error.exit_code)
         # This text helps a person. A script must learn that no agent has got its message.
         is_for_nobody = name == "help" and rest
-        return Reply(text, metadata={EXIT_CODE: os.EX_NOUSER} if is_for_nobody else {})
+        return Reply(text, metadata={EXIT_CODE: ExitCode.UNKNOWN} if is_for_nobody else {})
 
     def _answer(self, name: str, rest: str, message: Message) -> str:
         """Run the command, and return its answer. Raise CallerError for wrong arguments."""

@@ -2,11 +2,11 @@
 
 import argparse
 import json
-import os
 import sys
 
 from teamsup.config.components import installed_tables
 from teamsup.hub import CallerError, MessageHub
+from teamsup.hub.errors import ExitCode
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import find_team
 
@@ -16,7 +16,7 @@ from ..attached_files import remove_orphaned_files
 class ForgetNotConfirmed(CallerError):
     """Forgetting cannot be undone, so a person must confirm it."""
 
-    exit_code = os.EX_USAGE
+    exit_code = ExitCode.USAGE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,9 +1,10 @@
 """Outcomes: the results of handling a message. A handler returns one, and the daemon alone acts on it."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from teamsup.hub.errors import ExitCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class ErrorReply:
     """The sender gets this error, and no agent gets the message. A script's command ends with that exit code."""
 
     text: str
-    exit_code: int = os.EX_DATAERR
+    exit_code: int = ExitCode.BAD_DATA
 
 
 @dataclass(frozen=True, slots=True)

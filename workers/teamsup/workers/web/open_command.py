@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from teamsup.config.components import open_hub
 from teamsup.hub import CallerError, InvalidValue, MessageHub, Team
+from teamsup.hub.errors import ExitCode
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
 
@@ -26,13 +27,13 @@ _LOOK_SECONDS = 0.05
 class PageNotServed(CallerError):
     """The worker that serves the page does not run, or cannot serve it."""
 
-    exit_code = os.EX_UNAVAILABLE
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class NoTerminal(CallerError):
     """Nobody is there to whom the link may be shown."""
 
-    exit_code = os.EX_NOPERM
+    exit_code = ExitCode.NOT_ALLOWED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

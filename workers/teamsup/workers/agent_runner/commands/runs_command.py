@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from teamsup.config.components import open_hub
 from teamsup.config.startable_agents import AGENT_RUNNER
 from teamsup.hub import CallerError, MessageHub, Team, UnknownMessage
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import quote
 from teamsup.terminal.console import ask_in_own_name, exit_code_of
 from teamsup.terminal.formatting import sanitize
@@ -31,13 +31,13 @@ _STATES = ("planned", "running", "parked", "done", "failed", "unknown", "stopped
 class UnknownRun(CallerError):
     """There is no run of that number."""
 
-    exit_code = os.EX_NOUSER
+    exit_code = ExitCode.UNKNOWN
 
 
 class StopRejected(CallerError):
     """agent-runner has not stopped the run; the text is its own."""
 
-    exit_code = os.EX_UNAVAILABLE
+    exit_code = ExitCode.NOT_NOW
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

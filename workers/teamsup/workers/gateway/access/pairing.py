@@ -6,7 +6,6 @@ The person who runs the team prints a one-time code. A user who sends that code 
 import argparse
 import hashlib
 import json
-import os
 import re
 import secrets
 import sys
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 
 from teamsup.config.components import open_hub
 from teamsup.hub import CallerError, MessageHub
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.timestamps import format_time, parse_time
 from teamsup.terminal.formatting import describe_presence, format_age, sanitize
 from teamsup.terminal.hints import find_team
@@ -32,7 +32,7 @@ _PAIR_COMMAND = re.compile(r"\s*/?pair\s*:?\s+([a-z0-9][a-z0-9 -]{0,20})\s*", re
 class NotPaired(CallerError):
     """No user of that number has paired."""
 
-    exit_code = os.EX_NOUSER
+    exit_code = ExitCode.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """An incident: one problem from its first alert until it is resolved. Pure."""
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from teamsup.hub import CallerError
+from teamsup.hub.errors import ExitCode
 
 from .escalation import SILENCE_SECONDS
 
@@ -16,7 +16,7 @@ _SEVERITIES = ("critical", "warning", "info")
 class UnknownIncident(CallerError):
     """No incident has that number."""
 
-    exit_code = os.EX_NOUSER
+    exit_code = ExitCode.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

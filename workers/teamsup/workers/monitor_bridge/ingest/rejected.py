@@ -1,13 +1,13 @@
 """Rejected payloads, kept for a person."""
 
 import hashlib
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from teamsup.hub import CallerError, MessageHub
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.timestamps import format_time
 from teamsup.terminal.formatting import format_age, format_table, sanitize
 
@@ -22,7 +22,7 @@ MAX_PAYLOAD_BYTES = 32 * 1024
 class UnknownPayload(CallerError):
     """No payload of that number is kept."""
 
-    exit_code = os.EX_NOUSER
+    exit_code = ExitCode.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from teamsup.config.components import open_hub
 from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
 from teamsup.hub import CallerError, Team
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import quote
 from teamsup.terminal.console import ask_once
 from teamsup.terminal.formatting import sanitize
@@ -22,10 +22,10 @@ from .table import DecisionTable, to_metadata
 
 _MAX_LISTED = 1000
 _EXIT_CODES = {
-    "unknown": os.EX_NOUSER,
-    "not allowed": os.EX_NOPERM,
-    "own": os.EX_NOPERM,
-    "no such option": os.EX_DATAERR,
+    "unknown": ExitCode.UNKNOWN,
+    "not allowed": ExitCode.NOT_ALLOWED,
+    "own": ExitCode.NOT_ALLOWED,
+    "no such option": ExitCode.BAD_DATA,
 }
 
 
@@ -34,7 +34,10 @@ class DecisionRejected(CallerError):
 
     def __init__(self, sentence: str, why: str) -> None:
         super().__init__(sentence)
-        self.exit_code = _EXIT_CODES.get(why, 1)
+        self.exit_code = _EXIT_CODES.get(why, ExitCode.NOT_NOW)
+
+
+EXAMPLES = ("teamsup decisions", "teamsup decisions answer 12 yes")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "answer",
         help="decide one question",
         description="Decide one question. Exit codes: 0 the answer counts; 67 no such decision; 65 no such option; "
-        "77 you may not decide it; 1 it has ended already; 69 user_comm does not answer.",
+        "77 you may not decide it; 75 it has ended already; 69 user_comm does not answer.",
     )
     answer.add_argument("id", help="its number")
     answer.add_argument("answer", nargs="+", help="an option, its number, or your words")

@@ -1,7 +1,6 @@
 """Route a person's message: the first matching rule decides. Pure, except for the memory of slow patterns."""
 
 import functools
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from teamsup.config.components import find_command, people_commands
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Agent
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import list_names
 
 from ...pattern_matcher import PatternMatcher
@@ -146,7 +146,7 @@ def _forward_to(
     agents = _resolve_agents(names, rules, known)
     if not _resolve_agents(names[:1], rules, known):
         text = f"There is no agent named {names[0].lower()} here. Known agents: {list_names([*known]) or 'none'}."
-        return ErrorReply(text, os.EX_NOUSER)
+        return ErrorReply(text, ExitCode.UNKNOWN)
     if not text:
         called = " ".join(f"@{agent.name}" for agent in agents)
         return ErrorReply(

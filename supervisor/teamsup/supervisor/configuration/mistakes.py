@@ -1,0 +1,129 @@
+"""Every mistake in teamsup.toml, with its line: a start names only the first one. Pure, except for the file."""
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from teamsup.config.loader import load_file
+from teamsup.hub import NotConfigured, Team
+
+from .team_configuration import parse_configuration
+
+_SECTION = re.compile(r"\[([a-z][\w.-]*)\]")
+_WORD = re.compile(r"[A-Za-z][\w-]*")
+_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_HEADER = re.compile(r"\s*\[+\s*([^\]#]+?)\s*\]+")
+_KEY = re.compile(r"\s*([\w.\"'-]+)\s*=")
+_MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake. ``line`` is None if it is in no line, such as a missing key of a missing section."""
+
+    line: int | None
+    text: str
+
+
+def find_mistakes(team: Team) -> list[Mistake]:
+    """Return all mistakes in the order of the lines. Raise NotConfigured without a file, and UnsafeFile.
+
+    What has a mistake is taken out, and the rest is read again, until all is sound.
+    """
+    try:
+        tables = copy.deepcopy(load_file(team))
+    except NotConfigured as error:
+        if not team.configuration.exists():
+            raise
+        text = _without_path(team, str(error))
+        found = _LINE.search(text)
+        return [Mistake(int(found[1]) if found else None, text)]
+    lines = _number_lines(team.configuration.read_text("utf-8"))
+    mistakes: dict[tuple[str, str], Mistake] = {}
+    for _ in range(_MOST):
+        faults = list(_read_faults(team, tables))
+        if not faults:
+            break
+        for fault in faults:
+            text = _without_path(team, fault)
+            section, key = _find_position(text, tables)
+            # A missing key may only be missing because it was taken out.
+            mistakes.setdefault((section, key), Mistake(_find_line(section, key, lines), text))
+        # All of them, so that one round finds as much as it can.
+        taken = [_take_out(tables, *_find_position(_without_path(team, fault), tables)) for fault in faults]
+        if True not in taken:
+            break
+    return sorted(mistakes.values(), key=lambda each: each.line or 0)
+
+
+def _read_faults(team: Team, tables: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        yield from dict.fromkeys(
+            each.fault for each in parse_configuration(team, tables).programs.values() if each.fault
+        )
+    except NotConfigured as error:
+        yield str(error)
+
+
+def _without_path(team: Team, text: str) -> str:
+    return text.removeprefix(f"{team.configuration}: ").removeprefix(f"{team.configuration} ")
+
+
+def _find_position(text: str, tables: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the section and the key that a sentence is about; empty: unknown."""
+    named = _SECTION.search(text)
+    section = named[1] if named else next((word for word in _WORD.findall(text) if word in tables), "")
+    behind = text[named.end() :] if named else text
+    table = _find_table(tables, section)
+    known = table if isinstance(table, dict) else {}
+    words = _WORD.findall(behind)
+    key = next((word for word in words if word in known and not isinstance(known[word], dict)), "")
+    return section, key or next((word for word in words if word in known), "") or (
+        "command" if "command" in words else ""
+    )
+
+
+def _find_table(tables: Mapping[str, Any], section: str) -> Any:  # noqa: ANN401 - a value of TOML
+    found: Any = tables
+    for part in section.split(".") if section else ():
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def _take_out(tables: dict[str, Any], section: str, key: str) -> bool:
+    """Take the key, else the section, out of the tables. Return whether there was one."""
+    table = _find_table(tables, section)
+    if section and isinstance(table, dict) and key in table:
+        del table[key]
+        return True
+    above, _, last = section.rpartition(".")
+    parent = _find_table(tables, above) if above else tables
+    if isinstance(parent, dict) and last in parent:
+        del parent[last]
+        return True
+    return False
+
+
+def _number_lines(text: str) -> dict[tuple[str, str], int]:
+    """Return the line of each section, with an empty key, and of each key."""
+    found: dict[tuple[str, str], int] = {}
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            section = ".".join(part.strip().strip("\"'") for part in header[1].split("."))
+            found.setdefault((section, ""), number)
+        elif key := _KEY.match(line):
+            found.setdefault((section, key[1].strip("\"'")), number)
+    return found
+
+
+def _find_line(section: str, key: str, lines: Mapping[tuple[str, str], int]) -> int | None:
+    # ``[worker]`` with ``a.command = …`` has the key in the section above.
+    above, _, last = section.rpartition(".")
+    positions = ((section, key), (above, f"{last}.{key}"), (section, ""), (above, last), ("", section))
+    found = next((lines[each] for each in positions if each in lines), None)
+    if found is None and section and not key:
+        found = min((number for (name, _), number in lines.items() if name.startswith(f"{section}.")), default=None)
+    return found
