@@ -47,7 +47,7 @@ LATER = {
     ),
     "engines of the store": (
         *("hub/*/engines/choice.py", "hub/*/engines/engine.py", "hub/*/engines/statements.py"),
-        "hub/*/engines/postgresql/*",
+        *("hub/*/engines/postgresql/*", "hub/*/engines/copying/*"),
     ),
     "the fork server": ("supervisor/*/fork*.py", "supervisor/*/claude/component.py", "hub/*/session_starter.py"),
     "restore and migration backups": ("hub/*/restore.py", "hub/*/migration_backup.py", "hub/*/maintenance_progress.py"),

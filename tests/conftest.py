@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from helpers.postgres_server import NoServer, PostgresServer, running_server
 from helpers.support import FORK_SERVER, TIMEOUT_SECONDS, WEB, TeamsupCommand, eventually, is_team_ready
 from teamsup.hub import MessageHub, Team
 
@@ -44,6 +45,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.filterwarnings("default"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server for the session; each test has a schema in it."""
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_server())
+        except NoServer as error:
+            pytest.skip(str(error))
+        yield server
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ FLOORS = {
 }
 # One worker knows no other; what they share stands directly in workers.
 WORKERS = sorted(file.parent.name for file in (ROOT / "workers/teamsup/workers").glob("*/component.py"))
-ENGINES = ("teamsup.hub.engines.sqlite", "teamsup.hub.engines.postgresql")
+ENGINES = tuple(f"teamsup.hub.engines.{name}" for name in ("sqlite", "postgresql", "copying"))
 MODULES_A_FOLDER = 14
 LINES_A_MODULE = 350
 

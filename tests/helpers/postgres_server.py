@@ -17,13 +17,15 @@ from urllib.parse import quote
 
 import psutil
 
+from teamsup.hub import Team
+
 try:
     import psycopg
 except ImportError:  # the tests that need it are skipped
     psycopg = None  # type: ignore[assignment]
 
 VARIABLE = "TEAMSUP_TEST_POSTGRES"
-"""The address of a server to test with, whose user may create schemas."""
+"""The address of a server to test with, whose user may create schemas; or the folder of the programs that start one."""
 _STOP_SECONDS = 20
 _MEMORY = "/dev/shm"  # noqa: S108 - mkdtemp makes a folder of ours there
 
@@ -70,7 +72,7 @@ class PostgresServer:
                 [self.binaries / "postgres", *arguments, "-c", "max_connections=200", *options],
                 stdout=log,
                 stderr=log,
-                **_as_other_user(),  # type: ignore[call-overload]
+                **as_other_user(),  # type: ignore[call-overload]
             )
         self.wait_until_ready()
 
@@ -101,18 +103,19 @@ class PostgresServer:
 @contextlib.contextmanager
 def running_server() -> Iterator[PostgresServer]:
     """A server until the block ends. Raises NoServer."""
-    if url := os.environ.get(VARIABLE):
-        yield PostgresServer(url)
+    given = os.environ.get(VARIABLE, "")
+    if "://" in given:
+        yield PostgresServer(given)
         return
     if psycopg is None:
         raise NoServer("There is no psycopg: pip install 'psycopg[binary]'.")
-    binaries = _find_binaries()
-    if os.geteuid() == 0 and not _as_other_user():
+    binaries = Path(given) if given else _find_binaries()
+    if os.geteuid() == 0 and not as_other_user():
         raise NoServer("PostgreSQL does not run as root, and there is no user nobody.")
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir=_MEMORY if Path(_MEMORY).is_dir() else None))
     server = PostgresServer(f"postgresql://postgres@/postgres?host={folder}", binaries, folder)
     try:
-        if other := _as_other_user():
+        if other := as_other_user():
             os.chown(folder, int(other["user"]), int(other["group"]))
         subprocess.run(
             [
@@ -129,6 +132,16 @@ def running_server() -> Iterator[PostgresServer]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def stored_on_server(team: Team, server: PostgresServer) -> Iterator[None]:
+    """Lets the server store a team that has no store yet, in a new schema."""
+    with server.schema() as address:
+        team.folder.mkdir(mode=0o700)
+        team.configuration.write_text(f'[team]\nhub = "{address}"\n')
+        team.configuration.chmod(0o600)
+        yield
 
 
 def run_sql_on_server(address: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
@@ -150,7 +163,7 @@ def _find_binaries() -> Path:
     return found[0]
 
 
-def _as_other_user() -> dict[str, int]:
+def as_other_user() -> dict[str, int]:
     """Return the user who runs the server: nobody if we are root, which PostgreSQL refuses."""
     if os.geteuid() != 0:
         return {}

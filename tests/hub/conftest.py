@@ -1,12 +1,11 @@
 """The tests of the hub run on each engine. What belongs to one engine by nature is marked ``only_sqlite``, with why."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from helpers.postgres_server import NoServer, PostgresServer, running_server
+from helpers.postgres_server import stored_on_server
 from teamsup.hub import Team
 
 
@@ -18,17 +17,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     quick = metafunc.definition.get_closest_marker("both_engines")
     marks = [] if quick else [pytest.mark.slow]
     metafunc.parametrize("engine", ["sqlite", pytest.param("postgresql", marks=marks)], indirect=True)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A server for the session; each test has a schema in it."""
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(running_server())
-        except NoServer as error:
-            pytest.skip(str(error))
-        yield server
 
 
 @pytest.fixture
@@ -43,9 +31,5 @@ def team(tmp_path: Path, engine: str, request: pytest.FixtureRequest) -> Iterato
     if engine == "sqlite":
         yield team
         return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    with server.schema() as address:
-        team.folder.mkdir(mode=0o700)
-        team.configuration.write_text(f'[team]\nhub = "{address}"\n')
-        team.configuration.chmod(0o600)
+    with stored_on_server(team, request.getfixturevalue("postgres")):
         yield team

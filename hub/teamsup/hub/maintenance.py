@@ -187,10 +187,14 @@ class Maintenance:
         with self._write(longest=longest) as db, self._tools.secure_delete(db):
             yield db
 
-    def backup(self, target: Path) -> None:
-        """Write a consistent copy while the team runs. Raise CallerError when the file exists, and StoreError."""
+    def backup(self, target: Path, components: Collection[ComponentTables] = ()) -> None:
+        """Write a consistent copy while the team runs: a SQLite file, also of a team on a server.
+
+        Raise CallerError when the file exists, or a server has tables of a component that is not in ``components``;
+        StoreError.
+        """
         check_type("target", target, Path)
-        self._tools.write_backup(target)
+        self._tools.write_backup(target, components)
 
     def check_integrity(self, components: Iterable[ComponentTables] = ()) -> list[str]:
         """Return a sentence for each fault of the store, also in tables of ``components``; empty when it is sound."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from teamsup.hub import CallerError, StoreUnavailable, Team
-from teamsup.hub.engines.file_lock import try_lock
 from teamsup.hub.engines.marked_processes import TAG_VARIABLE, is_mark_of, marked_processes, words_of
 from teamsup.hub.engines.process_identity import identity_of, send_signal
 from teamsup.hub.errors import ExitCode
+from teamsup.hub.wakeup.file_lock import try_lock
 from teamsup.terminal.hints import command_hint, suggest_team
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
-from teamsup.hub.engines.file_lock import try_lock
 from teamsup.hub.errors import CallerError, ExitCode, InvalidName
 from teamsup.hub.message_hub import LEASE_SECONDS, MessageHub
 from teamsup.hub.models import RESERVED_KINDS, Agent, Delivery, Message
 from teamsup.hub.team import Team, fold_case
+from teamsup.hub.wakeup.file_lock import try_lock
 
 from .hints import command_hint
 

@@ -18,7 +18,7 @@ import pytest
 from helpers.support import TeamsupCommand, refusal_of
 from teamsup.cli.service.units import ServiceScope, ServiceSpec, UnusablePath, read_template, render_unit
 from teamsup.hub import Team
-from teamsup.hub.engines.file_lock import try_lock
+from teamsup.hub.wakeup.file_lock import try_lock
 
 AWKWARD = "100%h é $HOME & <b>=c"
 QUOTES = 'it\'s "b" \\n'

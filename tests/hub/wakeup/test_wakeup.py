@@ -19,9 +19,9 @@ from watchfiles._rust_notify import RustNotify
 from helpers.support import TIMEOUT_SECONDS, eventually, run_foreign_sql
 from soak.wakeups import count_missed
 from teamsup.hub import MessageHub, StoreError, Team
-from teamsup.hub.engines.file_lock import try_lock
 from teamsup.hub.engines.sqlite.foreign_writes import Pauses
 from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbells, open_doorbell
+from teamsup.hub.wakeup.file_lock import try_lock
 
 Join = Callable[..., MessageHub]
 

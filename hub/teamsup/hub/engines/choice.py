@@ -3,6 +3,7 @@
 A team is stored in messages.db of its folder, or on the server that TEAMSUP_HUB or ``hub`` of [team] names.
 """
 
+import functools
 import os
 import re
 from collections.abc import Collection, Sequence
@@ -15,6 +16,8 @@ from ..team import check_owner
 if TYPE_CHECKING:
     from ..team import Team
     from .component_tables import ComponentTables
+    from .copying.row_copy import CopyReport, ReportRows, RowStore
+    from .copying.server_rows import ServerRows
     from .engine import Durability, Engine, EngineTools, RestoreReport, Row, Values
 
 ADDRESS_VARIABLE = "TEAMSUP_HUB"
@@ -58,12 +61,13 @@ def open_tools(engine: "Engine") -> "EngineTools":
             from .sqlite.store_tools import StoreTools
 
             return StoreTools(engine)
+        from .copying.server_backup import back_up_server
         from .postgresql.postgres_store import PostgresStore
         from .postgresql.server_tools import ServerTools
     except OSError as error:  # without a descriptor left
         raise StoreError(f"The tools of {engine.name} cannot be loaded: {error.strerror}.") from error
     assert isinstance(engine, PostgresStore)  # noqa: S101 - for mypy
-    return ServerTools(engine)
+    return ServerTools(engine, functools.partial(back_up_server, engine.address, engine.team))
 
 
 def find_address(team: "Team") -> str | None:
@@ -119,9 +123,60 @@ def check_address(url: str) -> None:
     parse_address(url)
 
 
+def copy_team(
+    source: str,
+    target: str,
+    team: str,
+    components: "Collection[ComponentTables]",
+    report_rows: "ReportRows" = lambda *_: None,
+) -> "CopyReport":
+    """Copy a team from one store to another, which must be new, and compare every row.
+
+    Both are a file or an address. Raise CallerError, StoreInUse and StoreError. After any of them, and after a kill,
+    the same call goes on.
+    """
+    from contextlib import ExitStack, closing  # few programs copy
+
+    from .copying.file_rows import open_file, open_new_file
+    from .copying.row_copy import copy_rows
+
+    if source == target:
+        raise CallerError("A team cannot be copied onto itself. Name another store.")
+    with ExitStack() as stack:
+        ends: list[RowStore] = []
+        for store in (source, target):
+            is_source = store == source
+            if is_address(store):
+                on_server = stack.enter_context(closing(_open_server_rows(store, team)))
+                if is_source:
+                    stack.enter_context(on_server.snapshot())
+                ends.append(on_server)
+            else:
+                path = Path(store).absolute()
+                is_there = is_source or path.exists()
+                in_file = open_file(path, components) if is_there else open_new_file(path)
+                ends.append(stack.enter_context(closing(in_file)))
+        return copy_rows(ends[0], ends[1], components, report_rows)
+
+
+def _open_server_rows(url: str, team: str) -> "ServerRows":
+    try:
+        from .copying.server_rows import open_rows
+        from .postgresql.address import parse_address
+    except ImportError as error:
+        raise NotConfigured(f"{_INSTALL} ({error}).") from error
+    return open_rows(parse_address(url), team, alone=True)
+
+
+def is_address(store: str) -> bool:
+    """Return whether this is the address of a server, and not a file."""
+    return "://" in store and bool(_check_kind(store))
+
+
 def plan_restore(team: "Team", backup: Path, components: "Collection[ComponentTables]" = ()) -> "RestoreReport":
     """Return the effects that restore_backup() would have now. Raise the same errors."""
-    _refuse_restore(team)
+    if (url := find_address(team)) is not None:
+        return _server_restore(team, url, backup, components, is_plan=True)
     from .sqlite import restore  # few need it
 
     return restore.plan_restore(team, backup, components)
@@ -132,18 +187,20 @@ def restore_backup(team: "Team", backup: Path, components: "Collection[Component
 
     Raise CallerError if the file is not a backup of a team; SchemaTooNew; StoreError if nothing was restored.
     """
-    _refuse_restore(team)
+    if (url := find_address(team)) is not None:
+        return _server_restore(team, url, backup, components, is_plan=False)
     from .sqlite import restore
 
     return restore.restore_backup(team, backup, components)
 
 
-def _refuse_restore(team: "Team") -> None:
-    if find_address(team) is not None:
-        raise CallerError(
-            f"The hub of team {team.name!r} is {describe_store(team)}. Stop the team, and restore with pg_restore of "
-            "PostgreSQL."
-        )
+def _server_restore(
+    team: "Team", url: str, backup: Path, components: "Collection[ComponentTables]", *, is_plan: bool
+) -> "RestoreReport":
+    from .copying.server_backup import restore_on_server
+    from .postgresql.address import parse_address
+
+    return restore_on_server(parse_address(url), team, backup, components, is_plan=is_plan)
 
 
 def _check_kind(url: object) -> str:

@@ -134,8 +134,8 @@ class EngineTools(Protocol):
         """Overwrite the content that is deleted inside the block."""
         ...
 
-    def write_backup(self, target: Path) -> None:
-        """Write a consistent copy. Raise CallerError and StoreError."""
+    def write_backup(self, target: Path, components: "Collection[ComponentTables]") -> None:
+        """Write a consistent copy, also of the tables of these components. Raise CallerError and StoreError."""
         ...
 
 

@@ -9,10 +9,10 @@ import threading
 from contextlib import closing, suppress
 
 from ..engines.engine import Engine, ForeignWrites
-from ..engines.file_lock import try_lock
 from ..errors import StoreError
 from ..team import Team
 from .doorbell import Doorbells
+from .file_lock import try_lock
 
 
 class Watcher:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +15,7 @@ from teamsup.config.loader import Config
 from teamsup.config.sections import TeamSection
 from teamsup.hub import CallerError, MessageHub, StoreCorrupt, Team
 from teamsup.status import team_lock
+from teamsup.status.team_lock import AlreadyRunning
 from teamsup.terminal.formatting import format_age, sanitize
 from teamsup.terminal.hints import command_hint, find_team
 from teamsup.terminal.verbs import add_renamed_verb, add_verb
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from teamsup.hub.engines.engine import RestoreReport
 
 _DAY = 86400.0
+_PROGRESS_SECONDS = 2.0
 
 
 EXAMPLES = ("teamsup hub backup team.db", "teamsup hub restore team.db --dry-run", "teamsup hub retry '#12'")
@@ -48,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     back.add_argument("--dry-run", action="store_true", help="only show the changes")
     back.add_argument("--json", action="store_true", help="print JSON for programs")
     back.set_defaults(run_alone=_restore)
+    copy = verb("copy", "copy the team to a new file or server, and compare every row", _no_verb)
+    copy.add_argument("source", metavar="FROM", help="a messages.db, or an address: postgresql://…")
+    copy.add_argument("target", metavar="TO", help="a new file, or the address of an empty schema")
+    copy.add_argument("--json", action="store_true", help="print JSON for programs")
+    copy.set_defaults(run_alone=_copy)
     prune = verb("prune", "remove old messages that have ended, and release their space", _prune)
     prune.add_argument(
         "--days", type=non_negative, metavar="N", help="remove messages older than this (default: keep_days of [team])"
@@ -98,7 +106,7 @@ def _check(hub: MessageHub, _: argparse.Namespace) -> None:
 
 
 def _backup(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    hub.maintenance.backup(arguments.file)
+    hub.maintenance.backup(arguments.file, installed_tables())
     print(f"Wrote {arguments.file}, {arguments.file.stat().st_size / 2**20:.1f} MiB.")
 
 
@@ -136,6 +144,45 @@ def _confirm(file: Path, taken_back: "RestoreReport") -> None:
         raise CallerError(f"Would restore {file}: {taken_back.description}. Add --yes to do it.")
     if input(f"Restore {file}: {taken_back.description}. Continue? [y/N] ").strip().lower() not in ("y", "yes"):
         raise CallerError("Nothing was restored.")
+
+
+def _copy(arguments: argparse.Namespace) -> None:
+    """Copy between two stores, neither of which a program of the team has open."""
+    from teamsup.hub.engines.choice import copy_team
+
+    team = Team.named(arguments.team)
+    stores = (arguments.source, arguments.target)
+    for folder in {team.folder, *(Path(store).absolute().parent for store in stores if "://" not in store)}:
+        if (pid := team_lock.owner_pid(Team(team.name, folder))) is not None:
+            raise AlreadyRunning(
+                f"The team in {folder} is run by pid {pid}. Stop it with '{command_hint(team, 'stop')}', then copy."
+            )
+    try:
+        report = copy_team(*stores, team.name, installed_tables(), _RowProgress())
+    except KeyboardInterrupt:
+        print("The copy is not finished. The same command continues it.", file=sys.stderr)
+        raise
+    if arguments.json:
+        print(json.dumps({**asdict(report), "left_out": list(report.left_out)}))
+        return
+    rows = sum(report.rows.values())
+    print(f"Wrote {report.written:,} of {rows:,} rows to {arguments.target}, and compared all of them.")
+    for column, count in report.replaced_values.items():
+        print(f"{column}: {count:,} values that could not be kept as they are were replaced.")
+    if report.left_out:
+        print(f"Not copied, because they are not of teamsup: {', '.join(report.left_out)}.")
+
+
+class _RowProgress:
+    """Tells a person now and then how far a copy is."""
+
+    def __init__(self) -> None:
+        self._reported_at = time.monotonic()
+
+    def __call__(self, table: str, rows: int, total: int) -> None:
+        if time.monotonic() > self._reported_at + _PROGRESS_SECONDS:
+            self._reported_at = time.monotonic()
+            print(f"{table}: {100 * rows // max(1, total)} % ({rows:,} of {total:,} rows)", file=sys.stderr)
 
 
 def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:

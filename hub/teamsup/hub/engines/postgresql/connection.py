@@ -23,12 +23,15 @@ _DEFAULTS = {
     "tcp_user_timeout": 15_000,
 }
 _PREPARED_STATEMENTS = 300
+OPEN_LOCK = "hashtextextended('teamsup open ' || current_schema(), 0)"
+"""The lock that every connection of the team shares. A copy has it alone."""
 # A commit is flushed after the doorbells have rung: PostgresStore.flush(). Triggers know our connections by
 # teamsup.member. What only waits in a transaction would hold up everybody.
 _SETTINGS = f"""
     SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET client_min_messages = 'warning';
     SET teamsup.member = 'on'; SET synchronous_commit = 'off'; SET lock_timeout = '{BUSY_SECONDS:.0f}s';
     SET idle_in_transaction_session_timeout = '{MAX_TRANSACTION_SECONDS:.0f}s';
+    SELECT pg_advisory_lock_shared({OPEN_LOCK});
     SELECT current_schema() AS schema
 """
 

@@ -18,24 +18,32 @@ _SCRIPTS = ("tables.sql",)
 _TRIGGERS = "triggers.sql"
 SCHEMA_VERSION = len(_SCRIPTS)
 _HUB = "hub"
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('teamsup ' || current_schema(), 0))"
+UNFINISHED_COPY = "unfinished_copy"
+"""The table that a schema has until the copy of a team into it is finished."""
+TEAM_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('teamsup ' || current_schema(), 0))"
 
 
-def migrate(connection: ServerConnection, team: str) -> None:
-    """Bring the hub's tables to this program's version, in one transaction.
+def migrate(connection: ServerConnection, team: str, *, is_copying: bool = False) -> bool:
+    """Bring the hub's tables to this program's version, in one transaction. Return whether that changed them.
 
-    Raise SchemaTooNew, StoreError if another team is stored here, and psycopg.Error.
+    Raise SchemaTooNew, StoreError if another team is stored here or a copy is not finished, and psycopg.Error.
     """
-    if _read_version(connection, _HUB) != SCHEMA_VERSION:
+    is_older = _read_version(connection, _HUB) != SCHEMA_VERSION
+    if is_older:
         _migrate_locked(connection, team)
-    owner = run_script(connection, "SELECT name FROM stored_team")[0]["name"]
-    if owner != team:
-        raise StoreError(f"Team {owner!r} is stored in this schema, and this is team {team!r}. Use another schema.")
+    found = run_script(connection, f"SELECT name, to_regclass('{UNFINISHED_COPY}') AS copy FROM stored_team")[0]  # noqa: S608
+    if found["name"] != team:
+        raise StoreError(
+            f"Team {found['name']!r} is stored in this schema, and this is team {team!r}. Use another schema."
+        )
+    if found["copy"] is not None and not is_copying:
+        raise StoreError("A copy into this schema is not finished. Run the same 'teamsup hub copy' again.")
+    return is_older
 
 
 def _migrate_locked(connection: ServerConnection, team: str) -> None:
     with connection.transaction():
-        run_script(connection, _LOCK)
+        run_script(connection, TEAM_LOCK)
         before = _read_version(connection, _HUB) or 0
         _refuse_newer(before)
         if before == SCHEMA_VERSION:  # another program was quicker
@@ -57,7 +65,7 @@ def migrate_component(connection: ServerConnection, tables: "ComponentTables") -
     origin = tables.component
     try:
         with connection.transaction():
-            run_script(connection, _LOCK)
+            run_script(connection, TEAM_LOCK)
             before = _read_version(connection, tables.component) or 0
             _refuse_newer_component(tables, before)
             for script in tables.scripts[before:]:

@@ -22,12 +22,12 @@ from .connection import ServerConnection, ServerTransaction, is_usable, open_con
 from .host_identity import find_host
 from .migrations import check_versions, migrate, migrate_component
 from .server_errors import as_store_error, describe_error, is_lost, is_refusal
+from .server_watch import ServerWatch, check_pooler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ..component_tables import ComponentTables
-    from .server_watch import ServerWatch
 
 T = TypeVar("T")
 
@@ -60,6 +60,7 @@ class PostgresStore:
         """
         self.address = address
         self.name = address.name
+        self.team = team
         self.own_tables: ComponentTables | None = None
         self._host = find_host(run)
         self._is_durable = durability == "full"
@@ -73,7 +74,8 @@ class PostgresStore:
         self._db: ServerConnection | None = None
         self._reader: ServerConnection | None = None
         try:
-            self._retry(lambda: migrate(self._writer(), team))
+            if self._retry(lambda: migrate(self._writer(), team)):
+                self._retry(lambda: check_pooler(self.address))
         except BaseException:
             self.close()
             raise
@@ -229,6 +231,7 @@ class PostgresStore:
             self._writer().execute("SELECT pg_notify('teamsup ' || current_schema(), $1)", (payload,))
 
     def migrate_component(self, tables: "ComponentTables") -> None:
+        self._retry(lambda: check_pooler(self.address))  # at each start of the team and of its workers
         with self._write_lock:
             try:
                 self._retry(lambda: migrate_component(self._idle_writer(), tables))
@@ -241,9 +244,7 @@ class PostgresStore:
         self.migrate_component(tables)
         self.own_tables = tables
 
-    def watch_foreign_writes(self) -> "ServerWatch":
-        from .server_watch import ServerWatch  # only one process of a host watches
-
+    def watch_foreign_writes(self) -> ServerWatch:
         return ServerWatch(self.address, self._host)
 
     def vacuum(self, statement: str) -> None:

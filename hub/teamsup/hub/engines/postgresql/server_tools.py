@@ -1,19 +1,21 @@
 """What tools need of a database on a server: search, sizes, checks and space."""
 
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from ...errors import CallerError
 from ..engine import StoreSize
 from .connection import ServerTransaction
 from .migrations import SCHEMA_VERSION
 from .postgres_store import PostgresStore
 from .server_errors import as_store_error
 from .server_watch import check_pooler
+
+if TYPE_CHECKING:
+    from ..component_tables import ComponentTables
 
 _OLD_SNAPSHOT = """
     SELECT pid, usename, application_name, extract(epoch FROM clock_timestamp() - xact_start) AS seconds
@@ -28,8 +30,10 @@ _SIZE = """
 class ServerTools:
     """The verbs for tools on one store."""
 
-    def __init__(self, store: PostgresStore) -> None:
+    def __init__(self, store: PostgresStore, back_up: "Callable[[Path, Collection[ComponentTables]], None]") -> None:
+        """``back_up`` writes a file of another engine."""
         self._store = store
+        self._back_up = back_up
         self._must_rewrite = False
 
     def search(self, words: str, limit: int) -> list[Any]:
@@ -77,9 +81,5 @@ class ServerTools:
         self._must_rewrite = True
         yield
 
-    def write_backup(self, target: Path) -> None:
-        """Refuse: the server has its own tools."""
-        raise CallerError(
-            f"{self._store.name} is a database on a server, and {target} would be a file. Use pg_dump of PostgreSQL: "
-            "pg_dump --format=custom --file=FILE, with the same address."
-        )
+    def write_backup(self, target: Path, components: "Collection[ComponentTables]") -> None:
+        self._back_up(target, components)

@@ -17,6 +17,8 @@ from .connection import ServerConnection, open_connection, quote_name, quote_tex
 from .server_errors import as_store_error
 
 _REPORT_SECONDS = 30.0
+RING_EVERYBODY = "SELECT pg_notify('teamsup ' || current_schema(), '')"
+"""The statement after whose commit all readers of all hosts look at once."""
 
 # Register, listen, then wait for the transactions that may not know of us yet. The first look sees what they stored.
 _BEGIN_LISTENING = """
@@ -92,6 +94,6 @@ def check_pooler(address: ServerAddress) -> None:
         run_script(other, "COMMIT")
         if not same or not list(listener.notifies(timeout=1.0, stop_after=1)):
             raise StoreError(
-                f"{address.name} is a pooler in transaction mode: it drops locks, settings and notifications. Use its "
-                "session mode, or the server itself."
+                f"{address.name}: a transaction pooler is in between, which drops locks, settings and notifications. "
+                "Use its session mode, or the server itself."
             )

@@ -37,13 +37,13 @@ _PAGES_PER_STEP = 1000
 
 def plan_restore(team: Team, backup: Path, components: Collection[ComponentTables] = ()) -> RestoreReport:
     """Return the effects that restore_backup() would have now. Raise the same errors."""
-    with _prepare_copy(team, backup, components, lambda _: None) as copy:
+    with prepare_copy(team, backup, components, lambda _: None) as copy:
         if not team.database.exists():
             return RestoreReport(0, 0, copy.execute("SELECT count(*) FROM messages").fetchone()[0])
         try:
             Store(team.database, run=team.run).close()
             copy.execute("ATTACH ? AS live", (str(team.database),))
-            return _report_differences(copy, components)
+            return report_differences(copy, components)
         except (StoreCorrupt, StoreReplaced, sqlite3.Error):
             return RestoreReport(None, None, None)
 
@@ -57,7 +57,7 @@ def restore_backup(team: Team, backup: Path, components: Collection[ComponentTab
     team.create()
     with (
         announce_maintenance(team.run, "restore", 100) as progress,
-        _prepare_copy(team, backup, components, progress) as copy,
+        prepare_copy(team, backup, components, progress) as copy,
     ):
         set_aside: tuple[Path, ...] = ()
         try:
@@ -73,7 +73,7 @@ def restore_backup(team: Team, backup: Path, components: Collection[ComponentTab
 
 
 @contextmanager
-def _prepare_copy(
+def prepare_copy(
     team: Team, backup: Path, components: Iterable[ComponentTables], progress: ReportProgress
 ) -> Iterator[sqlite3.Connection]:
     """Copy the backup to a new file, check it and migrate it there."""
@@ -168,8 +168,8 @@ def _overwrite(
         elif not is_carried:
             is_carried = True
             with suppress(sqlite3.DatabaseError):  # no rows can be copied from a damaged database
-                taken_back = _report_differences(copy, components)
-                _carry_over(copy, components)
+                taken_back = report_differences(copy, components)
+                carry_over(copy, components)
         progress(30 + 70 * (total - remaining) // max(1, total))
 
     # Never copy everything in one step, because it would end before the rows are copied over.
@@ -187,7 +187,7 @@ def _match_page_size(store: Store, copy: sqlite3.Connection) -> None:
         copy.execute("VACUUM")
 
 
-def _report_differences(copy: sqlite3.Connection, components: Iterable[ComponentTables]) -> RestoreReport:
+def report_differences(copy: sqlite3.Connection, components: Iterable[ComponentTables]) -> RestoreReport:
     carried = _carried_names(components)
 
     def count(sql: str) -> int:
@@ -204,7 +204,7 @@ def _report_differences(copy: sqlite3.Connection, components: Iterable[Component
     )
 
 
-def _carry_over(copy: sqlite3.Connection, components: Collection[ComponentTables]) -> None:
+def carry_over(copy: sqlite3.Connection, components: Collection[ComponentTables]) -> None:
     """Copy over the rows that must be true after any restore."""
     copy.execute("BEGIN")
     try:

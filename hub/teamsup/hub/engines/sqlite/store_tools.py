@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Generator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import CallerError, StoreError
 from ...validation import check_type, quote
@@ -13,6 +14,9 @@ from ..engine import StoreSize
 from . import search
 from .migrations import SCHEMA_VERSION
 from .store import Store
+
+if TYPE_CHECKING:
+    from ..component_tables import ComponentTables
 
 _VACUUM_PAGES = 2000
 
@@ -57,7 +61,7 @@ class StoreTools:
         finally:
             db.execute(f"PRAGMA secure_delete={before}")
 
-    def write_backup(self, target: Path) -> None:
+    def write_backup(self, target: Path, components: "Collection[ComponentTables]") -> None:  # noqa: ARG002
         check_type("target", target, Path)
         partial = Path(f"{target}.partial")
         try:
