@@ -42,6 +42,7 @@ bench: .venv/bench ## measure, beside peers where they are installed
 
 soak: .venv/dev ## random kills and random histories, for some minutes
 	cd tests && ../$(BIN)/python -m soak.hammer 1000000
+	cd tests && ../$(BIN)/python -m soak.hammer 300000 postgresql
 	cd tests && ../$(BIN)/python -m hub.test_model 3000
 	cd tests && ../$(BIN)/python -m soak.wakeups 100000
 	cd tests && ../$(BIN)/python -m soak.growth 1000000

@@ -1,6 +1,7 @@
 """Senders and readers that are killed at random points, and the books that show whether anything was lost or doubled.
 
-``python -m soak.hammer 1000000`` runs it for that many operations (sends, claims and acknowledgements).
+``python -m soak.hammer 1000000`` runs it for that many operations (sends, claims and acknowledgements). With another
+word, ``postgresql``, a server stores the team, and is killed as well.
 """
 
 import os
@@ -12,11 +13,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest import mock
 
+from helpers.postgres_server import NoServer, PostgresServer, running_server, stored_on_server
 from teamsup.hub import MessageHub, StaleLease, Team
+from teamsup.hub.engines.choice import find_address
 from teamsup.hub.wakeup.doorbell import Doorbells
 
 READERS = ("ann", "ann", "bob", "cid")
@@ -24,6 +28,7 @@ SENDERS = 4
 LEASE = 3.0
 _CONVERSATIONS = 25
 _KILL_BEFORE_BELL = 1 / 300
+_KILL_SERVER = 1 / 10
 _FAR_BEHIND = 1000
 _TIMEOUT_SECONDS = 120.0
 
@@ -40,14 +45,18 @@ class HammerReport:
     out_of_order: int
     dead_letters: int
     problems: list[str]
+    server_kills: int = 0
 
     @property
     def is_balanced(self) -> bool:
         return not (self.lost or self.doubled or self.out_of_order or self.problems)
 
 
-def hammer(team: Team, operations: int, seed: int = 0) -> HammerReport:
-    """Run until the books have so many operations, then let the survivors finish, and compare."""
+def hammer(team: Team, operations: int, seed: int = 0, server: PostgresServer | None = None) -> HammerReport:
+    """Run until the books have so many operations, then let the survivors finish, and compare.
+
+    ``server`` stores the team, and is killed too.
+    """
     chance = random.Random(seed)  # noqa: S311
     with MessageHub(team, agent="keeper") as keeper:
         keeper.start_watcher()
@@ -56,9 +65,14 @@ def hammer(team: Team, operations: int, seed: int = 0) -> HammerReport:
         roles = [f"read {name} {number}" for number, name in enumerate(READERS)]
         roles += [f"send {number}" for number in range(SENDERS)]
         crew = {role: _spawn(team, role, run=0) for role in roles}
-        kills = 0
+        kills = server_kills = 0
         while _operations(team) < operations:
             time.sleep(chance.uniform(0, 0.2))
+            if server is not None and chance.random() < _KILL_SERVER:
+                server.stop(signal.SIGKILL)
+                server.start()
+                server_kills += 1
+                continue
             victim = crew[chance.choice(roles)]
             victim.kill()
             victim.wait()
@@ -75,7 +89,7 @@ def hammer(team: Team, operations: int, seed: int = 0) -> HammerReport:
         for role in roles:
             crew[role].kill()
             crew[role].wait()
-        return _compare(team, keeper, kills, dead)
+        return replace(_compare(team, keeper, kills, dead), server_kills=server_kills)
 
 
 def _finish(keeper: MessageHub) -> int:
@@ -141,7 +155,8 @@ def _work(team: Team, role: str, run: int) -> None:
         # One write of one line: whole or not at all, and not lost with the process.
         os.write(book, f"{what} {message_id}\n".encode())
 
-    durability = "full" if run % 2 else "normal"
+    # A server that is killed may lose what it has not yet written to its disk.
+    durability = "full" if run % 2 or find_address(team) is not None else "normal"
     if kind == "send":
         _die_before_bells_at_random()
         with MessageHub(team, agent=f"sender-{words[0]}", durability=durability) as hub:  # type: ignore[arg-type]
@@ -188,9 +203,17 @@ _TESTS = Path(__file__).parents[1]
 def main() -> None:
     if len(sys.argv) == 4:
         _work(Team("crew", Path(sys.argv[1])), sys.argv[2], int(sys.argv[3]))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        team, server = Team("crew", Path(folder) / "crew"), None
+        if sys.argv[2:] == ["postgresql"]:
+            try:
+                server = stack.enter_context(running_server())
+            except NoServer as error:
+                print(f"hammer on a server, skipped: {error}")
+                return
+            stack.enter_context(stored_on_server(team, server))
         begin = time.monotonic()
-        books = hammer(Team("crew", Path(folder) / "crew"), int(sys.argv[1]))
+        books = hammer(team, int(sys.argv[1]), server=server)
         print(f"hammer, {time.monotonic() - begin:.0f} s: {books}")
         sys.exit(not books.is_balanced)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from helpers.postgres_server import NoServer, running_server, stored_on_server
 from soak.hammer import hammer
 from teamsup.hub import Team
 
@@ -13,3 +14,19 @@ def test_the_books_balance_after_random_kills(team: Team) -> None:
     assert books.is_balanced, books
     assert books.kills > 5
     assert books.sent > 500
+
+
+@pytest.mark.slow
+def test_the_books_balance_on_a_server_that_is_killed_too(team: Team) -> None:
+    try:
+        with running_server() as server:
+            if server.process is None:
+                pytest.skip("the server is not ours to kill")
+            with stored_on_server(team, server):
+                books = hammer(team, operations=1500, server=server)
+    except NoServer as error:
+        pytest.skip(str(error))
+
+    assert books.is_balanced, books
+    assert books.server_kills > 0
+    assert books.sent > 200
