@@ -178,6 +178,8 @@ def test_another_database_is_not_copied(old: Team, new: Team, tmp_path: Path) ->
         copy_team(str(tmp_path / "words"), str(new.database), "crew", ())
     with pytest.raises(CallerError, match="onto itself"):
         copy(old, old)
+    with pytest.raises(StoreError, match="No such file or directory"):
+        copy_team(str(old.database), str(tmp_path / "none" / "new.db"), "crew", ())
     assert not new.database.exists()
     with sqlite3.connect(other) as db:
         assert db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)

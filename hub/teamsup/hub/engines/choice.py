@@ -147,7 +147,7 @@ def copy_team(
         for store in (source, target):
             is_source = store == source
             if is_address(store):
-                on_server = stack.enter_context(closing(_open_server_rows(store, team)))
+                on_server = stack.enter_context(closing(_open_server_rows(store, team, may_create=not is_source)))
                 if is_source:
                     stack.enter_context(on_server.snapshot())
                 ends.append(on_server)
@@ -159,13 +159,13 @@ def copy_team(
         return copy_rows(ends[0], ends[1], components, report_rows)
 
 
-def _open_server_rows(url: str, team: str) -> "ServerRows":
+def _open_server_rows(url: str, team: str, *, may_create: bool) -> "ServerRows":
     try:
         from .copying.server_rows import open_rows
         from .postgresql.address import parse_address
     except ImportError as error:
         raise NotConfigured(f"{_INSTALL} ({error}).") from error
-    return open_rows(parse_address(url), team, alone=True)
+    return open_rows(parse_address(url), team, alone=True, may_create=may_create)
 
 
 def is_address(store: str) -> bool:

@@ -18,6 +18,7 @@ from teamsup.status import team_lock
 from teamsup.status.team_lock import AlreadyRunning
 from teamsup.terminal.formatting import format_age, sanitize
 from teamsup.terminal.hints import command_hint, find_team
+from teamsup.terminal.json_output import print_json
 from teamsup.terminal.verbs import add_renamed_verb, add_verb
 
 from ..arguments import non_negative, positive_integer
@@ -163,7 +164,7 @@ def _copy(arguments: argparse.Namespace) -> None:
         print("The copy is not finished. The same command continues it.", file=sys.stderr)
         raise
     if arguments.json:
-        print(json.dumps({**asdict(report), "left_out": list(report.left_out)}))
+        print_json(team.name, **asdict(report))
         return
     rows = sum(report.rows.values())
     print(f"Wrote {report.written:,} of {rows:,} rows to {arguments.target}, and compared all of them.")

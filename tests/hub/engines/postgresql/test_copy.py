@@ -15,7 +15,7 @@ import pytest
 from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal_of, run_foreign_sql
 from hub.engines.postgresql.conftest import configure
 from teamsup.config.components import installed_tables
-from teamsup.hub import MessageHub, StoreError, Team
+from teamsup.hub import CallerError, MessageHub, StoreError, Team
 from teamsup.hub.engines.choice import copy_team
 from teamsup.hub.engines.copying.file_rows import open_new_file
 from teamsup.hub.engines.copying.row_copy import StoreInUse
@@ -60,7 +60,7 @@ def on_file(tmp_path: Path) -> Team:
 def test_both_engines_have_the_same_tables_and_columns(address: str, tmp_path: Path) -> None:
     """A table of one engine alone is named in its _OF_THE_ENGINE."""
     with (
-        closing(open_rows(parse_address(address), "crew", alone=True)) as server,
+        closing(open_rows(parse_address(address), "crew", alone=True, may_create=True)) as server,
         closing(open_new_file(tmp_path / "new.db")) as file,
     ):
         for rows in (server, file):
@@ -207,3 +207,9 @@ def test_a_backup_of_a_server_is_a_file_and_is_restored(
     with MessageHub(other, agent="lead") as hub:
         assert [delivery.message.content for delivery in hub.claim(3)] == ["one", "two"]
     assert run_foreign_sql(team, "SELECT count(*) FROM messages") == [(3,)]
+
+
+def test_an_address_without_a_team_is_no_source(address: str, tmp_path: Path) -> None:
+    with pytest.raises(CallerError, match="stores no team"):
+        copy_team(address, str(tmp_path / "copy.db"), "crew", ())
+    assert run_foreign_sql_on(address) == []

@@ -168,7 +168,7 @@ def open_new_file(path: Path) -> FileRows:
         except BaseException:
             db.close()
             raise
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise as_store_error(str(_unfinished(path)), error) from error
     return FileRows(db, path, is_new=True)
 

@@ -161,11 +161,18 @@ def _components_of(source: RowStore, components: "Collection[ComponentTables]") 
 
 def _tables_to_copy(source: RowStore, target: RowStore) -> dict[str, TableColumns]:
     found, wanted = source.tables(), target.tables()
-    shared = {table: shape for table, shape in sorted(wanted.items()) if table in found or target.count(table)}
+    shared = {
+        table: shape for table, shape in sorted(wanted.items(), key=_rank) if table in found or target.count(table)
+    }
     for table, shape in shared.items():
         if found.get(table) != shape:
             raise StoreError(f"{table} has other columns in {source.name} than in {target.name}.")
     return shared
+
+
+def _rank(table: tuple[str, TableColumns]) -> tuple[bool, str]:
+    """Let the first difference that a person sees be one of their team."""
+    return table[0] == _ALWAYS_FILLED, table[0]
 
 
 def _set_counters(source: RowStore, target: RowStore) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from ...errors import StoreError
+from ...errors import CallerError, StoreError
 from ..postgresql.address import ServerAddress
 from ..postgresql.connection import (
     OPEN_LOCK,
@@ -45,6 +45,7 @@ _OTHERS = f"""
       AND (CAST(l.classid AS BIGINT) << 32 | CAST(l.objid AS BIGINT)) = {OPEN_LOCK}
     GROUP BY 1 ORDER BY 1
 """  # noqa: S608
+_HUB_TABLES = "SELECT to_regclass('schema_versions') AS found"
 _COLUMNS = """
     SELECT c.table_name, c.column_name, c.data_type, c.is_identity = 'YES' AS is_counted
     FROM information_schema.columns AS c
@@ -184,11 +185,11 @@ class ServerRows:
             raise as_store_error(self.name, error) from error
 
 
-def open_rows(address: ServerAddress, team: str, *, alone: bool) -> ServerRows:
-    """Connect to the schema of a team, and create or migrate the hub's tables.
+def open_rows(address: ServerAddress, team: str, *, alone: bool, may_create: bool = False) -> ServerRows:
+    """Connect to the schema of a team, and migrate the hub's tables. Only with ``may_create`` an empty one gets them.
 
-    With ``alone``, no other program may have it open now, or open it before the connection is closed. Raise StoreInUse
-    and StoreError.
+    With ``alone``, no other program may have it open now, or open it before the connection is closed. Raise
+    CallerError if there is no team; StoreInUse and StoreError.
     """
     try:
         connection = open_connection(address)
@@ -196,6 +197,8 @@ def open_rows(address: ServerAddress, team: str, *, alone: bool) -> ServerRows:
             run_script(connection, _SETTINGS)
             if alone and not run_script(connection, f"SELECT pg_try_advisory_lock({OPEN_LOCK}) AS got")[0]["got"]:
                 raise StoreInUse(_describe_others(connection, address))
+            if not may_create and run_script(connection, _HUB_TABLES)[0]["found"] is None:
+                raise CallerError(f"{address.name} stores no team. Is the schema missing in the address?")
             migrate(connection, team, is_copying=True)
             return ServerRows(connection, address.name)
         except BaseException:
