@@ -19,6 +19,8 @@ import anyio
 import anyio.to_thread
 
 from teamsup.config.startable_agents import OWN_NOTE, RUN
+from teamsup.hub.engines.choice import find_host_identity
+from teamsup.hub.engines.hosts.team_hosts import HOST
 from teamsup.hub.errors import CallerError, TeamsupError
 from teamsup.hub.message_hub import MessageHub
 from teamsup.hub.models import ONLINE, PRESENCE_TIMEOUT_SECONDS
@@ -60,6 +62,8 @@ class Participant:
         """Whether it has its own name, and not that of the session."""
         self._status = ONLINE
         self.presence_details: dict[str, Any] = {"pid": os.getpid()} if run is None else {RUN: run}
+        if (host := find_host_identity(hub.team)) is not None:
+            self.presence_details[HOST] = host
         self._last_activity = time.monotonic()
         self.blocked_stops = 0
         """How often a hook has prolonged its turn."""

@@ -27,6 +27,10 @@ class TeamSection:
     keep_days: float = 30.0
     hub: str = ""
     """The address of the server that stores the team; empty: messages.db in its folder does."""
+    host: str = ""
+    """The name of this host for people; empty: the system's. Only for a team on a server."""
+    standby: bool = False
+    """Whether this host takes over the workers of another host of the team that has gone."""
 
     def __post_init__(self) -> None:
         for agent in self.agents:

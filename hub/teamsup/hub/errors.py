@@ -187,3 +187,9 @@ class StoreInterrupted(StoreError):
 
 class StoreUncertain(StoreError):
     """The connection was lost before the server confirmed the change, so it may be stored or not."""
+
+
+class RoleLost(StoreError):
+    """This process has no right any more to be its worker. Another host may have started that worker."""
+
+    exit_code = ExitCode.NOT_NOW

@@ -54,8 +54,13 @@ def write_state(team: Team, state: TeamState) -> None:
     """Replace the file at once, so that a reader never sees half of it."""
     path = _state_path(team)
     new = path.with_suffix(".new")
-    new.write_text(json.dumps(state, default=_to_dict), "utf-8")
+    new.write_text(format_state(state), "utf-8")
     new.replace(path)
+
+
+def format_state(state: TeamState) -> str:
+    """Return the state as JSON."""
+    return json.dumps(state, default=_to_dict)
 
 
 def _to_dict(value: object) -> dict[str, object]:
@@ -78,17 +83,24 @@ def read_last_state(team: Team) -> TeamState | None:
     writer did not end in order.
     """
     try:
-        data = json.loads(_state_path(team).read_text("utf-8"))
-        workers = tuple(_worker_from(worker) for worker in data.pop("workers"))
-        return TeamState(workers=workers, **data)
+        return parse_state(json.loads(_state_path(team).read_text("utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError):
+        return TeamState(0, 0.0, ())
+
+
+def parse_state(data: Any) -> TeamState:  # noqa: ANN401 - any JSON
+    """Return the state in what format_state() has written; an empty one for anything else."""
+    try:
+        rest = {key: value for key, value in data.items() if key != "workers"}
+        return TeamState(workers=tuple(_worker_from(dict(worker)) for worker in data["workers"]), **rest)
+    except (TypeError, KeyError, AttributeError, ValueError):
         return TeamState(0, 0.0, ())
 
 
 def _worker_from(data: dict[str, Any]) -> WorkerState:
-    crashes = tuple(Crash(lines=tuple(crash.pop("lines")), **crash) for crash in data.pop("crashes"))
+    crashes = tuple(Crash(**{**crash, "lines": tuple(crash["lines"])}) for crash in data.pop("crashes"))
     return WorkerState(crashes=crashes, **data)
 
 

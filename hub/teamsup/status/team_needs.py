@@ -36,7 +36,7 @@ def read_needs(hub: MessageHub, status: TeamStatus, sources: Iterable[EntrySourc
 def find_needs(status: TeamStatus, now: datetime) -> list[Need]:
     """Return what the state of the team's participants needs. Pure."""
     found = [] if status.trouble is None else [_hub_trouble(status, now)]
-    if status.pid is None:
+    if not status.is_running:
         return [*found, _not_supervised(now)]
     if not status.is_published:
         # The heartbeats may be recent, but they do not show how the workers are.
@@ -81,7 +81,7 @@ def _need(row: ParticipantStatus, title: str, state: EntryState, since: datetime
         _evidence_of(row, since),
         state,
         since or now,
-        is_critical=row.name == SUPERVISOR,
+        is_critical=row.kind == "supervisor",
         address=f"/team/{row.name}",
     )
 

@@ -1,14 +1,15 @@
 """The status of every participant, from the supervisor's published state and from the hub."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from teamsup.config.startable_agents import wake_startable
 from teamsup.hub import StoreError, StoreUnavailable
-from teamsup.hub.engines.choice import describe_store, has_store
+from teamsup.hub.engines.choice import describe_store, has_store, open_hosts
+from teamsup.hub.engines.hosts.team_hosts import HostReport, TeamView
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, PRESENCE_TIMEOUT_SECONDS, SUPERVISOR, Agent
 from teamsup.hub.tables.snapshot import read_snapshot
 from teamsup.hub.team import Team
@@ -21,9 +22,10 @@ from .degradation import (
     is_optional,
     missing_configuration,
 )
+from .host_status import describe_silence, find_vanished_agents, host_showing, name_elsewhere, shown_workers
 from .process_state import State, has_succeeded
 from .process_stats import read_stats
-from .state_file import TeamState, WorkerState, read_state
+from .state_file import TeamState, WorkerState, parse_state, read_state
 from .team_lock import describe_without_folder, owner_pid, owner_without_folder
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class ParticipantStatus:
     degraded_seconds: float | None = None
     """The time since which it is degraded; None: it is not, or the time is unknown."""
     crashes: tuple[Crash, ...] = ()
+    host: str = ""
+    """The name of another host that runs it; empty: this one, or a host is not known."""
 
     @property
     def is_silent(self) -> bool:
@@ -67,7 +71,9 @@ class ParticipantStatus:
 
 @dataclass(frozen=True, slots=True)
 class TeamStatus:
-    """All participants. ``pid`` is the supervisor's, if it runs; ``trouble`` is why the hub could not be read."""
+    """All participants. ``pid`` is that of this host's supervisor, if it runs; ``trouble`` is why the hub could not be
+    read.
+    """
 
     rows: list[ParticipantStatus]
     agents: Mapping[str, Agent]
@@ -75,12 +81,19 @@ class TeamStatus:
     trouble: StoreError | None
     is_published: bool = True
     """Whether the supervisor's state of its workers can be read; also True if no supervisor runs."""
+    runs_elsewhere: bool = False
+    """Whether the supervisor of another host runs."""
+
+    @property
+    def is_running(self) -> bool:
+        return self.pid is not None or self.runs_elsewhere
 
 
 def read_team_status(team: Team, hub: "MessageHub | None" = None) -> TeamStatus:
     """Read the status once, without making any file. ``hub`` is that of the team, if it is open."""
     agents: dict[str, Agent] = {}
     undeliverable: dict[str, int] = {}
+    view, identity = TeamView(), ""
     trouble: StoreError | None = None
     pid, waiting = owner_pid(team), owner_without_folder(team)
     try:
@@ -91,15 +104,28 @@ def read_team_status(team: Team, hub: "MessageHub | None" = None) -> TeamStatus:
             snapshot = read_snapshot(team, hub)
             agents = {agent.name: agent for agent in wake_startable(snapshot.agents)}
             undeliverable = snapshot.undeliverable
+            if (hosts := open_hosts(team)) is not None:
+                with hosts:
+                    view, identity = hosts.read(), hosts.identity
         elif pid is not None:
             raise StoreError(f"{describe_store(team)} is gone.")
     except StoreError as error:
         trouble = error
     state = read_state(team)
-    rows = _rows(_workers(state, pid), agents, undeliverable, trouble)
+    workers = _workers(state, pid)
+    known = agents
+    if identity:
+        # The heartbeats of the supervisor may be those of another host.
+        known = {name: agent for name, agent in agents.items() if name != SUPERVISOR}
+        workers = _without_others(workers, view, identity)
+    rows = _rows(workers, known, undeliverable, trouble, _rows_elsewhere(view, identity, workers, agents))
+    if identity and pid is not None:
+        rows[0] = _with_report(rows[0], view, identity)
+    rows = _with_vanished(rows, find_vanished_agents(view, agents.values(), datetime.now(UTC)))
     if state is not None and state.trouble_since is not None and pid is not None:
         rows[0] = replace(rows[0], degraded_seconds=max(0.0, time.time() - state.trouble_since))
-    return TeamStatus(rows, agents, pid, trouble, is_published=state is not None or pid is None)
+    is_published, others = state is not None or pid is None, view.others(identity)
+    return TeamStatus(rows, agents, pid, trouble, is_published, any(host.is_live for host in others))
 
 
 def _workers(state: TeamState | None, pid: int | None) -> tuple[WorkerState, ...]:
@@ -123,21 +149,93 @@ def _rows(
     agents: Mapping[str, Agent],
     undeliverable: Mapping[str, int],
     trouble: StoreError | None,
+    elsewhere: Sequence[ParticipantStatus],
 ) -> list[ParticipantStatus]:
-    """Return the supervisor and its workers, then agents, then unknown names with waiting messages."""
-    names = {worker.name for worker in workers}
+    """Return the supervisor and its workers, those of other hosts, then agents, then unknown names with waiting
+    messages.
+    """
+    names = {worker.name for worker in workers} | {row.name for row in elsewhere} | {SUPERVISOR}
     others = [agent for agent in agents.values() if agent.name not in names and agent.kind != "console"]
     return [
         *(_worker_row(worker, agents.get(worker.name), trouble) for worker in workers),
+        *elsewhere,
         *(_agent_row(agent) for agent in others),
         *(_undeliverable_row(name, count) for name, count in undeliverable.items()),
     ]
 
 
-def _worker_row(worker: WorkerState, agent: Agent | None, trouble: StoreError | None) -> ParticipantStatus:
+def _without_others(workers: tuple[WorkerState, ...], view: TeamView, identity: str) -> tuple[WorkerState, ...]:
+    """Return the workers of this host that it shows, with a supervisor whose heartbeats are those of another host."""
+    return tuple(
+        replace(worker, heartbeat_seconds=None) if worker.name == SUPERVISOR else worker
+        for worker in workers
+        if worker.heartbeat_seconds is None
+        or worker.name == SUPERVISOR
+        or host_showing(view, worker.name, identity) == identity
+    )
+
+
+def _with_report(row: ParticipantStatus, view: TeamView, identity: str) -> ParticipantStatus:
+    """Return the supervisor of this host, whose reports are its heartbeats."""
+    own = next((host for host in view.hosts if host.identity == identity), None)
+    if own is None:
+        return row
+    row = replace(row, heartbeat_age_seconds=own.age_seconds, note=row.note or f"on host {own.name}")
+    if not own.is_stale:
+        return row
+    return replace(row, state=UNKNOWN, note=f"no report for {format_duration(own.age_seconds)}", well=False)
+
+
+def _rows_elsewhere(
+    view: TeamView, identity: str, local: Sequence[WorkerState], agents: Mapping[str, Agent]
+) -> list[ParticipantStatus]:
+    """Return the rows of the other hosts."""
+    names = {worker.name for worker in local}
+    rows = []
+    for host in view.others(identity):
+        if not host.has_ended:
+            rows.append(_supervisor_elsewhere(host))
+            rows += [
+                _row_elsewhere(host, worker, agents.get(worker.name))
+                for worker in shown_workers(view, host, identity, names)
+            ]
+    return rows
+
+
+def _with_host(note: str, host: str) -> str:
+    return f"{note} (on host {host})" if note else f"on host {host}"
+
+
+def _supervisor_elsewhere(host: HostReport) -> ParticipantStatus:
+    supervisor = replace(_supervisor_state(parse_state(host.state)), heartbeat_seconds=None)
+    return replace(_row_elsewhere(host, supervisor, None), heartbeat_age_seconds=host.age_seconds)
+
+
+def _row_elsewhere(host: HostReport, worker: WorkerState, agent: Agent | None) -> ParticipantStatus:
+    row = _worker_row(worker, agent, None, is_here=False)
+    if host.is_stale:
+        row = replace(row, state=UNKNOWN, note=describe_silence(host), well=False)
+    name = row.name if worker.heartbeat_seconds is not None else name_elsewhere(row.name, host.name)
+    return replace(row, name=name, host=host.name, note=_with_host(row.note, host.name))
+
+
+def _with_vanished(rows: Iterable[ParticipantStatus], vanished: Mapping[str, str]) -> list[ParticipantStatus]:
+    """Return the rows, with what is known of agents on hosts that are not heard: nothing."""
+    return [
+        replace(row, state=UNKNOWN, note=vanished[row.name], well=False)
+        if row.name in vanished and row.state == OFFLINE
+        else row
+        for row in rows
+    ]
+
+
+def _worker_row(
+    worker: WorkerState, agent: Agent | None, trouble: StoreError | None, *, is_here: bool = True
+) -> ParticipantStatus:
     now = datetime.now(UTC)
-    usage = read_stats(worker.pid) if worker.pid is not None else None
-    state, note, well = _condition(worker, agent, now, is_alive=usage is not None, trouble=trouble)
+    usage = read_stats(worker.pid) if worker.pid is not None and is_here else None
+    is_alive = usage is not None or not is_here
+    state, note, well = _condition(worker, agent, now, is_alive=is_alive, trouble=trouble)
     return ParticipantStatus(
         name=worker.name,
         kind="supervisor" if worker.name == SUPERVISOR else "daemon",

@@ -160,12 +160,12 @@ def _describe_lock_owner(team: Team) -> str:
 
 def check_participants(team_status: TeamStatus, call: CommandHint) -> list[Finding]:
     """Return the members that are not well, with the reasons."""
-    if team_status.pid is None:
+    if not team_status.is_running:
         hint = f"Agents can still write to each other. Start the daemons with: {call('start')}"
         return [Finding(SUPERVISOR, Verdict.WARNING, "is not running", hint)]
     starting = [row for row in team_status.rows if row.well and row.state == State.STARTING]
     unwell = [row for row in team_status.rows if not row.well]
-    found = [] if any(row.name == SUPERVISOR for row in unwell) else [_supervisor_finding(team_status.pid)]
+    found = [] if any(row.name == SUPERVISOR for row in unwell) else [_supervisor_finding(team_status)]
     daemons = [row for row in team_status.rows if row.kind == "daemon" and row not in starting]
     if well := [row.name for row in daemons if row.well and row.pid is not None]:
         are = "is" if len(well) == 1 else "are"
@@ -177,8 +177,9 @@ def check_participants(team_status: TeamStatus, call: CommandHint) -> list[Findi
     ]
 
 
-def _supervisor_finding(pid: int) -> Finding:
-    return Finding(SUPERVISOR, Verdict.OK, f"runs, pid {pid}")
+def _supervisor_finding(status: TeamStatus) -> Finding:
+    where = "runs on another host" if status.pid is None else f"runs, pid {status.pid}"
+    return Finding(SUPERVISOR, Verdict.OK, where)
 
 
 def _participant_finding(row: ParticipantStatus, call: CommandHint) -> Finding:

@@ -4,6 +4,7 @@ import threading
 
 from teamsup.hub import MessageHub
 
+from .configuration.roles import Roles
 from .configuration.team_configuration import TeamConfiguration
 from .processes.process_manager import ProcessManager
 
@@ -11,9 +12,10 @@ from .processes.process_manager import ProcessManager
 class WorkerEnrollment:
     """The workers' rows in the hub. After an error the next call of write() tries again."""
 
-    def __init__(self, hub: MessageHub, manager: ProcessManager) -> None:
+    def __init__(self, hub: MessageHub, manager: ProcessManager, roles: Roles) -> None:
         self._hub = hub
         self._manager = manager
+        self._roles = roles
         self._ended: set[str] = set()
         self._removed: set[str] = set()
         self._writing = threading.Lock()
@@ -47,7 +49,7 @@ class WorkerEnrollment:
             return
         try:
             ended, removed = set(self._ended), set(self._removed)
-            gone = removed - configuration.programs.keys()
+            gone = {name for name in removed - configuration.programs.keys() if not self._roles.runs_elsewhere(name)}
             offline = {name for name in ended if self._is_offline(name)} | (gone & set(configuration.agents))
             with self._hub.transaction():
                 self._hub.maintenance.mark_offline(*offline)
@@ -59,6 +61,8 @@ class WorkerEnrollment:
             self._writing.release()
 
     def _is_offline(self, name: str) -> bool:
-        """Return whether it sends heartbeats and has no running process."""
+        """Return whether it sends heartbeats and has no running process, on any host."""
         worker = self._manager.processes.get(name)
+        if self._roles.runs_elsewhere(name):
+            return False
         return worker is not None and worker.child is None and worker.program.heartbeat_seconds is not None

@@ -2,22 +2,21 @@
 
 import asyncio
 import functools
-import os
 import time
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 
-from teamsup.config.components import CommandHook, installed_tables, run_owners
+from teamsup.config.components import CommandHook, run_owners
 from teamsup.hub import Agent, Delivery, MessageHub, Team
-from teamsup.hub.engines.choice import describe_store
-from teamsup.hub.errors import UnusableComponent
-from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR
+from teamsup.hub.engines.choice import describe_store, open_hosts
+from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells, open_doorbell
 from teamsup.status import state_file, team_lock
 from teamsup.status.crash import Crash
-from teamsup.status.degradation import blocked_reason, is_optional
+from teamsup.status.degradation import is_optional
 
 from .background import BackgroundTasks, HubCaller
+from .configuration.roles import LeasedRoles, Roles
 from .configuration.team_configuration import TeamConfiguration
 from .control.reloader import ConfigurationReloader
 from .control.request_handler import RequestHandler
@@ -27,6 +26,9 @@ from .health.crash_notifier import CrashNotifier
 from .health.health_monitor import MEMORY_CHECK_SECONDS, HealthMonitor
 from .health.hub_monitor import CHECK_SECONDS, HubMonitor
 from .health.troubles import Troubles
+from .hosts.hub_member import HubMember
+from .hosts.request_router import RequestRouter
+from .hosts.team_member import TeamMember
 from .metrics_endpoint import MetricsEndpoint
 from .processes import child, orphans
 from .processes.managed_process import ManagedProcess
@@ -38,7 +40,6 @@ from .sd_notify import ServiceNotifier
 from .signals import SignalHandler
 from .status_publisher import StatusPublisher
 
-_REQUEST_SECONDS = 24 * 3600.0
 _JOIN_SECONDS = 1.0
 """Seconds after which the workers are started without the hub."""
 _PRUNE_FIRST_SECONDS = 60.0
@@ -72,13 +73,21 @@ class Supervisor:
         self.troubles = Troubles(self._log, self._on_trouble)
         self._background = BackgroundTasks(self._log)
         self._caller = HubCaller(self.troubles, self._stopping, self._log)
-        self._spawner = Spawner(team)
-        self._manager = ProcessManager(self._spawner, self._logs, self._on_change, self._on_crash)
+        hosts = open_hosts(team)
+        woken = asyncio.Event()
+        roles = (
+            Roles()
+            if hosts is None
+            else LeasedRoles(hosts.identity, is_standby=configuration.is_standby, wake=woken.set)
+        )
+        self._spawner = Spawner(team, roles)
+        self._manager = ProcessManager(self._spawner, self._logs, self._on_change, self._on_crash, roles)
         self._health_monitor = HealthMonitor(self._manager)
         self._hub_monitor = HubMonitor(hub, self._manager, self.troubles)
         self._alarm = OutageAlarm(team, self._log)
         self._crash_notifier = CrashNotifier(hub, self.troubles)
-        self._enrollment = WorkerEnrollment(hub, self._manager)
+        self._enrollment = WorkerEnrollment(hub, self._manager, roles)
+        self._hub_member = HubMember(hub, roles, self._enrollment, self.troubles, self._log)
         self._publisher = StatusPublisher(
             team, self._manager, self.troubles, notifier, log=self._log, on_publish=self._flush_enrollment
         )
@@ -109,7 +118,25 @@ class Supervisor:
             troubles=self.troubles,
             stopping=self._stopping,
             log=self._log,
+            roles=roles,
         )
+        self._answer = self.requests.perform
+        self._team_member: TeamMember | None = None
+        if hosts is not None and isinstance(roles, LeasedRoles):
+            router = RequestRouter(team, hosts.identity, lambda: roles.view, self.requests.perform)
+            self._answer = router.answer_for_team
+            self._team_member = TeamMember(
+                team,
+                hosts,
+                roles,
+                configuration.host,
+                manager=self._manager,
+                publisher=self._publisher,
+                woken=woken,
+                background=self._background,
+                perform=router.answer_here,
+                log=self._log,
+            )
 
     @property
     def _configuration(self) -> TeamConfiguration:
@@ -136,6 +163,8 @@ class Supervisor:
             # From here on no request can arrive.
             serving.cancel()
             await asyncio.wait([serving])
+            if self._team_member is not None:
+                self._team_member.begin_leaving()
             self._manager.stop_all()
             await self._manager.wait_all_ended()
             if ended := await asyncio.to_thread(orphans.end_runs, self._team):
@@ -145,7 +174,9 @@ class Supervisor:
             for task in besides:
                 task.cancel()
         self._publisher.publish_end()
-        await self._caller.call(self._hub.heartbeat, OFFLINE)
+        await self._caller.call(self._hub_member.leave)
+        if self._team_member is not None:
+            await self._team_member.leave()
         self._log("stopped")
         self._logs.close()
         if not serving.cancelled():
@@ -162,6 +193,7 @@ class Supervisor:
         """Return the loops in addition to the main loop. They run until cancelled."""
         repeat = self.troubles.repeat
         return [
+            *([] if self._team_member is None else self._team_member.loops()),
             self._watchdog_loop(serving),
             self._metrics.serve(self._configuration.metrics_port),
             repeat(MEMORY_CHECK_SECONDS, self._health_monitor.check_memory, "Memory is not watched"),
@@ -194,29 +226,15 @@ class Supervisor:
             self._crash_notifier.enqueue(self._boot_trouble)
         self._enrollment.mark_removed(*known.keys() - {*self._configuration.programs, *self._configuration.agents})
         self._hub_monitor.begin_write()
+        if self._team_member is not None:
+            await self._team_member.join()
         self._joining = asyncio.create_task(self._join_hub())
         await asyncio.wait([self._joining], timeout=_JOIN_SECONDS)
 
     async def _join_hub(self) -> None:
         """Take part in the hub. If another program holds it, start the team anyway, and try this again later."""
 
-        def join() -> bool:
-            self._hub.register("supervisor", pid=os.getpid())
-            self._hub.maintenance.release_abandoned()
-            self._migrate_components()
-            self._enrollment.enroll(self._configuration)
-            return True
-
-        self._has_joined = await self._caller.call(join) or False
-
-    def _migrate_components(self) -> None:
-        """Make and migrate the tables of all components. If one component cannot use its tables, the others still
-        can."""
-        for tables in installed_tables():
-            try:
-                self._hub.maintenance.migrate_component(tables)
-            except UnusableComponent as error:
-                self._log(str(error))
+        self._has_joined = await self._caller.call(self._hub_member.join, self._configuration) or False
 
     async def _main_loop(self, bell: Doorbell) -> None:
         """Look after the team at every ring of the doorbell, and at every deadline."""
@@ -225,8 +243,7 @@ class Supervisor:
             await self.troubles.attempt(self._tick, "Some workers are not supervised")
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
-                keep, tables = self._configuration.keep_seconds, installed_tables()
-                self._background.run(self._caller.call(self._hub.maintenance.prune, older_than=keep, components=tables))
+                self._background.run(self._caller.call(self._hub_member.prune, self._configuration.keep_seconds))
             await self.troubles.attempt(functools.partial(self._wait_for_bell, bell), "The doorbell does not work")
 
     async def _wait_for_bell(self, bell: Doorbell) -> None:
@@ -246,6 +263,8 @@ class Supervisor:
         if self._joining is None or (self._joining.done() and not self._has_joined):
             self._joining = asyncio.create_task(self._join_hub())
         await asyncio.wait([self._joining])
+        if self._team_member is not None:
+            self._team_member.wake()
         found = await self._caller.call(self._sync_hub) if self._has_joined else None
         if found is None:
             self._health_monitor.reset_silence()
@@ -255,7 +274,7 @@ class Supervisor:
         agents, requests = {agent.name: agent for agent in found[0]}, found[1]
         self._publisher.set_agents(agents)
         for request in requests:
-            self._background.run(self.requests.handle_request(request, found[0]))
+            self._background.run(self.requests.handle_request(request, found[0], self._answer))
         self._health_monitor.check_heartbeats(agents)
         self._publisher.update_status()
         self._collect_crashes(agents)
@@ -272,26 +291,8 @@ class Supervisor:
             self._stopping.set()
 
     def _sync_hub(self) -> tuple[list[Agent], list[Delivery]]:
-        # The worker that reports crash loops learns of crashes here, because many workers do not use the hub.
-        workers = self._publisher.state.workers
-        self._hub.heartbeat(
-            DEGRADED if self.troubles else ONLINE,
-            pid=os.getpid(),
-            restarts={each.name: each.restarts for each in workers},
-            fatal={each.name: reason for each in workers if (reason := blocked_reason(each, self._agent_of(each)))},
-            reason=str(self.troubles),
-            note=self._reloader.note,
-        )
-        self._enrollment.flush(self._configuration)
-        self._hub.start_watcher()
-        self._hub.maintenance.apply_all_deadlines(installed_tables())
-        # Handle requests first, because their senders are known by then.
-        requests = self._hub.claim(10, lease=_REQUEST_SECONDS)
-        return self._hub.agents(), requests
-
-    def _agent_of(self, worker: state_file.WorkerState) -> Agent | None:
-        """Return the note of an unconfigured worker; empty for other workers."""
-        return self._hub.find_agent(worker.name) if worker.reason == NOT_CONFIGURED else None
+        workers = {each.name: each for each in self._publisher.state.workers}
+        return self._hub_member.sync(self._configuration, workers, self._reloader.note)
 
     def _collect_crashes(self, agents: Mapping[str, Agent]) -> None:
         """Write the due reports about crashed and degraded workers."""
@@ -325,6 +326,8 @@ class Supervisor:
         if worker.child is None and not worker.is_active:
             self._enrollment.mark_ended(worker.name)
         self._publisher.schedule()
+        if self._team_member is not None:
+            self._team_member.wake()
 
     def _on_crash(self, worker: ManagedProcess, crash: Crash) -> None:
         self._publisher.schedule()

@@ -24,6 +24,7 @@ from helpers.custom_workers import (
 from helpers.support import TeamsupCommand, eventually
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines import maintenance_progress
+from teamsup.supervisor.configuration.roles import Roles
 from teamsup.supervisor.health import hub_monitor
 from teamsup.supervisor.health.hub_monitor import HubMonitor
 from teamsup.supervisor.health.troubles import Troubles
@@ -160,7 +161,10 @@ async def test_any_other_obstacle_to_writes_is_named(
     monkeypatch.setattr(hub_monitor, "_HEARTBEAT_SECONDS", 0.0)
     monkeypatch.setattr(hub_monitor, "find_lock_owner", lambda _: owner)
     team.create()
-    manager = ProcessManager(Spawner(team), WorkerLogs(team.logs, echo=False), lambda _: None, lambda *_: None)
+    roles = Roles()
+    manager = ProcessManager(
+        Spawner(team, roles), WorkerLogs(team.logs, echo=False), lambda _: None, lambda *_: None, roles
+    )
     lines: list[str] = []
     with MessageHub(team) as hub:
         monitor = HubMonitor(hub, manager, Troubles(lines.append, lambda: None))

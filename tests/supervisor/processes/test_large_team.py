@@ -14,6 +14,7 @@ from teamsup.hub import Team
 from teamsup.status.process_state import State
 from teamsup.supervisor.configuration.process_policy import ProcessPolicy
 from teamsup.supervisor.configuration.program import Program
+from teamsup.supervisor.configuration.roles import Roles
 from teamsup.supervisor.processes.managed_process import ManagedProcess
 from teamsup.supervisor.processes.process_manager import ProcessManager
 from teamsup.supervisor.processes.spawner import Spawner
@@ -64,7 +65,8 @@ async def test_a_mistake_about_one_worker_ends_nobody_else(team: Team, monkeypat
             raise ValueError("a mistake of ours")
 
     monkeypatch.setattr(WorkerLogs, "write", lambda *_: None)
-    manager = ProcessManager(Spawner(team), WorkerLogs(team.logs, echo=False), change, lambda *_: None)
+    roles = Roles()
+    manager = ProcessManager(Spawner(team, roles), WorkerLogs(team.logs, echo=False), change, lambda *_: None, roles)
     manager.configure(programs, {})
     manager.start(*programs)
     for member in manager.processes.values():

@@ -27,7 +27,8 @@ from teamsup.hub import (
     UnknownRecipient,
 )
 from teamsup.hub.engines.component_tables import ComponentTables
-from teamsup.hub.errors import ComponentTooNew
+from teamsup.hub.engines.hosts.role_fence import end_with_lease
+from teamsup.hub.errors import ComponentTooNew, RoleLost
 from teamsup.hub.message_hub import LEASE_SECONDS
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE
 
@@ -36,8 +37,7 @@ T = TypeVar("T")
 ReportState = Callable[[str, str], Awaitable[None]]
 """Reports a trouble of a worker as a cause and a reason; an empty reason ends the trouble."""
 
-
-# The supervisor sets the silence after which we count as hung.
+# The supervisor sets the silence after which we are hung.
 HEARTBEAT_SECONDS = min(5.0, float(os.environ.get("TEAMSUP_HEARTBEAT_SECONDS", "20")) / 4)
 _PAUSE_SECONDS = 1.0
 _MAILBOX = "mailbox"
@@ -56,7 +56,7 @@ class Worker(ABC):
         self._unread_seconds = settings.section("team", TeamSection).unread_seconds
         self.log = logging.getLogger(self.name)
         self._stopping = asyncio.Event()
-        self._end_reason: NotConfigured | SchemaTooNew | None = None
+        self._end_reason: NotConfigured | SchemaTooNew | RoleLost | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._degraded_causes: dict[str, str] = {}
         self._has_read_failure = False
@@ -139,7 +139,7 @@ class Worker(ABC):
         """
         try:
             return await asyncio.to_thread(action, *args, **kwargs)
-        except (SchemaTooNew, ComponentTooNew) as error:
+        except (SchemaTooNew, ComponentTooNew, RoleLost) as error:
             self._end_with(error)
             raise
 
@@ -171,7 +171,7 @@ class Worker(ABC):
                 async with contextlib.aclosing(self.hub.listen_async(look_seconds=self.look_seconds)) as arriving:
                     while (delivery := await self._next_delivery(arriving)) is not None:
                         await self._start_processing(delivery)
-            except SchemaTooNew as error:
+            except (SchemaTooNew, RoleLost) as error:
                 self._end_with(error)
             except StoreError as error:
                 await self._report_read_failure(str(error))
@@ -243,7 +243,7 @@ class Worker(ABC):
         finally:
             self._stopping.set()
 
-    def _end_with(self, error: NotConfigured | SchemaTooNew) -> None:
+    def _end_with(self, error: NotConfigured | SchemaTooNew | RoleLost) -> None:
         self._end_reason = error
         self._stopping.set()
 
@@ -315,6 +315,7 @@ def run_process(
     """Run the worker that ``make`` returns, under that name. ``make`` may raise NotConfigured."""
     team = _read_team_argument(description)
     os.umask(0o077)
+    end_with_lease()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
         with MessageHub(team, agent=name) as hub:

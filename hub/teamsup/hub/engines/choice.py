@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .copying.row_copy import CopyReport, ReportRows, RowStore
     from .copying.server_rows import ServerRows
     from .engine import Durability, Engine, EngineTools, RestoreReport, Row, Values
+    from .hosts.team_hosts import TeamHosts
 
 ADDRESS_VARIABLE = "TEAMSUP_HUB"
 """The environment variable with the address of the hub; it comes before ``hub`` of [team]."""
@@ -50,6 +51,24 @@ def read_once(team: "Team", queries: "Sequence[tuple[str, Values]]") -> "list[li
     from .sqlite.snapshot_reader import read_once
 
     return read_once(team.database, team.run, queries)
+
+
+def open_hosts(team: "Team") -> "TeamHosts | None":
+    """Return the hosts of a team that is stored on a server; None: a team in a folder has one host. Raise
+    NotConfigured.
+    """
+    if (url := find_address(team)) is None:
+        return None
+    from .postgresql.address import parse_address
+    from .postgresql.server_hosts import ServerHosts
+
+    return ServerHosts(parse_address(url), team.run)
+
+
+def find_host_identity(team: "Team") -> str | None:
+    """Return what tells this host apart from others of the team; None: the team has one host. Raise NotConfigured."""
+    hosts = open_hosts(team)
+    return None if hosts is None else hosts.identity
 
 
 def open_tools(engine: "Engine") -> "EngineTools":

@@ -17,7 +17,8 @@ from prompt_toolkit.styles import Style
 
 from teamsup.hub import Delivery, Message, SchemaTooNew, StaleLease, StoreError, TeamsupError
 from teamsup.hub.models import new_message_id
-from teamsup.status.team_lock import describe_not_running, owner_pid
+from teamsup.status.host_status import is_running
+from teamsup.status.team_lock import describe_not_running
 from teamsup.terminal.console import ConsoleChat, answered_message_id, is_progress
 from teamsup.terminal.formatting import sanitize
 
@@ -204,7 +205,7 @@ class _ChatScreen:
 
     def _note_silence(self, question: str) -> None:
         """Print that neither an answer nor progress has arrived."""
-        down = owner_pid(self._hub.team) is None
+        down = not is_running(self._hub.team)
         note = (
             f"no answer yet: {describe_not_running(self._hub.team)}" if down else "no answer yet; it will appear here"
         )

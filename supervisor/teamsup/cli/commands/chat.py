@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Delivery, Message, StaleLease, Team, TeamsupError
-from teamsup.status.team_lock import describe_not_running, owner_pid
+from teamsup.status.host_status import is_running
+from teamsup.status.team_lock import describe_not_running
 from teamsup.terminal.console import (
     ConsoleChat,
     NoAnswer,
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         hub.enroll(USER_COMM, "daemon")
         # No other terminal has this name, so leases under it belong to a dead terminal.
         hub.maintenance.release_abandoned()
-        if owner_pid(team) is None:
+        if not is_running(team):
             print(f"teamsup: Your messages are kept. {describe_not_running(team)}", file=sys.stderr)
         chat = ConsoleChat(hub)
         try:

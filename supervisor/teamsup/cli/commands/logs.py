@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import TextIO
 
 from teamsup.hub import CallerError, Team
+from teamsup.hub.engines.choice import open_hosts
+from teamsup.hub.engines.hosts.team_hosts import HostReport
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import list_names, quote
+from teamsup.supervisor.control.client import send_request
+from teamsup.supervisor.hosts.request_router import EMPTY_LOG
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
 
 from ..arguments import positive_integer
+
+_ANSWER_SECONDS = 10.0
 
 
 class NoLog(CallerError):
@@ -42,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     team = find_team(arguments.team)
+    if arguments.name is not None and (host := _find_other_host(team, arguments.name)) is not None:
+        return _show_elsewhere(team, arguments, host)
     logs = dict(_open_new_logs(team, {}))
     if not logs:
         raise NoLog(f"Team {team.name!r} has no logs yet. Start it with: {command_hint(team, 'start')}")
@@ -55,6 +63,32 @@ def run(arguments: argparse.Namespace) -> int:
         _print(name, line, width)
     if arguments.follow:
         _follow(team, arguments.name, logs, width)
+    return 0
+
+
+def _find_other_host(team: Team, name: str) -> HostReport | None:
+    """Return the other host that runs a worker, or that ``NAME@HOST`` names; None: this host has the log."""
+    hosts = open_hosts(team)
+    if hosts is None:
+        return None
+    worker, _, named = name.partition("@")
+    with hosts:
+        view = hosts.read()
+    lease = view.lease_of(worker)
+    for host in view.others(hosts.identity):
+        if host.name == named or (not named and lease is not None and lease.holder == host.identity):
+            return host
+    return None
+
+
+def _show_elsewhere(team: Team, arguments: argparse.Namespace, host: HostReport) -> int:
+    """Print the last lines of a log on another host."""
+    worker = arguments.name.partition("@")[0]
+    if arguments.follow:
+        raise NoLog(f"{worker} runs on host {host.name}. Follow its log there: teamsup logs -f {worker}")
+    text = send_request(team, f"logs {worker}@{host.name} {arguments.lines}", _ANSWER_SECONDS)
+    for line in text.splitlines() if text != EMPTY_LOG else ():
+        _print(f"{worker}@{host.name}", line, 0)
     return 0
 
 

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _show(team: Team, arguments: argparse.Namespace) -> int:
     """Print the status once, and return the exit code."""
     team_status = read_team_status(team)
-    rows, trouble, running = team_status.rows, team_status.trouble, team_status.pid is not None
+    rows, trouble, running = team_status.rows, team_status.trouble, team_status.is_running
     if arguments.watch and isinstance(trouble, SchemaTooNew):
         raise trouble
     if arguments.name is not None:

@@ -2,6 +2,7 @@
 
 import graphlib
 import os
+import platform
 import signal
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -35,6 +36,8 @@ class TeamConfiguration:
     metrics_port: int
     command_hook: CommandHook | None
     """The command to run when the team cannot notify people; None: no worker watches the team."""
+    host: str
+    is_standby: bool
     programs: Mapping[str, Program]
     """Programs by name, each after its dependencies."""
     tables: Mapping[str, Any] = field(repr=False)
@@ -107,6 +110,8 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
         keep_seconds=section.keep_days * 86400,
         metrics_port=port,
         command_hook=_find_command_hook(config),
+        host=section.host or platform.node() or "this host",
+        is_standby=section.standby,
         programs=_in_start_order(programs, config),
         tables=tables,
         sound_tables=sound.tables,

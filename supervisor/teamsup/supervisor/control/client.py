@@ -3,6 +3,7 @@
 from teamsup.hub import CallerError, Team
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import SUPERVISOR
+from teamsup.status.host_status import runs_elsewhere
 from teamsup.status.team_lock import require_running
 from teamsup.terminal.console import ask_once
 from teamsup.terminal.formatting import sanitize
@@ -35,7 +36,8 @@ def send_request(team: Team, request: str, seconds: float) -> str:
 
     Raise NotRunning, NoAnswer or RequestRefused.
     """
-    require_running(team)
+    if not runs_elsewhere(team):
+        require_running(team)
     answer = ask_once(team, SUPERVISOR, request, seconds + _ANSWER_SECONDS, metadata={WAIT_SECONDS_KEY: float(seconds)})
     if answer.message_type == "error":
         code = answer.metadata.get(EXIT_CODE_KEY)

@@ -5,11 +5,12 @@ who may send them.
 import asyncio
 import fnmatch
 import signal
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from teamsup.config.components import run_owners
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StoreError, TeamsupError
+from teamsup.hub.engines.hosts.team_hosts import HostAnswer, HostRequest
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import NOT_CONFIGURED
 from teamsup.hub.validation import list_names, quote
@@ -18,6 +19,7 @@ from teamsup.status.state_file import WorkerState
 from teamsup.terminal.hints import command_hint
 
 from ..background import HubCaller
+from ..configuration.roles import Roles
 from ..health.readiness import describe_unready, is_not_configured, unready_reason
 from ..health.troubles import Troubles
 from ..processes.managed_process import ManagedProcess
@@ -47,7 +49,9 @@ class RequestHandler:
         troubles: Troubles,
         stopping: asyncio.Event,
         log: Callable[[str], None],
+        roles: Roles,
     ) -> None:
+        self._roles = roles
         self._hub = hub
         self._caller = caller
         self._manager = manager
@@ -57,32 +61,35 @@ class RequestHandler:
         self._stopping = stopping
         self._log = log
 
-    async def handle_request(self, delivery: Delivery, agents: Sequence[Agent]) -> None:
-        """Carry out a request, if its sender may send it, and answer with the result."""
+    async def handle_request(
+        self, delivery: Delivery, agents: Sequence[Agent], answer: Callable[[HostRequest], Awaitable[HostAnswer]]
+    ) -> None:
+        """Let ``answer`` carry out a request, and send its answer."""
         message = delivery.message
         if message.reply_to is not None:
             await self._caller.call(self._hub.acknowledge, delivery)
             return
         people = [agent.name for agent in agents if agent.kind == "console"]
         may_act = message.sender in (*people, *self._reloader.configuration.operators)
+        given = await answer(HostRequest(0, message.sender, message.content, may_act, _wait_seconds(message)))
+        kind, error = ("error", {EXIT_CODE_KEY: given.exit_code}) if given.exit_code else ("message", {})
+        await self._caller.call(self._hub.reply, delivery, given.content, message_type=kind, metadata=error)
+
+    async def perform(self, request: HostRequest) -> HostAnswer:
+        """Carry out a request on this host, if its sender may send it."""
         try:
-            text = await self._perform(message, may_act=may_act)
-            error = {}
+            return HostAnswer(await self._perform(request), 0)
         except CallerError as refused:
-            text, error = str(refused), {EXIT_CODE_KEY: refused.exit_code}
+            return HostAnswer(str(refused), refused.exit_code)
         except Exception as failed:
             text = f"That failed: {failed if isinstance(failed, TeamsupError | OSError) else repr(failed)}"
-            error = {
-                EXIT_CODE_KEY: ExitCode.STORE_FAILED if isinstance(failed, StoreError | OSError) else ExitCode.INTERNAL
-            }
             self._log(text)
-        await self._caller.call(
-            self._hub.reply, delivery, text, message_type="error" if error else "message", metadata=error
-        )
+            code = ExitCode.STORE_FAILED if isinstance(failed, StoreError | OSError) else ExitCode.INTERNAL
+            return HostAnswer(text, code)
 
-    async def _perform(self, message: Message, *, may_act: bool) -> str:
+    async def _perform(self, request: HostRequest) -> str:
         """Return a sentence about the result. Raise CallerError, or an error of reload()."""
-        sender, words, seconds = message.sender, message.content.split(), _wait_seconds(message)
+        sender, words, seconds, may_act = request.sender, request.content.split(), request.seconds, request.may_act
         manager = self._manager
         match words:
             case ["status"]:
@@ -117,6 +124,9 @@ class RequestHandler:
         manager, names = self._manager, [worker.name for worker in workers]
         match verb:
             case "start":
+                for name in names:
+                    if not self._roles.runs_elsewhere(name):
+                        self._roles.take_over(name)
                 manager.start(*names)
             case "stop":
                 manager.stop(*names)
@@ -128,13 +138,19 @@ class RequestHandler:
         if verb == "stop" and any(worker.child is None and worker.name in run_owners() for worker in workers):
             # Nobody would end them in time.
             await asyncio.to_thread(end_runs, self._hub.team)
-        lines = [_describe_stopped(worker) if verb == "stop" else _describe_started(worker) for worker in workers]
+        lines = [_describe_stopped(worker) if verb == "stop" else self._describe_started(worker) for worker in workers]
         unready = [manager.state_of(worker) for worker, line in zip(workers, lines, strict=True) if not line]
         if unready:
             agents = await self._unconfigured_agents(unready)
             reasons = {state.name: unready_reason(state, agents.get(state.name)) for state in unready}
             raise WorkersNotReady("\n".join([*filter(None, lines), self._describe_unready(reasons)]))
         return "\n".join(lines)
+
+    def _describe_started(self, worker: ManagedProcess) -> str:
+        """Return a sentence about a worker that runs, here or on another host; empty: it does not run."""
+        if self._roles.runs_elsewhere(worker.name):
+            return f"{worker.name} {self._manager.state_of(worker).reason}."
+        return _describe_started(worker)
 
     def _send_signal(self, workers: Sequence[ManagedProcess], number: signal.Signals) -> str:
         """Send a signal to the processes of those that run. Raise CallerError if one of them has none."""

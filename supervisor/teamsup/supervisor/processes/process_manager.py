@@ -15,6 +15,7 @@ from teamsup.status.state_file import WorkerState
 from teamsup.terminal.formatting import sanitize
 
 from ..configuration.program import Program
+from ..configuration.roles import LEASE, Roles
 from . import lifecycle, orphans
 from .child import Child
 from .dependencies import Dependencies, satisfies_dependents
@@ -39,8 +40,10 @@ class ProcessManager:
         logs: WorkerLogs,
         on_change: Callable[[ManagedProcess], None],
         on_crash: Callable[[ManagedProcess, Crash], None],
+        roles: Roles,
     ) -> None:
         self._spawner = spawner
+        self._roles = roles
         self._logs = logs
         self._on_change = on_change
         self._on_crash = on_crash
@@ -65,7 +68,7 @@ class ProcessManager:
         # Workers that are still ending stay until they have ended.
         self.processes = workers | {name: worker for name, worker in gone.items() if worker.is_active}
         self._dependencies = Dependencies(self.processes)
-        self._reconsider_all()
+        self.reconsider_all()
 
     def start(self, *names: str) -> None:
         """Start these workers and their dependencies."""
@@ -74,13 +77,13 @@ class ProcessManager:
             if worker.process.state in (*BLOCKED, State.BACKOFF):
                 # From this state it starts when its dependencies run.
                 self.apply(worker, lifecycle.Stop())
-        self._reconsider_all()
+        self.reconsider_all()
 
     def stop(self, *names: str) -> None:
         """Stop these workers, and before them all workers that depend on them, which then wait for the next start."""
         for name in names:
             self.processes[name].wanted = False
-        self._reconsider_all()
+        self.reconsider_all()
 
     def restart(self, *names: str) -> None:
         """Stop these workers and start them again, in the order of their dependencies."""
@@ -119,8 +122,11 @@ class ProcessManager:
             await self._stepped_event.wait()
 
     def unmet_dependencies(self, worker: ManagedProcess) -> list[str]:
-        """Return the workers that must run before a worker can start."""
-        return self._dependencies.unmet(worker) if self._is_startable(worker) else []
+        """Return what a worker waits for before it can start: other workers, and the lease of its role."""
+        if not self._is_startable(worker):
+            return []
+        others = [name for name in self._dependencies.unmet(worker) if not self._roles.runs_elsewhere(name)]
+        return [*others, *filter(None, (self._roles.obstacle(worker.program),))]
 
     def state_of(self, worker: ManagedProcess) -> WorkerState:
         """Return the published state of a worker."""
@@ -160,6 +166,7 @@ class ProcessManager:
             for worker in self.processes.values()
             if worker.wanted
             and not satisfies_dependents(worker)
+            and not self._roles.runs_elsewhere(worker.name)
             and not (worker.program.has_guests and worker.process.state is State.STARTING)
         ]
 
@@ -184,7 +191,7 @@ class ProcessManager:
         self._queue.add_event(worker, event, after)
         self._queue.run()
 
-    def _reconsider_all(self) -> None:
+    def reconsider_all(self) -> None:
         """Check for each worker whether a change lets it start or stop."""
         self._reconsider(self.processes)
         self._queue.run()
@@ -228,9 +235,10 @@ class ProcessManager:
         if worker.process.state in (State.STOPPED, *BLOCKED):
             worker.restart_pending = False  # it was ending already when it was asked to restart
         starts_again = worker.process.state in (*ALIVE, State.BACKOFF) or worker.process.will_replace
-        must_end = self._dependencies.must_stop(worker)
+        is_lost = bool(self._roles.obstacle(worker.program))
+        must_end = is_lost or self._dependencies.must_stop(worker)
         if starts_again and must_end:
-            if not self._dependencies.has_active_dependents(worker):
+            if is_lost or not self._dependencies.has_active_dependents(worker):
                 worker.restart_pending = False
                 self.apply(worker, lifecycle.Stop())
         elif worker.process.state in BLOCKED and not worker.wanted:
@@ -250,7 +258,7 @@ class ProcessManager:
                 return True
             if self._is_startable(worker):
                 others = self.unmet_dependencies(worker)
-                if not others:
+                if others in ([], [LEASE]):
                     return True
                 names += [other for other in others if other not in names]
         return False

@@ -10,6 +10,7 @@ from teamsup.hub.engines.marked_processes import TAG_VARIABLE
 from teamsup.status.crash import SPAWN_FAILED_PREFIX
 
 from ..configuration.program import Program
+from ..configuration.roles import Roles
 from ..configuration.team_configuration import secrets_withheld_from
 from .child import Child
 from .lifecycle import SpawnFailed
@@ -19,8 +20,9 @@ from .orphans import GUEST_VARIABLE, process_tag
 class Spawner:
     """Start workers of one team. A worker gets no secret that the saved teamsup.toml assigns to another."""
 
-    def __init__(self, team: Team) -> None:
+    def __init__(self, team: Team, roles: Roles) -> None:
         self._team = team
+        self._roles = roles
         self._count = 0
         self._saved_secrets: Mapping[str, Collection[str]] = {}
 
@@ -39,6 +41,8 @@ class Spawner:
         tag = process_tag(self._team, program.name, self._count)
         if program.fault:
             return SpawnFailed(f"{SPAWN_FAILED_PREFIX}{program.fault}")
+        if obstacle := self._roles.obstacle(program):
+            return SpawnFailed(f"waits for {obstacle}", is_temporary=True, jitter=1.0)
         try:
             return Child(self._without_secrets(program), self._environment(program, tag)), tag
         except Exception as error:
@@ -58,5 +62,6 @@ class Spawner:
             "TEAMSUP_TEAM": self._team.name,
             "TEAMSUP_HOME": str(self._team.folder.parent),
             CONFIGURATION_VARIABLE: str(self._team.accepted_configuration),
+            **self._roles.variables_of(program),
             **({} if seconds is None else {"TEAMSUP_HEARTBEAT_SECONDS": f"{seconds:g}"}),
         }

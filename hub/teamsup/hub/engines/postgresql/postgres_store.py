@@ -16,12 +16,14 @@ from psycopg.pq import TransactionStatus
 
 from ...errors import StoreError, StoreInterrupted, StoreUncertain, StoreUnreachable
 from ..engine import BUSY_SECONDS, MAX_TRANSACTION_SECONDS, Durability, TransactionHook, Values, log_waiting
+from ..hosts.role_fence import check_fence, process_fence
 from ..signal_safety import signal_safe
 from .address import ServerAddress
 from .connection import ServerConnection, ServerTransaction, is_usable, open_connection, quote_text, run_script
 from .host_identity import find_host
 from .migrations import check_versions, migrate, migrate_component
 from .server_errors import as_store_error, describe_error, is_lost, is_refusal
+from .server_hosts import fence_column
 from .server_watch import ServerWatch, check_pooler
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ _VERSION_SECONDS = 10.0
 _BEGIN = """
     BEGIN; SELECT {lock}(hashtextextended('teamsup ' || current_schema(), 0));
     SELECT component, version, EXISTS (SELECT 1 FROM listening_hosts WHERE host <> {host}
-      AND seen_at > clock_timestamp() - interval '90 seconds') AS is_heard
+      AND seen_at > clock_timestamp() - interval '90 seconds') AS is_heard, {fence} AS role_seconds
     FROM schema_versions WHERE component IN ('hub', {component})
 """
 _FLUSH = """
@@ -49,8 +51,7 @@ _FLUSH = """
 class PostgresStore:
     """The open database. One connection writes, and reads while it is free; another one reads meanwhile.
 
-    A commit is visible at once, and on the server's disk once flush() has returned. Every error of psycopg becomes a
-    StoreError, and its transaction is undone.
+    A commit is visible at once, and on the server's disk after flush(). An error of psycopg becomes a StoreError.
     """
 
     def __init__(self, address: ServerAddress, durability: Durability, run: "Path", team: str) -> None:
@@ -63,14 +64,14 @@ class PostgresStore:
         self.team = team
         self.own_tables: ComponentTables | None = None
         self._host = find_host(run)
+        self._fence = process_fence()
         self._is_durable = durability == "full"
         self._write_lock = threading.RLock()
         self._read_lock = threading.RLock()
         self._writer_thread: int | None = None
         self._depth = self._savepoints = 0
         self._deadline = math.inf
-        self._unflushed = False
-        self._is_watched_elsewhere = False
+        self._unflushed = self._is_watched_elsewhere = False
         self._db: ServerConnection | None = None
         self._reader: ServerConnection | None = None
         try:
@@ -82,9 +83,8 @@ class PostgresStore:
 
     def close(self) -> None:
         with self._write_lock, self._read_lock:
-            for connection in (self._db, self._reader):
-                if connection is not None:
-                    connection.close()
+            for connection in filter(None, (self._db, self._reader)):
+                connection.close()
             self._db = self._reader = None
 
     def is_in_transaction(self) -> bool:
@@ -258,16 +258,17 @@ class PostgresStore:
         connection = self._writer()
         if connection.info.transaction_status != TransactionStatus.IDLE:
             raise StoreInterrupted(f"{self.name} has an open transaction.")
-        own = self.own_tables
-        component = "hub" if own is None else own.component
+        component = "hub" if (own := self.own_tables) is None else own.component
         lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-        script = _BEGIN.format(lock=lock, host=quote_text(self._host), component=quote_text(component))
+        names = {"host": quote_text(self._host), "component": quote_text(component)}
+        script, asked_at = _BEGIN.format(lock=lock, fence=fence_column(self._fence), **names), time.monotonic()
         if busy_seconds > BUSY_SECONDS:
             script = script.replace("BEGIN;", f"BEGIN; SET LOCAL lock_timeout = '{busy_seconds:.0f}s';")
         if longest is not None:
             script = script.replace("BEGIN;", "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0;")
         rows = run_script(connection, script)
         check_versions(self.name, {row["component"]: row["version"] for row in rows}, own)
+        check_fence(self._fence, rows[0]["role_seconds"], asked_at)
         self._is_watched_elsewhere = bool(rows and rows[0]["is_heard"])
 
     def _commit(self) -> None:
@@ -332,9 +333,8 @@ class PostgresStore:
 
         It ends after ``busy_seconds``, but not before BUSY_SECONDS, and logs a longer wait once.
         """
-        began = time.monotonic()
+        began, is_logged = time.monotonic(), False
         deadline = began + max(BUSY_SECONDS, busy_seconds)
-        is_logged = False
         while True:
             try:
                 return action()

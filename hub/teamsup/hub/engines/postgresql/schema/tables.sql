@@ -95,3 +95,35 @@ CREATE TABLE listening_hosts (
   host TEXT COLLATE "C" PRIMARY KEY,
   seen_at TIMESTAMPTZ(3) NOT NULL
 );
+
+-- The hosts with a supervisor, as each last reported. The state is JSON.
+CREATE TABLE team_hosts (
+  identity TEXT COLLATE "C" PRIMARY KEY,
+  name TEXT COLLATE "C" NOT NULL,
+  seen_at TIMESTAMPTZ(3) NOT NULL,
+  has_ended BOOLEAN NOT NULL,
+  state TEXT COLLATE "C" NOT NULL
+) WITH (fillfactor = 50);
+
+-- The leases of roles that exist once in the team. A row stays when its lease has ended.
+CREATE TABLE role_leases (
+  role TEXT COLLATE "C" PRIMARY KEY,
+  holder TEXT COLLATE "C" NOT NULL, -- the identity of a host
+  host TEXT COLLATE "C" NOT NULL,
+  token BIGINT NOT NULL,
+  expires_at TIMESTAMPTZ NOT NULL
+) WITH (fillfactor = 50);
+
+-- Requests from the supervisor that answers for the team to those of other hosts.
+CREATE TABLE host_requests (
+  number BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+  host TEXT COLLATE "C" NOT NULL, -- its identity
+  sender TEXT COLLATE "C" NOT NULL,
+  content TEXT COLLATE "C" NOT NULL,
+  may_act BOOLEAN NOT NULL,
+  seconds DOUBLE PRECISION NOT NULL,
+  asked_at TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
+  is_taken BOOLEAN NOT NULL DEFAULT false,
+  answer TEXT COLLATE "C",
+  exit_code BIGINT
+);

@@ -203,7 +203,7 @@ def _woken_by(row: ParticipantStatus, agent: Agent | None, start: StartableAgent
 
 
 def _worker_actions(row: ParticipantStatus) -> tuple[EntryAction, ...]:
-    if row.name == SUPERVISOR:
+    if row.kind == SUPERVISOR:
         return ()
     if row.pid is None and row.state not in (State.BACKOFF, State.STARTING):
         return (EntryAction("start", "Start"),)
