@@ -22,16 +22,16 @@ from .test_hosts import make_host
 
 HOSTS = 8
 SENDER = """
-import os, signal, sys
+import sys
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines.hosts.role_fence import process_fence
 from pathlib import Path
 process_fence().end_process_in_time()
 with MessageHub(Team("crew", Path(sys.argv[1])), agent="web") as hub:
-    hub.heartbeat()
-    print("here", flush=True)
     while True:
-        signal.pause()
+        hub.heartbeat()
+        print("here", flush=True)
+        sys.stdin.readline()
 """
 
 
@@ -126,25 +126,32 @@ def test_a_takeover_waits_for_what_its_former_holder_is_writing(hosts: Callable[
         assert lease.holder == second.identity
 
 
+@pytest.mark.slow
 def test_a_process_that_was_stopped_past_its_lease_ends_when_it_is_continued(
     hosts: Callable[[int], list[Team]],
 ) -> None:
     (one,) = hosts(1)
     with open_host(one) as first:
         first.take("first", ["web"])
-        with MessageHub(one) as hub:
-            hub.execute("UPDATE role_leases SET expires_at = clock_timestamp() + interval '5 seconds'")
         program = subprocess.Popen(
             [sys.executable, "-c", SENDER, str(one.folder)],
             env={**clean_environment(), "TEAMSUP_ROLE": "web 1"},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            text=True,
         )
         with program:
+            assert program.stdin is not None
             assert program.stdout is not None
+            program.stdout.readline()
+            with MessageHub(one) as hub:
+                hub.execute("UPDATE role_leases SET expires_at = clock_timestamp() + interval '7 seconds'")
+            program.stdin.write("\n")
+            program.stdin.flush()
             program.stdout.readline()
             program.send_signal(signal.SIGSTOP)
             began = time.monotonic()
-            eventually(lambda: time.monotonic() > began + 1.5, "its timer is over")
+            eventually(lambda: time.monotonic() > began + 3.5, "its timer is over")
             program.send_signal(signal.SIGCONT)
             assert program.wait(TIMEOUT_SECONDS) == -signal.SIGALRM
 
