@@ -80,6 +80,7 @@ class Supervisor:
             if hosts is None
             else LeasedRoles(hosts.identity, is_standby=configuration.is_standby, wake=woken.set)
         )
+        self._roles: Roles = roles
         self._spawner = Spawner(team, roles)
         self._manager = ProcessManager(self._spawner, self._logs, self._on_change, self._on_crash, roles)
         self._health_monitor = HealthMonitor(self._manager)
@@ -315,7 +316,7 @@ class Supervisor:
         if self._hub_monitor.outage_seconds:
             return f"{describe_store(self._team)} takes no writes. {self.troubles}".strip()
         watcher = self._manager.processes.get(hook.worker)
-        is_asked = not self._stopping.is_set()
+        is_asked = not self._stopping.is_set() and not self._roles.runs_elsewhere(hook.worker)
         return describe_watcher_outage(watcher, hook.after_seconds, time.monotonic()) if is_asked else ""
 
     def _command_environment(self) -> dict[str, str]:
