@@ -41,6 +41,7 @@ def lease(holder: str, left: float, token: int = 1, role: str = "web") -> RoleLe
         (None, True, True),
         (lease(ALPHA, 20.0), False, True),
         (lease(ALPHA, -1.0), False, True),
+        (lease("", 0.0), False, True),
         (lease(BETA, 20.0), False, False),
         (lease(BETA, 20.0), True, False),
         (lease(BETA, 0.001), True, False),
@@ -131,6 +132,11 @@ def test_a_host_that_is_no_standby_says_so_until_a_person_starts_the_worker_here
 def test_a_worker_without_a_mailbox_runs_on_every_host() -> None:
     roles = LeasedRoles(ALPHA, is_standby=False, clock=Clock())
     assert (roles.obstacle(PLAIN), roles.variables_of(PLAIN)) == ("", {})
+
+
+def test_a_host_that_has_ended_in_order_leaves_its_roles_to_whoever_starts_next() -> None:
+    left, gone = HostReport(BETA, "beta", 9.0, True, {}), HostReport(ALPHA, "alpha", 900.0, False, {})
+    assert TeamView((left, gone), (lease(BETA, 0.0), lease(ALPHA, -9.0, role="bot"))).left_roles() == {"web"}
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,8 @@ class TeamMember:
         """The holders that the published state knows."""
 
     async def join(self) -> None:
-        """Take the leases of the workers that are about to start, if the server answers soon. End the runs of agents
+        """Take the leases of the workers that are about to start, if the server answers soon. A host that has ended in
+        order has left its roles to whoever starts next. End the runs of agents
         that an earlier supervisor has left here, if another host may run those agents now.
         """
         workers = self._manager.processes.values()
@@ -93,7 +94,7 @@ class TeamMember:
         state = format_state(self._publisher.state)
 
         def leave() -> None:
-            self._hosts.release(held)
+            self._hosts.release(held, is_free=False)
             self._hosts.report(self._name, state, has_ended=True)
 
         try:
@@ -132,18 +133,19 @@ class TeamMember:
                 await self._end_now(over)
 
     async def _sync(self) -> None:
-        wanted, state, asked_at = self._wanted(), format_state(self._publisher.state), time.monotonic()
+        wanted, first, state = self._wanted(), self._first, format_state(self._publisher.state)
+        asked_at = time.monotonic()
         held = self._roles.tokens
         unwanted = {} if self._is_leaving else {role: token for role, token in held.items() if role not in wanted}
         self._roles.drop(*unwanted)
 
         def exchange() -> tuple[list[str], list[HostRequest]]:
             hosts = self._hosts
-            hosts.release(unwanted)
+            hosts.release(unwanted, is_free=True)
             hosts.renew({role: token for role, token in held.items() if role not in unwanted})
             hosts.report(self._name, state)
             view = hosts.read()
-            taken = self._roles.takeable(view, wanted, always=(SUPERVISOR,))
+            taken = self._roles.takeable(view, wanted, always={SUPERVISOR, *first.intersection(view.left_roles())})
             if taken:
                 hosts.take(self._name, taken)
                 view = hosts.read()

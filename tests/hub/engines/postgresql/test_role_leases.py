@@ -80,10 +80,12 @@ def test_a_lease_is_kept_by_renewals_and_ends_without_them(hosts: Callable[[int]
         taken = second.read().lease_of("web")
         assert taken is not None
         assert (taken.holder, taken.token > held["web"]) == (second.identity, True)
-        first.release({"web": held["web"]})
+        first.release({"web": held["web"]}, is_free=True)
         lease = second.read().lease_of("web")
         assert lease is not None
         assert lease.seconds_left > 0, "a former holder releases nothing"
+        second.release({"web": lease.token}, is_free=True)
+        assert [each.holder for each in second.read().leases if each.role == "web"] == [""]
 
 
 def test_what_is_written_under_a_lost_lease_is_refused(

@@ -39,7 +39,7 @@ class RoleLease:
 
     role: str
     holder: str
-    """The identity of the host that has or had it."""
+    """The identity of the host that has or had it; empty: that host does not want it any more."""
     host: str
     """The name of that host, for people."""
     token: int
@@ -101,6 +101,11 @@ class TeamView:
     def lease_of(self, role: str) -> RoleLease | None:
         return next((lease for lease in self.leases if lease.role == role), None)
 
+    def left_roles(self) -> set[str]:
+        """Return the roles of hosts that have ended in order."""
+        ended = {host.identity for host in self.hosts if host.has_ended}
+        return {lease.role for lease in self.leases if lease.holder in ended}
+
     def others(self, identity: str) -> list[HostReport]:
         """Return the hosts except one, by name."""
         return sorted((host for host in self.hosts if host.identity != identity), key=lambda host: host.name)
@@ -124,8 +129,9 @@ class TeamHosts(Protocol):
         """Take the leases of these roles that nobody else holds, with a new token."""
         ...
 
-    def release(self, held: Mapping[str, int]) -> None:
-        """Let leases of this host end now, by role and token."""
+    def release(self, held: Mapping[str, int], *, is_free: bool) -> None:
+        """Let leases of this host end now, by role and token. ``is_free``: every host may take them, not only a
+        standby."""
         ...
 
     def read(self) -> TeamView:
@@ -151,11 +157,11 @@ class TeamHosts(Protocol):
 
 
 def is_takeable(lease: RoleLease | None, identity: str, *, is_standby: bool) -> bool:
-    """Return whether a host may take a role now. Only a standby takes it over from another host.
+    """Return whether a host may take a role now. Only a standby takes it over from another host that wants it.
 
     Only one supervisor runs on a host at a time, so it takes over its predecessor's lease at once.
     """
-    if lease is None or lease.holder == identity:
+    if lease is None or lease.holder in ("", identity):
         return True
     return is_standby and lease.seconds_left <= 0
 

@@ -38,7 +38,9 @@ _RENEW = f"""
     UPDATE role_leases SET expires_at = clock_timestamp() + {_LEASE}
     WHERE expires_at > clock_timestamp() AND {_HELD}
 """  # noqa: S608
-_RELEASE = f"UPDATE role_leases SET expires_at = clock_timestamp() WHERE {_HELD}"  # noqa: S608
+_RELEASE = f"""
+    UPDATE role_leases SET expires_at = clock_timestamp(), holder = CASE WHEN $4 THEN '' ELSE holder END WHERE {_HELD}
+"""  # noqa: S608
 _TAKE = f"""
     INSERT INTO role_leases (role, holder, host, token, expires_at)
     SELECT role, $1, $2, 1, clock_timestamp() + {_LEASE} FROM unnest(CAST($3 AS TEXT[])) AS wanted (role)
@@ -107,9 +109,9 @@ class ServerHosts:
         if wanted:
             self._run(take)
 
-    def release(self, held: Mapping[str, int]) -> None:
+    def release(self, held: Mapping[str, int], *, is_free: bool) -> None:
         if held:
-            self._run(lambda db: db.execute(_RELEASE, (self.identity, [*held], [*held.values()])))
+            self._run(lambda db: db.execute(_RELEASE, (self.identity, [*held], [*held.values()], is_free)))
 
     def read(self) -> TeamView:
         def read(db: ServerConnection) -> TeamView:

@@ -108,7 +108,7 @@ CREATE TABLE team_hosts (
 -- The leases of roles that exist once in the team. A row stays when its lease has ended.
 CREATE TABLE role_leases (
   role TEXT COLLATE "C" PRIMARY KEY,
-  holder TEXT COLLATE "C" NOT NULL, -- the identity of a host
+  holder TEXT COLLATE "C" NOT NULL, -- the identity of a host; empty: it does not want the role any more
   host TEXT COLLATE "C" NOT NULL,
   token BIGINT NOT NULL,
   expires_at TIMESTAMPTZ NOT NULL
