@@ -41,8 +41,8 @@ class RequestRouter:
             hosts = find_hosts(request.content, self._view(), self._identity)
         except CallerError as error:
             return HostAnswer(str(error), error.exit_code)
-        told = replace(request, content=without_host(request.content))
-        answers = await asyncio.gather(*(self._answer_of(host, told) for host in hosts))
+        own = replace(request, content=without_host(request.content))
+        answers = await asyncio.gather(*(self._answer_of(host, own) for host in hosts))
         return join_answers([(host.name, answer) for host, answer in zip(hosts, answers, strict=True)])
 
     async def answer_here(self, request: HostRequest) -> HostAnswer:
