@@ -1,4 +1,4 @@
-"""A socket between a program and a PostgreSQL server, which a test can cut: nothing passes, and nobody is told."""
+"""A socket between a program and a PostgreSQL server, which a test can cut: nothing passes, and no connection ends."""
 
 import contextlib
 import os

@@ -40,7 +40,7 @@ def test_a_role_is_shown_for_one_host(found: TeamView, default: str, shown: str)
     assert host_showing(found, "web", default) == shown
 
 
-def test_what_runs_on_each_host_is_shown_for_each() -> None:
+def test_a_worker_on_each_host_is_shown_for_each() -> None:
     found = view(ALPHA, BETA, holder="alpha")
     assert [each.name for each in shown_workers(found, BETA, "alpha", {"web", "plain"})] == ["plain"]
     assert [each.name for each in shown_workers(found, ALPHA, "beta", {"web", "plain"})] == ["web", "plain"]

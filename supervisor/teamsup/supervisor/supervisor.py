@@ -26,9 +26,9 @@ from .health.crash_notifier import CrashNotifier
 from .health.health_monitor import MEMORY_CHECK_SECONDS, HealthMonitor
 from .health.hub_monitor import CHECK_SECONDS, HubMonitor
 from .health.troubles import Troubles
+from .hosts.host_membership import HostMembership
 from .hosts.hub_member import HubMember
 from .hosts.request_router import RequestRouter
-from .hosts.team_member import TeamMember
 from .metrics_endpoint import MetricsEndpoint
 from .processes import child, orphans
 from .processes.managed_process import ManagedProcess
@@ -122,11 +122,11 @@ class Supervisor:
             roles=roles,
         )
         self._answer = self.requests.perform
-        self._team_member: TeamMember | None = None
+        self._membership: HostMembership | None = None
         if hosts is not None and isinstance(roles, LeasedRoles):
             router = RequestRouter(team, hosts.identity, lambda: roles.view, self.requests.perform)
             self._answer = router.answer_for_team
-            self._team_member = TeamMember(
+            self._membership = HostMembership(
                 team,
                 hosts,
                 roles,
@@ -164,8 +164,8 @@ class Supervisor:
             # From here on no request can arrive.
             serving.cancel()
             await asyncio.wait([serving])
-            if self._team_member is not None:
-                self._team_member.begin_leaving()
+            if self._membership is not None:
+                self._membership.begin_leaving()
             self._manager.stop_all()
             await self._manager.wait_all_ended()
             if ended := await asyncio.to_thread(orphans.end_runs, self._team):
@@ -176,8 +176,8 @@ class Supervisor:
                 task.cancel()
         self._publisher.publish_end()
         await self._caller.call(self._hub_member.leave)
-        if self._team_member is not None:
-            await self._team_member.leave()
+        if self._membership is not None:
+            await self._membership.leave()
         self._log("stopped")
         self._logs.close()
         if not serving.cancelled():
@@ -194,7 +194,7 @@ class Supervisor:
         """Return the loops in addition to the main loop. They run until cancelled."""
         repeat = self.troubles.repeat
         return [
-            *([] if self._team_member is None else self._team_member.loops()),
+            *([] if self._membership is None else self._membership.loops()),
             self._watchdog_loop(serving),
             self._metrics.serve(self._configuration.metrics_port),
             repeat(MEMORY_CHECK_SECONDS, self._health_monitor.check_memory, "Memory is not watched"),
@@ -227,8 +227,8 @@ class Supervisor:
             self._crash_notifier.enqueue(self._boot_trouble)
         self._enrollment.mark_removed(*known.keys() - {*self._configuration.programs, *self._configuration.agents})
         self._hub_monitor.begin_write()
-        if self._team_member is not None:
-            await self._team_member.join()
+        if self._membership is not None:
+            await self._membership.join()
         self._joining = asyncio.create_task(self._join_hub())
         await asyncio.wait([self._joining], timeout=_JOIN_SECONDS)
 
@@ -264,8 +264,8 @@ class Supervisor:
         if self._joining is None or (self._joining.done() and not self._has_joined):
             self._joining = asyncio.create_task(self._join_hub())
         await asyncio.wait([self._joining])
-        if self._team_member is not None:
-            self._team_member.wake()
+        if self._membership is not None:
+            self._membership.wake()
         found = await self._caller.call(self._sync_hub) if self._has_joined else None
         if found is None:
             self._health_monitor.reset_silence()
@@ -327,8 +327,8 @@ class Supervisor:
         if worker.child is None and not worker.is_active:
             self._enrollment.mark_ended(worker.name)
         self._publisher.schedule()
-        if self._team_member is not None:
-            self._team_member.wake()
+        if self._membership is not None:
+            self._membership.wake()
 
     def _on_crash(self, worker: ManagedProcess, crash: Crash) -> None:
         self._publisher.schedule()

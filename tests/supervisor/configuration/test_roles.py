@@ -134,7 +134,7 @@ def test_a_worker_without_a_mailbox_runs_on_every_host() -> None:
     assert (roles.obstacle(PLAIN), roles.variables_of(PLAIN)) == ("", {})
 
 
-def test_a_host_that_has_ended_in_order_leaves_its_roles_to_whoever_starts_next() -> None:
+def test_a_host_that_has_ended_in_order_leaves_its_roles_to_the_next_that_starts() -> None:
     left, gone = HostReport(BETA, "beta", 9.0, True, {}), HostReport(ALPHA, "alpha", 900.0, False, {})
     assert TeamView((left, gone), (lease(BETA, 0.0), lease(ALPHA, -9.0, role="bot"))).left_roles() == {"web"}
 

@@ -1,7 +1,7 @@
 """Two team folders are two hosts of one team, with real supervisors and a real server. A worker runs on one of them.
 
 The worker writes down each of its acts with the clock of the machine, which both hosts share. So two that act at the
-same time are seen, whoever believes what.
+same time are seen.
 """
 
 import functools

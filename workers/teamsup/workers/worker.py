@@ -37,10 +37,9 @@ T = TypeVar("T")
 ReportState = Callable[[str, str], Awaitable[None]]
 """Reports a trouble of a worker as a cause and a reason; an empty reason ends the trouble."""
 
-# The supervisor sets the silence after which we are hung.
+# The supervisor sets the silence after which we count as hung.
 HEARTBEAT_SECONDS = min(5.0, float(os.environ.get("TEAMSUP_HEARTBEAT_SECONDS", "20")) / 4)
-_PAUSE_SECONDS = 1.0
-_MAILBOX = "mailbox"
+_PAUSE_SECONDS, _MAILBOX = 1.0, "mailbox"
 
 
 class Worker(ABC):

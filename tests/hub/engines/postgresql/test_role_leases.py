@@ -53,7 +53,7 @@ def hosts(tmp_path: Path, address: str) -> Callable[[int], list[Team]]:
     return lambda count: [make_host(tmp_path / f"host{number}", address) for number in range(count)]
 
 
-def test_of_many_hosts_one_has_a_role(hosts: Callable[[int], list[Team]]) -> None:
+def test_one_of_many_hosts_has_a_role(hosts: Callable[[int], list[Team]]) -> None:
     teams = hosts(HOSTS)
     for _ in range(3):
         with ExitStack() as stack, ThreadPoolExecutor(HOSTS) as pool:
@@ -88,7 +88,7 @@ def test_a_lease_is_kept_by_renewals_and_ends_without_them(hosts: Callable[[int]
         assert [each.holder for each in second.read().leases if each.role == "web"] == [""]
 
 
-def test_what_is_written_under_a_lost_lease_is_refused(
+def test_a_write_under_a_lost_lease_is_refused(
     hosts: Callable[[int], list[Team]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = hosts(2)

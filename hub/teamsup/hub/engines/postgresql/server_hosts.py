@@ -100,7 +100,7 @@ class ServerHosts:
         wanted = sorted(roles)
 
         def take(db: ServerConnection) -> None:
-            # Every writer holds or shares this lock. So whoever has written under the old lease has finished. A server
+            # Every writer holds or shares this lock. So all that was written under the old lease is there. A server
             # that is killed must not forget a new holder, so this commit waits for the disk.
             with db.transaction():
                 run_script(db, f"SET LOCAL synchronous_commit = 'on'; {_LOCK}")

@@ -27,7 +27,7 @@ _FIRST_SECONDS = 3.0
 """Seconds after which the team starts without an answer of the server. Then its workers wait for their leases."""
 
 
-class TeamMember:
+class HostMembership:
     """One host of a team. ``woken`` lets it look soon; ``perform`` carries out a request of another host."""
 
     def __init__(
@@ -60,8 +60,7 @@ class TeamMember:
         """The holders that the published state knows."""
 
     async def join(self) -> None:
-        """Take the leases of the workers that are about to start, if the server answers soon. A host that has ended in
-        order has left its roles to whoever starts next. End the runs of agents
+        """Take the leases of the workers that are about to start, if the server answers soon. A host that has ended in order has left its roles to the next host that starts. End the runs of agents
         that an earlier supervisor has left here, if another host may run those agents now.
         """
         workers = self._manager.processes.values()
