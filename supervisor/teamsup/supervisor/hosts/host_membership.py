@@ -60,8 +60,10 @@ class HostMembership:
         """The holders that the published state knows."""
 
     async def join(self) -> None:
-        """Take the leases of the workers that are about to start, if the server answers soon. A host that has ended in order has left its roles to the next host that starts. End the runs of agents
-        that an earlier supervisor has left here, if another host may run those agents now.
+        """Take the leases of the workers that are about to start, if the server answers soon.
+
+        A host that has ended in order has left its roles to the next host that starts. End the runs of agents that an
+        earlier supervisor has left here, if another host may run those agents now.
         """
         workers = self._manager.processes.values()
         self._first = {each.name for each in workers if _is_role(each) and _starts_by_itself(each)}
