@@ -179,7 +179,7 @@ def record(team: Team, port: int, browser: Browser) -> None:
         browser.open(f"{address}/")
         take(browser, "web-phone.png", PHONE, "light", is_phone=True)
         browser.open(f"{address}/conversations/{conversation.replace(':', '%3A')}")
-        browser.click(".messages > li:last-child summary")
+        browser.click(".messages > .message:nth-last-child(1 of .message) summary")
         take(browser, "web-dark.png", DESK, "dark")
 
 

@@ -46,6 +46,31 @@ def test_a_person_says_hello_and_reads_the_answer_without_loading_again(
 
 
 @pytest.mark.slow
+def test_a_new_message_stands_under_a_line_and_is_read_then(browser: Browser, web: WebProcess, team: Team) -> None:
+    me = f"console-{owner_name()}"
+    with MessageHub(team, agent="lead") as lead:
+        lead.register()
+        lead.enroll(me, "console")
+
+        def is_read() -> bool:
+            person = lead.find_agent(me)
+            return person is not None and person.unread == 0
+
+        lead.send(me, "The first line", conversation_id="talk")
+        browser.open(web.link())
+        browser.wait_for("live since", "#liveness")
+        assert not is_read()
+        browser.open(f"{web.address}/conversations/talk")
+        browser.wait_for("new since", ".new-line")
+        eventually(is_read, "the first one is read")
+        lead.send(me, "The second line", conversation_id="talk")
+        browser.wait_for("The second line", ".messages")
+        eventually(is_read, "the second one is read")
+        assert browser.run("return document.querySelectorAll('.new-line').length") == 1
+        assert browser.run("return document.querySelector('.new-line + .message').innerText").count("The first line")
+
+
+@pytest.mark.slow
 def test_the_keyboard_alone_drops_a_dead_letter(browser: Browser, web: WebProcess, team: Team) -> None:
     with MessageHub(team, agent="lead") as lead:
         lead.register()

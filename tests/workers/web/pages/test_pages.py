@@ -12,6 +12,7 @@ from teamsup.config.components import installed_components
 from teamsup.config.entries import ActionRejected
 from teamsup.hub import CallerError, Message, MessageHub, Team
 from teamsup.hub.models import MAX_ATTEMPTS
+from teamsup.workers.web.access.sessions import create_link, list_sessions, redeem_link
 from teamsup.workers.web.page import Form, Page, PageContext, Viewer
 from teamsup.workers.web.pages import FORMS, PAGES
 from teamsup.workers.web.pages.plain_pages import render_error, render_sign_in
@@ -257,3 +258,20 @@ def test_a_form_returns_to_no_other_server(hub: MessageHub) -> None:
         context_of(hub, id=dead_letter(hub), action="retry"), {"back": "//evil.example"}
     )
     assert outcome.address == "/dead-letters"
+
+
+def test_a_person_ends_their_own_browsers_and_one_who_may_act_those_of_all(hub: MessageHub) -> None:
+    sessions = {}
+    for person in ("ann", "ben"):
+        sessions[person] = redeem_link(
+            hub, create_link(hub, person, time.time()), time.time(), f"{HOSTILE} of {person}"
+        )
+    ids = {person: session.id for person, session in sessions.items() if session is not None}
+    end = form_at("/sessions/end")
+    assert "of ann" not in page_at("/sessions").show(context_of(hub, READER))
+    with pytest.raises(CallerError, match="not signed in any more"):
+        end.submit(context_of(hub, READER), {"session": ids["ann"]})
+    assert "of ben" in page_at("/sessions").show(context_of(hub, WRITER))
+    end.submit(context_of(hub, WRITER), {"session": ids["ben"]})
+    assert form_at("/sessions/end-all").submit(context_of(hub, WRITER), {}).address == "/sign-in"
+    assert list_sessions(hub, time.time()) == []

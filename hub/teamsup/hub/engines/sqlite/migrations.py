@@ -30,6 +30,7 @@ _SCHEMA_SCRIPTS = (
     "11-denials.sql",
     "12-names.sql",
     "13-components.sql",
+    "14-dead-letters.sql",
 )
 _BASELINE_SCRIPT = "baseline.sql"
 _TRIGGERS_SCRIPT = "triggers.sql"

@@ -6,5 +6,6 @@ export function markShown() {
   if (document.hidden || !form || form.dataset.sent === form.elements.newest.value) return;
   form.dataset.sent = form.elements.newest.value;
   const body = new URLSearchParams(new FormData(form)), headers = { Accept: "text/plain" };
-  fetch(form.action, { method: "POST", body, headers }).catch(() => delete form.dataset.sent);
+  const sent = fetch(form.action, { method: "POST", body, headers });
+  sent.then(() => form.closest("li").remove(), () => delete form.dataset.sent);
 }

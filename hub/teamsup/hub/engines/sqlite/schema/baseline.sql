@@ -74,6 +74,7 @@ CREATE INDEX deliveries_backoff ON deliveries (recipient, available_at)
   WHERE state = 'ready' AND available_at IS NOT NULL;
 CREATE INDEX deliveries_lease ON deliveries (recipient, lease_expires_at) WHERE state = 'leased';
 CREATE INDEX deliveries_expiry ON deliveries (recipient, expires_at) WHERE state = 'ready' AND expires_at IS NOT NULL;
+CREATE INDEX deliveries_dead ON deliveries (done_at) WHERE state = 'dead';
 
 -- Ids that INSERT OR REPLACE or UPDATE OR REPLACE is about to remove: they fire no DELETE trigger, and only a BEFORE
 -- trigger still sees them.
