@@ -110,8 +110,8 @@ async def test_an_incident_acknowledged_in_the_page_is_acknowledged_on_discord(
         assert alert.components
 
         await asyncio.to_thread(browser.click, "#-incidents-1-ack")
-        await asyncio.to_thread(browser.wait_for, "console-ann takes care of incident 1")
-        await discord.until(lambda: said(discord, "console-ann takes care of incident 1"), "the others learn it")
+        await asyncio.to_thread(browser.wait_for, "ann takes care of incident 1")
+        await discord.until(lambda: said(discord, "ann takes care of incident 1"), "the others learn it")
         await discord.until(lambda: not alert.components, "nobody can press the button now")
         await asyncio.to_thread(
             browser.wait_until, lambda: "need" not in browser.text("#need-incident-1"), "it is over"
@@ -163,7 +163,7 @@ def test_a_run_is_stopped_in_the_page_after_a_question(
     browser.click("#confirm")
     browser.wait_for("Run 1 of gcp is being stopped.")
     run = eventually(partial(_stopped, lead), "the run is stopped")
-    assert run == "console-ann stopped it"
+    assert run == "ann stopped it"
 
 
 def _stopped(hub: MessageHub) -> str:
