@@ -37,6 +37,7 @@ UNKNOWN = "unknown"
 _SUPERVISOR_SECONDS = PRESENCE_TIMEOUT_SECONDS / 2
 """Seconds: three of its heartbeats. Without one for this time the team's state is unknown."""
 _NO_HEARTBEAT = "no heartbeat for"
+_UNREADABLE = "its heartbeats cannot be read"
 _HEALTHY_STATES = (State.STARTING, State.RUNNING, State.STOPPED)
 
 
@@ -87,6 +88,15 @@ class TeamStatus:
     @property
     def is_running(self) -> bool:
         return self.pid is not None or self.runs_elsewhere
+
+    @property
+    def silent(self) -> list[ParticipantStatus]:
+        """Return the supervisor and each worker whose process or event loop shows no life.
+
+        A hub that cannot be read says nothing about a loop, and a worker that is degraded is alive.
+        """
+        ours = (row for row in self.rows if row.kind in ("supervisor", "daemon"))
+        return [row for row in ours if row.state == UNKNOWN and row.note != _UNREADABLE]
 
 
 def read_team_status(team: Team, hub: "MessageHub | None" = None) -> TeamStatus:
@@ -285,7 +295,7 @@ def _condition(
 def _heartbeat_problem(agent: Agent | None, now: datetime, deadline: float, trouble: StoreError | None) -> str:
     """Return why the heartbeats do not show a worker's state; empty: they show it."""
     if trouble is not None:
-        return "its heartbeats cannot be read"
+        return _UNREADABLE
     if agent is None or agent.last_heartbeat is None:
         return "no heartbeat has arrived"
     age = (now - agent.last_heartbeat).total_seconds()

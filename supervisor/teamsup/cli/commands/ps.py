@@ -42,12 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="show only this member, with its last crashes")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON for programs")
+    form.add_argument(
+        "--alive", action="store_true", help="show who is silent, for a health check: see docs/container.md"
+    )
     form.add_argument("--watch", action="store_true", help="show the table every second, until Ctrl-C")
     parser.epilog = "Exit codes: 0 all are well; 3 the team does not run; 4 one is not well, or its state is unknown."
 
 
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
+    if arguments.alive:
+        return _check_alive(team)
     code = _show(team, arguments)
     while arguments.watch:
         time.sleep(_WATCH_SECONDS)
@@ -58,6 +63,19 @@ def run(arguments: argparse.Namespace) -> int:
         except StoreError as error:
             print(f"teamsup: {sanitize(str(error))}", file=sys.stderr)
     return code
+
+
+def _check_alive(team: Team) -> int:
+    """Print who is silent, so that only a restart can help, and return the exit code."""
+    status = read_team_status(team)
+    if status.pid is None:
+        print(describe_not_running(team), file=sys.stderr)
+        return ExitCode.NOT_RUNNING
+    if status.trouble is not None:
+        print(f"teamsup: {sanitize(str(status.trouble))} Nothing is known of the event loops.", file=sys.stderr)
+    for row in status.silent:
+        print(f"{row.name}: {sanitize(row.note)}")
+    return ExitCode.UNWELL if status.silent else ExitCode.DONE
 
 
 def _show(team: Team, arguments: argparse.Namespace) -> int:
