@@ -47,6 +47,10 @@ class InitSetup(TeamsupCommand):
 
     @property
     def settings(self) -> Path:
+        return self.project / ".claude" / "settings.local.json"
+
+    @property
+    def shared(self) -> Path:
         return self.project / ".claude" / "settings.json"
 
     def writes(self, text: str) -> None:
@@ -201,7 +205,74 @@ def test_removal_takes_away_a_file_that_only_init_has_written(init_setup: InitSe
 
     assert f"Removed: {init_setup.settings}\n" in init_setup.init("--remove")
     assert everything_in(init_setup.project) == before
-    assert init_setup.init("--remove") == f"Nothing to do: {init_setup.settings} contains nothing of teamsup.\n"
+    assert init_setup.init("--remove") == (
+        f"Nothing to do: the settings of {init_setup.project} contain nothing of teamsup.\n"
+    )
+
+
+def test_a_shared_file_has_no_path_of_this_machine(init_setup: InitSetup) -> None:
+    before = everything_in(init_setup.project)
+    init_setup.init("--shared", "--agent", "chief", "--team", "crew")
+
+    assert json.loads(init_setup.shared.read_text()) == {
+        "enabledPlugins": {"teamsup@teamsup": True},
+        "env": {"TEAMSUP_AGENT": "chief", "TEAMSUP_TEAM": "crew"},
+        "permissions": {"allow": [TOOLS]},
+    }
+    assert init_setup.has() == {
+        "extraKnownMarketplaces": {"teamsup": PLUGIN_SOURCE},
+        "env": {"TEAMSUP_HOME": str(init_setup.home), "TEAMSUP": str(Path(sys.executable).with_name("teamsup"))},
+    }
+    assert init_setup.init("--shared").startswith("Nothing to do: ")
+    init_setup.init("--remove")
+    assert everything_in(init_setup.project) == before
+
+
+def test_a_second_machine_adds_only_its_own_part_to_what_is_shared(init_setup: InitSetup) -> None:
+    init_setup.shared.parent.mkdir()
+    init_setup.shared.write_text('{"env": {"TEAMSUP_AGENT": "chief"}}\n')
+    init_setup.init("--shared")
+    shared = init_setup.shared.read_bytes()
+    init_setup.settings.unlink()
+
+    said = init_setup.init("--shared")
+
+    assert init_setup.shared.read_bytes() == shared
+    assert "are agent 'chief' of team 'default'" in said
+    assert "TEAMSUP" in init_setup.has()["env"]
+
+
+def test_a_file_that_an_older_teamsup_has_written_loses_its_paths_when_shared(init_setup: InitSetup) -> None:
+    init_setup.init("--agent", "lead")
+    init_setup.settings.rename(init_setup.shared)
+
+    init_setup.init("--shared")
+
+    assert str(init_setup.home) not in init_setup.shared.read_text()
+    assert init_setup.has()["extraKnownMarketplaces"] == {"teamsup": PLUGIN_SOURCE}
+
+
+def test_a_removal_takes_back_whom_nobody_has_met(init_setup: InitSetup) -> None:
+    init_setup.init("--agent", "chief", "--agents", "gcp,oci")
+    with MessageHub(init_setup.team, agent="oci-monitor") as oci:
+        oci.register()
+    assert init_setup.known() == ["chief", "gcp-monitor", "oci-monitor"]
+
+    assert "Would take out of team 'default': chief\n" in init_setup.init("--remove", "--dry-run")
+    said = init_setup.init("--remove", "--agents", "gcp,oci")
+
+    assert "Taken out of team 'default': chief, gcp-monitor\n" in said
+    assert "Agents that have taken part, or have messages, stay in the team.\n" in said
+    assert init_setup.known() == ["oci-monitor"]
+
+
+def test_a_removal_keeps_an_agent_that_has_messages(init_setup: InitSetup) -> None:
+    init_setup.init()
+    assert init_setup.calls("send", "lead", "hello").returncode == 0
+
+    init_setup.init("--remove")
+
+    assert "lead" in init_setup.known()
 
 
 def test_a_dry_run_writes_nothing(init_setup: InitSetup) -> None:
@@ -435,6 +506,7 @@ def test_a_store_that_cannot_be_used_leaves_the_project_alone(init_setup: InitSe
     [
         (["--project", "."], "--project needs --claude."),
         (["--dry-run"], "--dry-run needs --claude."),
+        (["--shared"], "--shared needs --claude."),
         (["--claude", "--force"], "--force replaces a teamsup.toml. It does not go with --claude."),
         (["--claude", "--agent", "../x"], "'../x' is not a name for an agent"),
     ],

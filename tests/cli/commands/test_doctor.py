@@ -439,7 +439,7 @@ def test_a_plugin_that_has_moved_away_is_a_failure(doctor_setup: DoctorSetup) ->
     copy = doctor_setup.home / "my" / "deploy" / "claude"
     shutil.copytree(resource_path("claude"), copy)
     doctor_setup.init()
-    settings = doctor_setup.project / ".claude" / "settings.json"
+    settings = doctor_setup.project / ".claude" / "settings.local.json"
     settings.write_text(settings.read_text().replace(str(resource_path("claude")), str(copy)))
     assert doctor_setup.examined()[1]["plugin"]["verdict"] == "ok"
 
@@ -456,7 +456,7 @@ def test_a_plugin_that_has_moved_away_is_a_failure(doctor_setup: DoctorSetup) ->
 def test_programs_that_the_plugin_would_not_find_are_a_failure(doctor_setup: DoctorSetup) -> None:
     doctor_setup.init()
     doctor_setup.trusts(doctor_setup.project)
-    settings = doctor_setup.project / ".claude" / "settings.json"
+    settings = doctor_setup.project / ".claude" / "settings.local.json"
     settings.write_text(settings.read_text().replace(str(Path(sys.executable).with_name("teamsup")), "/gone/teamsup"))
 
     with mock.patch.object(DoctorSetup, "environment", doctor_setup.environment | {"PATH": "/nowhere"}):
@@ -485,7 +485,9 @@ def test_the_fault_of_a_projects_plugin_is_reported(doctor_setup: DoctorSetup) -
     assert doctor_setup.examined()[1]["project"]["verdict"] == "ok"
 
     settings = doctor_setup.project / ".claude" / "settings.local.json"
-    settings.write_text('{"disableAllHooks": true, "enabledPlugins": {"teamsup@fork": true}}')
+    now = json.loads(settings.read_text())
+    now["enabledPlugins"]["teamsup@fork"] = True
+    settings.write_text(json.dumps({**now, "disableAllHooks": True}))
 
     said = doctor_setup.doctor_here().stdout
     assert "would use several servers at once: plugin teamsup@teamsup, plugin teamsup@fork" in said

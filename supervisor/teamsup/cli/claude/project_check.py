@@ -4,18 +4,23 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from teamsup.config.components import normalize_session_agent
 from teamsup.hub import Agent, CallerError, InvalidName, Team
 from teamsup.hub.models import RESERVED_KINDS
 from teamsup.hub.team import normalize_agent_name
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
 
-from . import project_settings
+from . import project_settings, session_policy
+from .git_repository import is_committed, is_in_repository
 from .json_file import read_json
-from .project_settings import EffectiveSettings
+from .project_settings import EffectiveSettings, get_value
+from .session_policy import READ_TOOL, Settings, find_denied_tools
 
 _MAX_HEADER_CHARACTERS = 10_000
+_DEFAULTS = {(project_settings.AGENT_VARIABLE, project_settings.DEFAULT_AGENT)}
 _PLUGIN_FILES = (
     ".claude-plugin/plugin.json",
     ".mcp.json",
@@ -28,9 +33,19 @@ _PLUGIN_FILES = (
 )
 
 
-def read_effective_settings(project: Path) -> tuple[EffectiveSettings, list[str]]:
-    """Return the settings that apply in the project, and a sentence for each file that Claude Code cannot read."""
-    troubles = []
+@dataclass(frozen=True, slots=True)
+class ProjectSettings:
+    """The settings that a session in a project would have."""
+
+    effective: EffectiveSettings
+    files: Settings
+    troubles: tuple[str, ...]
+    """A sentence for each file that Claude Code cannot read."""
+
+
+def read_project_settings(project: Path) -> ProjectSettings:
+    """Return the settings that a session in the project would have."""
+    troubles: list[str] = []
 
     def value(path: Path) -> object:
         try:
@@ -39,26 +54,41 @@ def read_effective_settings(project: Path) -> tuple[EffectiveSettings, list[str]
             troubles.append(str(trouble))
             return None
 
-    settings = [value(path) for path in project_settings.settings_paths(project)]
+    files = Settings(
+        own=tuple(value(path) for path in project_settings.settings_paths(project)),
+        managed=tuple(value(path) for path in project_settings.managed_paths()),
+        marketplaces=value(project_settings.user_folder() / "plugins" / "known_marketplaces.json"),
+    )
     servers, user_state = value(project / ".mcp.json"), value(project_settings.user_state_path())
-    return project_settings.effective_settings(settings, servers, user_state, project.resolve()), troubles
+    effective = project_settings.effective_settings(files.all, servers, user_state, project.resolve())
+    return ProjectSettings(effective, files, tuple(troubles))
+
+
+def session_can_read() -> bool:
+    """Return whether Claude Code leaves the tool that reads messages to the session that has started this process."""
+    project = Path(os.environ.get("CLAUDE_PROJECT_DIR") or os.getcwd())
+    return READ_TOOL not in find_denied_tools(read_project_settings(project).files.all)
 
 
 def check_project(project: Path, team: Team, call: CommandHint) -> list[Finding]:
     """Check sessions that start there from now on; ``team`` is the one that they should be in."""
-    settings, troubles = read_effective_settings(project)
+    found_settings = read_project_settings(project)
+    settings = found_settings.effective
     init = call("init", "--claude", "--project", shlex.quote(str(project)))
     found = [
         Finding("project", Verdict.FAILED, trouble.rstrip("."), "Claude Code ignores that file until you correct it.")
-        for trouble in troubles
+        for trouble in found_settings.troubles
     ]
     found.append(_check_servers(project, settings, init))
     if not settings.plugins:
         return found
-    found += [_check_plugin(plugin, settings, init) for plugin in settings.plugins]
-    if settings.hooks_are_off:
-        hint = "Remove disableAllHooks from Claude Code's settings. Otherwise agents get messages only while they wait."
-        found.append(Finding("plugin", Verdict.WARNING, "all hooks are switched off", hint))
+    found += [_check_plugin(plugin, found_settings, init) for plugin in settings.plugins]
+    for plugin in settings.plugins:
+        if path := _plugin_path(plugin, found_settings):
+            server = session_policy.plugin_server(path, _command(settings), _agent(settings))
+            found += session_policy.check_policy(found_settings.files, server, os.path.isdir)
+    found += _check_agent(settings, init)
+    found += _check_worktree(project, settings, found_settings.files)
     if not settings.is_trusted:
         hint = f"Start 'claude' in {project} once and accept; until then it ignores the project's settings."
         found.append(Finding("project", Verdict.WARNING, "Claude Code does not trust this folder yet", hint))
@@ -118,14 +148,60 @@ def _check_servers(project: Path, settings: EffectiveSettings, init: str) -> Fin
         text = f"sessions in {project} have {there[0]}, but no hooks and no monitor: messages cannot reach them"
         return Finding("project", Verdict.WARNING, text, f"Replace it with: {removal[0]}; {init}")
     if plugins:
-        agent = settings.environment.get(project_settings.AGENT_VARIABLE, project_settings.DEFAULT_AGENT)
-        text = f"sessions in {project} load {there[0]} and are agent {agent!r}"
+        text = f"sessions in {project} load {there[0]} and are agent {_agent(settings)!r}"
         return Finding("project", Verdict.OK, text)
     text = f"sessions in {project} do not take part in a team: they have neither the plugin nor the server"
     return Finding("project", Verdict.WARNING, text, f"Let them take part with: {init}")
 
 
-def _check_plugin(plugin: str, settings: EffectiveSettings, init: str) -> Finding:
+def _agent(settings: EffectiveSettings) -> str:
+    name = project_settings.AGENT_VARIABLE
+    return settings.environment.get(name) or os.environ.get(name) or project_settings.DEFAULT_AGENT
+
+
+def _command(settings: EffectiveSettings) -> str:
+    name = project_settings.COMMAND_VARIABLE
+    return settings.environment.get(name) or os.environ.get(name) or "teamsup"
+
+
+def _check_agent(settings: EffectiveSettings, init: str) -> Iterator[Finding]:
+    try:
+        normalize_session_agent(_agent(settings))
+    except InvalidName as error:
+        text = f"sessions have no tools: {str(error).rstrip('.')}"
+        yield Finding("project", Verdict.FAILED, text, f"Choose another name with: {init} --agent NAME")
+
+
+def _check_worktree(project: Path, settings: EffectiveSettings, files: Settings) -> Iterator[Finding]:
+    """Check sessions of ``claude --worktree``: no "env" of a project applies, and no settings.json before a commit."""
+    if not is_in_repository(project):
+        return
+    user, shared, local = files.own
+    kept = [user, local, *files.managed] + ([shared] if is_committed(project_settings.shared_path(project)) else [])
+    if not any(get_value(dict, found, "enabledPlugins").get(project_settings.PLUGIN_ID) for found in kept):
+        text = "sessions of 'claude --worktree' do not take part: .claude/settings.json is not committed"
+        hint = "Commit it, or move its entries to .claude/settings.local.json."
+        yield Finding("project", Verdict.WARNING, text, hint)
+        return
+    has = {name: value for found in (user, *files.managed) for name, value in get_value(dict, found, "env").items()}
+    lacking = {
+        name: value
+        for name, value in settings.environment.items()
+        if value not in (has.get(name), os.environ.get(name)) and (name, value) not in _DEFAULTS
+    }
+    if lacking:
+        words = " ".join(f"{name}={shlex.quote(value)}" for name, value in lacking.items())
+        text = f"'claude --worktree' does not apply {', '.join(lacking)} of this project"
+        yield Finding("project", Verdict.WARNING, text, f"Start such sessions with: {words} claude --worktree")
+
+
+def _plugin_path(plugin: str, settings: ProjectSettings) -> str | None:
+    remembered = get_value(str, settings.files.marketplaces, plugin.rpartition("@")[2], "installLocation")
+    return settings.effective.plugins[plugin] or _installed_path(plugin) or remembered or None
+
+
+def _check_plugin(plugin: str, found: ProjectSettings, init: str) -> Finding:
+    settings = found.effective
     path = settings.plugins[plugin] or _installed_path(plugin)
     if path is None:
         hint = f"Install it with: claude plugin install {plugin}"
@@ -142,12 +218,7 @@ def _missing_files(plugin: Path, settings: EffectiveSettings) -> Iterator[str]:
         yield from (str(plugin / name) for name in _PLUGIN_FILES if not (plugin / name).is_file())
     else:
         yield str(plugin)
-    teamsup = (
-        settings.environment.get(project_settings.COMMAND_VARIABLE)
-        or os.environ.get(project_settings.COMMAND_VARIABLE)
-        or "teamsup"
-    )
-    for program in ("python3", teamsup):
+    for program in ("python3", _command(settings)):
         if shutil.which(program) is None:
             yield program if "/" in program else f"{program} on the PATH"
 

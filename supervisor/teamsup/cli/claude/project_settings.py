@@ -1,10 +1,13 @@
 """Claude Code's settings: their files, their entries for teamsup, and the entries that we add to a project.
 
-A project takes part through the plugin. Its .claude/settings.json names the plugin's folder as a marketplace, enables
-the plugin and allows the tools. It also sets the agent and the team of the project's sessions in the environment.
+A project takes part through the plugin. Its settings name the plugin's folder as a marketplace, enable the plugin and
+allow the tools. They also set the agent and the team of the project's sessions in the environment. All that stands in
+.claude/settings.local.json, which belongs to one person and machine. What holds for everybody can stand in
+.claude/settings.json, which is committed.
 """
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -26,6 +29,8 @@ AGENT_VARIABLE, TEAM_VARIABLE, HOME_VARIABLE, COMMAND_VARIABLE = VARIABLES = (
     "TEAMSUP_HOME",
     "TEAMSUP",
 )
+MACHINE_VARIABLES = (HOME_VARIABLE, COMMAND_VARIABLE)
+"""Variables with a path of this machine."""
 DEFAULT_AGENT = "lead"
 _BUNDLED_FOLDER = ("deploy", "claude")
 
@@ -55,14 +60,25 @@ def user_state_path() -> Path:
     return (Path(folder) if folder else Path.home()) / ".claude.json"
 
 
-def settings_path(project: Path) -> Path:
+def shared_path(project: Path) -> Path:
+    """Return the project's settings for everybody, which are committed."""
     return project / ".claude" / "settings.json"
+
+
+def local_path(project: Path) -> Path:
+    """Return the project's settings for this person on this machine."""
+    return project / ".claude" / "settings.local.json"
+
+
+def managed_paths() -> list[Path]:
+    """Return the settings of the machine's administrator; later ones win."""
+    folder = Path("/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code")
+    return [folder / "managed-settings.json", *sorted(folder.glob("managed-settings.d/*.json"))]
 
 
 def settings_paths(project: Path) -> list[Path]:
     """Return the settings of the user, of the project, and of the user in the project; later ones win."""
-    own = settings_path(project)
-    return [user_folder() / "settings.json", own, own.with_name("settings.local.json")]
+    return [user_folder() / "settings.json", shared_path(project), local_path(project)]
 
 
 def team_of(variables: Mapping[str, str], name: str | None = None) -> Team:
@@ -84,17 +100,8 @@ def require_shape(settings: JsonFile) -> None:
         settings.require(str, "env", name)
 
 
-def with_plugin(settings: Mapping[str, Any], folder: str, variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings of a project that takes part through the plugin in that folder.
-
-    A marketplace of the same name in another folder stays.
-    """
-    marketplaces = dict(settings.get("extraKnownMarketplaces", {}))
-    if _is_bundled(marketplaces.get(PLUGIN_NAME)):
-        marketplaces[PLUGIN_NAME] = {
-            **marketplaces.get(PLUGIN_NAME, {}),
-            "source": {"source": "directory", "path": folder},
-        }
+def with_plugin(settings: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of a project that takes part through the plugin, wherever its folder is."""
     plugins = dict(settings.get("enabledPlugins", {}))
     plugins[PLUGIN_ID] = plugins.get(PLUGIN_ID) or True
     permissions = dict(settings.get("permissions", {}))
@@ -103,11 +110,38 @@ def with_plugin(settings: Mapping[str, Any], folder: str, variables: Mapping[str
         permissions["allow"] = [*allowed, TOOLS_PERMISSION]
     return {
         **settings,
-        "extraKnownMarketplaces": marketplaces,
         "enabledPlugins": plugins,
         "env": {**settings.get("env", {}), **variables},
         "permissions": permissions,
     }
+
+
+def keeps_plugin_elsewhere(settings: Mapping[str, Any]) -> bool:
+    """Return whether the settings name a source of the plugin that is not a folder of teamsup."""
+    return not _is_bundled(settings.get("extraKnownMarketplaces", {}).get(PLUGIN_NAME))
+
+
+def with_marketplace(settings: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """Return the settings with the plugin's folder. A marketplace of the same name in another folder stays."""
+    marketplaces = dict(settings.get("extraKnownMarketplaces", {}))
+    if _is_bundled(marketplaces.get(PLUGIN_NAME)):
+        marketplaces[PLUGIN_NAME] = {
+            **marketplaces.get(PLUGIN_NAME, {}),
+            "source": {"source": "directory", "path": folder},
+        }
+    return {**settings, "extraKnownMarketplaces": marketplaces}
+
+
+def without_machine(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings without our entries that have a path of this machine."""
+    new = dict(settings)
+    marketplaces = settings.get("extraKnownMarketplaces", {})
+    if PLUGIN_NAME in marketplaces and _is_bundled(marketplaces[PLUGIN_NAME]):
+        kept = {name: value for name, value in marketplaces.items() if name != PLUGIN_NAME}
+        _set_or_remove(new, "extraKnownMarketplaces", kept)
+    env = {name: value for name, value in settings.get("env", {}).items() if name not in MACHINE_VARIABLES}
+    _set_or_remove(new, "env", env)
+    return new
 
 
 def without_plugin(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +168,6 @@ class EffectiveSettings:
     """Other teamsup servers of the same session: their names and their files."""
     environment: Mapping[str, str]
     """Our variables."""
-    hooks_are_off: bool
     is_trusted: bool
     """Whether a person has told Claude Code to trust this folder or a folder above it."""
 
@@ -152,33 +185,30 @@ def effective_settings(
     marketplaces: dict[str, Any] = {}
     variables: dict[str, Any] = {}
     refused: list[Any] = []
-    hooks_are_off = False
     for found in settings:
-        plugins |= _get(dict, found, "enabledPlugins")
-        marketplaces |= _get(dict, found, "extraKnownMarketplaces")
-        variables |= _get(dict, found, "env")
-        refused += _get(list, found, "disabledMcpjsonServers")
-        hooks_are_off = hooks_are_off or _get(bool, found, "disableAllHooks")
+        plugins |= get_value(dict, found, "enabledPlugins")
+        marketplaces |= get_value(dict, found, "extraKnownMarketplaces")
+        variables |= get_value(dict, found, "env")
+        refused += get_value(list, found, "disabledMcpjsonServers")
     servers = {
         "the project's .mcp.json": {
-            name: entry for name, entry in _get(dict, project_servers, "mcpServers").items() if name not in refused
+            name: entry for name, entry in get_value(dict, project_servers, "mcpServers").items() if name not in refused
         },
-        "your .claude.json, for this project": _get(dict, user_state, "projects", str(project), "mcpServers"),
-        "your .claude.json": _get(dict, user_state, "mcpServers"),
+        "your .claude.json, for this project": get_value(dict, user_state, "projects", str(project), "mcpServers"),
+        "your .claude.json": get_value(dict, user_state, "mcpServers"),
     }
     return EffectiveSettings(
         plugins={
-            plugin: _get(str, marketplaces, plugin.rpartition("@")[2], "source", "path") or None
+            plugin: get_value(str, marketplaces, plugin.rpartition("@")[2], "source", "path") or None
             for plugin, value in plugins.items()
             if value and plugin.rpartition("@")[0] == PLUGIN_NAME
         },
         servers=tuple(
             (name, where) for where, group in servers.items() for name in group if is_teamsup_server(group[name])
         ),
-        environment={name: value for name in VARIABLES if (value := _get(str, variables, name))},
-        hooks_are_off=hooks_are_off,
+        environment={name: value for name in VARIABLES if (value := get_value(str, variables, name))},
         is_trusted=any(
-            _get(bool, user_state, "projects", str(folder), "hasTrustDialogAccepted")
+            get_value(bool, user_state, "projects", str(folder), "hasTrustDialogAccepted")
             for folder in (project, *project.parents)
         ),
     )
@@ -186,7 +216,7 @@ def effective_settings(
 
 def is_teamsup_server(entry: Any) -> bool:  # noqa: ANN401 - JSON
     """Return whether an MCP server is ``teamsup mcp``."""
-    words = [_get(str, entry, "command"), *_get(list, entry, "args")]
+    words = [get_value(str, entry, "command"), *get_value(list, entry, "args")]
     return is_invocation_of("mcp", [word for word in words if isinstance(word, str)])
 
 
@@ -196,7 +226,9 @@ def _is_bundled(marketplace: Mapping[str, Any] | None) -> bool:
     if marketplace is None:
         return True
     source = marketplace.get("source", {})
-    return source.get("source") == "directory" and PurePath(_get(str, source, "path")).parts[-2:] == _BUNDLED_FOLDER
+    return (
+        source.get("source") == "directory" and PurePath(get_value(str, source, "path")).parts[-2:] == _BUNDLED_FOLDER
+    )
 
 
 def _set_or_remove(holder: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - JSON
@@ -207,7 +239,7 @@ def _set_or_remove(holder: dict[str, Any], key: str, value: Any) -> None:  # noq
         holder.pop(key, None)
 
 
-def _get(kind: type[T], value: Any, *keys: str) -> T:  # noqa: ANN401 - JSON
+def get_value(kind: type[T], value: Any, *keys: str) -> T:  # noqa: ANN401 - JSON
     """Return the value, or an empty one if it is missing or of another kind."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None

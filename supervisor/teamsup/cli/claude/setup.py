@@ -5,6 +5,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import unified_diff
 from functools import partial
 from io import StringIO
@@ -21,56 +22,110 @@ from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, installed_command
 
 from . import json_file, project_settings
+from .git_repository import is_ignored, is_in_repository
 from .json_file import JsonFile
 from .project_check import check_project
-from .project_settings import AGENT_VARIABLE, COMMAND_VARIABLE, DEFAULT_AGENT, HOME_VARIABLE, TEAM_VARIABLE, NoProject
+from .project_settings import (
+    AGENT_VARIABLE,
+    COMMAND_VARIABLE,
+    DEFAULT_AGENT,
+    HOME_VARIABLE,
+    MACHINE_VARIABLES,
+    TEAM_VARIABLE,
+    NoProject,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Project:
+    """A project, and the two files that we may change in it."""
+
+    folder: Path
+    shared: JsonFile
+    local: JsonFile
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**self.shared.value.get("env", {}), **self.local.value.get("env", {})}
 
 
 def install(
-    folder: Path | None, team_name: str | None, agent: str | None, others: Sequence[str], *, dry_run: bool
+    folder: Path | None,
+    team_name: str | None,
+    agent: str | None,
+    others: Sequence[str],
+    *,
+    is_shared: bool,
+    dry_run: bool,
 ) -> None:
     """Write the project's settings, and enroll its agent and ``others`` of the plugin.
 
-    Settings that no argument requests do not change. Raise InvalidName for an agent that the plugin does not have.
+    ``is_shared``: what holds on every machine goes into the committed file. Settings that no argument requests do not
+    change. Raise InvalidName for an agent that the plugin does not have.
     """
-    project, settings = _open_settings(folder)
-    there = settings.value.get("env", {})
+    project = _open_project(folder)
+    there = project.environment
     team = project_settings.team_of(there, team_name)
     name = normalize_session_agent(agent or there.get(AGENT_VARIABLE) or DEFAULT_AGENT)
+    plugin = _find_plugin(others)
+    asked = {variable for variable, option in ((AGENT_VARIABLE, agent), (TEAM_VARIABLE, team_name)) if option}
+    variables = _changed_variables(there, team, name, asked)
+    shared, local = project.shared.value, project.local.value
+    if not project_settings.keeps_plugin_elsewhere(shared):
+        local = project_settings.with_marketplace(local, str(plugin))
+    if is_shared:
+        everywhere = {name: value for name, value in there.items() if name in (AGENT_VARIABLE, TEAM_VARIABLE)}
+        ours = {name: value for name, value in variables.items() if name not in MACHINE_VARIABLES}
+        shared = project_settings.with_plugin(project_settings.without_machine(shared), {**everywhere, **ours})
+        machine = {name: value for name, value in {**there, **variables}.items() if name in MACHINE_VARIABLES}
+        local = _with_environment(local, machine)
+    else:
+        local = project_settings.with_plugin(local, variables)
+    not_enrolled = _find_unenrolled(team, [name, *others])
+    if (shared, local) == (project.shared.value, project.local.value) and not not_enrolled:
+        print(f"Nothing to do: the sessions of {project.folder} are agent {name!r} of team {team.name!r}.")
+    _apply(project.shared, shared, dry_run=dry_run)
+    _apply(project.local, local, dry_run=dry_run)
+    _enroll(team, not_enrolled, dry_run=dry_run)
+    if not dry_run:
+        for found in check_project(project.folder, team, partial(command_hint, team)):
+            if found.verdict is not Verdict.OK:
+                print(f"teamsup: {sanitize(f'{found.text}. {found.hint}')}", file=sys.stderr)
+        if is_in_repository(project.folder) and not is_ignored(project.local.path):
+            print(
+                f"teamsup: {sanitize(str(project.local.path))} is for this machine: let git ignore it", file=sys.stderr
+            )
+        print(f"New Claude Code sessions in {project.folder} are agent {name!r} of team {team.name!r}.")
+        print(f"Check the setup with: {command_hint(team, 'doctor', '--project', shlex.quote(str(project.folder)))}")
+
+
+def uninstall(folder: Path | None, others: Sequence[str], *, dry_run: bool) -> None:
+    """Remove the settings of install() from the project. Let the team forget its agent, and ``others``, if they have
+    never taken part.
+    """
+    project = _open_project(folder)
+    changes = [(file, project_settings.without_plugin(file.value)) for file in (project.shared, project.local)]
+    if all(value == file.value for file, value in changes) and not others:
+        print(f"Nothing to do: the settings of {project.folder} contain nothing of teamsup.")
+        return
+    for file, value in changes:
+        _apply(file, value, dry_run=dry_run)
+    name = project.environment.get(AGENT_VARIABLE)
+    _retire(project_settings.team_of(project.environment), [*([name] if name else []), *others], dry_run=dry_run)
+
+
+def _find_plugin(agents: Sequence[str]) -> Path:
+    """Return the plugin's folder. Raise NoProject without one, and InvalidName if it lacks one of the agents."""
     plugin = resource_path("claude")
     if not (plugin / ".claude-plugin").is_dir():
         raise NoProject(f"This installation of teamsup lacks the plugin: there is no {plugin}.")
     offered = sorted(file.stem for file in plugin.glob("agents/*.md"))
-    if unknown := [other for other in others if other not in offered]:
+    if unknown := [agent for agent in agents if agent not in offered]:
         raise InvalidName(f"The plugin has no agent {quote(unknown[0])}; it has {list_names(offered)}.")
-    asked = {variable for variable, option in ((AGENT_VARIABLE, agent), (TEAM_VARIABLE, team_name)) if option}
-    value = project_settings.with_plugin(settings.value, str(plugin), _changed_variables(there, team, name, asked))
-    not_enrolled = _find_unenrolled(team, [name, *others])
-    if value == settings.value and not not_enrolled:
-        print(f"Nothing to do: the sessions of {project} are agent {name!r} of team {team.name!r}.")
-    _apply(settings, value, dry_run=dry_run)
-    _enroll(team, not_enrolled, dry_run=dry_run)
-    if not dry_run:
-        for found in check_project(project, team, partial(command_hint, team)):
-            if found.verdict is not Verdict.OK:
-                print(f"teamsup: {sanitize(f'{found.text}. {found.hint}')}", file=sys.stderr)
-        print(f"New Claude Code sessions in {project} are agent {name!r} of team {team.name!r}.")
-        print(f"Check the setup with: {command_hint(team, 'doctor', '--project', shlex.quote(str(project)))}")
+    return plugin
 
 
-def uninstall(folder: Path | None, *, dry_run: bool) -> None:
-    """Remove the settings of install() from the project."""
-    _, settings = _open_settings(folder)
-    value = project_settings.without_plugin(settings.value)
-    if value == settings.value:
-        print(f"Nothing to do: {settings.path} contains nothing of teamsup.")
-        return
-    _apply(settings, value, dry_run=dry_run)
-    if not dry_run:
-        print("The agents stay in the team, and their messages are kept.")
-
-
-def _open_settings(folder: Path | None) -> tuple[Path, JsonFile]:
+def _open_project(folder: Path | None) -> _Project:
     project = project_settings.find_project(folder)
     if (project / ".claude").resolve() == project_settings.user_folder().resolve():
         raise NoProject(
@@ -78,9 +133,16 @@ def _open_settings(folder: Path | None) -> tuple[Path, JsonFile]:
             f"or install for all projects: claude plugin marketplace add {shlex.quote(str(resource_path('claude')))}, "
             f"claude plugin install {project_settings.PLUGIN_ID}"
         )
-    settings = json_file.read_json(project_settings.settings_path(project))
-    project_settings.require_shape(settings)
-    return project, settings
+    shared = json_file.read_json(project_settings.shared_path(project))
+    local = json_file.read_json(project_settings.local_path(project))
+    for file in (shared, local):
+        project_settings.require_shape(file)
+    return _Project(project, shared, local)
+
+
+def _with_environment(settings: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
+    env = {**settings.get("env", {}), **variables}
+    return {**settings, "env": env} if env else settings
 
 
 def _changed_variables(there: dict[str, str], team: Team, agent: str, asked: set[str]) -> dict[str, str]:
@@ -139,6 +201,26 @@ def _enroll(team: Team, names: list[str], *, dry_run: bool) -> None:
             for name in names:
                 hub.enroll(name)
     print(f"{'Would enroll' if dry_run else 'Enrolled'} in team {team.name!r}: {', '.join(names)}")
+
+
+def _retire(team: Team, names: list[str], *, dry_run: bool) -> None:
+    """Let the team forget those of the agents that have never taken part, and for whom nothing waits."""
+    if not has_store(team):
+        return
+    with MessageHub(team) as hub:
+        known = [hub.find_agent(name.strip().lower()) for name in dict.fromkeys(names)]
+        unused = [
+            agent.name
+            for agent in known
+            if agent and agent.kind == "agent" and agent.last_heartbeat is None and not agent.unread
+        ]
+        if not dry_run:
+            for name in unused:
+                hub.maintenance.retire(name)
+    if unused:
+        print(f"{'Would take' if dry_run else 'Taken'} out of team {team.name!r}: {', '.join(unused)}")
+    if len(unused) < len([agent for agent in known if agent]):
+        print("Agents that have taken part, or have messages, stay in the team.")
 
 
 def _apply(settings: JsonFile, value: dict[str, Any], *, dry_run: bool) -> None:

@@ -23,7 +23,8 @@ from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, installed_command, is_invocation_of
 
 from ..claude.mcp_check import check_mcp_server
-from ..claude.project_check import check_project, check_subagent_names, read_effective_settings
+from ..claude.native_teams import check_native_teams
+from ..claude.project_check import check_project, check_subagent_names, read_project_settings
 from ..claude.project_settings import find_project, team_of
 from ..mailbox_check import Mailbox, check_mailbox
 
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     project = find_project(arguments.project)
     chosen = None if arguments.agent is None else normalize_name(arguments.agent)
-    team = team_of(read_effective_settings(project)[0].environment, arguments.team)
+    team = team_of(read_project_settings(project).effective.environment, arguments.team)
     call = partial(command_hint, team)
     agents, undeliverable, trouble = _read_hub(team)
     findings = [
@@ -101,6 +102,7 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
         *([] if trouble else [well]),
         *check_hub(team, trouble),
         *check_folder(team),
+        *check_native_teams(team),
         *check_configuration(team, call),
         *check_participants(team_status, call),
         *_check_components(team, {agent.name: agent for agent in agents}, call),

@@ -13,7 +13,9 @@ from teamsup.terminal.hints import command_hint
 from ..claude.project_settings import DEFAULT_AGENT
 from ..claude.setup import install, uninstall
 
-_ONLY_WITH_CLAUDE = ("project", "agent", "agents", "dry_run", "remove")
+_ONLY_WITH_CLAUDE = ("project", "agent", "agents", "shared", "dry_run", "remove")
+
+_SHORT_NAMES = {"gcp": "gcp-monitor", "oci": "oci-monitor"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +29,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_parse_names,
         default=[],
         metavar="NAME,…",
-        help="agents of the plugin that the team should know: alert-manager, gcp-monitor, oci-monitor (default: none)",
+        help="agents of the plugin that the team should know: alert-manager, gcp-monitor or gcp, oci-monitor or oci "
+        "(default: none)",
+    )
+    claude.add_argument(
+        "--shared",
+        action="store_true",
+        help="write what holds on every machine to .claude/settings.json, to commit it (default: settings.local.json)",
     )
     claude.add_argument("--dry-run", action="store_true", help="only show the changes")
-    claude.add_argument("--remove", action="store_true", help="remove the settings that this command has written")
+    claude.add_argument(
+        "--remove",
+        action="store_true",
+        help="remove what this command has written, and forget the agents that have never taken part",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,14 +53,22 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.force:
         raise CallerError("--force replaces a teamsup.toml. It does not go with --claude.")
     elif arguments.remove:
-        uninstall(arguments.project, dry_run=arguments.dry_run)
+        uninstall(arguments.project, arguments.agents, dry_run=arguments.dry_run)
     else:
-        install(arguments.project, arguments.team, arguments.agent, arguments.agents, dry_run=arguments.dry_run)
+        install(
+            arguments.project,
+            arguments.team,
+            arguments.agent,
+            arguments.agents,
+            is_shared=arguments.shared,
+            dry_run=arguments.dry_run,
+        )
     return 0
 
 
 def _parse_names(text: str) -> list[str]:
-    return [name.strip().lower() for name in text.split(",") if name.strip()]
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    return [_SHORT_NAMES.get(name, name) for name in names]
 
 
 def _write_configuration(team: Team, *, force: bool) -> None:

@@ -1,0 +1,57 @@
+"""Claude Code's own use of ~/.claude/teams, which is also the default folder of teams.
+
+It keeps the mailboxes of its agent teams there, each team in a folder with a config.json and inboxes/. It removes such
+a folder with its team. Every session may read all files below ~/.claude/teams without asking a person.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from teamsup.hub import Team
+from teamsup.terminal.findings import Finding, Verdict
+
+from .project_settings import user_folder
+
+_CREDENTIAL_FILES = ("token_file", "secret_file", "env_file", "password_file")
+
+
+def check_native_teams(team: Team) -> list[Finding]:
+    """Check that Claude Code has no team in the team's folder, and that no credential is where sessions may read."""
+    found = []
+    if (team.folder / "config.json").is_file() or (team.folder / "inboxes").is_dir():
+        text = f"Claude Code has an agent team of its own in {team.folder}, and removes that folder with it"
+        hint = "Give your team another name, or another folder by TEAMSUP_HOME."
+        found.append(Finding("team", Verdict.WARNING, text, hint))
+    teams = (user_folder() / "teams").resolve()
+    if team.folder.resolve().is_relative_to(teams):
+        for what in find_exposed_credentials(_read(team.configuration), team.folder, teams):
+            text = f"every session of Claude Code may read {what} without asking, because it is below {teams}"
+            hint = "Move it to a file elsewhere that only you may read, such as ~/.config/teamsup/NAME, and name that."
+            found.append(Finding("team", Verdict.WARNING, text, hint))
+    return found
+
+
+def find_exposed_credentials(configuration: object, folder: Path, teams: Path) -> Iterator[str]:
+    """Yield the files below ``teams`` that a configuration in ``folder`` names for credentials, and an address of a
+    store with a password.
+    """
+    if not isinstance(configuration, dict):
+        return
+    for key, value in configuration.items():
+        if key in _CREDENTIAL_FILES and isinstance(value, str):
+            file = (folder / Path(value).expanduser()).resolve()
+            if file.is_relative_to(teams):
+                yield str(file)
+        elif key == "hub" and isinstance(value, str) and ":" in value.partition("://")[2].rpartition("@")[0]:
+            yield 'the password in hub = "…"'
+        for each in value if isinstance(value, list) else [value]:
+            yield from find_exposed_credentials(each, folder, teams)
+
+
+def _read(file: Path) -> object:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        # Another check reports it.
+        return None
