@@ -16,23 +16,31 @@ _PATIENCE_SECONDS = 2.0
 _MAX_ANSWER = 2**20
 
 
-def socket_path() -> str | None:
-    """Return the socket of the server of this Claude Code; None if another user could have made it."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
-    folder = os.path.join(runtime, f"teamsup-{os.getuid()}")
-    found = os.lstat(folder)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        return None
-    return os.path.join(folder, f"claude-{int(os.environ.get('CLAUDE_PID') or os.getppid())}")
+def connect() -> _socket.socket:
+    """Connect to the server of this Claude Code, which listens in the first of these folders that it can use.
+
+    Raise OSError if there is none. A folder that another user could have made is not used.
+    """
+    environment = os.environ.get
+    claude = int(environment("CLAUDE_PID") or os.getppid())
+    for parent in (environment("XDG_RUNTIME_DIR"), environment("TMPDIR"), "/tmp"):  # noqa: S108
+        folder = os.path.join(parent or "", f"teamsup-{os.getuid()}")
+        try:
+            found = os.lstat(folder) if parent else None
+            if found and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
+                connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+                connection.settimeout(_PATIENCE_SECONDS)
+                connection.connect(os.path.join(folder, f"claude-{claude}"))
+                return connection
+        except OSError:
+            continue
+    raise OSError("no server")
 
 
-def ask(path: str, given: bytes) -> bytes:
+def ask(connection: _socket.socket, given: bytes) -> bytes:
     """Return the server's whole answer. Raise OSError if none comes in time."""
     patience = float(sys.argv[1]) if sys.argv[1:] else _PATIENCE_SECONDS
     ends = time.monotonic() + patience
-    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    connection.settimeout(_PATIENCE_SECONDS)
-    connection.connect(path)
     connection.sendall(given)
     connection.shutdown(_socket.SHUT_WR)
     answer = b""
@@ -47,13 +55,11 @@ def ask(path: str, given: bytes) -> bytes:
 
 def main() -> None:
     given = sys.stdin.buffer.read()
-    path = socket_path()
-    if path is not None:
-        answer = ask(path, given)
-        # Claude Code would show any other text than JSON to the model.
-        if answer[:1] == b"{" and answer[-1:] == b"}":
-            sys.stdout.buffer.write(answer)
-            sys.stdout.buffer.flush()
+    answer = ask(connect(), given)
+    # Claude Code would show any other text than JSON to the model.
+    if answer[:1] == b"{" and answer[-1:] == b"}":
+        sys.stdout.buffer.write(answer)
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

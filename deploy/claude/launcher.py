@@ -41,8 +41,10 @@ def find_socket(words: list[str]) -> str | None:
         import hashlib  # few have such a path
         import tempfile
 
-        digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-        run = os.path.join(tempfile.gettempdir(), f"teamsup-{os.getuid()}-{digest}")
+        name = f"teamsup-{os.getuid()}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
+        run = os.path.join(tempfile.gettempdir(), name)
+        if len(os.fsencode(run)) > _LONGEST_FOLDER:
+            run = os.path.join("/tmp", name)  # noqa: S108 - both sides check whose it is
     return os.path.join(run, _SOCKET_NAME)
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -46,6 +47,30 @@ async def test_waiting_messages_are_announced_once_in_the_running_turn(team: Tea
         assert lead.hook("PostToolUse") == lead.hook("UserPromptSubmit") == lead.hook("PostToolUseFailure") == {}
         scout.send("lead", "and again")
         assert "again" in context(lead.hook("PostToolUseFailure"))
+
+
+async def test_hooks_find_the_server_though_no_named_folder_has_room_for_a_socket(team: Team, join: Join) -> None:
+    scout = join("scout")
+    far = str(team.folder.parent / ("long" * 30))
+
+    async with open_session(team, XDG_RUNTIME_DIR=far, TMPDIR=far) as lead:
+        lead.hook("UserPromptSubmit")
+        scout.send("lead", "news")
+        assert "news" in context(lead.hook("PostToolUse"))
+
+
+async def test_a_session_whose_rules_deny_the_tool_that_reads_hears_of_nothing(
+    team: Team, join: Join, tmp_path: Path
+) -> None:
+    scout = join("scout")
+    rules = {"permissions": {"deny": ["mcp__plugin_teamsup_teamsup__team_read_messages"]}}
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude" / "settings.local.json").write_text(json.dumps(rules))
+
+    async with open_session(team, CLAUDE_PLUGIN_ROOT="/plugin", CLAUDE_PROJECT_DIR=str(tmp_path)) as lead:
+        lead.hook("UserPromptSubmit")
+        scout.send("lead", "news")
+        assert lead.hook("PostToolUse") == lead.hook("Stop", stop_hook_active=False) == {}
 
 
 async def test_before_its_turn_ends_an_agent_is_asked_once_to_read(team: Team, join: Join) -> None:

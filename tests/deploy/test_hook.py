@@ -99,6 +99,12 @@ def test_the_temporary_folder_will_do_where_there_is_no_runtime_folder(tmp_path:
     assert hook(tmp_path, XDG_RUNTIME_DIR="", TMPDIR=str(tmp_path)) == b'{"a": 1}'
 
 
+@pytest.mark.parametrize("unusable", ["nowhere", "x" * 120])
+def test_a_runtime_folder_that_cannot_be_used_gives_way(tmp_path: Path, serve: Serve, unusable: str) -> None:
+    serve(b'{"a": 1}')
+    assert hook(tmp_path / unusable, TMPDIR=str(tmp_path)) == b'{"a": 1}'
+
+
 def test_without_a_server_it_says_nothing(tmp_path: Path, folder: Path) -> None:
     assert hook(tmp_path) == b""
     with socket.socket(socket.AF_UNIX) as died:

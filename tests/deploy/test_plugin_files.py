@@ -78,7 +78,7 @@ def test_the_monitor_watches_for_the_agent_that_the_server_speaks_for() -> None:
     command, *arguments = monitor["command"].removeprefix("exec ").replace('"', "").split(" ")
     (server,) = read(".mcp.json")["mcpServers"].values()
     program, _, *options = server["args"][2:]
-    assert [command, *arguments] == [program, "watch", *options]
+    assert [command, *arguments] == [program, "watch", *options, "--for-session"]
 
 
 def test_every_hook_is_quick_to_start_and_to_give_up() -> None:

@@ -22,6 +22,7 @@ from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskStatus
 
 from teamsup.hub.errors import SchemaTooNew, TeamsupError
 from teamsup.hub.models import WakeStep
+from teamsup.hub.team import LAST_TEMPORARY_FOLDER
 
 from .participants import Participant, Participants, run_in_thread
 from .permission_request import request_permission
@@ -35,12 +36,17 @@ _MAX_BLOCKED_STOPS = 3
 """How often hooks may keep one turn from ending. Claude Code allows eight times in a row, for all hooks together."""
 
 
-def socket_path(claude: int) -> Path:
-    """Return the socket of the session's server for the Claude Code of that pid. deploy/claude/hook.py uses the same
-    path.
+def socket_paths(claude: int) -> list[Path]:
+    """Return where the server of the session of that Claude Code may listen, the preferred path first.
+
+    deploy/claude/hook.py tries the same.
     """
-    folder = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
-    return Path(folder, f"teamsup-{os.getuid()}", f"claude-{claude}")
+    parents = (os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR"), LAST_TEMPORARY_FOLDER)
+    return [Path(parent, f"teamsup-{os.getuid()}", f"claude-{claude}") for parent in parents if parent]
+
+
+class _AlreadyServed(OSError):
+    """Another server of this Claude Code listens at the path."""
 
 
 class HookServer:
@@ -48,8 +54,8 @@ class HookServer:
 
     def __init__(self, participants: Participants, claude: int) -> None:
         self._participants = participants
-        self._path = socket_path(claude)
-        self._is_bound = False
+        self._paths = socket_paths(claude)
+        self._bound: Path | None = None
         self._has_reported_outdated = False
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -65,9 +71,9 @@ class HookServer:
             await listener.serve(self._serve_one)
 
     def close(self) -> None:
-        if self._is_bound:
+        if self._bound:
             with suppress(OSError):
-                self._path.unlink()
+                self._bound.unlink()
 
     async def _serve_one(self, stream: SocketStream) -> None:
         async with stream:
@@ -117,24 +123,51 @@ class HookServer:
             )
 
     async def _bind(self) -> SocketListener:
-        """Listen on the socket of this session. Raise OSError if its path belongs to another user or server."""
-        folder = self._path.parent
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise OSError(f"{folder} is not a folder of yours alone")
-        # If two servers start at once, one must notice the other.
-        lock = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if _is_served(self._path):
-                raise OSError(f"another server of this Claude Code listens at {self._path} already")
-            self._path.unlink(missing_ok=True)
-            listener = await anyio.create_unix_listener(self._path, mode=0o600)
-            self._is_bound = True
+        """Listen on the socket of this session, at the first path that can be used. Raise OSError if there is none, or
+        if another server of this session listens.
+        """
+        troubles = []
+        for path in self._paths:
+            try:
+                listener = await _listen(path)
+            except _AlreadyServed:
+                raise
+            except OSError as error:
+                # It does not exist, is not ours alone, or is too long for the address of a socket.
+                troubles.append(str(error))
+                continue
+            self._bound = path
             return listener
-        finally:
-            os.close(lock)
+        raise OSError("; ".join(troubles))
+
+
+async def _listen(path: Path) -> SocketListener:
+    """Listen at that path. Raise OSError if its folder cannot be used, or as _AlreadyServed if another server does."""
+    lock = _lock_folder(path.parent)
+    try:
+        _remove_unserved(path)
+        return await anyio.create_unix_listener(path, mode=0o600)
+    finally:
+        os.close(lock)
+
+
+def _lock_folder(folder: Path) -> int:
+    """Lock the folder, because of two servers that start at once one must notice the other. Return the lock to close.
+    Raise OSError unless the folder is ours alone.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise OSError(f"{folder} is not a folder of yours alone")
+    lock = os.open(folder, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def _remove_unserved(path: Path) -> None:
+    if _is_served(path):
+        raise _AlreadyServed(f"another server of this Claude Code listens at {path} already")
+    path.unlink(missing_ok=True)
 
 
 async def _send_output(stream: SocketStream, output: Mapping[str, Any]) -> bool:
@@ -212,7 +245,7 @@ async def hook_output(who: Participant, event: str) -> dict[str, Any]:
 
 async def _take_wake_step(who: Participant, step: WakeStep) -> str:
     # Messages that wait for the session are not for a subagent that only shares its mailbox.
-    if not who.has_own_mailbox:
+    if not (who.has_own_mailbox and who.can_read):
         return ""
     messages = await run_in_thread(lambda: who.hub.wake_ladder.take_wake_step(step))
     return render_notice(messages, step) if messages else ""

@@ -55,8 +55,10 @@ async def run_in_thread(action: Callable[[], T]) -> T:
 class Participant:
     """One participant: its mailbox, its reads, and its presence."""
 
-    def __init__(self, hub: MessageHub, *, has_name: bool, run: int | None = None) -> None:
+    def __init__(self, hub: MessageHub, *, has_name: bool, run: int | None = None, can_read: bool = True) -> None:
         self.hub = hub
+        self.can_read = can_read
+        """Whether it has the tool that reads messages. Without it no message is announced to it."""
         self._run = run
         self.has_own_mailbox = has_name
         """Whether it has its own name, and not that of the session."""
@@ -203,8 +205,9 @@ class Participant:
 class Participants:
     """All participants of one session."""
 
-    def __init__(self, hub: MessageHub) -> None:
-        self.main = Participant(hub, has_name=True, run=run_number(os.environ.get("TEAMSUP_RUN", "")))
+    def __init__(self, hub: MessageHub, *, can_read: bool = True) -> None:
+        run = run_number(os.environ.get("TEAMSUP_RUN", ""))
+        self.main = Participant(hub, has_name=True, run=run, can_read=can_read)
         self._subagents: dict[str, Participant] = {}
         self._callers: dict[str, tuple[str, str] | None] = {}
         # Claude Code sets it for the server of a plugin; ours comes with hooks.
@@ -251,7 +254,8 @@ class Participants:
         known = hub.find_agent(name)
         if name == hub.agent or known is None or known.kind != "agent":
             return Participant(hub, has_name=False)
-        subagent = Participant(MessageHub(hub.team, agent=name, model=True), has_name=True)
+        own = MessageHub(hub.team, agent=name, model=True)
+        subagent = Participant(own, has_name=True, can_read=self.main.can_read)
         try:
             subagent.join()
         except TeamsupError:

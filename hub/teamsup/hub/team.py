@@ -16,6 +16,7 @@ CONFIGURATION_VARIABLE = "TEAMSUP_CONFIGURATION"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SOCKET_PATH_MAX = 100  # bytes; the kernel's limit is 107 on Linux and 103 on macOS
 _DOORBELL_NAME_MAX = 24
+LAST_TEMPORARY_FOLDER = "/tmp"  # noqa: S108 - short and everywhere; its folders are checked before they are used
 
 
 def fold_case(name: str) -> str:
@@ -88,12 +89,13 @@ class Team:
     def run(self) -> Path:
         """The folder for sockets and locks. It is elsewhere if the team's path is too long for a socket's address."""
         inside = self.folder / "run"
-        if len(os.fsencode(inside)) + 1 + _DOORBELL_NAME_MAX + len("@4194304.65535") <= _SOCKET_PATH_MAX:
+        if _has_room_for_sockets(inside):
             return inside
         import tempfile  # few teams have such a path
 
-        digest = _digest(os.fsencode(self.folder))
-        return Path(tempfile.gettempdir()) / f"teamsup-{os.getuid()}-{digest}"
+        name = f"teamsup-{os.getuid()}-{_digest(os.fsencode(self.folder))}"
+        outside = Path(tempfile.gettempdir(), name)
+        return outside if _has_room_for_sockets(outside) else Path(LAST_TEMPORARY_FOLDER, name)
 
     def create(self) -> None:
         """Make the team's folders, for their owner alone. Raise StoreError if that is impossible. Raise UnsafeFile when
@@ -164,6 +166,10 @@ def doorbell_name(agent: str) -> str:
     if len(agent) <= _DOORBELL_NAME_MAX:
         return agent
     return agent[:7] + "~" + _digest(agent.encode())
+
+
+def _has_room_for_sockets(folder: Path) -> bool:
+    return len(os.fsencode(folder)) + 1 + _DOORBELL_NAME_MAX + len("@4194304.65535") <= _SOCKET_PATH_MAX
 
 
 def _digest(data: bytes) -> str:

@@ -325,6 +325,8 @@ def test_the_launcher_looks_where_the_fork_server_listens(monkeypatch: pytest.Mo
     monkeypatch.setenv("TEAMSUP_TEAM", " Crew ")
     for words, name in ((["mcp"], None), (["mcp", "--team", "x.y"], "x.y"), (["mcp", "--team=B"], "b")):
         assert LAUNCHER["find_socket"](words) == str(Team.named(name).run / SOCKET_NAME)
+    monkeypatch.setattr("tempfile.tempdir", "/long" * 30)
+    assert LAUNCHER["find_socket"](["mcp"]) == str(Team.named("crew").run / SOCKET_NAME)
     assert LAUNCHER["find_socket"](["--team", "../x"]) is LAUNCHER["find_socket"](["--team", ""]) is None
 
 

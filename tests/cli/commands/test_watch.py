@@ -73,6 +73,23 @@ def test_a_running_turn_is_left_to_its_hooks(
     assert watch.stdout.read() == ""
 
 
+@pytest.mark.slow
+def test_the_monitor_of_a_session_is_silent_until_a_server_serves_the_agent(
+    teamsup: TeamsupCommand, scout: MessageHub
+) -> None:
+    scout.send("lead", "one")
+    with (
+        MessageHub(teamsup.team, agent="lead") as lead,
+        teamsup.open("watch", "--agent", "lead", "--for-session") as watch,
+    ):
+        assert watch.stdout
+        eventually(lambda: lead.queries.trace("#1")[0].state == "ready", "it is stored")
+        lead.register()
+        assert watch.stdout.readline() == f"{WAKE_LINE}\n"
+        assert lead.wake_ladder.take_wake_step(WakeStep.WOKEN) == []
+        watch.kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_and_its_doorbell(
     scout: MessageHub, watch: subprocess.Popen[str], number: signal.Signals

@@ -8,6 +8,7 @@ from teamsup.config.components import normalize_session_agent
 from teamsup.hub import MessageHub, Team
 
 from ..arguments import add_agent
+from ..claude.project_check import session_can_read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,5 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         gc.freeze()
         gc.enable()
-        serve_session(hub, Launcher(*arguments.launcher) if arguments.launcher else SessionStarter(claude))
+        starter = Launcher(*arguments.launcher) if arguments.launcher else SessionStarter(claude)
+        # The tools of a server that is not a plugin's have other names.
+        serve_session(hub, starter, can_read="CLAUDE_PLUGIN_ROOT" not in os.environ or session_can_read())
     return 0

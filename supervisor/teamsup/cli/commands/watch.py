@@ -14,26 +14,35 @@ from teamsup.terminal.console import open_as
 from teamsup.terminal.formatting import sanitize
 
 from ..arguments import add_agent
+from ..claude.project_check import session_can_read
 
 # Always the same line, so that no text of a sender reaches a model in this way.
 WAKE_LINE = "teamsup: new messages wait for you. Read them with team_read_messages."
 _GRACE_SECONDS = 0.3
 _MAX_TURN_SECONDS = 30.0
 _WAIT_SECONDS = 5.0
+_CHECK_SECONDS = 1.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_agent(parser, "the agent whose messages to watch for")
+    help_text = "print nothing while no session serves the agent, or where Claude Code's rules deny the tool that reads"
+    parser.add_argument("--for-session", action="store_true", help=help_text)
 
 
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
     signal.signal(signal.SIGTERM, _end)
+    while arguments.for_session and _has_reader() and not session_can_read():
+        time.sleep(_WAIT_SECONDS)
     while _has_reader():
         try:
             with open_as(team, arguments.agent) as hub:
                 while _has_reader():
-                    _watch(hub)
+                    if arguments.for_session and not _is_present(hub):
+                        time.sleep(_CHECK_SECONDS)
+                    else:
+                        _watch(hub)
         except SchemaTooNew:
             raise
         except StoreError as error:
@@ -54,6 +63,11 @@ def _watch(hub: MessageHub) -> None:
         # A wake step whose line cannot be printed is lost.
         if _has_reader() and hub.wake_ladder.take_wake_step(WakeStep.WOKEN):
             print(WAKE_LINE, flush=True)
+
+
+def _is_present(hub: MessageHub) -> bool:
+    agent = hub.find_agent(hub.agent)
+    return agent is not None and agent.is_present(datetime.now(UTC))
 
 
 def _is_in_turn(hub: MessageHub) -> bool:
