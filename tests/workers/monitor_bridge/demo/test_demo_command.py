@@ -44,7 +44,7 @@ def test_it_shows_an_alert_until_its_end_and_leaves_nothing(tmp_path: Path, temp
     steps = ("HighCPU is firing", "<alert>", "A backup has been running", "/ack 1", "takes care", "Resolved")
     places = [shown.index(step) for step in steps]
     assert places == sorted(places)
-    assert "acknowledged by console-you" in shown
+    assert "acknowledged by ann" in shown
     assert list(temporary.iterdir()) == []
     assert not home.exists()
 

@@ -14,7 +14,7 @@ from .demo_output import narrate, print_quoted, prompt
 from .demo_team import DemoFailed, post_alert, run_teamsup, temporary_team, wait_for_message, wait_until
 
 _AGENT = "alert-manager"
-_CONSOLE = "console-you"
+_CONSOLE = "console-ann"
 _LABELS = {"alertname": "QueueStuck", "instance": "web-01", "severity": "critical"}
 _SUMMARY = "The queue of web-01 does not move"
 _TIMEOUT_SECONDS = 20.0

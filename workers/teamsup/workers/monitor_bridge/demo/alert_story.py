@@ -13,7 +13,7 @@ from .demo_team import post_alert, run_teamsup, temporary_team, wait_for_message
 
 _POLL_SECONDS = 0.2
 _AGENT = "alert-manager"
-_CONSOLE = "console-you"
+_CONSOLE = "console-ann"
 _LABELS = {"alertname": "HighCPU", "instance": "web-01", "severity": "critical"}
 _SUMMARY = "web-01 is at 99 %"
 _FINDING = "A backup has been running on web-01 since 02:00 and uses all of its CPU. It ends in about ten minutes."
