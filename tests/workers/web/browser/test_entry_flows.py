@@ -118,7 +118,7 @@ async def test_an_incident_acknowledged_in_the_page_is_acknowledged_on_discord(
         )
 
         await asyncio.to_thread(browser.open, browser.driver.current_url.split("?")[0].rstrip("/") + "/incidents/1")
-        await asyncio.to_thread(browser.wait_for, "console-ann acknowledged it.")
+        await asyncio.to_thread(browser.wait_for, "ann acknowledged it.")
         assert [error for error in browser.errors() if "favicon" not in error] == []
 
 
