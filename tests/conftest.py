@@ -19,6 +19,7 @@ from teamsup.hub import MessageHub, Team
 # test starts compiles all its imports. That takes half of the time.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.pop("TEAMSUP_HUB", None)
 
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:

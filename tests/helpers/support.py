@@ -20,7 +20,7 @@ from helpers.command_server import command_server
 from helpers.postgres_server import run_sql_on_server
 from teamsup.config.components import installed_components
 from teamsup.hub import Team
-from teamsup.hub.engines.choice import find_address
+from teamsup.hub.engines.choice import ADDRESS_VARIABLE, find_address
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
 from teamsup.status.team_status import read_team_status
 
@@ -116,7 +116,8 @@ def clean_environment() -> dict[str, str]:
     return {
         key: value
         for key, value in os.environ.items()
-        if key not in ("DISCORD_TOKEN", "CLAUDECODE", "CLAUDE_PID") and not key.startswith("TEAMSUP")
+        if key == ADDRESS_VARIABLE  # a fixture has set it
+        or (key not in ("DISCORD_TOKEN", "CLAUDECODE", "CLAUDE_PID") and not key.startswith("TEAMSUP"))
     }
 
 

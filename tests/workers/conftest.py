@@ -1,36 +1,36 @@
-"""The tests of workers run on SQLite, or on a server with ``TEAMSUP_TEST_ENGINE=postgresql``."""
+"""The tests of a worker's tables run on each engine: those that are marked ``both_engines``."""
 
-import os
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack
 
 import pytest
 
-from helpers.postgres_server import stored_on_server
+from helpers.postgres_server import PostgresServer
 from teamsup.config.components import installed_tables
 from teamsup.hub import MessageHub, Team
+from teamsup.hub.engines.choice import ADDRESS_VARIABLE
 
-ON_SERVER = os.environ.get("TEAMSUP_TEST_ENGINE") == "postgresql"
 
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what the engine does not concern."""
-    if ON_SERVER:
-        here = config.rootpath / "tests" / "workers"
-        left_out = [
-            item
-            for item in items
-            if here in item.path.parents
-            and ("team" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("only_sqlite"))
-        ]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "team" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_engines"):
+        engines = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+        metafunc.parametrize("engine", engines, indirect=True)
 
 
 @pytest.fixture
-def team(team: Team, request: pytest.FixtureRequest) -> Iterator[Team]:
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine that stores the team of this test."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def team(team: Team, engine: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
     """A team with the tables of all workers, as ``teamsup start`` makes them."""
-    with stored_on_server(team, request.getfixturevalue("postgres")) if ON_SERVER else nullcontext():
+    with ExitStack() as stack:
+        if engine == "postgresql":
+            server: PostgresServer = request.getfixturevalue("postgres")
+            # Not in teamsup.toml, which a test may write itself.
+            monkeypatch.setenv(ADDRESS_VARIABLE, stack.enter_context(server.schema()))
         with MessageHub(team) as hub:
             for tables in installed_tables():
                 hub.maintenance.migrate_component(tables)

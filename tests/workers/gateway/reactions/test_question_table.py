@@ -11,6 +11,8 @@ from teamsup.workers.gateway.ids import message_id_of
 from teamsup.workers.gateway.reactions.questions import QuestionStatus, QuestionTable
 from teamsup.workers.gateway.tables.state import set_state
 
+pytestmark = pytest.mark.both_engines
+
 Join = Callable[..., MessageHub]
 CONVERSATION = "discord:5"
 

@@ -15,6 +15,8 @@ from teamsup.hub.models import Message
 
 from ..conftest import RunningUserComm
 
+pytestmark = pytest.mark.both_engines
+
 Join = Callable[..., MessageHub]
 HERE = "console-ann:1"
 PLACE = "discord:5"

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from teamsup.hub import MessageHub
 from teamsup.workers.user_comm.decisions.decision import DecisionSpec
 from teamsup.workers.user_comm.decisions.table import DecisionTable
+
+pytestmark = pytest.mark.both_engines
 
 Join = Callable[..., MessageHub]
 

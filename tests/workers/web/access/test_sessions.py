@@ -16,6 +16,8 @@ from teamsup.workers.web.access.sessions import (
     redeem_link,
 )
 
+pytestmark = pytest.mark.both_engines
+
 NOW = 1_800_000_000.0
 DAY = 86400.0
 
