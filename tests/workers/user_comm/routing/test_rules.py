@@ -70,6 +70,8 @@ def names(found: object) -> list[str]:
         ("shoot for the moon", HERE, ["lead"]),
         ("Hello", HERE, ["lead"]),
         ("/etc/hosts is broken", HERE, ["lead"]),
+        ("@everyone the disk is full", HERE, ["lead"]),
+        ("@here @gcp the disk is full", HERE, ["gcp-monitor"]),
     ],
 )
 def test_the_first_rule_that_fits_says_who_gets_it(line: str, place: Origin, agents: list[str]) -> None:
@@ -134,6 +136,21 @@ def test_a_mention_of_nobody_is_said_so() -> None:
     assert route_line("@ghost boo", HERE, RULES, TEAM) == ErrorReply(
         "There is no agent named ghost here. Known agents: lead, gcp-monitor, oci-monitor, gateway.", os.EX_NOUSER
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "near"), [("@gcp-monitr hi", "gcp-monitor"), ("/ask laed hi", "lead"), ("@bos hi", "boss")]
+)
+def test_a_mistyped_agent_gets_a_suggestion(line: str, near: str) -> None:
+    found = route_line(line, HERE, RULES, TEAM)
+    assert isinstance(found, ErrorReply)
+    assert f" here. Did you mean @{near}? Known agents: lead," in found.text
+
+
+def test_everybody_on_discord_is_no_agent() -> None:
+    assert route_line("@everyone", HERE, RULES, TEAM) == Forward((LEAD,), "@everyone")
+    found = route_line("@here look", HERE, NO_RULES, TEAM)
+    assert found == PersonCommand("help", "I can greet, and I know these:")
 
 
 def test_if_the_first_that_is_named_is_nobody_no_other_is_asked_in_silence() -> None:

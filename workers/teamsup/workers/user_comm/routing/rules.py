@@ -9,7 +9,7 @@ from teamsup.config.components import find_command, people_commands
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Agent
 from teamsup.hub.errors import ExitCode
-from teamsup.hub.validation import list_names
+from teamsup.hub.validation import find_similar, list_names
 
 from ...pattern_matcher import PatternMatcher
 from ..outcome import ErrorReply, Reply
@@ -17,6 +17,8 @@ from ..sections import MessageRouteSection, UserCommSection
 
 _COMMAND = re.compile(r"/(?P<name>[a-zA-Z][a-zA-Z0-9_-]*)(?:\s+(?P<rest>.*))?", re.DOTALL)
 _MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")
+_EVERYBODY = ("everyone", "here")
+"""Discord's names for everybody in a channel, which are no agents."""
 _MAX_SEARCHED = 4000
 """The number of characters of a line that are searched, because a pattern may take long on an unknown person's text."""
 
@@ -129,6 +131,9 @@ def _parse_mention(text: str, rules: RoutingRules, known: Mapping[str, Agent]) -
     at = 0
     while match := _MENTION.match(text, at):
         name = match["agent"].rstrip(".").lower()
+        if name in _EVERYBODY:
+            at = match.end()
+            continue
         if names and name not in names and not _resolve_agents([name], rules, known):
             break
         names[name] = None
@@ -145,7 +150,10 @@ def _forward_to(
 ) -> ErrorReply | Forward:
     agents = _resolve_agents(names, rules, known)
     if not _resolve_agents(names[:1], rules, known):
-        text = f"There is no agent named {names[0].lower()} here. Known agents: {list_names([*known]) or 'none'}."
+        called = names[0].lower()
+        near = find_similar(called, [*known, *(alias.lower() for alias in rules.section.aliases)])
+        guess = f" Did you mean @{near}?" if near else ""
+        text = f"There is no agent named {called} here.{guess} Known agents: {list_names([*known]) or 'none'}."
         return ErrorReply(text, ExitCode.UNKNOWN)
     if not text:
         called = " ".join(f"@{agent.name}" for agent in agents)
