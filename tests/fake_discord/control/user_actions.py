@@ -1,15 +1,18 @@
 """What people do on this Discord. Everybody and everything is named by its number."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..ids import ANN, BOT, CHANNEL, GUILD
 from ..world import interactions, message_changes
 from ..world.drafts import FileUpload, create_attachment, set_mentions
-from ..world.models import REPLY, TEXT, FakeMessage, FakeReference, Json
+from ..world.models import COMPONENTS_V2, HAS_SNAPSHOT, REPLY, TEXT, FakeMessage, FakeReference, FakeUser, Json
+from ..world.payloads import snapshot_json
 from ..world.permissions import Permission
 from ..world.threads import open_thread, update_thread
 from .simulation import Simulation
+
+ACTION_ROW = 1  # the only component before Components V2
 
 
 class UserActions(Simulation):
@@ -26,10 +29,26 @@ class UserActions(Simulation):
         author: int = ANN,
         reply_to: int | None = None,
         files: Mapping[str, bytes] | None = None,
+        embeds: Sequence[Json] = (),
+        components: Sequence[Json] = (),
+        webhook: tuple[int, str] | None = None,
+        application: int | None = None,
         strange: Mapping[str, Any] | None = None,
     ) -> int:
+        """``webhook`` is its number and the name that it takes for this message. People can send neither embeds nor
+        components, so ``author`` is a bot then."""
         place = self.world.channels[channel]
+        if webhook is not None:
+            author = webhook[0]
+            self.world.users[author] = FakeUser(author, webhook[1], bot=True)
+        assert not (embeds or components) or self.world.users[author].bot, "people send neither"
         message = message_changes.new_message(self.world, place, author)
+        message.webhook, message.application = None if webhook is None else author, application
+        message.embeds = [{"type": "rich", **each} for each in embeds]
+        message.components = list(components)
+        if any(each["type"] != ACTION_ROW for each in components):
+            assert (text, [*embeds]) == ("", []), "with Components V2 there are neither content nor embeds"
+            message.flags |= COMPONENTS_V2
         message.content, message.strange = text, dict(strange or {})
         if reply_to is not None:
             message.kind, message.reference = REPLY, FakeReference(channel, reply_to)
@@ -37,6 +56,15 @@ class UserActions(Simulation):
         for name, content in (files or {}).items():
             message.attachments.append(create_attachment(self.world, FileUpload(name, content)))
         return message_changes.publish_message(self.world, message).id
+
+    async def forward(self, message: int, *, channel: int = CHANNEL, author: int = ANN) -> int:
+        """Copy a message of any channel. Later changes of that message do not show in the copy."""
+        original = self._message(message)
+        forwarded = message_changes.new_message(self.world, self.world.channels[channel], author)
+        forwarded.flags |= HAS_SNAPSHOT
+        forwarded.reference = FakeReference(original.channel, original.id, is_forward=True)
+        forwarded.snapshot = snapshot_json(self.world, original)
+        return message_changes.publish_message(self.world, forwarded).id
 
     async def edit(self, message: int, text: str) -> None:
         edited = self._message(message)

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 
 from aiohttp import web
 
@@ -69,6 +70,7 @@ class RestApi:
             if fault is not None and (failed := await _fault_after(fault, request)) is not None:
                 response = failed
             lost = fault is not None and fault.kind == "lost reply"
+            response.headers["Date"] = formatdate(self._world.clock.now(), usegmt=True)
             self._record(request, path, 0 if lost else response.status, took, body)
             return response
 

@@ -146,7 +146,11 @@ def apply_draft(world: FakeWorld, message: FakeMessage, draft: MessageDraft) -> 
 
 def create_attachment(world: FakeWorld, upload: FileUpload, description: str | None = None) -> FakeAttachment:
     kind = mimetypes.guess_type(upload.filename)[0] or "application/octet-stream"
-    return FakeAttachment(world.snowflakes.next_id(), upload.filename, upload.content, kind, description)
+    name, title = upload.filename, None
+    if not name.isascii():
+        # Discord's documentation: the title "will be present when a filename contains special characters".
+        title, name = name.rpartition(".")[0] or name, re.sub(r"[^\w.-]", "", name, flags=re.ASCII)
+    return FakeAttachment(world.snowflakes.next_id(), name, upload.content, kind, description, title)
 
 
 def set_mentions(world: FakeWorld, message: FakeMessage, wanted: Json | None) -> None:

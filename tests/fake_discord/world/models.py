@@ -8,6 +8,7 @@ Json = dict[str, Any]
 TEXT, DM, PUBLIC_THREAD, PRIVATE_THREAD, FORUM = 0, 1, 11, 12, 15  # kinds of channels
 DEFAULT, THREAD_CREATED, REPLY, COMMAND, THREAD_STARTER = 0, 18, 19, 20, 21  # kinds of messages
 SUPPRESS_EMBEDS, HAS_THREAD, EPHEMERAL, LOADING, SILENT = 1 << 2, 1 << 5, 1 << 6, 1 << 7, 1 << 12  # flags of messages
+VOICE_MESSAGE, HAS_SNAPSHOT, COMPONENTS_V2 = 1 << 13, 1 << 14, 1 << 15
 
 
 @dataclass
@@ -24,6 +25,7 @@ class FakeRole:
     name: str
     permissions: int
     position: int = 0
+    bot: int | None = None  # whose own role it is
 
 
 @dataclass
@@ -64,14 +66,16 @@ class FakeAttachment:
     content: bytes
     content_type: str
     description: str | None = None
+    title: str | None = None  # the name without its end, if the name has letters that are not ASCII
 
 
 @dataclass(frozen=True)
 class FakeReference:
-    """The message that a message answers."""
+    """The message that a message answers or forwards."""
 
     channel: int
     message: int
+    is_forward: bool = False
 
 
 @dataclass
@@ -94,6 +98,9 @@ class FakeMessage:
     mention_roles: list[int] = field(default_factory=list)
     mention_everyone: bool = False
     interaction: int | None = None
+    webhook: int | None = None  # the webhook that wrote it
+    application: int | None = None  # the application that made the webhook
+    snapshot: Json | None = None  # of the message that it forwards, as that was then
     versions: list[str] = field(default_factory=list)  # earlier contents, oldest first
     strange: Json = field(default_factory=dict)  # parts of it that nobody knows yet
     arrived: float = 0.0  # time.monotonic() when the bot's request was here, or when a person wrote

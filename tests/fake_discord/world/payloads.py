@@ -59,7 +59,9 @@ def member_json(world: "FakeWorld", member: FakeMember, *, with_user: bool = Tru
 
 
 def role_json(role: FakeRole) -> Json:
+    tags: Json = {} if role.bot is None else {"tags": {"bot_id": str(role.bot)}}
     return {
+        **tags,
         "id": str(role.id),
         "name": role.name,
         "permissions": str(int(role.permissions)),
@@ -67,7 +69,7 @@ def role_json(role: FakeRole) -> Json:
         "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
         "color": 0,
         "hoist": False,
-        "managed": False,
+        "managed": role.bot is not None,
         "mentionable": False,
         "flags": 0,
     }
@@ -199,6 +201,8 @@ def attachment_json(world: "FakeWorld", message: FakeMessage, attachment: FakeAt
         "content_type": attachment.content_type,
         "flags": 0,
     }
+    if attachment.title is not None:
+        data["title"] = attachment.title
     return data if attachment.description is None else {**data, "description": attachment.description}
 
 
@@ -230,6 +234,13 @@ def message_json(world: "FakeWorld", message: FakeMessage, *, quoted: bool = Fal
         "type": message.kind,
         "flags": message.flags,
     }
+    if message.webhook is not None:
+        data["webhook_id"] = str(message.webhook)
+        data["author"] |= {"username": world.users[message.author].name, "discriminator": "0000"}
+        if message.application is not None:
+            data["application_id"] = str(message.application)
+    if message.snapshot is not None:
+        data["message_snapshots"] = [{"message": message.snapshot}]
     if message.reactions:
         data["reactions"] = [_reaction_json(emoji, users) for emoji, users in message.reactions.items()]
     if message.flags & HAS_THREAD and message.id in world.channels:
@@ -245,6 +256,18 @@ def message_json(world: "FakeWorld", message: FakeMessage, *, quoted: bool = Fal
     return data | message.strange
 
 
+_SNAPSHOT_FIELDS = (
+    *("type", "content", "embeds", "attachments", "timestamp", "edited_timestamp", "flags"),
+    *("mentions", "mention_roles", "components"),
+)
+"""Discord's documentation of the Message Snapshot object: it has no author and no number."""
+
+
+def snapshot_json(world: "FakeWorld", message: FakeMessage) -> Json:
+    data = message_json(world, message)
+    return {name: data[name] for name in _SNAPSHOT_FIELDS}
+
+
 def _reaction_json(emoji: str, users: list[int]) -> Json:
     return {
         "emoji": emoji_json(emoji),
@@ -258,7 +281,7 @@ def _reaction_json(emoji: str, users: list[int]) -> Json:
 
 def _reference_json(world: "FakeWorld", message: FakeMessage) -> Json:
     assert message.reference is not None
-    data: Json = {"type": 0, "channel_id": str(message.reference.channel)}
+    data: Json = {"type": int(message.reference.is_forward), "channel_id": str(message.reference.channel)}
     guild = world.channels[message.channel].guild
     if guild is not None:
         data["guild_id"] = str(guild)

@@ -139,7 +139,7 @@ class FakeWorld:
         guild.roles[guild.id] = FakeRole(guild.id, "@everyone", USER_PERMISSIONS)
         role = BOT_ROLE if guild.id == GUILD else self.new_id()
         guild.roles[role] = FakeRole(
-            role, "teamsup", USER_PERMISSIONS | Permission.MENTION_EVERYONE | Permission.MANAGE_THREADS, position=2
+            role, "teamsup", USER_PERMISSIONS | Permission.MENTION_EVERYONE | Permission.MANAGE_THREADS, 2, BOT
         )
         guild.members = {user: FakeMember(user, {role} if user == BOT else set()) for user in self.users}
         self.guilds[guild.id] = guild
