@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from teamsup.workers.gateway.markup import escape, sanitize_file_name, utf16_length
+from teamsup.workers.gateway.markup import escape, sanitize_file_name, tables_to_code, utf16_length
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,10 @@ def test_no_foreign_text_pings_or_hides_anything(text: str) -> None:
         ("", "file"),
         ("a\nb\0c.txt", "a_b_c.txt"),
         ("-rf", "rf"),
+        ("отчёт-за-май.pdf", "отчёт-за-май.pdf"),
+        ("отчё\u0308т-май\u0306.pdf".replace("ё", "е").replace("й", "и"), "отчёт-май.pdf"),
+        ("हिन्दी.txt", "हिन्दी.txt"),
+        ("a\u202eb\u200bc.txt", "a_b_c.txt"),
     ],
 )
 def test_a_file_is_named_so_that_it_leads_nowhere_else(name: str, safe: str) -> None:
@@ -69,3 +73,26 @@ def test_a_long_name_keeps_its_end_where_it_can(name: str) -> None:
     assert 0 < len(safe.encode()) <= 100
     assert Path(safe).name == safe
     assert safe.endswith(".txt") is name.endswith(".txt")
+
+
+TABLE = "| VM | Load |\n|:---|---:|\n| **web-1** | 97 % |\n| 語 | `1` |\n"
+CODE = "```\nVM     Load\n-----  ----\nweb-1  97 %\n語     1\n```\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (TABLE, CODE),
+        (f"Look:\n\n{TABLE}\nThat is all.", f"Look:\n\n{CODE}\nThat is all."),
+        (TABLE.strip(), CODE.strip()),
+        ("lead: | a |\n  |---|\n  | b |", "lead:\n  ```\n  a\n  -\n  b\n  ```"),
+        ("| a | b |\n|---|---|\n| c |\n| d \\| e | f |", "```\na      b\n-----  -\nc\nd | e  f\n```"),
+        ("| a | b |\n| c | d |", "| a | b |\n| c | d |"),
+        (f"```\n{TABLE}```\n", f"```\n{TABLE}```\n"),
+        ("| a | ||b|| |\n|---|---|\n", "| a | ||b|| |\n|---|---|\n"),
+        ("a | b, c || d", "a | b, c || d"),
+        ("| a |\n|---|\n| " + "x" * 130 + " |", "```\na\n---\n" + "x" * 130 + "\n```"),
+    ],
+)
+def test_a_table_becomes_code_with_aligned_columns(text: str, shown: str) -> None:
+    assert tables_to_code(text) == shown

@@ -1,6 +1,7 @@
 """Discord's markup: the length of a text, escaped foreign text, and names of files. Pure."""
 
 import re
+from unicodedata import category, east_asian_width, normalize
 
 # Discord drops some of these before it looks for mentions.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -8,6 +9,15 @@ _ESCAPABLE = re.compile(
     r"(?P<mark>^[ \t]*+(?:[#>+-]|\d{1,9}[.)]))|https?://[\w/?&=%#:+$,;.~-]{1,200}|[\s\S]", re.MULTILINE | re.ASCII
 )
 _MAX_NAME_BYTES = 100
+_FENCE = r"^[ \t>]*(?P<fence>`{3,}|~{3,})[\s\S]*?(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)"
+_ROW = r"[ \t]*\|[^\n]*\|[ \t]*(?:\n|\Z)"
+_DASHES = r"(?P<indent>[ \t]*)\|(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*(?:\n|\Z)"
+_TABLE = re.compile(
+    rf"{_FENCE}|^(?P<speaker>[^\s|]{{1,100}}:[ ])?(?P<table>{_ROW}{_DASHES}(?:{_ROW})*)",
+    re.MULTILINE,
+)
+_MAX_TABLE_WIDTH = 120
+"""The width of the widest code that a wide screen shows in one line."""
 
 
 def utf16_length(text: str) -> int:
@@ -33,9 +43,54 @@ def escape(text: str, most: int = 1000) -> str:
     return "".join(shown)
 
 
+def tables_to_code(text: str) -> str:
+    """Return the text with each table of Markdown as a block of code with aligned columns. Discord shows no tables.
+
+    A table with ``||`` does not change, because code would show what that spoiler hides.
+    """
+    return _TABLE.sub(_table_to_code, text) if "|" in text else text
+
+
+def _table_to_code(match: re.Match[str]) -> str:
+    table = match["table"]
+    if table is None or "||" in table:
+        return match[0]
+    rows = [_cells_of(line) for line in table.strip("\n").split("\n")]
+    del rows[1]
+    columns = max(map(len, rows))
+    rows = [row + [""] * (columns - len(row)) for row in rows]
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    if sum(widths) + 2 * columns > _MAX_TABLE_WIDTH:
+        widths = [0] * columns  # lines that wrap are not aligned anyway
+    rows.insert(1, ["-" * (width or 3) for width in widths])
+    lines = ["  ".join(_pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    indent, speaker = match["indent"], (match["speaker"] or "").rstrip()
+    code = "\n".join(indent + line for line in ("```", *lines, "```"))
+    return (f"{speaker}\n" if speaker else "") + code + ("\n" if table.endswith("\n") else "")
+
+
+def _cells_of(line: str) -> list[str]:
+    inside = line.strip()[1:-1].replace("\\|", "\0")
+    return [re.sub(r"\*\*|`", "", cell).strip().replace("\0", "|") for cell in inside.split("|")]
+
+
+def _width(text: str) -> int:
+    """Return the number of columns that a text takes: Chinese, Japanese and Korean characters and emoji take two."""
+    return sum(0 if category(each) in ("Mn", "Me", "Cf") else 1 + (east_asian_width(each) in "WF") for each in text)
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
+
+
 def sanitize_file_name(name: str) -> str:
-    """Return a safe file name of at most 100 bytes: without a path, and without hidden characters."""
-    kept = re.sub(r"[^\w.+-]+", "_", name).lstrip(".-")
+    """Return a safe file name of at most 100 bytes: without a path, and without hidden characters. Letters of all
+    scripts stay.
+    """
+    composed = normalize("NFC", name)
+    # A vowel sign of Hindi is a mark, which ``\w`` leaves out.
+    hidden = "".join(each for each in set(composed) if category(each)[0] == "M")
+    kept = re.sub(rf"[^\w.+{re.escape(hidden)}-]+", "_", composed).lstrip(".-")
     stem, dot, extension = kept.rpartition(".")
     while len(kept.encode()) > _MAX_NAME_BYTES and stem:
         stem = stem[:-1]

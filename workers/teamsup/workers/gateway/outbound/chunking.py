@@ -1,7 +1,7 @@
 """Split a text in Markdown for Discord: into chunks, or a beginning and a file. Pure.
 
 A chunk ends at the end of a block, else of a line, a sentence, a word, a character as a person sees it. Delimiters that
-it leaves open are closed there and opened again in the next chunk.
+it leaves open are closed there and opened again in the next chunk, so no chunk shows a spoiler.
 """
 
 import re
@@ -12,6 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from ..markup import utf16_length
+from .formatting import WHOLE, FormattedSpans
 
 MAX_LENGTH = 1999  # Discord accepts 2,000 code points, and a text has at least as many UTF-16 units
 _MAX_CHUNKS = 5
@@ -26,10 +27,6 @@ _FENCE = re.compile(
     re.MULTILINE,
 )
 """A block of code in the sense of CommonMark."""
-_WHOLE = re.compile(
-    r"!?\[[^\[\]]{0,300}+\]\((?:[^\s()]|\([^\s()]*+\))*+\)|<[@#:/a-zA-Z\d][^<>\n]{0,200}+>|https?://[^\s<>]++|`[^`\n]++`"
-)
-"""A link, an address, a mention, an emoji of a server, code in a line."""
 _QUOTE = re.compile(r"(?:[ \t]{0,3}>){1,9}[ \t]?")
 _HEADING = re.compile(r"(?:#{1,6}|-#) ")
 _GAP = re.compile(r"\n(?:(?:[ \t\r]*+\n)++|(?=#{1,6} ))")
@@ -71,6 +68,9 @@ class _Delimiters(NamedTuple):
 
     opening: str = ""
     closing: str = ""
+    """The end of a block of code."""
+    marks: tuple[str, ...] = ()
+    """The open delimiters inside of lines, the outer ones first."""
 
 
 def split(text: str) -> list[str]:
@@ -93,7 +93,8 @@ def to_file(text: str, most: int = _MAX_CHUNKS) -> TextFile | None:
         language = only["language"].lower()
         extension = _EXTENSION_OF.get(language, language)
         name, content = f"answer.{extension if extension in _EXTENSIONS else 'txt'}", only["code"]
-    beginning = next(iterate_chunks(text.strip()[: 4 * _SUMMARY_LENGTH], _SUMMARY_LENGTH)).text.rstrip()
+    # Not only of the first thousand characters, because a spoiler may end later.
+    beginning = next(iterate_chunks(text.strip(), _SUMMARY_LENGTH)).text.rstrip()
     summary = f"{beginning}\n\nThis is the beginning. The whole answer, {len(text):,} characters, is in {name}."
     return TextFile(summary, name, content.encode("utf-8", "replace"))
 
@@ -106,7 +107,7 @@ def iterate_chunks(text: str, limit: int = MAX_LENGTH) -> Iterator[ChunkText]:
         end = splitter.find_cut(begin, opened)
         body, following = text[begin:end], splitter.delimiters_at(end)
         if body.strip():
-            yield ChunkText(opened.opening, body, _on_new_line(body, following.closing))
+            yield _to_chunk(opened, body, following)
         begin, opened = end, following
 
 
@@ -117,16 +118,19 @@ class _Splitter:
         self._text, self._limit = text, limit
         self._fences = list(_FENCE.finditer(text))
         self._fence_ends = [fence.end() for fence in self._fences]
+        self._spans = FormattedSpans(text, [fence.span() for fence in self._fences])
 
     def delimiters_at(self, position: int) -> _Delimiters:
         """Return the open delimiters at a position."""
         fence, quote = self._fence_at(position), self._quote_at(position)
+        marks = tuple(span.mark for span in self._spans.around(position))
         if fence is None:
-            return _Delimiters(quote)
+            return _Delimiters(quote + "".join(marks), "", marks)
         lead, mark, language = re.sub(r"[^\s>]", " ", fence["lead"]), fence["mark"], fence["language"]
         if len(lead) + len(language) > _MAX_REPEATED:
             lead = language = ""
-        return _Delimiters(f"{lead}{mark}{language}\n{quote if '>' in lead else ''}", lead + mark)
+        before = "".join(marks) + "\n" if marks else ""
+        return _Delimiters(f"{before}{lead}{mark}{language}\n{quote if '>' in lead else ''}", lead + mark, marks)
 
     def find_cut(self, begin: int, opened: _Delimiters) -> int:
         """Return the end of the chunk that begins at this position, after its opening delimiters."""
@@ -145,7 +149,13 @@ class _Splitter:
         ]
         # A short chunk is only better than a cut inside a word.
         large = [[end for end in choices if end - begin > self._limit // 3] for choices in ends]
-        for choices in (*large, *ends, sorted(between), characters):
+        cut_marks = {
+            position
+            for span in self._spans.between(begin, farthest)
+            for at in (span.begin, span.end)
+            for position in range(at + 1, at + len(span.mark))
+        }
+        for choices in (*large, *ends, sorted(between), [end for end in characters if end not in cut_marks]):
             for end in reversed(choices):
                 if self._fits(begin, end, opened):
                     return end
@@ -163,9 +173,11 @@ class _Splitter:
 
     def _unbreakable_from(self, begin: int, farthest: int) -> Iterator[tuple[int, int]]:
         """Yield the spans that should not be cut, if they fit into a chunk."""
-        for match in _WHOLE.finditer(self._text, begin, farthest + self._limit):
+        for match in WHOLE.finditer(self._text, begin, farthest + self._limit):
             if match.end() - match.start() < self._limit:
                 yield match.span()
+        for span in self._spans.between(begin, farthest):
+            yield from span.unbreakable
         for fence in self._fences[bisect_left(self._fence_ends, begin) :]:
             if fence.start() >= farthest:
                 return
@@ -191,9 +203,7 @@ class _Splitter:
     def _fits(self, begin: int, end: int, opened: _Delimiters) -> bool:
         if end - begin > self._limit:
             return False
-        body = self._text[begin:end]
-        closing = _on_new_line(body, self.delimiters_at(end).closing)
-        chunk = opened.opening + body + closing
+        chunk = _to_chunk(opened, self._text[begin:end], self.delimiters_at(end)).text
         return 2 * len(chunk) <= self._limit or utf16_length(chunk) <= self._limit
 
     def _farthest_from(self, begin: int, opened: _Delimiters) -> int:
@@ -202,6 +212,18 @@ class _Splitter:
         while (over := utf16_length(self._text[begin:end]) - room) > 0:
             end -= (over + 1) // 2
         return end
+
+
+def _to_chunk(opened: _Delimiters, body: str, following: _Delimiters) -> ChunkText:
+    """Return the chunk between the delimiters that are open at its beginning and at its end."""
+    # White space would separate a delimiter from the text that it formats. Code keeps its white space.
+    if opened.marks and not opened.closing:
+        body = body.lstrip()
+    closing = _on_new_line(body, following.closing)
+    if following.marks:
+        body = body if closing else body.rstrip()
+        closing += ("\n" if closing else "") + "".join(reversed(following.marks))
+    return ChunkText(opened.opening, body, closing)
 
 
 def _on_new_line(body: str, closing: str) -> str:
