@@ -15,8 +15,10 @@ from ..protocol import GATEWAY, NOT_FOR_DISCORD, PAIRED_KEY
 from ..worker import Worker
 from .access.pairing import paired_user_ids
 from .component import GatewaySection
+from .connection.address_ban import AddressBan
 from .connection.client import DiscordClient
 from .connection.connection import DiscordConnection
+from .connection.discord_clock import DiscordClock
 from .connection.token import BotToken
 from .inbound.inbox import Inbox
 from .inbound.unread_questions import POLL_SECONDS, UnreadQuestions
@@ -25,12 +27,13 @@ from .interactions.command_replies import CommandReplies
 from .interactions.interactions import InteractionHandler
 from .outbound.files.sendable_files import SendableFiles
 from .outbound.home_channel import HomeChannelQueue, find_home_channel_error
-from .outbound.kinds import OutboundKind, kind_of, target_channel_of
+from .outbound.kinds import OutboundKind, is_progress, kind_of, target_channel_of
 from .outbound.outbox import Outbox
 from .outbound.outcome import Outcome, Rejected, Replanned, Sent
+from .outbound.progress import ProgressMessages
 from .reactions.reactions import ReactionUpdater
 from .rest_errors import Retry
-from .tables.chunk_table import ChunkTable
+from .tables.chunk_table import ChunkTable, SentNonces
 
 FOREIGN_MESSAGE = "I only send messages that belong to a Discord channel."
 _OFFLINE_RETRY_SECONDS = 1.0
@@ -48,13 +51,17 @@ class DiscordGateway(Worker):
     def __init__(self, hub: MessageHub, settings: Config, token: BotToken) -> None:
         super().__init__(hub, settings)
         section = settings.section(self.name, GatewaySection)
+        self._clock = DiscordClock()
+        self._ban = AddressBan()
+        self._told_skew = ""
         self._connection = DiscordConnection(
             hub, token, self._make_client, self.heartbeat, functools.partial(self.report_state, "discord"), self.log
         )
         self._paired_ids: frozenset[int] = frozenset()
-        self._inbox = Inbox(hub, section, self.log)
+        nonces = SentNonces()
+        self._inbox = Inbox(hub, section, self.log, self._clock, nonces)
         self._home_channel = section.home_channel
-        self._command_replies = CommandReplies(hub, self.log)
+        self._command_replies = CommandReplies(hub, self.log, link_previews=section.link_previews)
         self._button_updater = ButtonUpdater(hub, self.log)
         self._interactions = InteractionHandler(
             hub,
@@ -65,14 +72,16 @@ class DiscordGateway(Worker):
             functools.partial(self.report_state, "commands"),
         )
         sendable = SendableFiles.from_config(hub.team, settings, token)
-        self._chunks = ChunkTable(hub)
-        self._outbox = Outbox(hub, section, sendable, self._chunks, self.log)
+        self._chunks = ChunkTable(hub, self._clock.now, nonces)
+        self._progress = ProgressMessages(hub)
+        self._outbox = Outbox(hub, section, sendable, self._chunks, self.log, self._clock.now, self._progress)
         self._home_queue = HomeChannelQueue(hub)
         self._unread_questions = UnreadQuestions(hub, settings.section("team", TeamSection).unread_seconds)
-        self._reactions = ReactionUpdater(hub, self._connection.wait_until_ready, self.log)
+        self._reactions = ReactionUpdater(hub, self._connection.wait_until_ready, self.log, self._clock.now)
 
     def presence_details(self) -> dict[str, Any]:
-        return {"note": self._connection.note, PAIRED_KEY: sorted(self._paired_ids)}
+        note = "; ".join(filter(None, (self._connection.note, self._clock.describe_skew())))
+        return {"note": note, PAIRED_KEY: sorted(self._paired_ids)}
 
     async def heartbeat(self) -> None:
         with contextlib.suppress(StoreError):  # then the details of the last heartbeat stay
@@ -98,7 +107,7 @@ class DiscordGateway(Worker):
         connection.cancel()
 
     def _make_client(self, before_login: Callable[[], Awaitable[None]], on_ready: Callable[[], None]) -> DiscordClient:
-        client = DiscordClient(before_login, on_ready)
+        client = DiscordClient(before_login, on_ready, self._clock, self._ban)
         for listener in (*self._inbox.listeners(client), *self._interactions.listeners(client)):
             client.event(listener)
         return client
@@ -111,8 +120,14 @@ class DiscordGateway(Worker):
 
     async def handle(self, delivery: Delivery) -> None:
         # At the end, current messages get some time. After that the next gateway sends them.
-        outcome = await self.until_stop(self._send(delivery.message), _FINISH_SECONDS)
+        outcome = await self.until_stop(self._send_or_yield(delivery.message), _FINISH_SECONDS)
         await self.in_thread(self._conclude, delivery, outcome or Retry(0.0))
+
+    async def _send_or_yield(self, message: Message) -> Outcome:
+        """Send a message; let progress end early rather than hold up an answer."""
+        if not is_progress(message):
+            return await self._send(message)
+        return await self._progress.show(message, lambda: self._send(message))
 
     async def _send(self, message: Message) -> Outcome:
         """Send a message, and return its outcome."""
@@ -178,6 +193,11 @@ class DiscordGateway(Worker):
         while True:
             await asyncio.sleep(POLL_SECONDS)
             await self.report_state("reading", self._inbox.failure)
+            await self.report_state("address", self._ban.note)
+            skew = self._clock.describe_skew()
+            if skew and not self._told_skew:
+                self.log.warning("%s; Discord's time counts for its messages", skew)
+            self._told_skew = skew
             with contextlib.suppress(StoreError):  # the next look comes soon
                 await self.in_thread(self._unread_questions.notify_authors)
 

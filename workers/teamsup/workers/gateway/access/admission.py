@@ -5,6 +5,7 @@ import functools
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 import discord
@@ -16,6 +17,7 @@ from ..component import GatewaySection
 from ..connection.calls import DiscordCalls
 from ..ids import created_at
 from ..message import Author, InboundMessage
+from ..tables.chunk_table import SentNonces
 from .pairing import paired_user_ids, parse_code
 from .policy import RateLimiter, is_allowed
 from .unknown_users import ALREADY_PAIRED, UnknownUsers
@@ -34,11 +36,16 @@ class Admission:
         section: GatewaySection,
         log: logging.Logger,
         calls: DiscordCalls,
+        now: Callable[[], float],
+        nonces: SentNonces,
     ) -> None:
+        """``now`` returns Discord's time in Unix seconds."""
         self._hub = hub
         self._section = section
         self._log = log
         self._calls = calls
+        self._now = now
+        self._nonces = nonces
         self._unknown_users = UnknownUsers(hub, log)
         self._rate_limiter = RateLimiter(section.messages_per_minute)
         self._parents: dict[int, int | None] = {}
@@ -77,7 +84,7 @@ class Admission:
         """Wait until the event may be accepted. ``written`` is in Unix seconds. Notify a delayed user from time to
         time."""
         person = inbound.author.user
-        now = time.time()
+        now = self._now()
         seconds = self._rate_limiter.reserve(person, written, now) - now
         if seconds <= 0:
             return
@@ -114,7 +121,7 @@ class Admission:
         if inbound.author.user not in self._logged_users:
             self._log.info("not allowed: user %d in channel %d", inbound.author.user, inbound.author.channel)
             self._logged_users.append(inbound.author.user)
-        is_new = time.time() - created_at(inbound.snowflake) < _RECENT_SECONDS
+        is_new = self._now() - created_at(inbound.snowflake) < _RECENT_SECONDS
         sentence = await retry_in_thread(
             self._log, functools.partial(self._unknown_users.reply_to, is_new=is_new), inbound
         )
@@ -133,7 +140,8 @@ class Admission:
                 message_id=inbound.snowflake, channel_id=inbound.author.channel, fail_if_not_exists=False
             )
             try:
-                await messageable.send(sentence, reference=answered, mention_author=False)
+                nonce = self._nonces.create()
+                await messageable.send(sentence, reference=answered, mention_author=False, nonce=nonce)
             except Exception as error:  # errors of the network and of Discord
                 self._log.info("cannot answer in channel %d: %s", inbound.author.channel, error)
 

@@ -12,6 +12,8 @@ import discord
 from discord.gateway import DiscordWebSocket
 from discord.state import ConnectionState
 
+from .address_ban import AddressBan
+from .discord_clock import DiscordClock
 from .health import ConnectionHealth, ReconnectRequired
 
 EventListener = Callable[..., Coroutine[Any, Any, None]]
@@ -37,7 +39,7 @@ _BASIC_FIELDS: tuple[str, ...] = (
     "flags",
     "content",
 )
-_BASIC_FIELDS += ("timestamp", "edited_timestamp", "mentions", "nonce")
+_BASIC_FIELDS += ("timestamp", "edited_timestamp", "mentions", "mention_roles", "nonce")
 UNREADABLE_TYPE = 255
 """The type of a message with only a readable number."""
 _log = logging.getLogger(__name__)
@@ -46,7 +48,13 @@ _log = logging.getLogger(__name__)
 class DiscordClient(discord.Client):
     """Record the connection's health. Await ``before_login`` before every login; call ``on_ready`` after it."""
 
-    def __init__(self, before_login: Callable[[], Awaitable[None]], on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        before_login: Callable[[], Awaitable[None]],
+        on_ready: Callable[[], None],
+        clock: DiscordClock | None = None,
+        ban: AddressBan | None = None,
+    ) -> None:
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
         super().__init__(
@@ -54,8 +62,10 @@ class DiscordClient(discord.Client):
             allowed_mentions=discord.AllowedMentions.none(),
             guild_ready_timeout=_GUILD_READY_SECONDS,
             max_ratelimit_timeout=_MAX_RATE_LIMIT_SECONDS,
+            http_trace=None if clock is None else clock.trace(),
             max_messages=None,  # we never read messages from discord.py's cache
         )
+        self._ban = ban or AddressBan()
         self.health = ConnectionHealth(time.monotonic())
         self._last_event = ("", time.monotonic())
         self._before_login = before_login
@@ -77,13 +87,19 @@ class DiscordClient(discord.Client):
             self._connection.guild_ready_timeout = _ALL_GUILDS_READY_SECONDS
 
     async def _request_safely(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - discord.py's own
+        self._ban.check()
         try:
-            return await self._request(*args, **kwargs)
+            answer = await self._request(*args, **kwargs)
+        except discord.HTTPException as error:
+            self._ban.record(error)
+            raise
         except asyncio.CancelledError:
             # During a global rate limit one request waits for the end of the limit and then frees the others. If that
             # request is cancelled, discord.py never sends a request again.
             self.http._global_over.set()
             raise
+        self._ban.record(None)
+        return answer
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - discord.py's own
         if event == "socket_event_type":

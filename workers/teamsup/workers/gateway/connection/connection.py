@@ -10,15 +10,18 @@ from datetime import UTC, datetime
 from teamsup.hub import MessageHub, NotConfigured
 
 from ...backoff import backoff
+from .address_ban import AddressBanned
 from .client import DiscordClient
 from .disconnects import describe, find_remedy, is_expected, root_cause
 from .health import ReconnectRequired
 from .login_limit import MIN_INTERVAL_SECONDS, LoginLimit, LoginLimitReached
 from .token import BotToken
+from .token_lock import TokenInUse, TokenLock
 
 _POLL_SECONDS = 0.5
 _REJECTED_RETRY_SECONDS = (60.0, 300.0, 900.0)  # the last one repeats: 96 logins a day
 _TOKEN_POLL_SECONDS = 1.0
+_TOKEN_IN_USE_SECONDS = 10.0
 _RECONNECT_GRACE_SECONDS = 10.0  # discord.py restores a lost connection by itself, mostly sooner
 ClientFactory = Callable[[Callable[[], Awaitable[None]], Callable[[], None]], DiscordClient]
 """Makes a client from two functions: one to await before a login, one to call when it is ready."""
@@ -47,6 +50,7 @@ class DiscordConnection:
     ) -> None:
         self._login_limit = LoginLimit(hub)
         self._token = token
+        self._lock = TokenLock()
         self._make_client = make_client
         self._on_change = on_change
         self._report_failure = report_failure
@@ -88,6 +92,12 @@ class DiscordConnection:
 
     async def run(self) -> None:
         """Keep the bot connected to Discord. Raise NotConfigured when only a person can help."""
+        try:
+            await self._keep_connected()
+        finally:
+            self._lock.release()
+
+    async def _keep_connected(self) -> None:
         while True:
             try:
                 await self._connect()
@@ -97,6 +107,10 @@ class DiscordConnection:
                 pause = _REJECTED_RETRY_SECONDS[min(self._rejections, len(_REJECTED_RETRY_SECONDS) - 1)]
                 self._rejections += 1
                 await self._wait_before_retry(pause, str(error))
+            except AddressBanned as error:
+                await self._wait_before_retry(error.retry_after, str(error))
+            except TokenInUse as error:
+                await self._wait_before_retry(_TOKEN_IN_USE_SECONDS, f"{error}. This gateway stays out.")
             except LoginLimitReached as error:
                 await self._wait_before_retry(max(1.0, error.retry_at - time.time()), str(error))
             except Exception as error:
@@ -121,6 +135,7 @@ class DiscordConnection:
 
     async def _connect(self) -> None:
         """Stay connected until the end, and raise its reason."""
+        await asyncio.to_thread(self._lock.acquire, self._token.text)
         client = self._make_client(self._before_login, self._on_ready)
         self._client = client
         runner = asyncio.create_task(client.start(self._token.text))

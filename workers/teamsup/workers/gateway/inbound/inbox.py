@@ -7,7 +7,7 @@ import itertools
 import logging
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import discord
 
@@ -19,9 +19,11 @@ from ..access import pairing
 from ..component import GatewaySection
 from ..connection.calls import DiscordCalls, permanent_errors
 from ..connection.client import EventListener
+from ..connection.discord_clock import DiscordClock
 from ..ids import created_at
 from ..message import InboundMessage, parse_message
 from ..tables import channel_table
+from ..tables.chunk_table import SentNonces
 from . import catch_up
 from .catch_up import OpenChannel
 from .channel_queue import ChannelQueue, stop_queues
@@ -29,6 +31,7 @@ from .events import EventHandler, Ignored, InboundEvent, MessageDeleted, Message
 
 _RECORD_SECONDS = 10.0
 _CLEANUP_INTERVAL = 8640  # of these, which is a day
+_PLAIN_TYPES = (discord.MessageType.default.value, discord.MessageType.reply.value)
 _SHUTDOWN_SECONDS = 1.5
 _MAX_PARALLEL_READS = 4
 _UNREADABLE_SECONDS = 600.0
@@ -44,12 +47,15 @@ class _RecheckEdits:
 class Inbox:
     """Receive events, fetch missed messages, and queue both per channel in order."""
 
-    def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger) -> None:
+    def __init__(
+        self, hub: MessageHub, section: GatewaySection, log: logging.Logger, clock: DiscordClock, nonces: SentNonces
+    ) -> None:
         self._hub = hub
+        self._clock = clock
         self._section = section
         self._log = log
         self._calls = DiscordCalls(log)
-        self._handler = EventHandler(hub, section, log, self._calls)
+        self._handler = EventHandler(hub, section, log, self._calls, clock, nonces)
         self._session = 0
         self._queues: dict[int, ChannelQueue[InboundEvent | _RecheckEdits]] = {}
         self._unreachable: set[int] = set()
@@ -61,6 +67,13 @@ class Inbox:
     @property
     def failure(self) -> str:
         """Why some messages are not stored; empty: all are."""
+        if self._handler.foreign_message:
+            self._record_unreadable(
+                f"Another program uses the bot's token, here or on another host: it has sent "
+                f"{self._handler.foreign_message}. Stop one of them, or give each a bot of its own."
+            )
+            self._log.warning("%s", self._unreadable)
+            self._handler.foreign_message = ""
         return self._calls.failure or (self._unreadable if time.monotonic() < self._unreadable_until else "")
 
     def listeners(self, client: discord.Client) -> tuple[EventListener, ...]:
@@ -145,7 +158,10 @@ class Inbox:
 
     def on_message(self, client: discord.Client, message: discord.Message) -> None:
         """Queue a message. This does not wait, so Discord's order is kept."""
-        self._queue_of(message.channel.id).put(self._to_event(client, message))
+        what = self._to_event(client, message)
+        if isinstance(what, Ignored) and _is_own(message, _bot_id(client)):
+            what = replace(what, own_nonce=str(message.nonce or ""))
+        self._queue_of(message.channel.id).put(what)
 
     def _to_event(self, client: discord.Client, message: discord.Message) -> InboundEvent:
         what = to_event(message, _bot_id(client), self._log)
@@ -171,18 +187,19 @@ class Inbox:
         session = self._session
         self._available_guilds = {guild.id for guild in client.guilds if not guild.unavailable}
         self._readable = catch_up.readable_channels(client)
+        now, started_at = self._clock.now(), self._clock.started_at()
         known = await retry_in_thread(self._log, channel_table.read_cursors, self._hub)
-        beginning = await retry_in_thread(self._log, channel_table.first_run, self._hub)
+        beginning = await retry_in_thread(self._log, channel_table.first_run, self._hub, started_at)
         paired = await retry_in_thread(self._log, pairing.paired_user_ids, self._hub)
         here = list(catch_up.open_channels(client))
-        for number, has_new in catch_up.channels_to_check(here, self._section, paired, known, beginning, time.time()):
+        for number, has_new in catch_up.channels_to_check(here, self._section, paired, known, beginning, now):
             # Discord lists each channel's last message at a login, but not at a resumed session.
             if has_new or resumed:
                 self._queue_of(number).request_catch_up()
             else:
                 self._queue_of(number).mark_caught_up(session)
         if not resumed:
-            for number in catch_up.channels_to_recheck(self._section, known, time.time()):
+            for number in catch_up.channels_to_recheck(self._section, known, now):
                 self._queue_of(number).put(_RecheckEdits())
             for thread in await self._recently_archived(client, paired):
                 if catch_up.has_new_messages(thread, known, beginning):
@@ -197,7 +214,7 @@ class Inbox:
         async def fetch(channel: int) -> list[OpenChannel]:
             async with self._read_slots:
                 found = await self._calls.call_discord_or_none(
-                    lambda client: catch_up.fetch_recently_archived(client, channel, self._section, time.time())
+                    lambda client: catch_up.fetch_recently_archived(client, channel, self._section, self._clock.now())
                 )
             return found or []
 
@@ -207,7 +224,6 @@ class Inbox:
     async def run(self) -> None:
         """Run until cancelled; then store the events that can be stored in a moment."""
         try:
-            await retry_in_thread(self._log, channel_table.first_run, self._hub)
             for number in itertools.count():
                 if number % _CLEANUP_INTERVAL == 0:
                     await self._remove_orphaned_files()
@@ -240,7 +256,9 @@ class Inbox:
     async def _recheck_edits(self, number: int) -> None:
         """Store later edits of known messages. Deletions cannot be found."""
         person = await retry_in_thread(self._log, channel_table.person_of, self._hub, number)
-        until = await retry_in_thread(self._log, channel_table.last_seen_in, self._hub, number)
+        until = await retry_in_thread(
+            self._log, channel_table.last_seen_in, self._hub, number, self._clock.started_at()
+        )
 
         async def recent(client: discord.Client) -> list[InboundMessage | None]:
             async with self._read_slots:
@@ -267,10 +285,12 @@ class Inbox:
 
     async def _backfill(self, client: discord.Client, number: int) -> None:
         person = await retry_in_thread(self._log, channel_table.person_of, self._hub, number)
-        since = await retry_in_thread(self._log, channel_table.last_seen_in, self._hub, number)
+        since = await retry_in_thread(
+            self._log, channel_table.last_seen_in, self._hub, number, self._clock.started_at()
+        )
         async with self._read_slots:
             messageable = await catch_up.get_messageable(client, number, person)
-            missed = await catch_up.fetch_missed(messageable, since, self._section, time.time())
+            missed = await catch_up.fetch_missed(messageable, since, self._section, self._clock.now())
         if missed.skipped:
             name = f"#{name}" if (name := getattr(messageable, "name", "")) else f"direct messages ({number})"
             sentence = _describe_skipped(missed, name)
@@ -299,6 +319,12 @@ class Inbox:
 def _bot_id(client: discord.Client) -> int:
     """Return the bot's own number; 0: not known yet."""
     return 0 if client.user is None else client.user.id
+
+
+def _is_own(message: discord.Message, bot: int) -> bool:
+    """Return whether the bot has sent the message itself: not as the answer to an interaction."""
+    is_plain = message.webhook_id is None and message.interaction_metadata is None
+    return is_plain and message.author.id == bot and message.type.value in _PLAIN_TYPES
 
 
 def _describe_skipped(missed: catch_up.MissedMessages, channel: str) -> str:

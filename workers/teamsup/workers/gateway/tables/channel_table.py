@@ -1,6 +1,5 @@
 """The channels that the gateway knows, each with the last message that is stored or skipped. Blocks."""
 
-import time
 from dataclasses import dataclass
 
 from teamsup.hub import MessageHub
@@ -43,12 +42,12 @@ def person_of(hub: MessageHub, channel: int) -> int | None:
     return rows[0]["person"] if rows else None
 
 
-def last_seen_in(hub: MessageHub, channel: int) -> int:
+def last_seen_in(hub: MessageHub, channel: int, started_at: float) -> int:
     """Return the last stored message of a channel. Without one, the id before the beginning of the channel or of this
     gateway.
     """
     rows = hub.query("SELECT last_seen FROM discord_channels WHERE channel = ?", (channel,))
-    return int(rows[0]["last_seen"]) if rows else first_snowflake(channel, first_run(hub))
+    return int(rows[0]["last_seen"]) if rows else first_snowflake(channel, first_run(hub, started_at))
 
 
 def first_snowflake(channel: int, beginning: int) -> int:
@@ -57,6 +56,8 @@ def first_snowflake(channel: int, beginning: int) -> int:
     return max(channel - 1, beginning)
 
 
-def first_run(hub: MessageHub) -> int:
-    """Return the time when this team's gateway first ran: earlier messages were not written to it."""
-    return int(get_state(hub, _FIRST_RUN) or set_state_once(hub, _FIRST_RUN, str(snowflake_at(time.time()))))
+def first_run(hub: MessageHub, started_at: float) -> int:
+    """Return the time when this team's gateway first ran: earlier messages were not written to it. ``started_at`` is
+    Discord's time in Unix seconds when this gateway started.
+    """
+    return int(get_state(hub, _FIRST_RUN) or set_state_once(hub, _FIRST_RUN, str(snowflake_at(started_at))))

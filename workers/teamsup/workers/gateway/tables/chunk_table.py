@@ -3,7 +3,8 @@
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from teamsup.hub.engines.engine import Row
 from teamsup.hub.timestamps import format_time, parse_time
 
 _NONCE_BYTES = 12  # 24 characters; Discord takes 25
+_MAX_NONCES = 5000
 
 
 class NewChunk(NamedTuple):
@@ -39,16 +41,32 @@ class Chunk:
         return 0.0 if self.first_sent_at is None else abs(now - self.first_sent_at)
 
 
+class SentNonces(deque[str]):
+    """The last nonces with which this process has sent something. Another one means another program."""
+
+    def __init__(self) -> None:
+        super().__init__(maxlen=_MAX_NONCES)
+
+    def create(self) -> str:
+        """Return a new nonce."""
+        self.append(secrets.token_hex(_NONCE_BYTES))
+        return self[-1]
+
+
 class ChunkTable:
     """The chunks of every message that the hub still has."""
 
-    def __init__(self, hub: MessageHub) -> None:
+    def __init__(self, hub: MessageHub, now: Callable[[], float] = time.time, nonces: SentNonces | None = None) -> None:
         self._hub = hub
+        self._nonces = SentNonces() if nonces is None else nonces
+        self._now = now
 
     def chunks_of(self, message: int) -> list[Chunk]:
         """Return the chunks of the hub's message with that number, in order; none: they are not stored yet."""
         rows = self._hub.query("SELECT * FROM discord_chunks WHERE message = ? ORDER BY number", (message,))
-        return [_to_chunk(row) for row in rows]
+        found = [_to_chunk(row) for row in rows]
+        self._nonces.extend(chunk.nonce for chunk in found if chunk.snowflake is None)
+        return found
 
     def insert(
         self, message: int, planned: Sequence[NewChunk], first: int = 0, *, channel: int | None = None
@@ -57,11 +75,11 @@ class ChunkTable:
         there.
         """
         found = [
-            Chunk(message, number, each.content, each.files, secrets.token_hex(_NONCE_BYTES))
+            Chunk(message, number, each.content, each.files, self._nonces.create())
             for number, each in enumerate(planned, first)
         ]
         if channel is not None:
-            found[0] = replace(found[0], first_sent_at=time.time(), channel=channel)
+            found[0] = replace(found[0], first_sent_at=self._now(), channel=channel)
         with self._hub.transaction():
             self._hub.execute("DELETE FROM discord_chunks WHERE message = ? AND number >= ?", (message, first))
             for chunk in found:
@@ -82,8 +100,8 @@ class ChunkTable:
 
     def mark_sending(self, chunk: Chunk, channel: int) -> Chunk:
         """Note that a chunk is about to be sent, with a new nonce if Discord may have forgotten the old one."""
-        nonce = chunk.nonce if chunk.first_sent_at is None else secrets.token_hex(_NONCE_BYTES)
-        sending = replace(chunk, nonce=nonce, first_sent_at=time.time(), channel=channel)
+        nonce = chunk.nonce if chunk.first_sent_at is None else self._nonces.create()
+        sending = replace(chunk, nonce=nonce, first_sent_at=self._now(), channel=channel)
         self._hub.execute(
             "UPDATE discord_chunks SET nonce = ?, first_sent_at = ?, channel = ? WHERE message = ? AND number = ?",
             (nonce, _first_sent_text(sending), channel, chunk.message, chunk.number),

@@ -1,0 +1,61 @@
+"""Cloudflare's ban of this host's address: one try now and then, because every request prolongs the ban."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+import discord
+
+from teamsup.terminal.formatting import format_duration
+
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 60.0, 900.0
+_TRY_SECONDS = 30.0  # for the answer to a try, before another request is the next one
+_CLOUDFLARE_CODES = ("1015", "1020")
+
+
+class AddressBanned(discord.RateLimited):
+    """Cloudflare refuses all requests of this host, and this one was not sent."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.args = (f"Cloudflare blocks this host's address; next try in {format_duration(seconds)}",)
+
+
+class AddressBan:
+    """The ban, for all clients of this process. Each refusal doubles the pause until the next try."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pause = 0.0
+        self._next_try_at = 0.0
+
+    @property
+    def note(self) -> str:
+        """Return a sentence about the ban; empty: there is none."""
+        return str(AddressBanned(max(0.0, self._next_try_at - self._clock()))) if self._pause else ""
+
+    def check(self) -> None:
+        """Return if a request may be sent: without a ban each, during a ban one at a time. Raise AddressBanned."""
+        if not self._pause:
+            return
+        now = self._clock()
+        if now < self._next_try_at:
+            raise AddressBanned(self._next_try_at - now)
+        self._next_try_at = now + _TRY_SECONDS
+
+    def record(self, error: discord.HTTPException | None) -> None:
+        """Note how a request ended. Raise AddressBanned if Cloudflare refused it."""
+        if error is None or not is_address_ban(error):
+            self._pause = 0.0
+            return
+        self._pause = min(_MAX_PAUSE_SECONDS, 2 * self._pause or _FIRST_PAUSE_SECONDS)
+        self._next_try_at = self._clock() + self._pause
+        raise AddressBanned(self._pause) from error
+
+
+def is_address_ban(error: discord.HTTPException) -> bool:
+    """Return whether Cloudflare has refused a request before Discord saw it. Such an answer is a page, not JSON."""
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return True  # discord.py waits by itself for the end of Discord's own limits
+    is_page = error.status == HTTPStatus.FORBIDDEN and error.code == 0
+    return is_page and any(f"error code: {code}" in error.text.lower() for code in _CLOUDFLARE_CODES)
