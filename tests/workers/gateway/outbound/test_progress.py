@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from fake_discord import BOT, CHANNEL, FakeDiscord
+from fake_discord.faults import FaultKind
 from helpers.gateway_process import gateway_with_hub, next_delivery, running_gateway, wait_until_connected
 from teamsup.hub import MessageHub, Team
 
@@ -45,3 +46,20 @@ async def test_progress_after_a_restart_is_edited_into_the_message_that_is_there
         async with running_gateway(team, discord):
             user_comm.answer(question, "step 2", message_type="status_report")
             await discord.until_said(["step 2"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", ["delay", "503 before"])
+async def test_progress_never_holds_up_an_answer(team: Team, join: Join, trouble: FaultKind) -> None:
+    async with gateway_with_hub(team, join) as (discord, user_comm):
+        await discord.say("Build it")
+        question = (await next_delivery(user_comm)).message
+        user_comm.answer(question, "step 1", message_type="status_report")
+        await discord.until_said(["step 1"])
+        discord.faults.add(trouble, "PATCH /channels/*/messages/*", times=None, seconds=60)
+        user_comm.answer(question, "step 2", message_type="status_report")
+        await discord.until(
+            lambda: user_comm.queries.find(reply_to=question.message_id, unread=True) == [], "it is read"
+        )
+        user_comm.answer(question, "done")
+        await discord.until_said(["step 1", "done"])

@@ -131,3 +131,16 @@ async def test_reactions_that_have_to_wait_hold_up_no_answer(team: Team, join: J
             await discord.say(f"{number}")
             user_comm.reply(await next_delivery(user_comm), f"answer {number}")
         await discord.until_said([f"answer {number}" for number in range(20)])
+
+
+@pytest.mark.slow
+async def test_a_question_that_was_withdrawn_shows_so(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    user_comm.enroll("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(user_comm)
+        asked = await discord.say("How are you?")
+        relay = pass_on(user_comm, await next_delivery(user_comm), "lead")
+        await shows(discord, asked, "👀")
+        user_comm.cancel(relay.message_id)
+        await shows(discord, asked, "🚫")

@@ -109,3 +109,17 @@ def test_an_addition_of_the_gateway_is_passed_on_and_hides_no_command(hubs: tupl
         "user_comm", "@lead look\n(attachment: a.txt)", conversation_id="discord:6", metadata={"body_length": 10}
     )
     assert claim_next(lead).message.content == "look\n(attachment: a.txt)"
+
+
+def test_the_progress_of_a_question_that_was_withdrawn_shows_so(hubs: tuple[MessageHub, MessageHub]) -> None:
+    gateway, lead = hubs
+    ask(gateway, "@lead how is the load?")
+    claim_next(lead)
+    eventually(lambda: gateway.queries.find(reply_to="discord:7", message_type="status_report"), "progress")
+
+    say(gateway, "The message was deleted on Discord.", "deleted")
+
+    def shown() -> str:
+        return gateway.queries.find(reply_to="discord:7", message_type="status_report")[-1].content
+
+    eventually(lambda: shown() == "Withdrawn.", "it is withdrawn")

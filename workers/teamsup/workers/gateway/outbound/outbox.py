@@ -6,7 +6,7 @@ has one remedy: the delivery returns to the queue, and the next attempt continue
 
 import asyncio
 import logging
-import time
+from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 import discord
@@ -24,7 +24,7 @@ from .files.selection import MAX_FILES, FilesDropped, LoadedFiles, load_files
 from .files.sendable_files import SendableFiles
 from .kinds import is_progress
 from .outcome import Outcome, Replanned, Sent
-from .progress import ProgressMessages
+from .progress import OVERTAKEN, ProgressMessages
 from .rejections import RejectionHandler, describe_dropped_files
 from .sender import SEND_SECONDS, Sender, Target
 
@@ -35,31 +35,45 @@ class Outbox:
     """Send messages into their channels."""
 
     def __init__(
-        self, hub: MessageHub, section: GatewaySection, sendable: SendableFiles, chunks: ChunkTable, log: logging.Logger
+        self,
+        hub: MessageHub,
+        section: GatewaySection,
+        sendable: SendableFiles,
+        chunks: ChunkTable,
+        log: logging.Logger,
+        now: Callable[[], float],
+        progress: ProgressMessages,
     ) -> None:
+        """``now`` returns Discord's time in Unix seconds."""
+        self._now = now
         self._hub = hub
         self._section = section
         self._sendable = sendable
         self._log = log
         self._chunks = chunks
-        self._progress = ProgressMessages(hub)
-        self._sender = Sender(hub, chunks, sendable, log)
+        self._progress = progress
+        self._sender = Sender(hub, chunks, sendable, log, now, link_previews=section.link_previews)
         self.rejections = RejectionHandler(hub, section, log)
         self._channel_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, client: discord.Client, channel: int, message: Message) -> Outcome:
-        """Send a message, and return its outcome."""
+        """Send a message, and return its outcome. Progress waits for no other message, and no other waits for it."""
+        if is_progress(message):
+            return await self._send_or_handle(client, channel, message)
         if (turn := self._channel_locks.get(channel)) is None:
             turn = self._channel_locks[channel] = asyncio.Lock()
         async with turn:
-            try:
-                if is_progress(message) and (outcome := await self._update_progress(client, message)) is not None:
-                    return outcome
-                return await self._send_chunks(client, channel, message)
-            except Exception as error:
-                if (outcome := await self._outcome_of_error(client, channel, message, error)) is None:
-                    raise
+            return await self._send_or_handle(client, channel, message)
+
+    async def _send_or_handle(self, client: discord.Client, channel: int, message: Message) -> Outcome:
+        try:
+            if is_progress(message) and (outcome := await self._update_progress(client, message)) is not None:
                 return outcome
+            return await self._send_chunks(client, channel, message)
+        except Exception as error:
+            if (outcome := await self._outcome_of_error(client, channel, message, error)) is None:
+                raise
+            return outcome
 
     async def _update_progress(self, client: discord.Client, message: Message) -> Outcome | None:
         """Show progress in its message. None: there is no such message."""
@@ -69,7 +83,7 @@ class Outbox:
         where, snowflake = shown
         for waits in (True, False):
             if await asyncio.to_thread(self._progress.is_superseded, message):
-                return Sent("overtaken")
+                return OVERTAKEN
             if waits:
                 await self._progress.wait_for_edit(snowflake)
         text = await asyncio.to_thread(lambda: first_chunk(attribute(self._hub, message).text))
@@ -163,7 +177,7 @@ class Outbox:
             return await asyncio.to_thread(self.rejections.drop_files, message, chunk, error.paths, error.notes)
         sending = next((chunk for chunk in found if chunk.snowflake is None and chunk.first_sent_at is not None), None)
         where = channel if sending is None or sending.channel is None else sending.channel
-        age = 0.0 if sending is None else sending.age(time.time())
+        age = 0.0 if sending is None else sending.age(self._now())
         match classify(client, error, max(age, self.rejections.channel_rejections.seconds_rejecting(where))):
             case Retry(seconds) as retry:
                 self._log.warning("message %s is sent again in %.0f s: %r", message.message_id, seconds, error)

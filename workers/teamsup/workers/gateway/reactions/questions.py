@@ -38,7 +38,7 @@ class QuestionStatus(StrEnum):
     WORKING = "⚙"
     ANSWERED = "✅"
     FAILED = "❌"
-    WITHDRAWN = ""
+    WITHDRAWN = "🚫"
 
     @property
     def is_final(self) -> bool:

@@ -22,8 +22,16 @@ _RETRY_SECONDS, _DEFER_SECONDS = 5.0, 30.0  # after an error, and after a refusa
 class ReactionUpdater:
     """Updates reactions in a separate task, so that no answer waits for them."""
 
-    def __init__(self, hub: MessageHub, client: Callable[[], Awaitable[discord.Client]], log: logging.Logger) -> None:
+    def __init__(
+        self,
+        hub: MessageHub,
+        client: Callable[[], Awaitable[discord.Client]],
+        log: logging.Logger,
+        now: Callable[[], float],
+    ) -> None:
+        """``now`` returns Discord's time in Unix seconds."""
         self._hub = hub
+        self._now = now
         self._open_questions = QuestionTable(hub)
         self._client = client
         self._log = log
@@ -102,13 +110,12 @@ class ReactionUpdater:
         number, wanted = question.snowflake, question.status
         message = client.get_partial_messageable(question.channel).get_partial_message(number)
         possible = self._possible.get(number, question.reactions)
-        if wanted is not QuestionStatus.WITHDRAWN:
-            if wanted not in possible:
-                possible = self._possible[number] = (*possible, wanted.value)
-                # Record it before the change, so that no reaction stays behind unknown. The last one may stay.
-                if len(possible) > 1 or not wanted.is_final:
-                    await asyncio.to_thread(self._open_questions.set_reactions, number, possible)
-            await message.add_reaction(wanted)
+        if wanted not in possible:
+            possible = self._possible[number] = (*possible, wanted.value)
+            # Record it before the change, so that no reaction stays behind unknown. The last one may stay.
+            if len(possible) > 1 or not wanted.is_final:
+                await asyncio.to_thread(self._open_questions.set_reactions, number, possible)
+        await message.add_reaction(wanted)
         for emoji in possible:
             if emoji != wanted:
                 await _remove_reaction(message, emoji, client.user)
@@ -123,7 +130,7 @@ class ReactionUpdater:
     async def _on_error(self, client: discord.Client, question: OpenQuestion, error: Exception) -> None:
         """Wait before the next try, because reactions are not urgent."""
         found = classify(client, error)
-        is_recent = time.time() - created_at(question.snowflake) < MAX_DEFER_SECONDS
+        is_recent = self._now() - created_at(question.snowflake) < MAX_DEFER_SECONDS
         if isinstance(error, StoreError) or isinstance(found, Retry) or (isinstance(found, Defer) and is_recent):
             self._log.info("reactions in channel %d have to wait: %r", question.channel, error)
             rest = _DEFER_SECONDS if isinstance(found, Defer) else _RETRY_SECONDS

@@ -11,8 +11,9 @@ from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, Message, MessageHub, StoreError
 
 from ..routing.live_rules import LiveRules
-from .forwarding import PROGRESS_METADATA, Forwarder
+from .forwarding import Forwarder
 from .progress import (
+    PROGRESS_METADATA,
     NextAction,
     OpenRelay,
     ProgressTimeouts,

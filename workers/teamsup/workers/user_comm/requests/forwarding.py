@@ -22,13 +22,11 @@ from ..people import (
 )
 from ..routing.live_rules import LiveRules
 from ..routing.rules import Forward, Origin
-from .progress import describe_absence
+from .progress import PROGRESS_METADATA, describe_absence
 from .relays import Relays
 
 _LATE_ANSWER_SECONDS = 120.0
 _OUTPUT_COMMANDS = tuple(f"/{command.name}" for command in people_commands() if command.is_for_worker)
-PROGRESS_METADATA = {"progress": True}
-"""Metadata of our own reports about a question. Later reports supersede them."""
 
 
 class Forwarder:

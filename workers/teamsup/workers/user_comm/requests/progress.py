@@ -14,6 +14,8 @@ from ..sections import UserCommSection
 _MAX_NOTE = 200
 _MAX_STATUS = 40
 _RETIRED = "retired"
+PROGRESS_METADATA = {"progress": True}
+"""Metadata of our own reports about a question. Later reports supersede them."""
 
 
 @dataclass(frozen=True, slots=True)

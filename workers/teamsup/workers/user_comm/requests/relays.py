@@ -18,7 +18,7 @@ from ...protocol import DELETED_TYPE, GATEWAY, NAMED_PEOPLE_KEY, QUESTION_KEY
 from ..classification import split_context
 from ..conversations import NO_HISTORY, ConversationHistory, original_id
 from ..people import name_of, person_of, shorten, truncate_to_limit
-from .progress import OpenRelay, describe_report
+from .progress import PROGRESS_METADATA, OpenRelay, describe_report
 
 QUESTION_REF_KEY = "question_ref"
 """The key for the question in our other messages about it: a reply to these answers the question too."""
@@ -284,10 +284,25 @@ class Relays:
     def _withdraw_each(self, relays: Sequence[Message], why: str) -> Withdrawal:
         """Cancel these messages, and notify each agent that has read one."""
         agents: dict[str, None] = {}
+        self._show_withdrawal(relays)
         for relay in relays:
             if self._withdraw_one(relay, why) and relay.recipient is not None:
                 agents[relay.recipient] = None
         return Withdrawal(tuple(relay.message_id for relay in relays), tuple(agents))
+
+    def _show_withdrawal(self, relays: Sequence[Message]) -> None:
+        """Replace the progress that Discord shows of these questions, because nothing else would."""
+        shown = {
+            row["question"]
+            for relay in relays
+            for row in self._hub.query(
+                "SELECT question FROM relays WHERE message = ? AND last_progress <> ''", (relay.id,)
+            )
+        }
+        for number in sorted(shown):
+            question = self._hub.queries.message(f"#{number}")
+            if question.sender == GATEWAY:
+                self._hub.answer(question, "Withdrawn.", message_type="status_report", metadata=PROGRESS_METADATA)
 
     def _withdraw_one(self, relay: Message, why: str) -> bool:
         """Return whether its agent had read it and not ended it."""
