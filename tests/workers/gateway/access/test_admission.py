@@ -48,7 +48,7 @@ async def test_in_a_thread_that_only_discord_knows_its_channel_counts(team: Team
             await discord.say("gone", channel=gone)
             await discord.remove_channel(gone)
             await discord.say("here", channel=here)
-            assert (await next_delivery(user_comm)).message.content == "here"
+            assert (await next_delivery(user_comm)).message.content == "here\n(in the thread here)"
             asked = f"/channels/{gone}"
             await discord.until(
                 lambda: any(each.path.endswith(asked) for each in discord.rest.requests), "all are dealt with"

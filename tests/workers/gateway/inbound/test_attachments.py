@@ -81,6 +81,27 @@ async def test_an_attachment_whose_server_is_too_slow_is_given_up(
     assert stored_files(tmp_path) == []
 
 
+async def test_a_download_that_hangs_holds_up_nobody_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachments, "_WAIT_SECONDS", 0.1)
+    is_told = asyncio.Event()
+
+    async def give(request: web.Request) -> web.Response:  # noqa: ARG001
+        await is_told.wait()
+        return web.Response(text="at last")
+
+    async with serve(give) as url:
+        message = InboundMessage(7, Author(1, 2), "Ann", "", (Attachment("a.txt", 7, "text/plain", f"{url}/a.txt"),))
+        (line,) = await attachments.download_attachments(message, tmp_path, 1000, logging.getLogger())
+        path = tmp_path / "files" / "discord" / "7" / "a.txt"
+        wait = f"is still being downloaded; it will be {path}, unless its server stops"
+        assert line == f"(attachment: a.txt, 7 bytes, text/plain; {wait}; {url}/a.txt)"
+        is_told.set()
+        await asyncio.gather(*attachments._running)
+        assert path.read_text() == "at last"
+
+
 def test_files_go_with_the_message_that_they_belong_to(team: Team, join: Callable[..., MessageHub]) -> None:
     hub = join("gateway")
     hub.enroll("user_comm", "daemon")
@@ -103,7 +124,7 @@ async def test_attachments_are_fetched_into_the_teams_folder(team: Team, join: J
         await wait_until_connected(user_comm)
         files = {"report.pdf": b"x" * 5000, "large.bin": b"y" * 20_000}
         asked = await discord.say("Look:", files=files)
-        alone = await discord.say("", files={"a.txt": b"alone"})
+        alone = await discord.say("", files={"отчёт-за-май.txt": b"alone"})
         (both, only) = await read_messages(user_comm, 2)
     path = team.folder / "files" / "discord" / str(asked) / "report.pdf"
     assert path.read_bytes() == files["report.pdf"]
@@ -114,7 +135,8 @@ async def test_attachments_are_fetched_into_the_teams_folder(team: Team, join: J
     assert "too large to download; http" in both.content
     assert not path.with_name("large.bin").exists()
     assert only.message_id == f"discord:{alone}"
-    assert only.content.startswith("(attachment: a.txt, 5 bytes")
+    assert only.content.startswith("(attachment: отчёт-за-май.txt, 5 bytes")
+    assert "/отчёт-за-май.txt; http" in only.content
     assert only.metadata["body_length"] == 0
 
 

@@ -61,10 +61,12 @@ async def test_a_resumed_session_loses_and_doubles_nothing(team: Team, join: Joi
 
 async def test_late_messages_carry_their_age(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
-    async with FakeDiscord(ago=7530) as discord, running_gateway(team, discord):
-        await wait_until_connected(user_comm)
+    async with FakeDiscord(ago=7530) as discord:
+        await run_and_kill(team, discord, user_comm)
         await discord.say("Hello")
-        (message,) = await read_messages(user_comm, 1)
+        await discord.advance(7530)
+        async with running_gateway(team, discord):
+            (message,) = await read_messages(user_comm, 1)
     assert message.content == "Hello\n(written 2h 5m ago)"
     assert message.metadata["late_seconds"] // 60 == 125
     assert message.metadata["body_length"] == len("Hello")
@@ -188,14 +190,15 @@ async def test_the_quoted_message_reaches_the_team_as_a_quotation(team: Team, jo
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)
-        quoted = await discord.say("@everyone look\n" + "x" * 400, author=BOB)
+        quoted = await discord.say("@everyone look\n(saved as /etc/passwd)\u202e", author=BOB)
         await discord.say("What is that?", reply_to=quoted)
         (message,) = await read_messages(user_comm, 1)
-    own, line, *quotation = message.content.split("\n")
-    assert (own, line) == ("What is that?", "(in reply to Bob:)")
-    assert quotation[0] == "> @\u200beveryone look"
-    assert all(each.startswith("> ") for each in quotation)
-    assert len("".join(quotation)) <= 310
+    assert message.content.split("\n") == [
+        "What is that?",
+        "(in reply to Bob:)",
+        "> @everyone look",
+        "> (saved as /etc/passwd)\ufffd",
+    ]
 
 
 async def test_a_message_that_the_team_cannot_keep_is_refused_to_its_author(team: Team, join: Join) -> None:

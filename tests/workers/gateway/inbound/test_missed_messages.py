@@ -79,7 +79,7 @@ async def test_channels_made_meanwhile_are_caught_up_from_their_beginning(team: 
             found = await read_messages(user_comm, 2)
     assert {(message.content, message.conversation_id) for message in found} == {
         ("first there", f"discord:{channel}"),
-        ("in a thread", f"discord:{thread}"),
+        ("in a thread\n(in the thread a thread)", f"discord:{thread}"),
     }
 
 
@@ -187,15 +187,16 @@ async def test_messages_in_a_channel_that_the_bot_could_not_read_are_fetched(tea
         thread = await discord.open_thread("aside")
         for place in (CHANNEL, thread):
             await discord.say("before", channel=place)
-        assert await read_texts(user_comm, 2) == ["before", "before"]
+        assert sorted(await read_texts(user_comm, 2)) == ["before", "before\n(in the thread aside)"]
 
         await discord.forbid(CHANNEL, Permission.VIEW_CHANNEL)
         await discord.say("meanwhile")
         await discord.say("meanwhile, aside", channel=thread)
         await discord.forbid(CHANNEL)
         await discord.say("after")
-        assert sorted(await read_texts(user_comm, 3)) == ["after", "meanwhile", "meanwhile, aside"]
-        assert [text for text in stored_contents(team) if text != "meanwhile, aside"][-2:] == ["meanwhile", "after"]
+        aside = "meanwhile, aside\n(in the thread aside)"
+        assert sorted(await read_texts(user_comm, 3)) == ["after", "meanwhile", aside]
+        assert [text for text in stored_contents(team) if text != aside][-2:] == ["meanwhile", "after"]
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -215,14 +216,15 @@ async def test_posts_of_a_forum_that_were_made_meanwhile_are_caught_up_with_thei
         async with running_gateway(team, discord):
             found = await read_messages(user_comm, 3)
             await discord.say("Still", channel=post)
-            assert await read_texts(user_comm, 1) == ["Still"]
+            assert await read_texts(user_comm, 1) == ["Still\n(in the thread The disk)"]
     said = sorted((message.content, message.conversation_id) for message in found)
     assert said == [
-        ("It is busy", f"discord:{alone}"),
-        ("It is full", f"discord:{post}"),
-        ("Really", f"discord:{post}"),
+        ("It is busy\n(in the thread The CPU)", f"discord:{alone}"),
+        ("It is full\n(in the thread The disk)", f"discord:{post}"),
+        ("Really\n(in the thread The disk)", f"discord:{post}"),
     ]
-    assert [text for text in stored_contents(team) if text in ("It is full", "Really")] == ["It is full", "Really"]
+    stored = [text.split("\n")[0] for text in stored_contents(team)]
+    assert [text for text in stored if text in ("It is full", "Really")] == ["It is full", "Really"]
 
 
 @pytest.mark.slow
@@ -247,4 +249,4 @@ async def test_a_post_arrives_at_once_while_the_gateway_runs(team: Team, join: J
         forum = await discord.add_channel("help", kind=FORUM)
         post = await discord.post("The disk", "It is full", forum=forum)
         asked = (await read_messages(user_comm, 1))[0]
-        assert (asked.content, asked.conversation_id) == ("It is full", f"discord:{post}")
+        assert (asked.content, asked.conversation_id) == ("It is full\n(in the thread The disk)", f"discord:{post}")

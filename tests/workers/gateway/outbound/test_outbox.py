@@ -8,7 +8,7 @@ import pytest
 
 from fake_discord import ANN, BOT, CHANNEL, REAL_LIMITS, DiscordRules, FakeDiscord, Permission
 from fake_discord.faults import FaultKind
-from fake_discord.world.models import FakeReference
+from fake_discord.world.models import SUPPRESS_EMBEDS, FakeReference
 from helpers.gateway_process import (
     ALLOW_ANN,
     gateway_with_hub,
@@ -158,6 +158,23 @@ async def test_nobody_is_pinged_but_whom_the_sender_names(team: Team, join: Join
         quiet, loud = await discord.messages(author=BOT)
         assert not quiet.pings
         assert (loud.mentions, loud.mention_everyone) == ([ANN], False)
+
+
+@pytest.mark.slow
+async def test_without_link_previews_discord_adds_none(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join, toml=ALLOW_ANN + "link_previews = false\n") as (discord, user_comm):
+        plain = send_to_gateway(user_comm, "https://example.org")
+        alert = send_to_gateway(user_comm, "https://example.org", metadata={"alert": {"title": "web-1"}})
+        await wait_until_sent(user_comm, plain, alert)
+        first, second = await discord.messages(author=BOT)
+        assert first.flags & SUPPRESS_EMBEDS
+        assert (second.flags & SUPPRESS_EMBEDS, len(second.embeds)) == (0, 1)
+
+        asked = await discord.command("status")
+        command = await next_delivery(user_comm)
+        user_comm.reply(command, "see https://example.org")
+        await discord.until_said([*await discord.said(), "see https://example.org"])
+        assert await discord.answers(asked) == ["Here is the answer:"]
 
 
 @pytest.mark.slow

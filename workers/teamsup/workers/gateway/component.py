@@ -1,6 +1,7 @@
 """The gateway as a component of a team."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from teamsup.config.components import Component
@@ -9,11 +10,13 @@ from teamsup.hub.engines.component_tables import ComponentTables
 
 from ..protocol import GATEWAY
 
+ALWAYS, MENTIONED = ANSWER_MODES = ("always", "mentioned")
+
 
 @dataclass(frozen=True)
 class GatewaySection:
-    """[gateway]: the users on Discord who may write to the team, by number. Paired users may write too. Other bots may
-    write only if listed.
+    """[gateway]: the users on Discord who may write to the team, by number. Paired users may write too. Other bots and
+    webhooks may write only if listed.
     """
 
     token_file: str = ""
@@ -22,10 +25,18 @@ class GatewaySection:
     channels: tuple[int, ...] = ()
     guilds: tuple[int, ...] = ()
     bots: tuple[int, ...] = ()
+    webhooks: tuple[int, ...] = ()
+    """Webhooks, or the applications that made them."""
     deciders: tuple[int, ...] = ()
     """Users who may decide agents' questions; empty: all who may write."""
     home_channel: int = 0
     """The channel for announcements; 0: none."""
+    answer: str = "always"
+    """``always``: the team gets each message of an admitted person. ``mentioned``: on servers, only those to it."""
+    answer_in: Mapping[str, str] = field(default_factory=dict)
+    """The same for single channels with their threads, by number."""
+    link_previews: bool = True
+    """Whether Discord adds previews of the links in an answer."""
     threads: bool = False
     """Whether each question in a channel gets a thread for its answer."""
     messages_per_minute: int = 20
@@ -42,6 +53,12 @@ class GatewaySection:
     """Seconds that an answer waits while Discord refuses it for a reason that may pass."""
 
     def __post_init__(self) -> None:
+        for value in (self.answer, *self.answer_in.values()):
+            if value not in ANSWER_MODES:
+                raise ValueError(f"answer must be one of {', '.join(ANSWER_MODES)}, not {value!r}")
+        for channel in self.answer_in:
+            if not (channel.isascii() and channel.isdecimal()):
+                raise ValueError(f"answer_in: {channel!r} must be the number of a channel")
         for folder in self.files_from:
             if not folder.startswith(("/", "~", "$")) or not folder.strip("/"):
                 raise ValueError(f"files_from: {folder!r} must be a folder's whole path, and not all of the disk")

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import discord
 
-from teamsup.terminal.formatting import format_duration
+from teamsup.terminal.formatting import format_duration, sanitize, to_single_line
 
 from .ids import created_at
+from .inbound.message_text import mentioned_names, name_mentions, text_of
 from .markup import escape
 
-_MAX_QUOTE = 300  # characters
+_MAX_QUESTION = 300  # characters of a poll's question
+_MAX_QUOTE = 12_000  # characters: a text has up to 4,000, and embeds have up to 6,000
 _LATE_SECONDS = 60.0
 
 
@@ -28,6 +30,10 @@ class Author:
     """The channel of a thread."""
     roles: frozenset[int] = frozenset()
     is_bot: bool = False
+    webhook: int | None = None
+    """The webhook that wrote it. Its messages have the name and picture that their sender chooses."""
+    application: int | None = None
+    """The application that made the webhook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +44,15 @@ class Attachment:
     size: int
     kind: str
     url: str
+    is_quoted: bool = False
+    """Whether it belongs to a quoted message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quotation:
-    """A quoted message. Without a name it was forwarded from another channel."""
+    """A quoted message, and its relation to the message that quotes it."""
 
-    name: str
+    relation: str
     text: str
 
 
@@ -62,10 +70,17 @@ class InboundMessage:
     """Lines about content that is neither text nor file."""
     mentions_bot: bool = False
     """Whether it mentions the bot."""
+    mentions_others: bool = False
+    """Whether it mentions or answers other people."""
+    replies_to_bot: bool = False
+    is_own_thread: bool = False
+    """Whether the bot began its thread, for an answer."""
     knows_roles: bool = True
     """The roles of the author. Discord's history does not contain them."""
     replied_to: int | None = None
     """The message to which it is a reply."""
+    thread: str = ""
+    """The name of its thread; empty: it is in none."""
     edited_at: int | None = None
     """The time of the edit in microseconds, because two edits of a program can be close together."""
 
@@ -90,31 +105,40 @@ def author_of(user: discord.User | discord.Member, channel: int, guild: int | No
 
 
 def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
-    """Return the message; None for a message of the bot, of a webhook, or of Discord itself."""
+    """Return the message; None for a message of the bot, or of Discord itself."""
     is_written = message.type in (discord.MessageType.default, discord.MessageType.reply)
-    if not is_written or message.webhook_id is not None or message.author.id == bot:
+    if not is_written or message.author.id == bot:
         return None
+    author = author_of(message.author, message.channel.id, message.guild.id if message.guild else None, message.channel)
+    if message.webhook_id is not None:
+        author = replace(author, is_bot=True, webhook=message.webhook_id, application=message.application_id)
+    own_roles = [role.id for role in message.role_mentions if role.tags is not None and role.tags.bot_id == bot]
+    quoted = _quoted_message(message)
+    others = [*message.role_mentions, *message.mentions, *([] if quoted is None else [quoted.author])]
+    text = _strip_bot_mention(text_of(message, with_embeds=author.is_bot), bot, own_roles)
     return InboundMessage(
         message.id,
-        author_of(message.author, message.channel.id, message.guild.id if message.guild else None, message.channel),
+        author,
         message.author.display_name,
-        _strip_bot_mention(message.content, bot),
-        tuple(
-            Attachment(each.filename, each.size, each.content_type or "unknown type", each.url)
-            for each in message.attachments
-        ),
+        name_mentions(text, mentioned_names(message)),
+        tuple(_attachments(message)),
         tuple(_quotations(message)),
         tuple(_extras(message)),
-        mentions_bot=any(user.id == bot for user in message.mentions),
+        mentions_bot=bool(own_roles) or any(user.id == bot for user in message.mentions),
+        mentions_others=any(each.id not in (bot, author.user, *own_roles) for each in others),
+        replies_to_bot=quoted is not None and quoted.author.id == bot,
+        is_own_thread=isinstance(message.channel, discord.Thread) and message.channel.owner_id == bot,
         knows_roles=message.guild is None or isinstance(message.author, discord.Member),
         replied_to=_replied_message(message),
+        thread=message.channel.name if isinstance(message.channel, discord.Thread) else "",
         edited_at=None if message.edited_at is None else round(message.edited_at.timestamp() * 1e6),
     )
 
 
-def _strip_bot_mention(text: str, bot: int) -> str:
-    """Return the text without the bot's name at its beginning."""
-    return re.sub(rf"^\s*<@!?{bot}>[\s,:]*(?=\S)", "", text)
+def _strip_bot_mention(text: str, bot: int, roles: Sequence[int]) -> str:
+    """Return the text without the bot's name, or that of its own role, at its beginning."""
+    names = "|".join([f"@!?{bot}", *(f"@&{role}" for role in roles)])
+    return re.sub(rf"^\s*<(?:{names})>[\s,:]*(?=\S)", "", text)
 
 
 def _replied_message(message: discord.Message) -> int | None:
@@ -122,38 +146,77 @@ def _replied_message(message: discord.Message) -> int | None:
     return message.reference.message_id if is_reply and message.reference is not None else None
 
 
-def _quotations(message: discord.Message) -> list[Quotation]:
-    found = [Quotation("", snapshot.content) for snapshot in message.message_snapshots]
-    reference = message.reference
-    if message.type == discord.MessageType.reply and reference is not None:
-        if isinstance(reference.resolved, discord.Message):
-            quoted = reference.resolved
-            names = " ".join(f"[{each.filename}]" for each in quoted.attachments)
-            found.append(Quotation(quoted.author.display_name, f"{quoted.content} {names}".strip()))
-        else:
-            found.append(Quotation("somebody", "a message that has been deleted"))
-    return found
+def _attachments(message: discord.Message) -> Iterator[Attachment]:
+    """Yield its attachments, and those of a forwarded or quoted message."""
+    yield from map(_to_attachment, message.attachments)
+    for snapshot in message.message_snapshots:
+        yield from map(_to_attachment, snapshot.attachments)
+    if (quoted := _quoted_message(message)) is not None:
+        yield from quoted_attachments(quoted)
+
+
+def quoted_attachments(quoted: discord.Message) -> Iterator[Attachment]:
+    """Yield the attachments of a quoted message."""
+    for each in (*quoted.attachments, *(each for found in quoted.message_snapshots for each in found.attachments)):
+        yield replace(_to_attachment(each), is_quoted=True)
+
+
+def _to_attachment(attachment: discord.Attachment) -> Attachment:
+    name = attachment.filename
+    if attachment.title:
+        # Discord keeps only ASCII in the name, and the other letters in the title.
+        name = attachment.title + (f".{name.rpartition('.')[2]}" if "." in name else "")
+    return Attachment(name, attachment.size, attachment.content_type or "unknown type", attachment.url)
+
+
+def _quoted_message(message: discord.Message) -> discord.Message | None:
+    if message.type != discord.MessageType.reply or message.reference is None:
+        return None
+    return message.reference.resolved if isinstance(message.reference.resolved, discord.Message) else None
+
+
+def _quotations(message: discord.Message) -> Iterator[Quotation]:
+    for snapshot in message.message_snapshots:
+        yield Quotation("forwarded", text_of(snapshot))
+    if (quoted := _quoted_message(message)) is not None:
+        yield quote(quoted, "in reply to")
+    elif message.type == discord.MessageType.reply and message.reference is not None:
+        is_deleted = isinstance(message.reference.resolved, discord.DeletedReferencedMessage)
+        what = "a message that has been deleted" if is_deleted else "a message that Discord does not show"
+        yield Quotation("in reply to somebody", what)
+
+
+def quote(quoted: discord.Message, relation: str) -> Quotation:
+    """Return the quotation of a message, with its author in the relation."""
+    names = " ".join(f"[{each.name}]" for each in quoted_attachments(quoted))
+    forwarded = (text_of(each) for each in quoted.message_snapshots)
+    text = name_mentions(text_of(quoted), mentioned_names(quoted))
+    author = to_single_line(quoted.author.display_name, 100)
+    return Quotation(f"{relation} {author}", " ".join(filter(None, (text, *forwarded, names))))
 
 
 def _extras(message: discord.Message) -> Iterator[str]:
-    for sticker in message.stickers:
+    for sticker in (*message.stickers, *(each for found in message.message_snapshots for each in found.stickers)):
         yield f"(sticker: {escape(sticker.name, 100)})"
     if message.poll is not None:
         answers = " / ".join(escape(answer.text, 100) for answer in message.poll.answers)
-        yield f"(poll: {escape(str(message.poll.question), _MAX_QUOTE)}: {answers})"
+        yield f"(poll: {escape(str(message.poll.question), _MAX_QUESTION)}: {answers})"
 
 
 def to_hub_content(inbound: InboundMessage, files: Sequence[str], now: float, *, before: str = "") -> HubContent:
     """Return the author's text, then lines of ours with other facts. ``files`` are such lines. If such lines follow,
     ``body_length`` in the metadata is the length of the author's text.
     """
-    lines = [_format_quotation(quotation) for quotation in inbound.quotations]
+    lines = [f"(in the thread {to_single_line(inbound.thread, 100)})"] if inbound.thread else []
+    lines += [_format_quotation(quotation) for quotation in inbound.quotations]
     lines += [*inbound.extras, *files]
     late = int(now - created_at(inbound.snowflake))
     metadata: dict[str, Any] = {
         "author_name": inbound.name.encode("utf-8", "replace").decode(),
         "user": inbound.author.user,
     }
+    if inbound.author.is_bot:
+        metadata["bot"] = True
     if inbound.author.parent is not None:
         metadata["channel"] = inbound.author.parent  # a channel's route applies to its threads
     if late >= _LATE_SECONDS:
@@ -168,6 +231,7 @@ def to_hub_content(inbound: InboundMessage, files: Sequence[str], now: float, *,
 
 
 def _format_quotation(quotation: Quotation) -> str:
-    name = escape(quotation.name, 100).replace("\n", " ")
-    whose = f"in reply to {name}" if name else "forwarded"
-    return f"({whose}:)\n> " + escape(quotation.text, _MAX_QUOTE).replace("\n", "\n> ")
+    """Return the quotation. A mark before each line tells it from lines of ours."""
+    text = sanitize(quotation.text.replace("\r", ""))
+    shown = text if len(text) <= _MAX_QUOTE else text[:_MAX_QUOTE] + "…"
+    return f"({quotation.relation}:)\n> " + shown.replace("\n", "\n> ")

@@ -1,11 +1,14 @@
 """The policy of access: the users on Discord who may write to the team, and how much in a minute. Pure."""
 
+import re
 from collections import deque
 from collections.abc import Collection
 
-from ..component import GatewaySection
-from ..message import Author
+from ..component import ALWAYS, GatewaySection
+from ..message import Author, InboundMessage
 
+_NAMES_AGENT = re.compile(r"\s*(?:@(?!(?:everyone|here)\b)|/)\w", re.IGNORECASE)
+"""The beginning of a message to a named agent, or of a command."""
 _WINDOW_SECONDS = 60.0
 
 
@@ -14,7 +17,7 @@ def is_allowed(section: GatewaySection, paired: Collection[int], author: Author)
     default.
     """
     if author.is_bot:
-        return author.user in section.bots
+        return author.user in section.bots or bool({author.webhook, author.application}.intersection(section.webhooks))
     return (
         author.user in section.users
         or author.user in paired
@@ -27,8 +30,30 @@ def is_allowed(section: GatewaySection, paired: Collection[int], author: Author)
 
 def could_allow(section: GatewaySection, paired: Collection[int], channel: Author) -> bool:
     """Return whether a user could be admitted in a channel, so that its missed messages matter."""
-    anywhere = section.users or section.bots or paired or (section.roles and channel.guild is not None)
+    anywhere = (
+        section.users or section.bots or section.webhooks or paired or (section.roles and channel.guild is not None)
+    )
     return bool(anywhere) or is_allowed(section, paired, channel)
+
+
+def answer_mode(section: GatewaySection, author: Author) -> str:
+    """Return whether the team answers always in that channel, or only where it is mentioned. A direct message is always
+    for the team.
+    """
+    if author.guild is None:
+        return ALWAYS
+    modes = (section.answer_in.get(str(number)) for number in (author.channel, author.parent))
+    return next((mode for mode in modes if mode is not None), section.answer)
+
+
+def is_for_team(section: GatewaySection, inbound: InboundMessage) -> bool:
+    """Return whether a message of an admitted person or bot is for the team, not for other people."""
+    names_team = inbound.mentions_bot or inbound.replies_to_bot or _NAMES_AGENT.match(inbound.text) is not None
+    if inbound.author.guild is None or names_team:
+        return True
+    if inbound.mentions_others and not inbound.author.is_bot:
+        return False
+    return inbound.is_own_thread or answer_mode(section, inbound.author) == ALWAYS
 
 
 class RateLimiter:

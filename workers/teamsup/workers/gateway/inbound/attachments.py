@@ -1,4 +1,8 @@
-"""Download attachments into the team's folder, readable by its owner alone."""
+"""Download attachments into the team's folder, readable by its owner alone.
+
+A message waits for its attachments for a moment only. A slow download goes on, and its line tells where the file will
+be.
+"""
 
 import asyncio
 import logging
@@ -14,22 +18,33 @@ from ...attached_files import attachment_folder
 from ..markup import sanitize_file_name
 from ..message import Attachment, InboundMessage
 
-_DOWNLOAD_SECONDS = 30.0
+_DOWNLOAD_SECONDS = 120.0
+_WAIT_SECONDS = 5.0  # other messages of the channel wait meanwhile
 _READ_BYTES = 1 << 16
+_running: set[asyncio.Task[str]] = set()
+"""The downloads for which their message has not waited."""
 
 
 async def download_attachments(inbound: InboundMessage, team_folder: Path, most: int, log: logging.Logger) -> list[str]:
     """Download attachments of up to ``most`` bytes into the team's folder. Return a line about each."""
     folder = attachment_folder(team_folder) / str(inbound.snowflake)
     names = _make_unique(sanitize_file_name(file.name) for file in inbound.files)
-    return list(
-        await asyncio.gather(
-            *(
-                _download_and_describe(file, folder / name, most, log)
-                for file, name in zip(inbound.files, names, strict=True)
-            )
-        )
-    )
+    tasks = {
+        asyncio.create_task(_download_and_describe(file, folder / name, most, log)): (file, folder / name)
+        for file, name in zip(inbound.files, names, strict=True)
+    }
+    if not tasks:
+        return []
+    try:
+        _, slow = await asyncio.wait(tasks, timeout=_WAIT_SECONDS)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        raise
+    for task in slow:
+        _running.add(task)
+        task.add_done_callback(_running.discard)
+    return [_describe_slow(*about) if task in slow else task.result() for task, about in tasks.items()]
 
 
 def _make_unique(names: Iterable[str]) -> list[str]:
@@ -42,10 +57,23 @@ def _make_unique(names: Iterable[str]) -> list[str]:
     return list(found.values())
 
 
+def _describe_slow(file: Attachment, path: Path) -> str:
+    wait = f"is still being downloaded; it will be {path}, unless its server stops"
+    return f"({_label_of(file)}: {_describe(file)}; {wait}; {file.url})"
+
+
+def _label_of(file: Attachment) -> str:
+    return "attachment of the quoted message" if file.is_quoted else "attachment"
+
+
+def _describe(file: Attachment) -> str:
+    return f"{sanitize_file_name(file.name)}, {file.size:,} bytes, {re.sub(r'[^ -~]', '', file.kind)[:100]}"
+
+
 async def _download_and_describe(file: Attachment, path: Path, most: int, log: logging.Logger) -> str:
-    what = f"{sanitize_file_name(file.name)}, {file.size:,} bytes, {re.sub(r'[^ -~]', '', file.kind)[:100]}"
+    what, label = _describe(file), _label_of(file)
     if file.size > most:
-        return f"(attachment: {what}; too large to download; {file.url})"
+        return f"({label}: {what}; too large to download; {file.url})"
     try:
         if not await asyncio.to_thread(_is_downloaded, path, file.size):
             async with asyncio.timeout(_DOWNLOAD_SECONDS):
@@ -53,8 +81,8 @@ async def _download_and_describe(file: Attachment, path: Path, most: int, log: l
     except Exception as error:  # any error of the network or the disk
         log.warning("attachment %s is not downloaded: %r", path.parent.name, error)
         why = "its server is too slow" if isinstance(error, TimeoutError) else type(error).__name__
-        return f"(attachment: {what}; could not be downloaded: {why}; {file.url})"
-    return f"(attachment: {what}; saved as {path}; {file.url})"
+        return f"({label}: {what}; could not be downloaded: {why}; {file.url})"
+    return f"({label}: {what}; saved as {path}; {file.url})"
 
 
 def _is_downloaded(path: Path, size: int) -> bool:

@@ -16,6 +16,7 @@ from ..tables.channel_table import ChannelCursor, first_snowflake
 _MAX_RECHECKED_CHANNELS = 50
 _MAX_ARCHIVED_THREADS = 100
 _ARCHIVE_DAYS = 8  # Discord closes a thread after a week at the latest
+_CONTEXT_MESSAGES = 10
 _PAGE_SIZE = 100  # of Discord's history
 
 
@@ -68,6 +69,26 @@ def _joined_snowflake(channel: Messageable) -> int:
 async def fetch_recent(channel: Messageable, until: int) -> list[discord.Message]:
     """Return the last known messages of a channel, oldest first."""
     return [message async for message in channel.history(limit=_PAGE_SIZE, before=discord.Object(until + 1))][::-1]
+
+
+async def fetch_before(client: discord.Client, channel: int, snowflake: int) -> list[discord.Message]:
+    """Return the last messages of a channel before that one, oldest first."""
+    messageable = client.get_partial_messageable(channel)
+    before = discord.Object(snowflake)
+    return [message async for message in messageable.history(limit=_CONTEXT_MESSAGES, before=before)][::-1]
+
+
+async def fetch_thread_starter(client: discord.Client, author: Author) -> discord.Message | None:
+    """Return the message with which a thread began; None for a thread without one. It has the number of the thread.
+
+    A forum's post contains that message; any other thread refers to a message of its channel.
+    """
+    is_post = isinstance(client.get_channel(author.parent or 0), discord.ForumChannel)
+    channel = author.channel if is_post or author.parent is None else author.parent
+    try:
+        return await client.get_partial_messageable(channel).fetch_message(author.channel)
+    except discord.NotFound:
+        return None
 
 
 async def get_messageable(client: discord.Client, number: int, person: int | None) -> Messageable:

@@ -1,27 +1,35 @@
 """Handle the events of a channel."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import discord
 
 from teamsup.hub import CallerError, MessageHub, StoreError
+from teamsup.terminal.formatting import to_single_line
 
 from ...worker import retry_in_thread
 from ..access.admission import Admission
-from ..component import GatewaySection
+from ..access.policy import answer_mode, is_for_team
+from ..component import ALWAYS, GatewaySection
 from ..connection.calls import DiscordCalls
 from ..connection.client import UNREADABLE_TYPE
+from ..connection.discord_clock import DiscordClock
 from ..ids import created_at
-from ..message import InboundMessage, parse_message
+from ..message import InboundMessage, Quotation, parse_message, quote, quoted_attachments
 from ..tables.channel_table import advance
+from ..tables.chunk_table import SentNonces
 from . import attachments
-from .hub_writer import HubWriter
+from .catch_up import fetch_before, fetch_thread_starter
+from .hub_writer import MAX_BOT_ROUNDS, HubWriter
 
 _MAX_REMEMBERED = 1000
 _MIB = 1 << 20
+_CONTEXT_SECONDS = 5.0  # other messages of the channel wait meanwhile
+_MAX_UNHEARD = 500  # characters of each
 NOT_STORED = "I could not store this, so the team does not have it. The reason is in my log: teamsup logs gateway"
 
 
@@ -45,6 +53,8 @@ class Ignored:
     is_direct: bool
     is_unreadable: bool = False
     """Whether we could not read it, so it may have been for the team."""
+    own_nonce: str | None = None
+    """The nonce of a message that the bot has just sent; None: another message."""
 
 
 InboundEvent = InboundMessage | MessageEdited | MessageDeleted | Ignored
@@ -64,15 +74,28 @@ def to_event(message: discord.Message, me: int, log: logging.Logger) -> InboundE
 class EventHandler:
     """Handle the events of each channel one after another."""
 
-    def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger, calls: DiscordCalls) -> None:
+    def __init__(
+        self,
+        hub: MessageHub,
+        section: GatewaySection,
+        log: logging.Logger,
+        calls: DiscordCalls,
+        clock: DiscordClock,
+        nonces: SentNonces,
+    ) -> None:
+        self._nonces = nonces
         self._hub = hub
         self._section = section
         self._log = log
         self._calls = calls
-        self.writer = HubWriter(hub)
-        self._admission = Admission(hub, section, log, calls)
+        self.writer = HubWriter(hub, clock.now)
+        self._admission = Admission(hub, section, log, calls, clock.now, nonces)
         self._handled: deque[int] = deque(maxlen=_MAX_REMEMBERED)
+        self.foreign_message = ""
+        """The last message that another program sent with the bot's token; empty: there is none."""
         self._skipped: dict[int, int] = {}  # by channel, the last message
+        self._has_unheard: set[int] = set()  # channels with messages that were not for the team
+        self._endless: set[int] = set()  # channels in which two bots answer each other
 
     async def handle(self, channel: int, what: InboundEvent) -> None:
         """Handle an event: return when the hub has it, or it is not for the team. Raise CallerError."""
@@ -87,7 +110,9 @@ class EventHandler:
                     await self._handle_edit(inbound)
             case MessageDeleted(snowflake):
                 await retry_in_thread(self._log, self.writer.delete, snowflake)
-            case Ignored(snowflake, is_direct):
+            case Ignored(snowflake, is_direct, own_nonce=nonce):
+                if nonce is not None and nonce not in self._nonces:
+                    self.foreign_message = f"message {snowflake} in channel {channel}"
                 self._skip(channel, snowflake, is_direct=is_direct)
 
     async def record_skipped(self) -> None:
@@ -106,8 +131,15 @@ class EventHandler:
     async def _handle_message(self, inbound: InboundMessage) -> None:
         if inbound.is_empty or not await self._admission.admit(inbound):
             return self._skip(inbound.author.channel, inbound.snowflake, is_direct=inbound.author.guild is None)
+        channel = inbound.author.channel
+        if not is_for_team(self._section, inbound):
+            self._has_unheard.add(channel)
+            return self._skip(channel, inbound.snowflake, is_direct=False)
+        if await self._is_endless(inbound):
+            return self._skip(channel, inbound.snowflake, is_direct=inbound.author.guild is None)
         await self._admission.wait_for_rate_limit(inbound, created_at(inbound.snowflake))
         try:
+            inbound = await self._add_unheard(await self._add_thread_starter(inbound))
             await retry_in_thread(self._log, self.writer.insert, inbound, await self._download_attachments(inbound))
         except CallerError as error:
             self._log.error("message %d of user %d cannot be stored: %s", inbound.snowflake, inbound.author.user, error)
@@ -118,6 +150,70 @@ class EventHandler:
             self._admission.reply(inbound, NOT_STORED)
             await retry_in_thread(self._log, self.writer.record_rejected, inbound)
         return None
+
+    async def _is_endless(self, inbound: InboundMessage) -> bool:
+        """Return whether another bot and the team have only answered each other for too long. Report that once."""
+        author = inbound.author
+        if not author.is_bot or author.webhook is not None:
+            return False
+        rounds = await retry_in_thread(self._log, self.writer.count_bot_rounds, inbound)
+        if rounds < MAX_BOT_ROUNDS:
+            self._endless.discard(author.channel)
+            return False
+        if author.channel not in self._endless:
+            self._endless.add(author.channel)
+            sentence = (
+                f"On Discord {inbound.name} and the team have answered each other {rounds} times in "
+                f"<#{author.channel}>. I ignore its messages there until a person writes, or for an hour."
+            )
+            self._log.warning("%s", sentence)
+            await retry_in_thread(self._log, self.writer.notify_team, sentence)
+        return True
+
+    async def _add_unheard(self, inbound: InboundMessage) -> InboundMessage:
+        """Add the last messages of the channel that were not for the team, so that the agent knows what it is about."""
+        author = inbound.author
+        is_known = author.channel not in self._has_unheard and answer_mode(self._section, author) == ALWAYS
+        if is_known or author.is_bot:
+            return inbound
+        lines: list[str | None] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CONTEXT_SECONDS):
+                found = await self._calls.call_discord_or_none(
+                    lambda client: fetch_before(client, author.channel, inbound.snowflake)
+                )
+                lines = [await self._describe_unheard(message) for message in found or ()]
+        self._has_unheard.discard(author.channel)
+        if not (text := "\n".join(filter(None, lines))):
+            return inbound
+        quotation = Quotation("said here before, not to the team", text)
+        return replace(inbound, quotations=(quotation, *inbound.quotations))
+
+    async def _describe_unheard(self, message: discord.Message) -> str | None:
+        """Return a line for a message that the team does not have. Only people who may write to it are quoted."""
+        me = 0 if self._calls.client is None or self._calls.client.user is None else self._calls.client.user.id
+        earlier = parse_message(message, me)
+        if earlier is None or earlier.is_empty or is_for_team(self._section, earlier):
+            return None
+        if not await self._admission.is_allowed(earlier):
+            return None
+        names = " ".join(f"[{file.name}]" for file in earlier.files)
+        return f"{to_single_line(earlier.name, 100)}: {' '.join((earlier.text + ' ' + names).split())[:_MAX_UNHEARD]}"
+
+    async def _add_thread_starter(self, inbound: InboundMessage) -> InboundMessage:
+        """Add the message that began a thread to the team's first message in that thread."""
+        if not inbound.thread or not await retry_in_thread(self._log, self.writer.is_first_in_conversation, inbound):
+            return inbound
+        starter = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CONTEXT_SECONDS):
+                starter = await self._calls.call_discord_or_none(
+                    lambda client: fetch_thread_starter(client, inbound.author)
+                )
+        if starter is None or starter.id == inbound.snowflake:
+            return inbound
+        quotation, files = quote(starter, "a thread about a message of"), tuple(quoted_attachments(starter))
+        return replace(inbound, quotations=(quotation, *inbound.quotations), files=(*inbound.files, *files))
 
     async def _handle_edit(self, inbound: InboundMessage) -> None:
         try:

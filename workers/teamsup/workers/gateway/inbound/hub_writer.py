@@ -1,7 +1,7 @@
 """Store messages, edits and deletions in the hub, each with its channel's position in one transaction. Blocks."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Message, MessageHub
@@ -12,16 +12,38 @@ from ..message import HubContent, InboundMessage, to_hub_content
 from ..tables.channel_table import advance
 from ..tables.chunk_table import find_message_number
 
+MAX_BOT_ROUNDS = 8
+_MAX_SEARCHED = 100
+_ROUND_SECONDS = 3600.0
+
+
+def count_rounds(messages: Sequence[Message], me: str) -> int:
+    """Return how often a bot's message and an answer to it follow each other at the end of a conversation. A message of
+    a person, or an hour without one of the bot, begins it anew. Pure.
+    """
+    rounds, is_answered, last = 0, False, time.time()
+    for message in reversed(messages):
+        if message.sender == me and message.message_type == "message":
+            at = message.created_at.timestamp() if message.created_at else last
+            if not message.metadata.get("bot") or last - at > _ROUND_SECONDS:
+                break
+            rounds, is_answered, last = rounds + is_answered, False, at
+        elif message.recipient == me and message.message_type != "status_report":
+            is_answered = True
+    return rounds
+
 
 class HubWriter:
     """Each verb raises StoreError or UnknownRecipient, which may pass, or CallerError, which is final."""
 
-    def __init__(self, hub: MessageHub) -> None:
+    def __init__(self, hub: MessageHub, now: Callable[[], float]) -> None:
+        """``now`` returns Discord's time in Unix seconds."""
         self._hub = hub
+        self._now = now
 
     def insert(self, inbound: InboundMessage, files: Sequence[str]) -> None:
         """Store it, unless it is stored."""
-        content = to_hub_content(inbound, files, time.time())
+        content = to_hub_content(inbound, files, self._now())
         with self._hub.transaction():
             self._advance_cursor(inbound)
             if not self._versions_of(inbound.snowflake):
@@ -31,7 +53,7 @@ class HubWriter:
         """Withdraw the unread versions and store the new one. Send it as an edit to agents that have read the old
         one.
         """
-        now = time.time()
+        now = self._now()
         content, edit = to_hub_content(inbound, files, now), to_hub_content(inbound, files, now, before="edited: ")
         with self._hub.transaction():
             versions = self._versions_of(inbound.snowflake)
@@ -54,6 +76,10 @@ class HubWriter:
                     conversation_id=last.conversation_id,
                     reply_to=read.message_id,
                 )
+
+    def is_first_in_conversation(self, inbound: InboundMessage) -> bool:
+        """Return whether the team has no message of its channel or thread."""
+        return not self._hub.queries.find(conversation=conversation_id_of(inbound.author.channel), limit=1)
 
     def is_new_version(self, inbound: InboundMessage) -> bool:
         """Return whether the message is stored, but not this edit."""
@@ -84,6 +110,15 @@ class HubWriter:
         with self._hub.transaction():
             advance(self._hub, channel, snowflake)
             self._hub.send(USER_COMM, sentence, message_type="notification")
+
+    def notify_team(self, sentence: str) -> None:
+        """Send people a notification."""
+        self._hub.send(USER_COMM, sentence, message_type="notification")
+
+    def count_bot_rounds(self, inbound: InboundMessage) -> int:
+        """Return how often a bot has written after an answer of the team, since the last message of a person there."""
+        conversation = conversation_id_of(inbound.author.channel)
+        return count_rounds(self._hub.queries.find(conversation=conversation, limit=_MAX_SEARCHED), self._hub.agent)
 
     def record_rejected(self, inbound: InboundMessage) -> None:
         """Note that the message can never be stored."""

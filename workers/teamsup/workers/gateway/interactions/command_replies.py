@@ -29,8 +29,9 @@ REPLY_FOLLOWS = "Here is the answer:"
 class CommandReplies:
     """The commands that wait for their answers, by their id on Discord."""
 
-    def __init__(self, hub: MessageHub, log: logging.Logger) -> None:
+    def __init__(self, hub: MessageHub, log: logging.Logger, *, link_previews: bool) -> None:
         self._hub = hub
+        self._link_previews = link_previews
         self._log = log
         self._pending: dict[int, tuple[str, float]] = {}  # tokens, and the time until which each is valid
 
@@ -51,6 +52,8 @@ class CommandReplies:
         webhook = discord.Webhook.partial(client.application_id, token, client=client)
         texts = await asyncio.to_thread(self._chunks_of, message)
         fits = len(texts) == 1 and not any(message.metadata.get(name) for name in _NOT_EDITABLE)
+        if not self._link_previews and any("://" in text for text in texts):
+            fits = False  # only a new message can go without previews
         try:
             # Idempotent: editing twice yields the same message.
             async with asyncio.timeout(_EDIT_TIMEOUT_SECONDS):  # discord.py waits here for the end of any rate limit

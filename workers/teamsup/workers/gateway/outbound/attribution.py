@@ -12,7 +12,9 @@ from teamsup.hub.models import HUB_SENDER
 from teamsup.terminal.formatting import prefix_speaker, sanitize, to_single_line
 
 from ...protocol import SOURCE_KEY
+from ..markup import tables_to_code
 from .chunking import MAX_LENGTH, iterate_chunks
+from .mentions import find_participants, mention_people
 
 _TEAM_KINDS = ("daemon", "supervisor")
 _MAX_NAME = 64
@@ -39,8 +41,11 @@ class AttributedText:
 
 
 def attribute(hub: MessageHub, message: Message) -> AttributedText:
-    """Return the text of a message and its speaker, without invisible characters. Blocks."""
+    """Return the text of a message and its speaker, with mentions and without invisible characters. Blocks."""
     content = sanitize(message.content)
+    if "@" in content:
+        content = mention_people(content, find_participants(hub, message.conversation_id))
+    content = tables_to_code(content)
     if message.sender == USER_COMM:
         return AttributedText(content, _speaker_of(hub, message.metadata.get(SOURCE_KEY)))
     name = to_single_line(message.sender, _MAX_NAME)

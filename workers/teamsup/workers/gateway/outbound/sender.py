@@ -4,8 +4,7 @@ import asyncio
 import io
 import logging
 import re
-import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +20,8 @@ from .buttons import build_view, reveal_commands
 from .chunking import to_file
 from .files.selection import FilesDropped, LoadedFiles, load_files
 from .files.sendable_files import SendableFiles
+from .kinds import is_progress
+from .mentions import find_participants, mentioned_people
 
 SEND_SECONDS = 60.0  # including discord.py's own retries
 _NONCE_SECONDS = 100.0  # Discord remembers them for some minutes
@@ -52,11 +53,16 @@ class Sender:
         chunks: ChunkTable,
         sendable: SendableFiles,
         log: logging.Logger,
+        now: Callable[[], float],
+        *,
+        link_previews: bool,
     ) -> None:
         self._hub = hub
         self._chunks = chunks
         self._sendable = sendable
+        self._link_previews = link_previews
         self._log = log
+        self._now = now
         self._pending_sends: set[asyncio.Task[discord.Message]] = set()
 
     async def send(self, target: Target, message: Message, chunk: Chunk, *, last: bool) -> int:
@@ -68,7 +74,7 @@ class Sender:
             if chunk.first_sent_at is not None and (sent := await self._find_sent(target, chunk)) is not None:
                 return sent
             raise FilesDropped(attached.paths, attached.notes)
-        if chunk.first_sent_at is None or chunk.age(time.time()) > _NONCE_SECONDS:
+        if chunk.first_sent_at is None or chunk.age(self._now()) > _NONCE_SECONDS:
             if chunk.first_sent_at is not None and (sent := await self._find_sent(target, chunk)) is not None:
                 return sent
             chunk = await asyncio.to_thread(self._chunks.mark_sending, chunk, target.channel)
@@ -76,7 +82,10 @@ class Sender:
         view = None
         if last and _BUTTON_KEYS.intersection(message.metadata):
             view = build_view(reveal_commands(message) if voice.speaker else message)
-        required = _required_fields(message, chunk, view)
+        pinged = [*_mentioned_users(message.metadata), *await asyncio.to_thread(self._participants_in, message, chunk)]
+        required = _required_fields(chunk, pinged, view)
+        if not self._link_previews and not isinstance(message.metadata.get("alert"), Mapping):
+            required["suppress_embeds"] = True  # which would hide the embed of an alert too
         fields = required | _optional_fields(message, chunk, target, voice.speaker)
         messageable = target.client.get_partial_messageable(target.channel)
         try:
@@ -141,6 +150,11 @@ class Sender:
             )
         return None
 
+    def _participants_in(self, message: Message, chunk: Chunk) -> set[int]:
+        """Return the people who take part and whom the chunk mentions. Progress notifies nobody. Blocks."""
+        mentioned = set() if is_progress(message) else mentioned_people(chunk.content)
+        return mentioned & find_participants(self._hub, message.conversation_id).keys() if mentioned else set()
+
     def _files_of(self, message: Message, chunk: Chunk, limit: int) -> LoadedFiles:
         """Return the files of a chunk. Blocks."""
         found = load_files([path for path in chunk.files if path], self._sendable, limit)
@@ -149,10 +163,13 @@ class Sender:
         return LoadedFiles(((file.name, file.content), *found.files), ("", *found.paths), found.notes)
 
 
-def _required_fields(message: Message, chunk: Chunk, view: discord.ui.View | None) -> dict[str, Any]:
-    """Return the fields that are always sent."""
+def _required_fields(chunk: Chunk, pinged: Sequence[int], view: discord.ui.View | None) -> dict[str, Any]:
+    """Return the fields that are always sent. Only the users in ``pinged`` are notified of a mention."""
     found: dict[str, Any] = {"content": chunk.content, "nonce": chunk.nonce, "mention_author": False}
-    found["allowed_mentions"] = _allowed_mentions(message.metadata)
+    people = [discord.Object(number) for number in dict.fromkeys(pinged)]
+    found["allowed_mentions"] = discord.AllowedMentions(
+        everyone=False, roles=False, replied_user=False, users=people or False
+    )
     return found if view is None else found | {"view": view}
 
 
@@ -170,13 +187,8 @@ def _optional_fields(message: Message, chunk: Chunk, target: Target, speaker: st
     return found
 
 
-def _allowed_mentions(metadata: Mapping[str, Any]) -> discord.AllowedMentions:
-    """Allow no mentions, except those that the sender names."""
-    people = [discord.Object(number) for number in _mentioned_users(metadata)]
-    return discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=people or False)
-
-
 def _mentioned_users(metadata: Mapping[str, Any]) -> list[int]:
+    """Return the users that the sender names."""
     asked = metadata.get("ping")
     numbers = [str(each) for each in asked] if isinstance(asked, list) else []
     return [int(number) for number in numbers if re.fullmatch("[0-9]{1,19}", number)]
