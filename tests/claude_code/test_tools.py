@@ -41,8 +41,8 @@ async def test_tools_and_instructions_cost_a_model_at_most_900_tokens(team: Team
         takes = {tool["name"]: sorted(tool["inputSchema"]["properties"]) for tool in offered}
         assert takes == {
             "team_send_message": [
-                "content", "deciders", "default", "default_denies", "expires_in", "message_type", "options",
-                "priority", "recipient", "reply_to",
+                "content", "deciders", "default", "default_denies", "expires_in", "file_paths", "message_type",
+                "options", "priority", "recipient", "reply_to",
             ],
             "team_read_messages": ["limit", "message_id", "offset", "peek", "wait_seconds"],
             "team_broadcast": ["content", "priority"],

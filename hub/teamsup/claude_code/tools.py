@@ -49,25 +49,26 @@ class TeamTools:
         context: Context[None],
         content: str,
         recipient: Annotated[str | None, Field(description="Agent's name, unless reply_to")] = None,
-        reply_to: Annotated[str | None, Field(description="The message this answers: #12")] = None,
+        reply_to: Annotated[str | None, Field(description="Answers this message: #12")] = None,
         priority: Priority = "normal",
         message_type: str = "message",
-        expires_in: Annotated[
-            float | None, Field(description="Seconds; then dropped if unread; a decision's deadline")
-        ] = None,
+        expires_in: Annotated[float | None, Field(description="Seconds to read it, or to decide")] = None,
         options: Annotated[
             list[str] | None,
-            Field(description="Let people decide among these", max_length=MAX_OPTIONS),
+            Field(description="People decide among these", max_length=MAX_OPTIONS),
         ] = None,
         default: Annotated[str | None, Field(description="Counts at the deadline")] = None,
         default_denies: Annotated[bool, Field(description="Then nothing is done")] = False,
-        deciders: Annotated[list[str] | None, Field(description="Names of who may decide")] = None,
+        deciders: Annotated[list[str] | None, Field(description="Who may decide")] = None,
+        file_paths: list[str] | None = None,
     ) -> str:
         """Send a message to one agent or daemon of your team, or answer one, which ends it."""
         asked = {"options": options, "default": default, "default_denies": default_denies, "deciders": deciders}
         metadata = {name: value for name, value in asked.items() if value}
         if metadata and message_type == "message":
             message_type = DECISION_REQUEST
+        if file_paths:
+            metadata["files"] = file_paths  # the gateway checks them, and reports to the agent
         how: dict[str, Any] = {
             "message_type": message_type,
             "priority": priority,
@@ -92,11 +93,11 @@ class TeamTools:
     async def team_read_messages(
         self,
         context: Context[None],
-        wait_seconds: Annotated[float, Field(ge=0, le=86400, description="Wait so long for the first")] = 0,
+        wait_seconds: Annotated[float, Field(ge=0, le=86400, description="Wait for the first")] = 0,
         limit: Annotated[int, Field(ge=1, le=100)] = 10,
-        peek: Annotated[bool, Field(description="Previews only; nothing counts as read")] = False,
+        peek: Annotated[bool, Field(description="Previews; nothing counts as read")] = False,
         message_id: Annotated[str | None, Field(description="Read this one again: #12")] = None,
-        offset: Annotated[int, Field(ge=0, description="With message_id: from this character on")] = 0,
+        offset: Annotated[int, Field(ge=0, description="First character, with message_id")] = 0,
     ) -> str:
         """Read your waiting messages. A returned message counts as done when you read on or end your turn."""
         async with self._caller(context) as caller:

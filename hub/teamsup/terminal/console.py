@@ -15,6 +15,7 @@ from teamsup.hub.models import RESERVED_KINDS, Agent, Delivery, Message
 from teamsup.hub.team import Team, fold_case
 from teamsup.hub.wakeup.file_lock import try_lock
 
+from .attachment import attach_file
 from .hints import command_hint
 
 MORE_ANSWERS = "more_answers"
@@ -162,13 +163,14 @@ class ConsoleChat:
         self.conversation = f"{hub.agent}:{os.urandom(4).hex()}"
 
     def send(self, text: str, message_id: str | None = None) -> Message:
-        """Write to the worker that answers people."""
+        """Write to the worker that answers people. Raise InvalidMessage if ``/attach`` names no file."""
+        content, attached = attach_file(text)
         return self.hub.send(
             USER_COMM,
-            text,
+            content,
             message_id=message_id,
             conversation_id=self.conversation,
-            metadata=session_metadata(),
+            metadata=session_metadata() | attached,
         )
 
     def contains(self, message: Message) -> bool:

@@ -21,6 +21,7 @@ from .requests.relays import Relays
 _MENTIONS = (
     ("@AGENT TEXT", "ask AGENT; the conversation stays with it until /new"),
     ("@ONE @TWO TEXT", "ask several agents at once"),
+    ("/attach FILE TEXT", "in a terminal: send a file of this host"),
 )
 
 READING_COMMANDS = ("help", "status", "agents", "trace", "history")
