@@ -6,7 +6,17 @@ from typing import Any
 from ..ids import ANN, BOT, CHANNEL, GUILD
 from ..world import interactions, message_changes
 from ..world.drafts import FileUpload, create_attachment, set_mentions
-from ..world.models import COMPONENTS_V2, HAS_SNAPSHOT, REPLY, TEXT, FakeMessage, FakeReference, FakeUser, Json
+from ..world.models import (
+    COMPONENTS_V2,
+    HAS_SNAPSHOT,
+    REPLY,
+    TEXT,
+    VOICE_MESSAGE,
+    FakeMessage,
+    FakeReference,
+    FakeUser,
+    Json,
+)
 from ..world.payloads import snapshot_json
 from ..world.permissions import Permission
 from ..world.threads import open_thread, update_thread
@@ -55,6 +65,15 @@ class UserActions(Simulation):
         set_mentions(self.world, message, None)
         for name, content in (files or {}).items():
             message.attachments.append(create_attachment(self.world, FileUpload(name, content)))
+        return message_changes.publish_message(self.world, message).id
+
+    async def speak(self, sound: bytes, *, channel: int = CHANNEL, author: int = ANN) -> int:
+        """A voice message: one sound and no text."""
+        message = message_changes.new_message(self.world, self.world.channels[channel], author)
+        message.flags |= VOICE_MESSAGE
+        attachment = create_attachment(self.world, FileUpload("voice-message.ogg", sound))
+        attachment.is_voice = True
+        message.attachments.append(attachment)
         return message_changes.publish_message(self.world, message).id
 
     async def forward(self, message: int, *, channel: int = CHANNEL, author: int = ANN) -> int:

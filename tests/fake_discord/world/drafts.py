@@ -150,7 +150,7 @@ def create_attachment(world: FakeWorld, upload: FileUpload, description: str | N
     if not name.isascii():
         # Discord's documentation: the title "will be present when a filename contains special characters".
         title, name = name.rpartition(".")[0] or name, re.sub(r"[^\w.-]", "", name, flags=re.ASCII)
-    return FakeAttachment(world.snowflakes.next_id(), name, upload.content, kind, description, title)
+    return FakeAttachment(world.snowflakes.next_id(), name, upload.content, kind, description, title=title)
 
 
 def set_mentions(world: FakeWorld, message: FakeMessage, wanted: Json | None) -> None:

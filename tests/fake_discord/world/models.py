@@ -66,6 +66,7 @@ class FakeAttachment:
     content: bytes
     content_type: str
     description: str | None = None
+    is_voice: bool = False
     title: str | None = None  # the name without its end, if the name has letters that are not ASCII
 
 

@@ -201,6 +201,8 @@ def attachment_json(world: "FakeWorld", message: FakeMessage, attachment: FakeAt
         "content_type": attachment.content_type,
         "flags": 0,
     }
+    if attachment.is_voice:
+        data |= {"duration_secs": 1.5, "waveform": "AAAA"}
     if attachment.title is not None:
         data["title"] = attachment.title
     return data if attachment.description is None else {**data, "description": attachment.description}

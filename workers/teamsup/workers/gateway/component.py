@@ -47,6 +47,8 @@ class GatewaySection:
     """The most missed messages of each channel, the newest ones."""
     file_mib: float = 8.0
     """Attachments up to this size are stored in the team's folder."""
+    transcribe: tuple[str, ...] = ()
+    """The command that prints the text of a voice message; empty: agents get the file alone."""
     files_from: tuple[str, ...] = ()
     """Folders from which agents may send files, besides files/ in the team's folder."""
     refused_seconds: float = 600.0

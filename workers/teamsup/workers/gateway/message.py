@@ -46,6 +46,8 @@ class Attachment:
     url: str
     is_quoted: bool = False
     """Whether it belongs to a quoted message."""
+    is_voice: bool = False
+    """Whether it is a message that a person has spoken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,8 @@ def _to_attachment(attachment: discord.Attachment) -> Attachment:
     if attachment.title:
         # Discord keeps only ASCII in the name, and the other letters in the title.
         name = attachment.title + (f".{name.rpartition('.')[2]}" if "." in name else "")
-    return Attachment(name, attachment.size, attachment.content_type or "unknown type", attachment.url)
+    kind, is_voice = attachment.content_type or "unknown type", attachment.is_voice_message()
+    return Attachment(name, attachment.size, kind, attachment.url, is_voice=is_voice)
 
 
 def _quoted_message(message: discord.Message) -> discord.Message | None:

@@ -27,11 +27,9 @@ _running: set[asyncio.Task[str]] = set()
 
 async def download_attachments(inbound: InboundMessage, team_folder: Path, most: int, log: logging.Logger) -> list[str]:
     """Download attachments of up to ``most`` bytes into the team's folder. Return a line about each."""
-    folder = attachment_folder(team_folder) / str(inbound.snowflake)
-    names = _make_unique(sanitize_file_name(file.name) for file in inbound.files)
     tasks = {
-        asyncio.create_task(_download_and_describe(file, folder / name, most, log)): (file, folder / name)
-        for file, name in zip(inbound.files, names, strict=True)
+        asyncio.create_task(_download_and_describe(file, path, most, log)): (file, path)
+        for file, path in paths_of(inbound, team_folder)
     }
     if not tasks:
         return []
@@ -55,6 +53,13 @@ def _make_unique(names: Iterable[str]) -> list[str]:
             name = f"{number}-{name}"
         found[name.casefold()] = name
     return list(found.values())
+
+
+def paths_of(inbound: InboundMessage, team_folder: Path) -> list[tuple[Attachment, Path]]:
+    """Return the attachments, each with its path in the team's folder. Pure."""
+    folder = attachment_folder(team_folder) / str(inbound.snowflake)
+    names = _make_unique(sanitize_file_name(file.name) for file in inbound.files)
+    return [(file, folder / name) for file, name in zip(inbound.files, names, strict=True)]
 
 
 def _describe_slow(file: Attachment, path: Path) -> str:

@@ -25,6 +25,7 @@ from ..tables.chunk_table import SentNonces
 from . import attachments
 from .catch_up import fetch_before, fetch_thread_starter
 from .hub_writer import MAX_BOT_ROUNDS, HubWriter
+from .transcription import NotTranscribed, transcribe
 
 _MAX_REMEMBERED = 1000
 _MIB = 1 << 20
@@ -140,7 +141,9 @@ class EventHandler:
         await self._admission.wait_for_rate_limit(inbound, created_at(inbound.snowflake))
         try:
             inbound = await self._add_unheard(await self._add_thread_starter(inbound))
-            await retry_in_thread(self._log, self.writer.insert, inbound, await self._download_attachments(inbound))
+            files = await self._download_attachments(inbound)
+            inbound = await self._transcribe_voice(inbound)
+            await retry_in_thread(self._log, self.writer.insert, inbound, files)
         except CallerError as error:
             self._log.error("message %d of user %d cannot be stored: %s", inbound.snowflake, inbound.author.user, error)
             self._admission.reply(inbound, f"I could not store this, so the team does not have it: {error}")
@@ -150,6 +153,19 @@ class EventHandler:
             self._admission.reply(inbound, NOT_STORED)
             await retry_in_thread(self._log, self.writer.record_rejected, inbound)
         return None
+
+    async def _transcribe_voice(self, inbound: InboundMessage) -> InboundMessage:
+        """Return a spoken message with its text, if a command for that is set."""
+        for file, path in attachments.paths_of(inbound, self._hub.team.folder):
+            if not (file.is_voice and self._section.transcribe) or file.is_quoted or not path.is_file():
+                continue
+            try:
+                text = await transcribe(self._section.transcribe, path, self._log)
+            except NotTranscribed as error:
+                line = f"(the voice message could not be transcribed: {error})"
+                return replace(inbound, extras=(*inbound.extras, line))
+            return replace(inbound, text=text, extras=(*inbound.extras, "(spoken; transcribed by a program)"))
+        return inbound
 
     async def _is_endless(self, inbound: InboundMessage) -> bool:
         """Return whether another bot and the team have only answered each other for too long. Report that once."""
