@@ -10,7 +10,7 @@ import pytest
 from fake_discord import CHANNEL
 from helpers.gateway_process import gateway_with_hub, send_to_gateway, wait_until
 from teamsup.hub import MessageHub, Team
-from teamsup.workers.gateway.connection.address_ban import AddressBan, AddressBanned, is_address_ban
+from teamsup.workers.gateway.connection.address_ban import AddressBan, BanError, is_address_ban
 
 
 def refusal(status: int, text: str, code: int = 0) -> discord.HTTPException:
@@ -39,17 +39,17 @@ def test_each_refusal_doubles_the_pause_and_one_request_at_a_time_tries() -> Non
     pauses = []
     for _ in range(6):
         ban.check()
-        with pytest.raises(AddressBanned) as found:
+        with pytest.raises(BanError) as found:
             ban.record(banned)
         pauses.append(found.value.retry_after)
-        with pytest.raises(AddressBanned):
+        with pytest.raises(BanError):
             ban.check()
         now[0] += found.value.retry_after
     assert pauses == [60, 120, 240, 480, 900, 900]
     assert ban.note == "Cloudflare blocks this host's address; next try in 0s"
 
     ban.check()
-    with pytest.raises(AddressBanned, match="next try in 30s"):
+    with pytest.raises(BanError, match="next try in 30s"):
         ban.check()
     ban.record(None)
     ban.check()

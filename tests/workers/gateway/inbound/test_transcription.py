@@ -10,7 +10,7 @@ import pytest
 from helpers.gateway_process import ALLOW_ANN, gateway_with_hub, read_messages
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway.inbound import transcription
-from teamsup.workers.gateway.inbound.transcription import NotTranscribed, command_for, transcribe
+from teamsup.workers.gateway.inbound.transcription import TranscriptionError, command_for, transcribe
 
 LOG = logging.getLogger("none")
 
@@ -41,7 +41,7 @@ async def test_a_command_that_fails_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], why: str
 ) -> None:
     monkeypatch.setattr(transcription, "_TRANSCRIBE_SECONDS", 0.2 if command[0] == "sh" else 60.0)
-    with pytest.raises(NotTranscribed) as found:
+    with pytest.raises(TranscriptionError) as found:
         await transcribe(command, tmp_path / "not a number", LOG)
     assert str(found.value).startswith(why)
 

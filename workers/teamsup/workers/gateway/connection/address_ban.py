@@ -13,7 +13,7 @@ _TRY_SECONDS = 30.0  # for the answer to a try, before another request is the ne
 _CLOUDFLARE_CODES = ("1015", "1020")
 
 
-class AddressBanned(discord.RateLimited):
+class BanError(discord.RateLimited):
     """Cloudflare refuses all requests of this host, and this one was not sent."""
 
     def __init__(self, seconds: float) -> None:
@@ -32,25 +32,25 @@ class AddressBan:
     @property
     def note(self) -> str:
         """Return a sentence about the ban; empty: there is none."""
-        return str(AddressBanned(max(0.0, self._next_try_at - self._clock()))) if self._pause else ""
+        return str(BanError(max(0.0, self._next_try_at - self._clock()))) if self._pause else ""
 
     def check(self) -> None:
-        """Return if a request may be sent: without a ban each, during a ban one at a time. Raise AddressBanned."""
+        """Return if a request may be sent: without a ban each, during a ban one at a time. Raise BanError."""
         if not self._pause:
             return
         now = self._clock()
         if now < self._next_try_at:
-            raise AddressBanned(self._next_try_at - now)
+            raise BanError(self._next_try_at - now)
         self._next_try_at = now + _TRY_SECONDS
 
     def record(self, error: discord.HTTPException | None) -> None:
-        """Note how a request ended. Raise AddressBanned if Cloudflare refused it."""
+        """Note how a request ended. Raise BanError if Cloudflare refused it."""
         if error is None or not is_address_ban(error):
             self._pause = 0.0
             return
         self._pause = min(_MAX_PAUSE_SECONDS, 2 * self._pause or _FIRST_PAUSE_SECONDS)
         self._next_try_at = self._clock() + self._pause
-        raise AddressBanned(self._pause) from error
+        raise BanError(self._pause) from error
 
 
 def is_address_ban(error: discord.HTTPException) -> bool:

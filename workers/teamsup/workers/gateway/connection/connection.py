@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from teamsup.hub import MessageHub, NotConfigured
 
 from ...backoff import backoff
-from .address_ban import AddressBanned
+from .address_ban import BanError
 from .client import DiscordClient
 from .disconnects import describe, find_remedy, is_expected, root_cause
 from .health import ReconnectRequired
@@ -107,7 +107,7 @@ class DiscordConnection:
                 pause = _REJECTED_RETRY_SECONDS[min(self._rejections, len(_REJECTED_RETRY_SECONDS) - 1)]
                 self._rejections += 1
                 await self._wait_before_retry(pause, str(error))
-            except AddressBanned as error:
+            except BanError as error:
                 await self._wait_before_retry(error.retry_after, str(error))
             except TokenInUse as error:
                 await self._wait_before_retry(_TOKEN_IN_USE_SECONDS, f"{error}. This gateway stays out.")

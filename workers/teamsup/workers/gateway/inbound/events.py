@@ -25,7 +25,7 @@ from ..tables.chunk_table import SentNonces
 from . import attachments
 from .catch_up import fetch_before, fetch_thread_starter
 from .hub_writer import MAX_BOT_ROUNDS, HubWriter
-from .transcription import NotTranscribed, transcribe
+from .transcription import TranscriptionError, transcribe
 
 _MAX_REMEMBERED = 1000
 _MIB = 1 << 20
@@ -92,8 +92,7 @@ class EventHandler:
         self.writer = HubWriter(hub, clock.now)
         self._admission = Admission(hub, section, log, calls, clock.now, nonces)
         self._handled: deque[int] = deque(maxlen=_MAX_REMEMBERED)
-        self.foreign_message = ""
-        """The last message that another program sent with the bot's token; empty: there is none."""
+        self._foreign_message = ""
         self._skipped: dict[int, int] = {}  # by channel, the last message
         self._has_unheard: set[int] = set()  # channels with messages that were not for the team
         self._endless: set[int] = set()  # channels in which two bots answer each other
@@ -113,8 +112,13 @@ class EventHandler:
                 await retry_in_thread(self._log, self.writer.delete, snowflake)
             case Ignored(snowflake, is_direct, own_nonce=nonce):
                 if nonce is not None and nonce not in self._nonces:
-                    self.foreign_message = f"message {snowflake} in channel {channel}"
+                    self._foreign_message = f"message {snowflake} in channel {channel}"
                 self._skip(channel, snowflake, is_direct=is_direct)
+
+    def take_foreign_message(self) -> str:
+        """Return once the last message that another program sent with the bot's token; empty: there is none."""
+        found, self._foreign_message = self._foreign_message, ""
+        return found
 
     async def record_skipped(self) -> None:
         """Store the positions of channels from time to time. After a crash a skipped message is only skipped again."""
@@ -161,7 +165,7 @@ class EventHandler:
                 continue
             try:
                 text = await transcribe(self._section.transcribe, path, self._log)
-            except NotTranscribed as error:
+            except TranscriptionError as error:
                 line = f"(the voice message could not be transcribed: {error})"
                 return replace(inbound, extras=(*inbound.extras, line))
             return replace(inbound, text=text, extras=(*inbound.extras, "(spoken; transcribed by a program)"))

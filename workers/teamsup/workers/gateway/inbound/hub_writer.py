@@ -18,8 +18,8 @@ _ROUND_SECONDS = 3600.0
 
 
 def count_rounds(messages: Sequence[Message], me: str) -> int:
-    """Return how often a bot's message and an answer to it follow each other at the end of a conversation. A message of
-    a person, or an hour without one of the bot, begins it anew. Pure.
+    """Return how often a bot's message and an answer to it follow each other at the end of a conversation. The count
+    begins after the last message of a person, and after an hour without the bot. Pure.
     """
     rounds, is_answered, last = 0, False, time.time()
     for message in reversed(messages):

@@ -67,13 +67,12 @@ class Inbox:
     @property
     def failure(self) -> str:
         """Why some messages are not stored; empty: all are."""
-        if self._handler.foreign_message:
+        if found := self._handler.take_foreign_message():
             self._record_unreadable(
-                f"Another program uses the bot's token, here or on another host: it has sent "
-                f"{self._handler.foreign_message}. Stop one of them, or give each a bot of its own."
+                f"Another program uses the bot's token, here or on another host: it has sent {found}. "
+                "Stop one of them, or give each a bot of its own."
             )
             self._log.warning("%s", self._unreadable)
-            self._handler.foreign_message = ""
         return self._calls.failure or (self._unreadable if time.monotonic() < self._unreadable_until else "")
 
     def listeners(self, client: discord.Client) -> tuple[EventListener, ...]:

@@ -15,7 +15,7 @@ _MAX_BYTES = 64 * 1024
 _FILE = "{file}"
 
 
-class NotTranscribed(Exception):
+class TranscriptionError(Exception):
     """The command has not produced a text; the reason continues a sentence after "because"."""
 
 
@@ -27,7 +27,7 @@ def command_for(command: Sequence[str], path: Path) -> list[str]:
 
 
 async def transcribe(command: Sequence[str], path: Path, log: logging.Logger) -> str:
-    """Return the text that the command prints for this file. Raise NotTranscribed."""
+    """Return the text that the command prints for this file. Raise TranscriptionError."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command_for(command, path),
@@ -37,12 +37,12 @@ async def transcribe(command: Sequence[str], path: Path, log: logging.Logger) ->
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        raise NotTranscribed(f"{command[0]} cannot be started: {error}") from None
+        raise TranscriptionError(f"{command[0]} cannot be started: {error}") from None
     try:
         async with asyncio.timeout(_TRANSCRIBE_SECONDS):
             output, errors = await process.communicate()
     except TimeoutError:
-        raise NotTranscribed(f"{command[0]} has taken more than {_TRANSCRIBE_SECONDS:.0f} s") from None
+        raise TranscriptionError(f"{command[0]} has taken more than {_TRANSCRIBE_SECONDS:.0f} s") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -51,5 +51,7 @@ async def transcribe(command: Sequence[str], path: Path, log: logging.Logger) ->
     text = output[:_MAX_BYTES].decode(errors="replace").strip()
     if process.returncode or not text:
         log.warning("%s has ended with %d: %s", command[0], process.returncode, errors[-2000:].decode(errors="replace"))
-        raise NotTranscribed(f"{to_single_line(command[0], 60)} has ended with {process.returncode} and without a text")
+        raise TranscriptionError(
+            f"{to_single_line(command[0], 60)} has ended with {process.returncode} and without a text"
+        )
     return text

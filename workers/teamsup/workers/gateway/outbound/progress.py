@@ -1,5 +1,6 @@
-"""Progress messages: one for each question. It is edited, not too often, and its last state always arrives, unless a
-later message of its conversation waits: the hub hands out one message of a conversation at a time.
+"""Progress messages: one for each question. It is edited, not too often, and its last state always arrives.
+
+The hub hands out one message of a conversation at a time. So progress gives way to a later message that waits.
 """
 
 import asyncio

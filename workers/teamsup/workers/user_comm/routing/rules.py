@@ -18,7 +18,7 @@ from ..sections import MessageRouteSection, UserCommSection
 _COMMAND = re.compile(r"/(?P<name>[a-zA-Z][a-zA-Z0-9_-]*)(?:\s+(?P<rest>.*))?", re.DOTALL)
 _MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")
 _EVERYBODY = ("everyone", "here")
-"""Discord's names for everybody in a channel, which are no agents."""
+"""Discord's names for everybody in a channel. No agent has them."""
 _MAX_SEARCHED = 4000
 """The number of characters of a line that are searched, because a pattern may take long on an unknown person's text."""
 
