@@ -48,10 +48,8 @@ async def transcribe(command: Sequence[str], path: Path, log: logging.Logger) ->
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-    text = output[:_MAX_BYTES].decode(errors="replace").strip()
+    text, name = output[:_MAX_BYTES].decode(errors="replace").strip(), to_single_line(command[0], 60)
     if process.returncode or not text:
-        log.warning("%s has ended with %d: %s", command[0], process.returncode, errors[-2000:].decode(errors="replace"))
-        raise TranscriptionError(
-            f"{to_single_line(command[0], 60)} has ended with {process.returncode} and without a text"
-        )
+        log.warning("%s has ended with %d: %s", name, process.returncode, errors[-2000:].decode(errors="replace"))
+        raise TranscriptionError(f"{name} has ended with {process.returncode} and without a text")
     return text
