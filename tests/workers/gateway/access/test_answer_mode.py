@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fake_discord import ANN, BOB, BOT, CHANNEL, OTHER_BOT
-from helpers.gateway_process import gateway_with_hub, read_messages, read_texts, wait_until
+from helpers.gateway_process import gateway_with_hub, read_messages, read_texts, wait_until_sent
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.workers.gateway.access.policy import is_for_team
 from teamsup.workers.gateway.component import GatewaySection
@@ -111,7 +111,7 @@ async def test_two_bots_that_answer_each_other_end_after_eight_rounds(
             await discord.say(f"{number}", author=OTHER_BOT)
             (delivery,) = await read_messages(user_comm, 1)
             answer = user_comm.answer(delivery, "Why?")
-            await wait_until(lambda sent=answer: user_comm.queries.trace(sent.message_id)[0].outcome, "it is sent")
+            await wait_until_sent(user_comm, answer)
         await discord.say("once more", author=OTHER_BOT)
         await discord.say("and once more", author=OTHER_BOT)
         (notice,) = await read_messages(user_comm, 1)

@@ -62,7 +62,7 @@ class DiscordClient(discord.Client):
             allowed_mentions=discord.AllowedMentions.none(),
             guild_ready_timeout=_GUILD_READY_SECONDS,
             max_ratelimit_timeout=_MAX_RATE_LIMIT_SECONDS,
-            http_trace=None if clock is None else clock.trace(),
+            http_trace=(clock or DiscordClock()).trace(),
             max_messages=None,  # we never read messages from discord.py's cache
         )
         self._ban = ban or AddressBan()

@@ -72,8 +72,8 @@ async def fetch_recent(channel: Messageable, until: int) -> list[discord.Message
 
 
 async def fetch_before(client: discord.Client, channel: int, snowflake: int) -> list[discord.Message]:
-    """Return the last messages of a channel before that one, oldest first."""
-    messageable = client.get_partial_messageable(channel)
+    """Return the last messages of a channel of a server before that one, oldest first."""
+    messageable = await get_messageable(client, channel, None)
     before = discord.Object(snowflake)
     return [message async for message in messageable.history(limit=_CONTEXT_MESSAGES, before=before)][::-1]
 
