@@ -117,7 +117,7 @@ async def test_two_bots_that_answer_each_other_end_after_eight_rounds(
         (notice,) = await read_messages(user_comm, 1)
         assert notice.message_type == "notification"
         assert notice.content == (
-            f"On Discord Botty and the team have answered each other 8 times in <#{CHANNEL}>. I ignore its messages "
+            f"On Discord botty and the team have answered each other 8 times in <#{CHANNEL}>. I ignore its messages "
             "there until a person writes, or for an hour."
         )
         await discord.say("Stop it, you two.")

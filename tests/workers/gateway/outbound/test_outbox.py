@@ -173,7 +173,7 @@ async def test_without_link_previews_discord_adds_none(team: Team, join: Join) -
         asked = await discord.command("status")
         command = await next_delivery(user_comm)
         user_comm.reply(command, "see https://example.org")
-        await discord.until_said([*await discord.said(), "see https://example.org"])
+        await discord.until_said(["https://example.org", "", "Here is the answer:", "see https://example.org"])
         assert await discord.answers(asked) == ["Here is the answer:"]
 
 
