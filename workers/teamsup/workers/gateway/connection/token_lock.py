@@ -10,7 +10,7 @@ from pathlib import Path
 
 from discord.http import Route
 
-from teamsup.hub.engines.file_lock import try_lock
+from teamsup.hub.wakeup.file_lock import try_lock
 
 _CREDENTIALS = struct.Struct("3i")  # of the process at the other end: its number, user and group
 
