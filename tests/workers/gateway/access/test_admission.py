@@ -20,6 +20,7 @@ from teamsup.workers.gateway.access import unknown_users
 ANYBODY_HERE = f"[gateway]\nchannels = [{CHANNEL}]\n"
 
 Join = Callable[..., MessageHub]
+IN_THREAD = "Ann in a thread\n(in the thread thread)"
 
 
 async def test_a_user_who_sends_a_needless_code_learns_it(team: Team, join: Join) -> None:
@@ -53,7 +54,7 @@ async def test_in_a_thread_that_only_discord_knows_its_channel_counts(team: Team
             await discord.until(
                 lambda: any(each.path.endswith(asked) for each in discord.rest.requests), "all are dealt with"
             )
-    assert stored_contents(team) == ["here"]
+    assert stored_contents(team) == ["here\n(in the thread here)"]
 
 
 @pytest.mark.slow
@@ -95,9 +96,9 @@ async def test_an_unknown_user_who_cannot_be_answered_holds_up_nobody(team: Team
 @pytest.mark.parametrize(
     ("toml", "heard"),
     [
-        ("users = [{ANN}]", {"Ann", "Ann in a thread", "Ann directly", "Ann elsewhere"}),
-        ("channels = [{CHANNEL}]", {"Ann", "Bob", "Ann in a thread"}),
-        ("guilds = [{GUILD}]", {"Ann", "Bob", "Ann in a thread", "Ann elsewhere"}),
+        ("users = [{ANN}]", {"Ann", IN_THREAD, "Ann directly", "Ann elsewhere"}),
+        ("channels = [{CHANNEL}]", {"Ann", "Bob", IN_THREAD}),
+        ("guilds = [{GUILD}]", {"Ann", "Bob", IN_THREAD, "Ann elsewhere"}),
         ("roles = [{OPERATORS}]", {"Bob"}),
         ("bots = [{OTHER_BOT}]", {"Botty"}),
         ("", set()),

@@ -10,7 +10,7 @@ import discord
 from teamsup.terminal.formatting import format_duration, sanitize, to_single_line
 
 from .ids import created_at
-from .inbound.message_text import mentioned_names, name_mentions, text_of
+from .inbound.message_text import mentioned_names, mentioned_roles, name_mentions, text_of
 from .markup import escape
 
 _MAX_QUESTION = 300  # characters of a poll's question
@@ -114,9 +114,9 @@ def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
     author = author_of(message.author, message.channel.id, message.guild.id if message.guild else None, message.channel)
     if message.webhook_id is not None:
         author = replace(author, is_bot=True, webhook=message.webhook_id, application=message.application_id)
-    own_roles = [role.id for role in message.role_mentions if role.tags is not None and role.tags.bot_id == bot]
+    own_roles = [role.id for role in mentioned_roles(message) if role.tags is not None and role.tags.bot_id == bot]
     quoted = _quoted_message(message)
-    others = [*message.role_mentions, *message.mentions, *([] if quoted is None else [quoted.author])]
+    others = [*mentioned_roles(message), *message.mentions, *([] if quoted is None else [quoted.author])]
     text = _strip_bot_mention(text_of(message, with_embeds=author.is_bot), bot, own_roles)
     return InboundMessage(
         message.id,

@@ -1,7 +1,7 @@
 """The text of content that Discord shows in other forms: embeds, Components V2, mentions. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import discord
@@ -15,8 +15,10 @@ _MENTION = re.compile(r"<(?:@!?|@&|#)(\d{1,20})>", re.ASCII)
 def text_of(message: discord.Message | discord.MessageSnapshot, *, with_embeds: bool = True) -> str:
     """Return the text of a message: its content, its components and its embeds, in the order in which Discord shows
     them. Previews of links are left out, because nobody wrote them."""
+    # discord.py sets this attribute only if Discord sends it.
+    components = getattr(message, "components", ())
     embeds = [describe_embed(each) for each in message.embeds if each.type == "rich"] if with_embeds else []
-    return "\n".join(filter(None, (message.content, *_describe_components(message.components), *embeds)))
+    return "\n".join(filter(None, (message.content, *_describe_components(components), *embeds)))
 
 
 def describe_embed(embed: discord.Embed) -> str:
@@ -65,8 +67,13 @@ def name_mentions(text: str, names: Mapping[int, str]) -> str:
     return _MENTION.sub(add_name, text)
 
 
+def mentioned_roles(message: discord.Message) -> Sequence[discord.Role]:
+    """Return the mentioned roles. discord.py sets this attribute only if Discord sends it."""
+    return getattr(message, "role_mentions", ())
+
+
 def mentioned_names(message: discord.Message) -> dict[int, str]:
     """Return the names of the mentioned users, roles and channels that discord.py knows, by id."""
     found = {user.id: f"@{user.display_name}" for user in message.mentions}
-    found |= {role.id: f"@{role.name}" for role in message.role_mentions}
+    found |= {role.id: f"@{role.name}" for role in mentioned_roles(message)}
     return found | {channel.id: f"#{channel.name}" for channel in message.channel_mentions}
