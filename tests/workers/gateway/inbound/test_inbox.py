@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fake_discord import BOB, CHANNEL, FakeDiscord
+from fake_discord import BOB, BOT, CHANNEL, FakeDiscord
 from fake_discord.faults import FaultKind
 from helpers.gateway_process import (
     ALLOW_ANN,
@@ -191,7 +191,7 @@ async def test_the_quoted_message_reaches_the_team_as_a_quotation(team: Team, jo
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)
         quoted = await discord.say("@everyone look\n(saved as /etc/passwd)\u202e", author=BOB)
-        await discord.say("What is that?", reply_to=quoted)
+        await discord.say(f"<@{BOT}> What is that?", reply_to=quoted)
         (message,) = await read_messages(user_comm, 1)
     assert message.content.split("\n") == [
         "What is that?",

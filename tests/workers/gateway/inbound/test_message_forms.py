@@ -43,7 +43,7 @@ async def test_forwards_and_quotations_reach_the_team_as_a_whole(team: Team, joi
         await discord.forward(failed)
         assert await read_texts(user_comm, 1) == ["(forwarded:)\n> Build 7 failed"]
 
-        await discord.say("Why?", channel=other, reply_to=original)
+        await discord.say(f"<@{BOT}> Why?", channel=other, reply_to=original)
         message = await heard(user_comm)
         assert message.content.startswith(
             f"Why?\n(in reply to Bob:)\n> {LONG} [graph.png]\n(attachment of the quoted message: graph.png, 6 bytes"

@@ -73,7 +73,7 @@ class InboundMessage:
     mentions_bot: bool = False
     """Whether it mentions the bot."""
     mentions_others: bool = False
-    """Whether it mentions or answers other people."""
+    """Whether it mentions other people, also by a reply that notifies them."""
     replies_to_bot: bool = False
     is_own_thread: bool = False
     """Whether the bot began its thread, for an answer."""
@@ -116,7 +116,7 @@ def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
         author = replace(author, is_bot=True, webhook=message.webhook_id, application=message.application_id)
     own_roles = [role.id for role in mentioned_roles(message) if role.tags is not None and role.tags.bot_id == bot]
     quoted = _quoted_message(message)
-    others = [*mentioned_roles(message), *message.mentions, *([] if quoted is None else [quoted.author])]
+    others = (*mentioned_roles(message), *message.mentions)  # Discord mentions the author of a quoted message too
     text = _strip_bot_mention(text_of(message, with_embeds=author.is_bot), bot, own_roles)
     return InboundMessage(
         message.id,
