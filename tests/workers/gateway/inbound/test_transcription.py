@@ -21,7 +21,7 @@ def test_the_file_stands_at_the_end_or_where_the_command_wants_it() -> None:
     assert command_for(["sh", "-c", "x", "in={file}"], path) == ["sh", "-c", "x", "in=/f/a.ogg"]
 
 
-async def test_what_the_command_prints_is_the_text(tmp_path: Path) -> None:
+async def test_the_output_of_the_command_is_the_text(tmp_path: Path) -> None:
     path = tmp_path / "a b;c.ogg"
     path.write_text("how is the load?")
     assert await transcribe(["cat"], path, LOG) == "how is the load?"

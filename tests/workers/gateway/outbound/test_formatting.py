@@ -34,7 +34,7 @@ def spans(text: str) -> list[str]:
         ("||https://a.example/x||", ["||https://a.example/x||"]),
     ],
 )
-def test_what_discord_formats_is_found(text: str, formatted: list[str]) -> None:
+def test_a_span_that_discord_formats_is_found(text: str, formatted: list[str]) -> None:
     assert spans(text) == formatted
 
 
