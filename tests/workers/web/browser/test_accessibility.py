@@ -48,7 +48,8 @@ def test_axe_finds_nothing_in_any_page(
         "/runs",
         "/dead-letters",
     )
-    for address in (*addresses, "/logs", "/search?q=disk", "/nowhere"):
+    others = ("/plots?range=day", "/team/lead", "/logs", "/search?q=disk", "/sessions", "/sessions/end-all")
+    for address in (*addresses, *others, "/nowhere"):
         browser.open(team_web.address + address)
         if address != "/nowhere":
             browser.wait_for("live since", "#liveness")
