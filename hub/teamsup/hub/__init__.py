@@ -15,6 +15,7 @@ from .errors import (
     InvalidName,
     InvalidValue,
     MessageConflict,
+    NoAnswer,
     NotConfigured,
     OptionalNotConfigured,
     RateLimited,
@@ -31,6 +32,7 @@ from .errors import (
     TeamsupError,
     UnknownMessage,
     UnknownRecipient,
+    UnknownTeam,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ __all__ = [
     "Message",
     "MessageConflict",
     "MessageHub",
+    "NoAnswer",
     "NotConfigured",
     "OptionalNotConfigured",
     "RateLimited",
@@ -68,6 +71,7 @@ __all__ = [
     "TeamsupError",
     "UnknownMessage",
     "UnknownRecipient",
+    "UnknownTeam",
 ]
 
 _MODULES = {

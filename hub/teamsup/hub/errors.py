@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
     NO_TEAM = 66
     """There is no such team, project or log."""
     UNKNOWN = 67
-    """There is no such agent, message, incident, decision or run."""
+    """There is nothing of that name or number."""
     UNAVAILABLE = 69
     """Who must do it is away, has not answered in time, or has refused; or another program holds the hub."""
     INTERNAL = 70
@@ -81,6 +81,18 @@ class UnknownRecipient(CallerError):
     """No agent of that name has ever taken part in the team."""
 
     exit_code = ExitCode.UNKNOWN
+
+
+class UnknownTeam(CallerError):
+    """There is no team of that name."""
+
+    exit_code = ExitCode.NO_TEAM
+
+
+class NoAnswer(CallerError):
+    """The question is stored, but no answer arrived in time."""
+
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class UnknownMessage(CallerError):

@@ -26,6 +26,7 @@ from .timestamps import format_time
 from .validation import check_text, check_type
 from .wake_ladder import WakeLadder
 from .wakeup.mailbox import AgentMailbox
+from .wakeup.question import wait_for_answer
 
 if TYPE_CHECKING:
     from .maintenance import Maintenance
@@ -40,7 +41,8 @@ class MessageHub:
     Threads may share it; a process that forks must open its own. It raises CallerError when the request is wrong, and
     StoreError when the database failed and stored nothing.
 
-    ``team`` is a name (by default $TEAMSUP_TEAM or "default") or a Team. ``agent`` is the sender and reader; without it
+    ``team`` is a name (by default $TEAMSUP_TEAM or "default") or a Team. An unknown name raises UnknownTeam, unless
+    ``create`` makes that team. ``agent`` is the sender and reader; without it
     the hub is read-only. ``durability``: with "full" a finished send survives a power loss; with "normal" it survives
     only the death of the process, which is faster. ``clock`` returns Unix seconds. ``model`` means that a language
     model sends. Its sends are limited (RateLimited, ReplyLoop), because models may repeat themselves.
@@ -56,8 +58,9 @@ class MessageHub:
         durability: Durability = "full",
         clock: Callable[[], float] = time.time,
         model: bool = False,
+        create: bool = False,
     ) -> None:
-        self.team = team if isinstance(team, Team) else Team.named(team)
+        self.team = team if isinstance(team, Team) else Team.named(team).require(create=create)
         self._session = HubSession(self.team, agent, durability, clock)
         self._presence = Presence(self._session)
         self._reader_id = os.urandom(4).hex()
@@ -88,6 +91,13 @@ class MessageHub:
         ReplyLoop: two agents have answered each other more than 8 times.
         """
         return self._insert(self._new_message(recipient, content, **options))
+
+    def ask(self, recipient: str, content: str, timeout: float = 60.0, **options: Unpack[SendOptions]) -> Message:
+        """Send a question, and return the answer, which may be of type "error". Other messages stay unread. Raise the
+        errors of send(), and NoAnswer after ``timeout`` seconds: then the question expires, if it is unread.
+        """
+        options.setdefault("expires_in", timeout)
+        return wait_for_answer(self._session, self.send(recipient, content, **options), timeout)
 
     def reply(self, delivery: Delivery, content: str, **options: Unpack[ReplyOptions]) -> Message:
         """Answer a delivery and end it, in one transaction.
@@ -215,9 +225,8 @@ class MessageHub:
         return ended
 
     def cancel(self, message_id: str, *, even_if_read: bool = False) -> list[str]:
-        """Withdraw a message from all recipients that have not read it, or from all that have not ended it.
-
-        Return the recipients that no longer get it. The next call of a reader that holds it raises StaleLease.
+        """Withdraw a message from all recipients that have not read it, or from all that have not ended it. Return the
+        recipients that no longer get it. The next call of a reader that holds it raises StaleLease.
         Raise UnknownMessage.
         """
         message = self.queries.message(message_id)
@@ -237,14 +246,12 @@ class MessageHub:
 
     def heartbeat(self, status: str = ONLINE, **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
         """Report that this agent still works. ``note`` is for people. Metadata replaces the earlier metadata.
-
         ``heartbeat("degraded", note="why")`` reports that we run but cannot do our work.
         """
         self._presence.record_heartbeat(None, status, metadata or None)
 
     def enroll(self, name: str, kind: AgentKind = "agent") -> None:
         """Make an agent known before it first takes part, so that others can write to it."""
-
         with self._session.write(durable=False, shared=True) as db:
             agents.enroll(db, name, kind)
 

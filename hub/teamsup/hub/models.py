@@ -123,6 +123,11 @@ class Delivery:
     lease_token: str
     lease_expires_at: datetime
 
+    @property
+    def content(self) -> str:
+        """The text of its message."""
+        return self.message.content
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState:

@@ -10,10 +10,11 @@ from .errors import InvalidMessage, InvalidValue, UnknownMessage
 from .models import DeadLetter, DeliveryState, Message, MessageLabels, Stats
 from .session import HubSession
 from .tables import delivery_states
-from .tables.agents import OPEN_TO_READERS, SELECT_UNDELIVERABLE
+from .tables.agents import OPEN_TO_READERS
 from .tables.conversation_list import ConversationState, count_earlier, list_conversations
 from .tables.row_values import LABELS, labels_from_row, message_from_row
 from .tables.traffic import Traffic, read_traffic
+from .tables.undeliverable import SELECT_UNDELIVERABLE
 from .team import normalize_name
 from .timestamps import format_time, parse_time
 from .validation import check_count, check_text, check_type, quote

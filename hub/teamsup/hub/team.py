@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from .errors import InvalidName, InvalidValue, StoreError, StoreUnavailable, UnsafeFile
+from .errors import InvalidName, InvalidValue, StoreError, StoreUnavailable, UnknownTeam, UnsafeFile
 from .models import HUB_SENDER
-from .validation import check_text, quote
+from .validation import check_text, describe_similar, quote
 
 CONFIGURATION_VARIABLE = "TEAMSUP_CONFIGURATION"
 """The environment variable with the path of the accepted configuration. The supervisor sets it."""
@@ -96,6 +96,18 @@ class Team:
         name = f"teamsup-{os.getuid()}-{_digest(os.fsencode(self.folder))}"
         outside = Path(tempfile.gettempdir(), name)
         return outside if _has_room_for_sockets(outside) else Path(LAST_TEMPORARY_FOLDER, name)
+
+    def require(self, *, create: bool = False) -> "Team":
+        """Return this team if it exists: it was started, written to or configured. Else raise UnknownTeam, unless
+        ``create`` allows a new one.
+        """
+        if not create and not self.folder.is_dir():
+            names = [path.name for path in self.folder.parent.glob("*") if (path / "messages.db").exists()]
+            raise UnknownTeam(
+                f"There is no team {self.name!r} in {self.folder.parent} yet.{describe_similar(self.name, names)} "
+                "Start it, or open it with create=True."
+            )
+        return self
 
     def create(self) -> None:
         """Make the team's folders, for their owner alone. Raise StoreError if that is impossible. Raise UnsafeFile when

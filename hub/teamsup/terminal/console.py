@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
-from teamsup.hub.errors import CallerError, ExitCode, InvalidName
+from teamsup.hub.errors import ExitCode, InvalidName
+from teamsup.hub.errors import NoAnswer as NoAnswer
 from teamsup.hub.message_hub import LEASE_SECONDS, MessageHub
 from teamsup.hub.models import RESERVED_KINDS, Agent, Delivery, Message
 from teamsup.hub.team import Team, fold_case
@@ -31,12 +32,6 @@ SESSION_AGENT = "session"
 
 _LOOK_SECONDS = 0.05
 _numbers = itertools.count()
-
-
-class NoAnswer(CallerError):
-    """The question is stored, but no answer arrived in time."""
-
-    exit_code = ExitCode.UNAVAILABLE
 
 
 def console_name() -> str:

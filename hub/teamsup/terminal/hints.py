@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path, PurePath
 
 from teamsup.hub.engines.choice import has_store
-from teamsup.hub.errors import CallerError, ExitCode
+from teamsup.hub.errors import UnknownTeam as UnknownTeam
 from teamsup.hub.team import Team
 from teamsup.hub.validation import describe_similar
 
@@ -51,12 +51,6 @@ def installed_command() -> tuple[str, ...]:
     python = Path(sys.executable).absolute()
     teamsup = python.with_name("teamsup")
     return (str(teamsup),) if os.access(teamsup, os.X_OK) else (str(python), "-m", "teamsup.cli")
-
-
-class UnknownTeam(CallerError):
-    """There is no team of that name."""
-
-    exit_code = ExitCode.NO_TEAM
 
 
 def find_team(name: str | None) -> Team:

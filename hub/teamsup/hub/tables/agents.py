@@ -175,13 +175,6 @@ SELECT_AGENTS = f"""
 """  # noqa: S608
 
 
-SELECT_UNDELIVERABLE = """
-    SELECT recipient, count(*) FROM deliveries WHERE done_at IS NULL AND recipient NOT IN
-      (SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL) GROUP BY recipient ORDER BY 1
-"""
-"""The names that have never taken part and have waiting messages, with the number of messages."""
-
-
 def agent_from_row(row: "Row", metadata: Mapping[str, Any]) -> Agent:
     return Agent(
         name=as_text(row["name"]),

@@ -11,7 +11,8 @@ from ..engines.choice import read_once
 from ..engines.stored_json import decode_metadata
 from ..models import Agent
 from ..timestamps import format_time
-from .agents import SELECT_AGENTS, SELECT_UNDELIVERABLE, agent_from_row
+from .agents import SELECT_AGENTS, agent_from_row
+from .undeliverable import SELECT_UNDELIVERABLE
 
 if TYPE_CHECKING:
     from ..message_hub import MessageHub
