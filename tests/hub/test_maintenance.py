@@ -289,7 +289,11 @@ def test_the_prune_command_keeps_what_the_team_is_configured_to_keep(teamsup: Te
 
     teamsup.team.configuration.write_text("[team]\nkeep_days = 0.0000001\n")
 
-    assert teamsup.run("hub", "prune").stdout.startswith("Removed 3 messages; ")
+    assert teamsup.run("hub", "prune", "--dry-run").stdout == "Would remove 3 messages.\n"
+    asked = teamsup.run("hub", "prune")
+    assert (asked.returncode, asked.stdout) == (64, "")
+    assert asked.stderr == "teamsup: 3 messages will be removed for good. Add --yes to do it.\n"
+    assert teamsup.run("hub", "prune", "--yes").stdout.startswith("Removed 3 messages; ")
     assert "keep_days of [team]" in teamsup.run("hub", "prune", "--help").stdout.replace("\n", " ")
 
 

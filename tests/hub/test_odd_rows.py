@@ -165,7 +165,7 @@ def test_odd_rows_are_shown_by_every_command(teamsup: TeamsupCommand) -> None:
         (["hub", "stats"], 0),
         (["hub", "check"], 0),
         (["hub", "dead-letters"], 0),
-        (["hub", "prune", "--days", "1"], 0),
+        (["hub", "prune", "--days", "1", "--yes"], 0),
         (["forget", "cron", "--yes"], 0),
         (["send", "lead", "hello"], 0),
         (["read", "--agent", "lead"], 0),

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,6 +125,31 @@ class Maintenance:
         if older_than is not None:
             check_seconds("older_than", older_than, least=0)
             self._expire_unread(self._clock() - older_than)
+        gone = 0
+        with announce_maintenance(self.team.run, "pruning") as progress:
+            for batch in self._find_ended(older_than, keep, components):
+                with self._write() as db:
+                    self._delete_messages(db, batch)
+                gone += len(batch)
+                progress(gone)
+                time.sleep(_PAUSE_SECONDS)
+            self._tools.reclaim_space(_PAUSE_SECONDS)
+        return gone
+
+    def count_prunable(
+        self,
+        *,
+        older_than: float | None = None,
+        keep: int | None = None,
+        components: Iterable[ComponentTables] = (),
+    ) -> int:
+        """Return the number of messages that prune() would remove now, and change nothing."""
+        return sum(map(len, self._find_ended(older_than, keep, components)))
+
+    def _find_ended(
+        self, older_than: float | None, keep: int | None, components: Iterable[ComponentTables]
+    ) -> Iterator[list[int]]:
+        """Yield the ``id`` of messages that a pruning removes, in batches."""
         newest = 0
         if keep is not None:
             check_count("keep", keep)
@@ -133,17 +158,10 @@ class Maintenance:
         before = _FIRST_TIME if older_than is None else format_time(self._clock() - older_than)
         kept = [select for tables in self._present(components) for select in tables.keeps]
         select = _SELECT_ENDED.format(kept="".join(f" AND id NOT IN ({select})" for select in kept))
-        gone, last = 0, _LEAST_ID
-        with announce_maintenance(self.team.run, "pruning") as progress:
-            while batch := [row[0] for row in self._store.read(select, (last, newest, before, _BATCH_MESSAGES))]:
-                with self._write() as db:
-                    self._delete_messages(db, batch)
-                gone += len(batch)
-                last = batch[-1]
-                progress(gone)
-                time.sleep(_PAUSE_SECONDS)
-            self._tools.reclaim_space(_PAUSE_SECONDS)
-        return gone
+        last = _LEAST_ID
+        while batch := [row[0] for row in self._store.read(select, (last, newest, before, _BATCH_MESSAGES))]:
+            last = batch[-1]
+            yield batch
 
     def count_messages_of(self, person: str) -> int:
         """Return the number of messages that forget() would remove."""

@@ -30,7 +30,7 @@ def test_it_shows_everybody(teamsup: TeamsupCommand) -> None:
 
     assert [line.split()[0] for line in lines] == ["NAME", "lead", "scout", "scribe"]
     assert "offline, last seen just now" in round_ages(lines[1])
-    found = {agent["name"]: agent for agent in json.loads(teamsup.run("agents", "--json").stdout)}
+    found = {agent["name"]: agent for agent in json.loads(teamsup.run("agents", "--json").stdout)["agents"]}
     assert (found["scout"]["unread"], found["scout"]["is_present"]) == (1, False)
 
 
@@ -94,7 +94,9 @@ def test_it_shows_what_starts_an_agent_and_what_it_cost_today(teamsup: TeamsupCo
     assert "STARTED BY" in rows["NAME"]
     assert "message, schedule  3           $0.46       next start " in rows["gcp"]
     assert rows["agent-runner"].split()[3:] == ["-"] * 4
-    found = {agent["name"]: agent["startable"] for agent in json.loads(teamsup.run("agents", "--json").stdout)}
+    found = {
+        agent["name"]: agent["startable"] for agent in json.loads(teamsup.run("agents", "--json").stdout)["agents"]
+    }
     assert found["gcp"]["starts_on"] == ["message", "schedule"]
     assert found["agent-runner"] is None
 

@@ -352,7 +352,7 @@ def test_send_and_read_as_json(teamsup: TeamsupCommand) -> None:
     sent = teamsup.run("send", "lead", "build", "done", "--json", "--id", "ci:1", "--priority", "high")
     read = teamsup.run("read", "--agent", "lead", "--json")
 
-    assert sent.stdout == '{"message_id": "ci:1", "recipients": ["lead"]}\n'
+    assert json.loads(sent.stdout) == {"team": "default", "message_id": "ci:1", "recipients": ["lead"]}
     assert '"content": "build done"' in read.stdout
     assert '"priority": "high"' in read.stdout
     assert teamsup.run("read", "--agent", "lead").stderr == "Nothing to read.\n"

@@ -1,5 +1,6 @@
 """``teamsup forget``."""
 
+import json
 import os
 
 from helpers.support import TeamsupCommand, refusal_of
@@ -14,6 +15,8 @@ def test_the_messages_of_a_person_are_removed_once_that_is_confirmed(teamsup: Te
     with MessageHub(teamsup.team, agent="user_comm") as user_comm:
         user_comm.answer(question, "noted")
 
+    counted = teamsup.run("forget", "discord:30", "--dry-run")
+    assert counted.stdout == "Would remove 2 messages of discord:30 and the answers to them.\n"
     asked = teamsup.run("forget", "discord:30")
     assert asked.returncode == os.EX_USAGE
     assert refusal_of(asked) == (
@@ -21,6 +24,7 @@ def test_the_messages_of_a_person_are_removed_once_that_is_confirmed(teamsup: Te
     )
     assert teamsup.run("forget", "discord:30", "--yes").stdout == "2 messages are gone.\n"
 
-    assert teamsup.run("forget", "30", "--yes", "--json").stdout == '{"person": "30", "messages": 0}\n'
+    gone = json.loads(teamsup.run("forget", "30", "--yes", "--json").stdout)
+    assert gone == {"team": "default", "person": "30", "messages": 0}
     with MessageHub(teamsup.team) as hub:
         assert [message.content for message in hub.queries.history()] == ["mine is 7"]

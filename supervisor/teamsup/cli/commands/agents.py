@@ -1,7 +1,6 @@
 """``teamsup agents``: list the agents that the team knows, start, pause and resume one, or forget it."""
 
 import argparse
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from teamsup.status.team_lock import owner_pid
 from teamsup.terminal.console import ask_in_own_name, exit_code_of
 from teamsup.terminal.formatting import describe_presence, format_duration, format_table, sanitize
 from teamsup.terminal.hints import command_hint, find_team
+from teamsup.terminal.json_output import print_json
 from teamsup.terminal.verbs import add_verb
 
 _HEADINGS = ("NAME", "KIND", "STATUS", "UNREAD", "NOTE")
@@ -70,7 +70,7 @@ def _list(hub: MessageHub, arguments: argparse.Namespace) -> None:
     agents, now = list_agents(hub), datetime.now(UTC)
     startable = read_startable_agents(agents, now)
     if arguments.json:
-        print(json.dumps([_as_json(agent, startable.get(agent.name), now) for agent in agents], indent=2))
+        print_json(hub.team.name, agents=[_as_json(agent, startable.get(agent.name), now) for agent in agents])
     elif agents:
         print("\n".join(_render_table(agents, startable, now)))
     else:
@@ -141,15 +141,14 @@ def _request(hub: MessageHub, *words: str) -> None:
 
 
 def _as_json(agent: Agent, start: StartableAgent | None, now: datetime) -> dict[str, object]:
-    seen, oldest = agent.last_heartbeat, agent.oldest_unread
     return {
         "name": agent.name,
         "kind": agent.kind,
         "status": agent.status,
         "is_present": agent.is_present(now),
-        "last_heartbeat": None if seen is None else seen.isoformat(),
+        "last_heartbeat": agent.last_heartbeat,
         "unread": agent.unread,
-        "oldest_unread": None if oldest is None else oldest.isoformat(),
+        "oldest_unread": agent.oldest_unread,
         "note": agent.note,
         "startable": None if start is None else asdict(start),
     }

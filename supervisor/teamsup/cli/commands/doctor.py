@@ -1,11 +1,9 @@
 """``teamsup doctor``: check every part, list agents that cannot be reached, and show the remedies."""
 
 import argparse
-import json
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from teamsup.status.team_lock import describe_without_folder, owner_pid, owner_w
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, installed_command, is_invocation_of
+from teamsup.terminal.json_output import print_json
 
 from ..claude.mcp_check import check_mcp_server
 from ..claude.native_teams import check_native_teams
@@ -59,8 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     failed = any(finding.verdict is Verdict.FAILED for finding in findings)
     if arguments.json:
-        report = {"team": team.name, "well": not failed, "findings": [asdict(finding) for finding in findings]}
-        print(json.dumps(report, indent=2))
+        print_json(team.name, well=not failed, findings=findings)
     else:
         _print(findings)
     return ExitCode.UNWELL if failed else 0

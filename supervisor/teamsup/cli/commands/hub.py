@@ -1,30 +1,27 @@
 """``teamsup hub …``: maintain the message store."""
 
 import argparse
-import json
 import sys
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from teamsup.config.components import installed_tables
 from teamsup.config.loader import Config
 from teamsup.config.sections import TeamSection
 from teamsup.hub import CallerError, MessageHub, StoreCorrupt, Team
+from teamsup.hub.models import DeadLetter
 from teamsup.status import team_lock
 from teamsup.status.team_lock import AlreadyRunning
-from teamsup.terminal.formatting import format_age, sanitize
+from teamsup.terminal.confirmation import require_confirmation
+from teamsup.terminal.formatting import format_age, sanitize, to_single_line
 from teamsup.terminal.hints import command_hint, find_team
 from teamsup.terminal.json_output import print_json
 from teamsup.terminal.verbs import add_renamed_verb, add_verb
 
 from ..arguments import non_negative, positive_integer
-
-if TYPE_CHECKING:
-    from teamsup.hub.engines.engine import RestoreReport
 
 _DAY = 86400.0
 _PROGRESS_SECONDS = 2.0
@@ -61,9 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     prune.add_argument(
         "--days", type=non_negative, metavar="N", help="remove messages older than this (default: keep_days of [team])"
     )
+    prune.add_argument("--yes", action="store_true", help="do not ask")
+    prune.add_argument("--dry-run", action="store_true", help="only count the messages")
     prune.add_argument("--keep", type=positive_integer, metavar="N", help="keep only the newest N messages")
     dead = verb("dead-letters", "list the dead letters, the newest first", _dead_letters)
-    dead.add_argument("--json", action="store_true", help="print one JSON object in each line")
+    dead.add_argument("--json", action="store_true", help="print JSON for programs")
     retry = verb("retry", "deliver a dead letter again", _retry)
     retry.add_argument("id", help="its message_id, or its number such as '#12'")
     retry.add_argument("--recipient", metavar="NAME", help="only for this recipient")
@@ -91,7 +90,7 @@ def _stats(hub: MessageHub, arguments: argparse.Namespace) -> None:
         "schema": stats.schema,
     }
     if arguments.json:
-        print(json.dumps(figures))
+        print_json(hub.team.name, **figures)
         return
     print(f"{'messages':14} {stats.messages:,}")
     for state in ("ready", "leased", "done", "dead", "expired", "cancelled"):
@@ -129,22 +128,14 @@ def _restore(arguments: argparse.Namespace) -> None:
     components = installed_tables()
     taken_back = plan_restore(team, arguments.file, components)
     if not arguments.dry_run:
-        if not arguments.yes:
-            _confirm(arguments.file, taken_back)
+        require_confirmation(f"{arguments.file}: {taken_back.description}.", is_given=arguments.yes)
         taken_back = restore_and_wake(team, arguments.file, components)
     if arguments.json:
-        print(json.dumps({**asdict(taken_back), "set_aside": [str(path) for path in taken_back.set_aside]}))
+        print_json(team.name, **asdict(taken_back))
         return
     print(f"{'Would restore' if arguments.dry_run else 'Restored'} {arguments.file}: {taken_back.description}.")
     if taken_back.set_aside:
         print(f"The database that could not be opened is now {', '.join(str(path) for path in taken_back.set_aside)}.")
-
-
-def _confirm(file: Path, taken_back: "RestoreReport") -> None:
-    if not sys.stdin.isatty():
-        raise CallerError(f"Would restore {file}: {taken_back.description}. Add --yes to do it.")
-    if input(f"Restore {file}: {taken_back.description}. Continue? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise CallerError("Nothing was restored.")
 
 
 def _copy(arguments: argparse.Namespace) -> None:
@@ -191,36 +182,44 @@ def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
     if days is None and arguments.keep is None:
         days = Config(hub.team).section("team", TeamSection).keep_days
     older_than = None if days is None else days * _DAY
-    gone = hub.maintenance.prune(older_than=older_than, keep=arguments.keep, components=installed_tables())
+    tables = installed_tables()
+    if arguments.dry_run or not arguments.yes:
+        count = hub.maintenance.count_prunable(older_than=older_than, keep=arguments.keep, components=tables)
+        if arguments.dry_run:
+            print(f"Would remove {count:,} messages.")
+            return
+        if count:
+            require_confirmation(f"{count:,} messages will be removed for good.", is_given=False)
+    gone = hub.maintenance.prune(older_than=older_than, keep=arguments.keep, components=tables)
     print(f"Removed {gone:,} messages; the file has {hub.queries.stats().file_bytes / 2**20:.1f} MiB.")
 
 
 def _dead_letters(hub: MessageHub, arguments: argparse.Namespace) -> None:
     letters = hub.queries.dead_letters()
+    if arguments.json:
+        print_json(hub.team.name, dead_letters=[_as_json(letter) for letter in letters])
+        return
     for letter in letters:
         message = letter.message
-        if arguments.json:
-            print(
-                json.dumps(
-                    {
-                        "message_id": message.message_id,
-                        "sender": message.sender,
-                        "recipient": letter.recipient,
-                        "attempts": letter.attempts,
-                        "error": letter.error,
-                        "content": message.content,
-                    },
-                    ensure_ascii=False,
-                )
-            )
-        else:
-            start = sanitize(message.content).replace("\n", " ")[:60]
-            print(
-                sanitize(f"#{message.id} {message.sender} -> {letter.recipient}, {format_age(letter.died_at)}: {start}")
-            )
-            print(f"    {letter.attempts} attempts: {sanitize(letter.error)}")
-    if not letters and not arguments.json:
+        start = to_single_line(message.content, 60)
+        print(sanitize(f"#{message.id} {message.sender} -> {letter.recipient}, {format_age(letter.died_at)}: {start}"))
+        print(f"    {letter.attempts} attempts: {sanitize(letter.error)}")
+    if not letters:
         print("There are no dead letters.")
+
+
+def _as_json(letter: DeadLetter) -> dict[str, object]:
+    message = letter.message
+    return {
+        "id": message.id,
+        "message_id": message.message_id,
+        "sender": message.sender,
+        "recipient": letter.recipient,
+        "attempts": letter.attempts,
+        "error": letter.error,
+        "died_at": letter.died_at,
+        "content": message.content,
+    }
 
 
 def _retry(hub: MessageHub, arguments: argparse.Namespace) -> None:

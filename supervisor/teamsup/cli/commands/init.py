@@ -19,7 +19,9 @@ _SHORT_NAMES = {"gcp": "gcp-monitor", "oci": "oci-monitor"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--force", action="store_true", help="replace an existing teamsup.toml")
+    parser.add_argument(
+        "--force", action="store_true", help="replace teamsup.toml; the old one is kept as teamsup.toml.old"
+    )
     claude = parser.add_argument_group("for Claude Code")
     claude.add_argument("--claude", action="store_true", help="set up the Claude Code sessions of a project")
     claude.add_argument("--project", type=Path, metavar="DIR", help="the project (default: this folder)")
@@ -73,6 +75,10 @@ def _parse_names(text: str) -> list[str]:
 
 def _write_configuration(team: Team, *, force: bool) -> None:
     team.create()
+    if force and team.configuration.exists():
+        old = team.configuration.with_suffix(".toml.old")
+        team.configuration.replace(old)
+        print(f"The former file is now {old}.")
     text = files("teamsup.cli").joinpath("teamsup.toml").read_text("utf-8")
     try:
         with team.configuration.open("w" if force else "x", encoding="utf-8") as file:

@@ -1,7 +1,6 @@
 """``teamsup send``."""
 
 import argparse
-import json
 import sys
 from datetime import UTC, datetime
 
@@ -10,6 +9,7 @@ from teamsup.hub.models import PRIORITIES
 from teamsup.terminal.console import open_as, session_metadata
 from teamsup.terminal.formatting import describe_presence, sanitize
 from teamsup.terminal.hints import find_team
+from teamsup.terminal.json_output import print_json
 
 EXAMPLES = ("teamsup send lead 'v2 is out'", "teamsup send lead --priority urgent -   # the text from stdin")
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         seen = [agent for agent in hub.agents() if agent.name in reached]
     code = 0 if reached else ExitCode.UNKNOWN
     if arguments.json:
-        print(json.dumps({"message_id": message.message_id, "recipients": sorted(reached)}))
+        print_json(hub.team.name, message_id=message.message_id, recipients=sorted(reached))
         return code
     now = datetime.now(UTC)
     known = ", ".join(f"{agent.name} is {describe_presence(agent, now)}" for agent in seen)

@@ -98,7 +98,7 @@ def test_each_refusal_has_its_sentence_and_exit_code(command: TeamsupCommand, jo
     assert refused(for_bob, "1") == (os.EX_NOPERM, f"You may not decide #{for_bob}; that is for bob.")
     decided = command.run("decisions", "answer", f"#{number}", "1", "--json", "--team", "crew")
     assert json.loads(decided.stdout)["answer"] == "restart"
-    assert refused(number, "2")[0] == 1
+    assert refused(number, "2")[0] == os.EX_TEMPFAIL
 
 
 def test_without_user_comm_an_answer_is_not_kept(command: TeamsupCommand, join: Join) -> None:

@@ -1,7 +1,6 @@
 """``teamsup alerts``: list incidents and who acknowledged them."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,10 +10,12 @@ from typing import Any
 
 from teamsup.config.components import open_hub
 from teamsup.hub import Agent, Team
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import quote
 from teamsup.terminal.console import console_name
 from teamsup.terminal.formatting import describe_presence, sanitize
 from teamsup.terminal.hints import find_team
+from teamsup.terminal.json_output import print_json
 from teamsup.terminal.verbs import add_renamed_verb, add_verb
 
 from ..protocol import MONITOR_BRIDGE
@@ -26,7 +27,6 @@ from .ingest import rejected
 from .ingest.rejected import UnknownPayload
 
 _MAX_LISTED = 1000
-_NOT_RUNNING, _DEGRADED = 3, 4
 
 
 EXAMPLES = ("teamsup alerts", "teamsup alerts show 3", "teamsup alerts ack 3 4", "teamsup alerts silence 3")
@@ -35,7 +35,8 @@ EXAMPLES = ("teamsup alerts", "teamsup alerts show 3", "teamsup alerts ack 3 4",
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "List incidents and who acknowledged them."
     parser.epilog = (
-        "Exit codes of the list: 0 it is complete; 3 monitor-bridge does not run; 4 monitor-bridge is degraded."
+        "Exit codes of the list: 0 no critical incident is open; 4 one is, or monitor-bridge is degraded; "
+        "3 monitor-bridge does not run, and no critical incident is known."
     )
     parser.add_argument("--all", action="store_true", help=f"also list ended incidents: the newest {_MAX_LISTED:,}")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
@@ -67,10 +68,11 @@ def _list(team: Team, arguments: argparse.Namespace) -> int:
         found = incident_table.all_incidents(hub, _MAX_LISTED) if arguments.all else incident_table.open_incidents(hub)
         bridge = hub.find_agent(MONITOR_BRIDGE)
     if arguments.json:
-        print(json.dumps({"incidents": [_as_json(each) for each in found]}, ensure_ascii=False))
+        print_json(team.name, incidents=[_as_json(each) for each in found])
     else:
         print("\n".join(listing.render_table(found, datetime.now(UTC))), flush=True)
-    return _warn_if_incomplete(bridge)
+    code = _warn_if_incomplete(bridge)
+    return ExitCode.UNWELL if any(each.is_open and each.severity == "critical" for each in found) else code
 
 
 def _warn_if_incomplete(bridge: Agent | None) -> int:
@@ -79,24 +81,23 @@ def _warn_if_incomplete(bridge: Agent | None) -> int:
     if bridge is None or not bridge.is_present(now):
         state = "was never started" if bridge is None else f"is {describe_presence(bridge, now)}"
         print(f"teamsup: The list may be incomplete: {MONITOR_BRIDGE} {state}.", file=sys.stderr)
-        return _NOT_RUNNING
+        return ExitCode.NOT_RUNNING
     if bridge.degraded:
         print(
             f"teamsup: The list may be incomplete. {MONITOR_BRIDGE} is degraded: {sanitize(bridge.degraded)}",
             file=sys.stderr,
         )
-        return _DEGRADED
+        return ExitCode.UNWELL
     return 0
 
 
 def _show(team: Team, arguments: argparse.Namespace) -> None:
     with open_hub(component, team) as hub:
         found = incident_table.get_incident(hub, _parse_number(arguments.id))
-    print(
-        json.dumps(_as_json(found), ensure_ascii=False)
-        if arguments.json
-        else listing.render_incident(found, datetime.now(UTC))
-    )
+    if arguments.json:
+        print_json(team.name, **_as_json(found))
+    else:
+        print(listing.render_incident(found, datetime.now(UTC)))
 
 
 def _ack(team: Team, arguments: argparse.Namespace) -> None:
@@ -122,7 +123,7 @@ def _show_rejected(team: Team, arguments: argparse.Namespace) -> None:
         found = rejected.list_rejected(hub) if number is None else [rejected.get_rejected(hub, number)]
     now = datetime.now(UTC)
     if arguments.json:
-        print(json.dumps({"rejected": [_to_json_values(asdict(each)) for each in found]}, ensure_ascii=False))
+        print_json(team.name, rejected=found)
     else:
         print(
             "\n".join(rejected.render_table(found, now)) if number is None else rejected.render_payload(found[0], now)
@@ -151,8 +152,4 @@ def _parse_number(word: str) -> int:
 def _as_json(each: Incident) -> dict[str, Any]:
     values = asdict(each)
     values["conversation"] = each.conversation
-    return _to_json_values(values)
-
-
-def _to_json_values(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in values.items()}
+    return values

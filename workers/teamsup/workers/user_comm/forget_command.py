@@ -1,22 +1,15 @@
 """``teamsup forget``: remove all messages from and to a person, and the person's files and name."""
 
 import argparse
-import json
-import sys
 
 from teamsup.config.components import installed_tables
-from teamsup.hub import CallerError, MessageHub
-from teamsup.hub.errors import ExitCode
+from teamsup.hub import MessageHub
+from teamsup.terminal.confirmation import require_confirmation
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import find_team
+from teamsup.terminal.json_output import print_json
 
 from ..attached_files import remove_orphaned_files
-
-
-class ForgetNotConfirmed(CallerError):
-    """Forgetting cannot be undone, so a person must confirm it."""
-
-    exit_code = ExitCode.USAGE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "person", metavar="PERSON", help="discord:NUMBER, the number alone, or a console such as console-ann"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--dry-run", action="store_true", help="only count the messages")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
 
 
@@ -36,21 +30,15 @@ def run(arguments: argparse.Namespace) -> int:
     name = f"discord:{person.strip()}" if person.strip().isdecimal() else person
     with MessageHub(find_team(arguments.team)) as hub:
         count = hub.maintenance.count_messages_of(name)
-        if not arguments.yes:
-            _confirm(person, count)
+        what = f"{count} messages of {sanitize(person)} and the answers to them"
+        if arguments.dry_run:
+            print(f"Would remove {what}.")
+            return 0
+        require_confirmation(f"{what} will be removed for good.", is_given=arguments.yes)
         gone = hub.maintenance.forget(name, installed_tables())
         remove_orphaned_files(hub, at_least_seconds=60.0)
     if arguments.json:
-        print(json.dumps({"person": person, "messages": gone}))
+        print_json(hub.team.name, person=person, messages=gone)
     else:
         print(f"{gone} messages are gone." if gone else f"The team knew nothing about {sanitize(person)}.")
     return 0
-
-
-def _confirm(person: str, count: int) -> None:
-    what = f"{count} messages of {sanitize(person)} and the answers to them will be removed for good."
-    if not sys.stdin.isatty():
-        raise ForgetNotConfirmed(f"{what} Add --yes to do it.")
-    print(f"{what} Continue? [y/N] ", end="", flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise ForgetNotConfirmed("Nothing was removed.")

@@ -1,7 +1,6 @@
 """``teamsup runs``: list the runs of agents, show one, or stop one."""
 
 import argparse
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +13,7 @@ from teamsup.hub.validation import quote
 from teamsup.terminal.console import ask_in_own_name, exit_code_of
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
+from teamsup.terminal.json_output import print_json
 
 from ..component import component
 from ..processes.run_process import run_folder
@@ -72,7 +72,7 @@ def _list(team: Team, arguments: argparse.Namespace) -> None:
     with open_hub(component, team) as hub:
         found = RunTable(hub).latest(agent, _MAX_LISTED if arguments.all else _DEFAULT_LISTED, arguments.state)
     if arguments.json:
-        print(json.dumps({"runs": [_as_json(team, each) for each in found]}, ensure_ascii=False))
+        print_json(team.name, runs=[_as_json(team, each) for each in found])
     else:
         print("\n".join(render_table(found, datetime.now(UTC).timestamp())))
 
@@ -80,7 +80,7 @@ def _list(team: Team, arguments: argparse.Namespace) -> None:
 def _show(team: Team, arguments: argparse.Namespace) -> None:
     found = _find(team, arguments.id)
     if arguments.json:
-        print(json.dumps(_as_json(team, found), ensure_ascii=False))
+        print_json(team.name, **_as_json(team, found))
         return
     transcript = find_transcript(run_folder(team, found.id), found.session_id)
     question = _find_number(team, found.decision)

@@ -5,7 +5,6 @@ The person who runs the team prints a one-time code. A user who sends that code 
 
 import argparse
 import hashlib
-import json
 import re
 import secrets
 import sys
@@ -19,6 +18,7 @@ from teamsup.hub.errors import ExitCode
 from teamsup.hub.timestamps import format_time, parse_time
 from teamsup.terminal.formatting import describe_presence, format_age, sanitize
 from teamsup.terminal.hints import find_team
+from teamsup.terminal.json_output import print_json
 
 from ...protocol import GATEWAY
 from ..component import component
@@ -105,17 +105,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     with open_hub(component, find_team(arguments.team)) as hub:
         if arguments.list:
-            print(_format_users(paired_users(hub), as_json=arguments.json))
+            _print_users(hub, as_json=arguments.json)
         elif arguments.remove is not None:
             if not hub.execute("DELETE FROM discord_people WHERE person = ?", (arguments.remove,)):
                 raise NotPaired(f"No user with the number {arguments.remove} has paired. See: teamsup pair --list")
-            print(
-                json.dumps({"removed": arguments.remove}) if arguments.json else "This user may not write any longer."
-            )
+            if arguments.json:
+                print_json(hub.team.name, removed=arguments.remove)
+            else:
+                print("This user may not write any longer.")
         else:
             code = create_code(hub)
             if arguments.json:
-                print(json.dumps({"code": code, "seconds": int(_CODE_SECONDS)}))
+                print_json(hub.team.name, code=code, seconds=int(_CODE_SECONDS))
             else:
                 print(code)
                 print(
@@ -131,12 +132,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _format_users(found: list[PairedUser], *, as_json: bool) -> str:
+def _print_users(hub: MessageHub, *, as_json: bool) -> None:
+    found = paired_users(hub)
     if as_json:
-        rows = [
-            {"user": each.id, "name": each.name, "paired_at": each.paired_at and each.paired_at.isoformat()}
-            for each in found
-        ]
-        return json.dumps({"people": rows}, ensure_ascii=False)
+        people = [{"user": each.id, "name": each.name, "paired_at": each.paired_at} for each in found]
+        print_json(hub.team.name, people=people)
+        return
     lines = [f"{each.id}  {sanitize(each.name)}  paired {format_age(each.paired_at)}" for each in found]
-    return "\n".join(lines) or "Nobody has paired."
+    print("\n".join(lines) or "Nobody has paired.")

@@ -1,7 +1,6 @@
 """``teamsup decisions``: list agents' questions to people, and answer them."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +13,7 @@ from teamsup.hub.validation import quote
 from teamsup.terminal.console import ask_once
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
+from teamsup.terminal.json_output import print_json
 
 from ..component import component
 from . import rendering as words
@@ -73,7 +73,7 @@ def _list(team: Team, arguments: argparse.Namespace) -> None:
         table = DecisionTable(hub)
         found = table.latest(_MAX_LISTED) if arguments.all else table.pending()
     if arguments.json:
-        print(json.dumps({"decisions": [_as_json(decision) for decision in found]}, ensure_ascii=False))
+        print_json(team.name, decisions=[_as_json(decision) for decision in found])
         return
     print(
         "\n".join(_render_lines(found))
@@ -101,7 +101,10 @@ def _answer(team: Team, arguments: argparse.Namespace) -> None:
     if reply.message_type == "error":
         raise DecisionRejected(reply.content, str(reply.metadata.get("refused")))
     about = {key: value for key, value in reply.metadata.items() if key != "author_name"}
-    print(json.dumps(about, ensure_ascii=False) if arguments.json else sanitize(reply.content))
+    if arguments.json:
+        print_json(team.name, **about)
+    else:
+        print(sanitize(reply.content))
 
 
 def _render_lines(found: Sequence[Decision]) -> list[str]:
@@ -119,7 +122,7 @@ def _as_json(decision: Decision) -> dict[str, Any]:
         "deciders": decision.spec.deciders,
         "default": decision.spec.default,
         "default_denies": decision.spec.default_denies,
-        **{name: None if moment is None else moment.isoformat() for name, moment in moments.items()},
+        **moments,
     }
 
 

@@ -1,0 +1,20 @@
+"""Ask before something that cannot be undone."""
+
+import sys
+
+from teamsup.hub.errors import CallerError
+
+
+class NotConfirmed(CallerError):
+    """A person must confirm it, or has said no."""
+
+
+def require_confirmation(what: str, *, is_given: bool) -> None:
+    """Ask at a terminal whether to go on, unless --yes is given. Raise NotConfirmed; without a terminal always."""
+    if is_given:
+        return
+    if not sys.stdin.isatty():
+        raise NotConfirmed(f"{what} Add --yes to do it.")
+    print(f"{what} Continue? [y/N] ", end="", flush=True)  # noqa: T201
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise NotConfirmed("Nothing was changed.")
