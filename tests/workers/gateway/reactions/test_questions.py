@@ -40,6 +40,8 @@ def answer(state: str, *, is_error: bool = False) -> QuestionDelivery:
         ([asked("done"), passed_on("expired"), passed_on("ready")], QuestionStatus.STORED),
         ([asked("cancelled")], QuestionStatus.WITHDRAWN),
         ([asked("done"), passed_on("cancelled")], QuestionStatus.WITHDRAWN),
+        ([asked("done"), passed_on("cancelled", is_read=True)], QuestionStatus.WITHDRAWN),
+        ([asked("done"), passed_on("cancelled", is_read=True), passed_on("ready")], QuestionStatus.STORED),
         ([asked("done"), passed_on("cancelled"), passed_on("ready")], QuestionStatus.STORED),
         ([asked("cancelled"), asked("ready")], QuestionStatus.STORED),
     ],

@@ -181,7 +181,9 @@ def determine_status(steps: Sequence[QuestionDelivery]) -> QuestionStatus:
         return QuestionStatus.ANSWERED
     if done or any(answer.state in _LOST for answer in answers):
         return QuestionStatus.FAILED
-    if any(step.state == "leased" for step in asked) or any(step.is_read for step in passed_on):
+    # An agent may have read what was withdrawn from it later.
+    is_read = any(step.is_read and step.state != "cancelled" for step in passed_on)
+    if is_read or any(step.state == "leased" for step in asked):
         return QuestionStatus.WORKING
     is_open = any(step.state != "cancelled" for step in passed_on or asked)
     return QuestionStatus.STORED if is_open else QuestionStatus.WITHDRAWN
