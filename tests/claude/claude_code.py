@@ -7,6 +7,7 @@ import pty
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class ClaudeCode:
             "TERM": "xterm-256color",
             "SHELL": "/bin/sh",
             "XDG_RUNTIME_DIR": str(self.home),
+            # The sockets of a team with a long path are there.
+            "TMPDIR": tempfile.gettempdir(),
             "TEAMSUP": str(Path(sys.executable).with_name("teamsup")),
             "TEAMSUP_HOME": str(self.teamsup.home),
             "TEAMSUP_AGENT": self.agent,
