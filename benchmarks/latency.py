@@ -90,7 +90,7 @@ def _receive(kind: type[Method], address: Any, results: Connection, count: int) 
     results.send((arrived, acknowledged))
 
 
-def _both(milliseconds: list[float]) -> tuple[float, float]:
+def both(milliseconds: list[float]) -> tuple[float, float]:
     ordered = sorted(milliseconds)
     return statistics.median(ordered), ordered[round(0.99 * (len(ordered) - 1))]
 
@@ -120,7 +120,7 @@ def run() -> list[Figure]:
         print(f"{kind.name:51} {why}")
     figures = []
     for sample in samples.values():
-        figure = Figure(sample.method.name, sample.method.durable, _both(sample.arrived), _both(sample.acknowledged))
+        figure = Figure(sample.method.name, sample.method.durable, both(sample.arrived), both(sample.acknowledged))
         figures.append(figure)
         arrived, acknowledged = figure.arrived, figure.acknowledged
         print(

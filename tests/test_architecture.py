@@ -210,7 +210,6 @@ SET_FROM_OUTSIDE = {
     "hub.engines.signal_safety: error": "the exception leaves the block with the trace that it came with",
     "hub.engines.signal_safety: scope": "the scope and what leaves it are one class in two",
     "hub.engines.signal_safety: scope.exit_guard": "a weak reference takes no further argument",
-    "hub.engines.postgresql.connection: connection": "psycopg sets a connection up so",
     "hub.engines.sqlite.connection: db": "sqlite3 sets a connection up so",
     "hub.engines.sqlite.restore: copy": "sqlite3 sets a connection up so",
     "claude_code.team_comm_mcp_server: tool": "mcp derives the schema, which we make simpler",

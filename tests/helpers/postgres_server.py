@@ -101,8 +101,8 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """A server until the block ends. Raises NoServer."""
+def running_server(*options: str, in_memory: bool = True) -> Iterator[PostgresServer]:
+    """A server until the block ends. ``options`` are more arguments for it. Raises NoServer."""
     given = os.environ.get(VARIABLE, "")
     if "://" in given:
         yield PostgresServer(given)
@@ -112,7 +112,7 @@ def running_server() -> Iterator[PostgresServer]:
     binaries = Path(given) if given else _find_binaries()
     if os.geteuid() == 0 and not as_other_user():
         raise NoServer("PostgreSQL does not run as root, and there is no user nobody.")
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir=_MEMORY if Path(_MEMORY).is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir=_MEMORY if in_memory and Path(_MEMORY).is_dir() else None))
     server = PostgresServer(f"postgresql://postgres@/postgres?host={folder}", binaries, folder)
     try:
         if other := as_other_user():
@@ -127,7 +127,7 @@ def running_server() -> Iterator[PostgresServer]:
             cwd=folder,
             **other,  # type: ignore[call-overload]
         )
-        server.start()
+        server.start(*options)
         yield server
     finally:
         server.stop()

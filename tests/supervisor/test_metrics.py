@@ -11,9 +11,10 @@ import pytest
 from helpers.support import eventually
 from teamsup.config.components import Component, ComponentMetric
 from teamsup.hub import Agent, MessageHub, Stats, Team
+from teamsup.hub.engines.engine import StoreFigure
 from teamsup.status.state_file import TeamState, WorkerState
 from teamsup.supervisor import metrics
-from teamsup.supervisor.metrics import MetricsServer, render_component_metrics, render_metrics
+from teamsup.supervisor.metrics import MetricsServer, render_component_metrics, render_metrics, render_store_metrics
 
 
 def free_port() -> int:
@@ -48,6 +49,18 @@ def test_prometheus_reads_the_figures_also_of_an_agent_with_an_odd_name() -> Non
     assert values["teamsup_unread", name] == 3
     assert values["teamsup_deliveries", "dead"] == 4
     assert values["teamsup_supervisor_start_time_seconds",] == 900
+
+
+def test_an_engine_adds_its_figures() -> None:
+    figures = [StoreFigure("dead_rows", "Dead rows of a table", 7, "messages"), StoreFigure("age", "Age", 1.5)]
+    assert render_store_metrics(figures).splitlines() == [
+        "# HELP teamsup_store_dead_rows Dead rows of a table",
+        "# TYPE teamsup_store_dead_rows gauge",
+        'teamsup_store_dead_rows{table="messages"} 7',
+        "# HELP teamsup_store_age Age",
+        "# TYPE teamsup_store_age gauge",
+        "teamsup_store_age 1.5",
+    ]
 
 
 def test_components_add_their_figures_and_one_that_fails_hides_no_other(

@@ -12,6 +12,7 @@ from typing import Any
 
 from teamsup.config.components import ComponentMetric, installed_components, load_function
 from teamsup.hub import Agent, MessageHub, Stats, TeamsupError
+from teamsup.hub.engines.engine import StoreFigure
 from teamsup.hub.models import DELIVERY_STATES
 from teamsup.status.process_state import State
 from teamsup.status.state_file import TeamState
@@ -85,6 +86,7 @@ class MetricsServer:
                 try:
                     body = (
                         render_metrics(state(), hub.agents(), hub.queries.stats(), time.time())
+                        + render_store_metrics(hub.maintenance.store_figures())
                         + render_component_metrics(hub)
                     ).encode()
                 except TeamsupError as error:
@@ -144,6 +146,15 @@ def render_metrics(state: TeamState, agents: Sequence[Agent], stats: Stats, now:
             _family("supervisor_start_time_seconds", "Unix time of the supervisor's start", [("", state.started_at)]),
         )
     )
+
+
+def render_store_metrics(figures: Sequence[StoreFigure]) -> str:
+    """Return the figures of the engine that stores the team."""
+    families: dict[tuple[str, str], list[Sample]] = {}
+    for each in figures:
+        labels = _labels(table=each.table) if each.table else ""
+        families.setdefault((each.name, each.meaning), []).append((labels, each.value))
+    return "".join(_family(f"store_{name}", meaning, samples) for (name, meaning), samples in families.items())
 
 
 def render_component_metrics(hub: MessageHub) -> str:

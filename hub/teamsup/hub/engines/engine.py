@@ -68,6 +68,16 @@ class StoreSize:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreFigure:
+    """A figure of the store for Prometheus, perhaps of one table."""
+
+    name: str
+    meaning: str
+    value: float
+    table: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreReport:
     """The effects of a restore. None: unknown, because the database cannot be read."""
 
@@ -118,6 +128,10 @@ class EngineTools(Protocol):
         ...
 
     def measure(self) -> StoreSize: ...
+    def figures(self) -> list[StoreFigure]:
+        """Return the figures that show how well the store will work in years."""
+        ...
+
     def check_integrity(self) -> list[str]:
         """Return the faults of the store; empty: it is sound."""
         ...

@@ -2,11 +2,10 @@
 
 import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from .. import timestamps
 from ..engines.engine import Row, Transaction
-from ..engines.statements import SELECT_FOR_CLAIM
 from ..errors import StaleLease
 from ..models import (
     HUB_SENDER,
@@ -16,7 +15,7 @@ from ..models import (
     Message,
     new_message_id,
 )
-from ..validation import MAX_QUOTED_CHARACTERS, check_count, check_seconds, check_text, check_type, quote
+from ..validation import MAX_QUOTED_CHARACTERS, check_seconds, check_text, check_type, quote
 from .row_values import message_from_row
 
 _FIRST_BACKOFF_SECONDS = 0.5
@@ -52,12 +51,6 @@ def mark_offered(db: Transaction, offers: Iterable[tuple[int, str]], now: float)
         "UPDATE deliveries SET offered_at = ? WHERE message = ? AND recipient = ? AND offered_at IS NULL",
         [(at, message, recipient) for message, recipient in offers],
     )
-
-
-def has_deadlines(db: Transaction, me: str, now: float) -> bool:
-    """Return whether any deadline in a mailbox is due."""
-    (due,) = db.execute(SELECT_NEXT_DUE, {"me": me}).fetchone()
-    return due is not None and due <= timestamps.format_time(now)
 
 
 def apply_deadlines(db: Transaction, me: str, now: float, reads_expired: Callable[[Message], bool]) -> list[str]:
@@ -106,11 +99,10 @@ def apply_deadlines(db: Transaction, me: str, now: float, reads_expired: Callabl
     return notified
 
 
-def claim(db: Transaction, me: str, reader: str, limit: int, lease: float, now: float, *, read: bool) -> list[Delivery]:
-    """Lease the first ``limit`` ready deliveries of a mailbox to ``reader`` for ``lease`` seconds."""
-    check_seconds("lease", lease)
-    check_count("limit", limit)
-    rows = db.execute(SELECT_FOR_CLAIM, (me, limit)).fetchall()
+def claim(
+    db: Transaction, rows: Sequence[Row], me: str, reader: str, lease: float, now: float, *, read: bool
+) -> list[Delivery]:
+    """Lease the rows of SELECT_FOR_CLAIM to ``reader`` for ``lease`` seconds."""
     # Foreign programs may write the tables. A delivery without its message must not be found again at every claim.
     if orphans := [(row["message"], me) for row in rows if row["id"] is None]:
         db.executemany("DELETE FROM deliveries WHERE message = ? AND recipient = ?", orphans)

@@ -6,13 +6,14 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 
 from ..engines.repetition import repeat
+from ..engines.statements import SELECT_FOR_CLAIM
 from ..errors import StoreUnavailable
 from ..models import Delivery, WakeStep
 from ..presence import Presence
 from ..session import HubSession
 from ..tables import deliveries, delivery_states
 from ..timestamps import format_time, parse_time
-from ..validation import check_timeout, check_type
+from ..validation import check_count, check_seconds, check_timeout, check_type
 from .waiter import BusyTolerance, CancellableClaim, Waiter
 
 
@@ -103,16 +104,28 @@ class AgentMailbox:
 
     def _claim_due(self, limit: int, lease: float, *, read: bool = True) -> list[Delivery]:
         """Claim, after a look has found a delivery."""
-        return repeat(self._session.store, lambda: self._claim_once(limit, lease, read=read))
+        claimed: list[Delivery] = []  # known also if the server does not confirm it
 
-    def _claim_once(self, limit: int, lease: float, *, read: bool) -> list[Delivery]:
+        def find_claimed() -> list[Delivery] | None:
+            return [each for each in claimed if delivery_states.is_held(self._session.store.read, each)] or None
+
+        return repeat(self._session.store, lambda: self._claim_once(claimed, limit, lease, read=read), find_claimed)
+
+    def _claim_once(self, claimed: list[Delivery], limit: int, lease: float, *, read: bool) -> list[Delivery]:
+        check_seconds("lease", lease)
+        check_count("limit", limit)
         session = self._session
         for has_settled in (False, True):
             with session.write(durable=False, shared=True) as db:
                 self._presence.refresh(listening=False)
-                now = session.clock()
-                if has_settled or not deliveries.has_deadlines(db, session.agent, now):
-                    return deliveries.claim(db, session.agent, self._reader_id, limit, lease, now, read=read)
+                # A server gets both questions at once.
+                due = db.execute(deliveries.SELECT_NEXT_DUE, {"me": session.agent})
+                ready = db.execute(SELECT_FOR_CLAIM, (session.agent, limit))
+                (next_due,), now = due.fetchone(), session.clock()
+                if has_settled or next_due is None or next_due > format_time(now):
+                    rows = ready.fetchall()
+                    claimed[:] = deliveries.claim(db, rows, session.agent, self._reader_id, lease, now, read=read)
+                    return claimed
             self._apply_deadlines()
         return []
 

@@ -41,7 +41,7 @@ def test_an_alarm_during_a_query_leaves_the_hub_usable(open_hub: Callable[[str],
 
 def test_a_kept_lock_of_psycopg_holds_up_nobody(open_hub: Callable[[str], MessageHub]) -> None:
     lead = open_hub("lead")
-    connection = store_of(lead)._db
+    connection = store_of(lead).connections.current
     assert connection is not None
     connection.lock.acquire()
 
@@ -57,7 +57,7 @@ def test_a_kept_lock_in_a_transaction_undoes_it(open_hub: Callable[[str], Messag
     def send_twice() -> None:
         with lead.transaction():
             lead.send("lead", "first")
-            connection = store_of(lead)._db
+            connection = store_of(lead).connections.current
             assert connection is not None
             connection.lock.acquire()
             lead.send("lead", "second")

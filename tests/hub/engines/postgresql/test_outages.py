@@ -1,7 +1,7 @@
 """Servers that restart, connections that are cut, and commits without an answer: nothing is lost, doubled or hidden."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +12,10 @@ import pytest
 from helpers.postgres_server import PostgresServer, running_server
 from helpers.support import TIMEOUT_SECONDS, eventually
 from teamsup.hub import MessageHub, StoreError, Team
-from teamsup.hub.engines.postgresql import postgres_store
-from teamsup.hub.engines.postgresql.connection import ServerConnection, run_script
+from teamsup.hub.engines.postgresql.connection import ServerConnection
+from teamsup.hub.engines.postgresql.transactions import server_connections, server_transactions
+from teamsup.hub.engines.postgresql.transactions.prepared_statements import Statement, StatementAnswer, run_statements
+from teamsup.hub.engines.postgresql.transactions.server_transactions import COMMIT
 from teamsup.hub.errors import StoreReadOnly, StoreUnreachable
 from teamsup.hub.wakeup.doorbell import Doorbells
 
@@ -49,23 +51,22 @@ def test_a_commit_without_an_answer_is_looked_up(
     assert lead.claim() == []
 
 
-@pytest.mark.slow
 @contextmanager
 def cut_at_commit(monkeypatch: pytest.MonkeyPatch, *, is_stored: bool) -> Iterator[None]:
     """Cut the connection at the next COMMIT, before or after the server stores it."""
     cut: list[bool] = []
 
-    def run(connection: ServerConnection, script: str) -> list[object]:
-        if script != "COMMIT" or cut:
-            return list(run_script(connection, script))
+    def run(connection: ServerConnection, statements: Sequence[Statement]) -> list[StatementAnswer]:
+        if COMMIT not in statements or cut:
+            return run_statements(connection, statements)
         cut.append(True)
         if is_stored:
-            run_script(connection, script)
+            run_statements(connection, statements)
         connection.close()
         raise psycopg.OperationalError("the connection is lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(postgres_store, "run_script", run)
+        patch.setattr(server_transactions, "run_statements", run)
         yield
     assert cut
 
@@ -135,7 +136,7 @@ def test_a_waiting_reader_outlives_a_server_that_is_killed(tmp_path_factory: pyt
 def test_a_server_that_is_not_there_is_named_without_its_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_store, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(server_connections, "BUSY_SECONDS", 0.2)
     monkeypatch.setenv("TEAMSUP_HUB", f"postgresql://crew@/crew?host={tmp_path}&connect_timeout=2")
     monkeypatch.setenv("PGPASSWORD", "hunter2")
     with pytest.raises(StoreUnreachable, match=rf"postgresql://crew@{tmp_path}/crew cannot be reached") as caught:

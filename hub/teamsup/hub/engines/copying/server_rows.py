@@ -8,16 +8,10 @@ import psycopg
 
 from ...errors import CallerError, StoreError
 from ..postgresql.address import ServerAddress
-from ..postgresql.connection import (
-    OPEN_LOCK,
-    ServerConnection,
-    ServerTransaction,
-    open_connection,
-    quote_name,
-    run_script,
-)
+from ..postgresql.connection import OPEN_LOCK, ServerConnection, open_connection, quote_name, run_script
 from ..postgresql.migrations import UNFINISHED_COPY, migrate, migrate_component
 from ..postgresql.server_errors import as_store_error
+from ..postgresql.transactions.prepared_statements import run_alone, run_for_each
 from .row_copy import PAGE_ROWS, ColumnKind, StoredRow, StoreInUse, TableColumns, make_columns
 
 if TYPE_CHECKING:
@@ -117,7 +111,7 @@ class ServerRows:
         columns = ", ".join(map(quote_name, shape.names))
         sql = f"SELECT {columns} FROM {quote_name(table)}{where} ORDER BY {key} LIMIT {PAGE_ROWS}"  # noqa: S608
         with self._translated_errors():
-            return [tuple(row) for row in ServerTransaction(self._connection).execute(sql, after or ())]
+            return [tuple(row) for row in run_alone(self._connection, sql, after or ())]
 
     def counters(self) -> Mapping[str, int]:
         self.tables()
@@ -150,7 +144,7 @@ class ServerRows:
         columns = ", ".join(map(quote_name, shape.names))
         with self.transaction() as connection:
             run_script(connection, f"ALTER TABLE {name} DISABLE TRIGGER USER")
-            ServerTransaction(connection).executemany(f"DELETE FROM {name} WHERE {which}", removed)  # noqa: S608
+            run_for_each(connection, f"DELETE FROM {name} WHERE {which}", removed)  # noqa: S608
             with connection.cursor() as cursor, cursor.copy(f"COPY {name} ({columns}) FROM STDIN") as copy:
                 for row in added:
                     copy.write_row(row)

@@ -1,19 +1,16 @@
 """Open connections to a team's database on a server, and use them."""
 
 import functools
-from collections.abc import Iterable
-from typing import TypeGuard
+import itertools
+from typing import Any, TypeGuard
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from ...errors import StoreError
-from ..engine import BUSY_SECONDS, MAX_TRANSACTION_SECONDS, Values
+from ..engine import BUSY_SECONDS, MAX_TRANSACTION_SECONDS
 from .address import ServerAddress
 from .rows import NamedRow, adapt_values, make_rows
-from .translation import order_values, translate
-
-ServerConnection = psycopg.Connection[NamedRow]
 
 _DEFAULTS = {
     "application_name": "teamsup",
@@ -22,32 +19,46 @@ _DEFAULTS = {
     "keepalives_idle": 30,
     "tcp_user_timeout": 15_000,
 }
-_PREPARED_STATEMENTS = 300
 OPEN_LOCK = "hashtextextended('teamsup open ' || current_schema(), 0)"
 """The lock that every connection of the team shares. A copy has it alone."""
 # A commit is flushed after the doorbells have rung: PostgresStore.flush(). Triggers know our connections by
-# teamsup.member. What only waits in a transaction would hold up everybody.
+# teamsup.member. What only waits in a transaction would hold up everybody. The statements of verbs find their rows by
+# an index whatever the values are, so none is planned again for its values.
 _SETTINGS = f"""
-    SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET client_min_messages = 'warning';
-    SET teamsup.member = 'on'; SET synchronous_commit = 'off'; SET lock_timeout = '{BUSY_SECONDS:.0f}s';
+    SET standard_conforming_strings = 'on'; SET client_min_messages = 'warning';
+    SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET teamsup.member = 'on';
+    SET synchronous_commit = 'off'; SET plan_cache_mode = 'force_generic_plan';
+    SET lock_timeout = '{BUSY_SECONDS:.0f}s';
     SET idle_in_transaction_session_timeout = '{MAX_TRANSACTION_SECONDS:.0f}s';
     SELECT pg_advisory_lock_shared({OPEN_LOCK});
     SELECT current_schema() AS schema
 """
 
 
+class ServerConnection(psycopg.Connection[NamedRow]):
+    """A connection, and what the server has prepared for it."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **named)
+        self.prepared: dict[str, str] = {}
+        """The names of the prepared statements by their SQL; the one used last is the last."""
+        self.unsure: set[str] = set()
+        """Those of which an error left it open whether the server has prepared them."""
+        self.numbers = itertools.count()
+
+
 def open_connection(address: ServerAddress) -> ServerConnection:
     """Connect, and set the connection up. Raise psycopg.Error."""
     several = {"target_session_attrs": "read-write"} if "," in str(address.parameters.get("host", "")) else {}
-    connection: ServerConnection = psycopg.Connection.connect(
+    connection = ServerConnection.connect(
         **{**_DEFAULTS, **several, **address.parameters},
         autocommit=True,
+        prepare_threshold=None,  # prepared_statements.py prepares
         row_factory=make_rows,
         cursor_factory=psycopg.RawCursor,
     )
     try:
         adapt_values(connection)
-        connection.prepared_max = _PREPARED_STATEMENTS
         if run_script(connection, _SETTINGS)[0]["schema"] is None:
             raise StoreError(
                 f"{address.name} has no schema that this user may use. Create it, or name it in the address: "
@@ -79,31 +90,6 @@ def run_script(connection: ServerConnection, script: str) -> list[NamedRow]:
     while cursor.nextset():
         pass
     return cursor.fetchall() if cursor.description else []
-
-
-class ServerTransaction:
-    """An open transaction, or a connection that commits each statement: it runs the hub's SQL."""
-
-    def __init__(self, connection: ServerConnection) -> None:
-        self.connection = connection
-
-    def execute(self, sql: str, values: Values = (), /) -> "psycopg.Cursor[NamedRow]":
-        text, names = translate(sql)
-        return self.connection.execute(text, order_values(names, values))
-
-    def executemany(self, sql: str, values: Iterable[Values], /) -> None:
-        text, names = translate(sql)
-        rows = [order_values(names, each) or () for each in values]
-        if len(rows) == 1:
-            self.connection.execute(text, rows[0])
-        elif rows:
-            try:
-                with self.connection.cursor() as cursor:
-                    cursor.executemany(text, rows)
-            except BaseException as error:
-                if not isinstance(error, psycopg.Error):
-                    self.connection.close()  # psycopg may still collect statements
-                raise
 
 
 @functools.cache

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from ...errors import ComponentTooNew, SchemaTooNew, StoreError, UnusableComponent
-from .connection import ServerConnection, ServerTransaction, quote_name, quote_text, run_script
+from .connection import ServerConnection, quote_name, quote_text, run_script
+from .transactions.prepared_statements import run_with_psycopg
 from .translation import translate_types
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def migrate_component(connection: ServerConnection, tables: "ComponentTables") -
             _create_trigger(connection, tables)
             # A mistake in these statements would stop the hub's maintenance for the whole team, so compile them here.
             for statement in (*tables.keeps, *tables.forgets_person):
-                ServerTransaction(connection).execute(f"EXPLAIN {statement}", {"name": "", "id": ""})
+                run_with_psycopg(connection, f"EXPLAIN {statement}", {"name": "", "id": ""})
             _record_version(connection, tables.component, tables.version)
     except (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.DataError, OSError, UnicodeError) as error:
         words = " ".join(str(error).split())

@@ -21,6 +21,7 @@ _CLASSES: dict[str, tuple[type[StoreError], str]] = {
     "25006": (StoreReadOnly, "cannot be written: the server only reads, perhaps as a standby"),
     "55P03": (StoreBusy, "is held by another program"),
     "53300": (StoreUnreachable, "has no connection left"),
+    "57014": (StoreUnreachable, "has cancelled a statement that took too long"),
     "57P03": (StoreUnreachable, "is starting or stopping"),
     "57P01": (StoreInterrupted, "has ended the connection"),
     "57P02": (StoreInterrupted, "has ended the connection"),

@@ -2,29 +2,104 @@
 
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from ..engine import StoreSize
-from .connection import ServerTransaction
+from ..engine import StoreFigure, StoreSize
 from .migrations import SCHEMA_VERSION
 from .postgres_store import PostgresStore
 from .server_errors import as_store_error
 from .server_watch import check_pooler
+from .transactions.server_transactions import ServerTransaction
 
 if TYPE_CHECKING:
     from ..component_tables import ComponentTables
 
-_OLD_SNAPSHOT = """
-    SELECT pid, usename, application_name, extract(epoch FROM clock_timestamp() - xact_start) AS seconds
-    FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND xact_start < clock_timestamp() - interval '10 minutes'
-"""
 _SIZE = """
     SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) AS bytes FROM pg_class AS c
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
 """
+_MOST_DEAD, _MOST_DEAD_SHARE = 100_000, 1.0
+_MOST_OPEN_SECONDS = 600.0
+_MOST_QUEUED, _MOST_CONNECTIONS = 0.5, 0.9
+_MOST_AGE = 1_000_000_000
+
+_DEAD_ROWS = """
+    SELECT relname AS name, n_live_tup AS live, n_dead_tup AS dead FROM pg_stat_user_tables
+    WHERE schemaname = current_schema() AND n_dead_tup > 0 ORDER BY n_dead_tup DESC, relname
+"""
+_OPEN_TRANSACTIONS = """
+    SELECT extract(epoch FROM clock_timestamp() - xact_start) AS seconds, 'Process ' || pid || ' of '
+      || coalesce(usename, 'the server') || ' (' || coalesce(nullif(application_name, ''), 'no name') || ')' AS holder,
+      'End it, or call pg_terminate_backend(' || pid || ')' AS advice
+    FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+    UNION ALL
+    SELECT extract(epoch FROM clock_timestamp() - prepared), 'Prepared transaction ' || gid,
+      'COMMIT PREPARED or ROLLBACK PREPARED ends it' FROM pg_prepared_xacts WHERE database = current_database()
+    ORDER BY 1 DESC
+"""
+_SERVER = """
+    SELECT pg_notification_queue_usage() AS queued,
+      (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
+        / CAST(current_setting('max_connections') AS DOUBLE PRECISION) AS connections,
+      (SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database()) AS age,
+      (SELECT coalesce(max(greatest(age(xmin), age(catalog_xmin))), 0) FROM pg_replication_slots) AS slot_age
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHealth:
+    """What makes a server slow in the course of years."""
+
+    dead_rows: dict[str, tuple[int, int]]
+    """The live and the dead rows of each table, as the server estimates them."""
+    open_transactions: list[tuple[float, str, str]]
+    """Seconds, holder and advice; the oldest first. The server keeps each row that they could see."""
+    notification_queue: float
+    connections: float
+    """Both as a share of what there can be."""
+    transaction_age: int
+    slot_age: int
+    """Transactions since the oldest one that a replication slot needs."""
+
+
+def describe_health(health: ServerHealth) -> list[str]:
+    """Return a sentence for each trouble, with what to do."""
+    problems = [
+        f"{holder} has had a transaction open for {seconds / 60:.0f} minutes, so the server cannot remove old rows. "
+        f"{advice}."
+        for seconds, holder, advice in health.open_transactions
+        if seconds > _MOST_OPEN_SECONDS
+    ]
+    problems += [
+        f"Table {name} has {dead:,} dead rows and {live:,} live ones. Look for old transactions, or run VACUUM {name}."
+        for name, (live, dead) in health.dead_rows.items()
+        if dead > max(_MOST_DEAD, _MOST_DEAD_SHARE * live)
+    ]
+    if health.notification_queue > _MOST_QUEUED:
+        problems.append(
+            f"The server's queue of notifications is {health.notification_queue:.0%} full; when it is full, commits "
+            "fail. A program that listens has had a transaction open for long: end it."
+        )
+    if health.connections > _MOST_CONNECTIONS:
+        problems.append(
+            f"{health.connections:.0%} of the server's connections are in use. Raise max_connections, or put PgBouncer "
+            "in session mode in front of it."
+        )
+    if health.slot_age > _MOST_AGE // 100:
+        problems.append(
+            f"A replication slot keeps the rows of the last {health.slot_age:,} transactions. Start its reader, or "
+            "drop it."
+        )
+    if health.transaction_age > _MOST_AGE:
+        problems.append(
+            f"The oldest rows are {health.transaction_age:,} transactions old; at 2 billion the server stops writing. "
+            "Let autovacuum run, or run VACUUM FREEZE."
+        )
+    return problems
 
 
 class ServerTools:
@@ -52,13 +127,35 @@ class ServerTools:
     def measure(self) -> StoreSize:
         return StoreSize(SCHEMA_VERSION, int(self._store.read(_SIZE)[0]["bytes"]), 0)
 
+    def read_health(self) -> ServerHealth:
+        (server,) = self._store.read(_SERVER)
+        return ServerHealth(
+            {row["name"]: (row["live"], row["dead"]) for row in self._store.read(_DEAD_ROWS)},
+            [(float(seconds), holder, advice) for seconds, holder, advice in self._store.read(_OPEN_TRANSACTIONS)],
+            server["queued"],
+            server["connections"],
+            server["age"],
+            server["slot_age"],
+        )
+
+    def figures(self) -> list[StoreFigure]:
+        health = self.read_health()
+        oldest = health.open_transactions[0][0] if health.open_transactions else 0.0
+        return [
+            *(
+                StoreFigure("dead_rows", "Dead rows of a table", dead, name)
+                for name, (_, dead) in health.dead_rows.items()
+            ),
+            StoreFigure("oldest_transaction_seconds", "Age of the oldest open transaction", oldest),
+            StoreFigure("notification_queue_ratio", "Share of the queue of notifications", health.notification_queue),
+            StoreFigure("connections_ratio", "Share of the server's connections in use", health.connections),
+            StoreFigure("transaction_age", "Transactions since the oldest row was frozen", health.transaction_age),
+            StoreFigure("slot_age", "Transactions that a replication slot keeps", health.slot_age),
+        ]
+
     def check_integrity(self) -> list[str]:
         """Return what keeps the server from its work. The server itself checks its pages."""
-        problems = [
-            f"Process {row['pid']} of {row['usename']} ({row['application_name']}) has had a transaction open for "
-            f"{row['seconds'] / 60:.0f} minutes, so the server cannot remove old rows."
-            for row in self._store.read(_OLD_SNAPSHOT)
-        ]
+        problems = describe_health(self.read_health())
         try:
             check_pooler(self._store.address)
         except psycopg.Error as error:
@@ -71,8 +168,9 @@ class ServerTools:
 
     def reclaim_space(self, pause_seconds: float) -> None:  # noqa: ARG002 - VACUUM holds up no writer
         """Let the server use freed space again. After secure_delete() it rewrites the tables."""
-        self._store.vacuum("VACUUM FULL messages" if self._must_rewrite else "VACUUM messages")
-        self._store.vacuum("VACUUM FULL deliveries" if self._must_rewrite else "VACUUM deliveries")
+        verb = "VACUUM FULL" if self._must_rewrite else "VACUUM"
+        self._store.vacuum(f"{verb} messages")
+        self._store.vacuum(f"{verb} deliveries")
         self._must_rewrite = False
 
     @contextmanager

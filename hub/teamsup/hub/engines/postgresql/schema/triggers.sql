@@ -1,9 +1,9 @@
 -- The triggers do for every writer what those of SQLite do: sqlite/schema/triggers.sql. Here writers do not take turns. So
 -- a lock for each conversation keeps its order, and a lock of the team separates foreign programs and long transactions
--- from single sends. Every migration creates them again.
+-- from single sends. Every migration creates them again. Functions that only these functions call keep their search_path.
 
 -- Hold the lock of a conversation until the transaction ends.
-CREATE OR REPLACE FUNCTION lock_conversation(conversation TEXT) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT
+CREATE OR REPLACE FUNCTION lock_conversation(conversation TEXT) RETURNS void LANGUAGE plpgsql
 AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || ' ' || conversation, 0));
@@ -14,7 +14,7 @@ CREATE OR REPLACE FUNCTION is_foreign() RETURNS boolean LANGUAGE sql STABLE
 AS $$ SELECT coalesce(current_setting('teamsup.member', true), '') <> 'on' $$;
 
 -- Let the watchers of all hosts ring these agents; too many: everybody.
-CREATE OR REPLACE FUNCTION ring_agents(agents TEXT) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT
+CREATE OR REPLACE FUNCTION ring_agents(agents TEXT) RETURNS void LANGUAGE plpgsql
 AS $$
 BEGIN
   PERFORM pg_notify('teamsup ' || current_schema(),
@@ -67,26 +67,40 @@ SELECT agent_name FROM agent_status
 WHERE kind NOT IN ('console', 'supervisor') AND is_set_up = 1
   AND coalesce(last_heartbeat, enrolled_at) > clock_timestamp() - interval '7 days';
 
--- Store the deliveries of a message that has none. Its conversation is locked.
-CREATE OR REPLACE FUNCTION store_deliveries(fresh messages) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT
+CREATE OR REPLACE FUNCTION rank_now(priority TEXT) RETURNS BIGINT LANGUAGE sql VOLATILE
+AS $$
+  SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)
+    - CASE priority WHEN 'urgent' THEN 600000 WHEN 'high' THEN 60000 WHEN 'low' THEN -60000 ELSE 0 END
+$$;
+
+-- Store the deliveries of a message that has none. Its conversation is locked. One statement for both kinds of messages
+-- would be planned again for each message.
+CREATE OR REPLACE FUNCTION store_deliveries(fresh messages) RETURNS void LANGUAGE plpgsql
 AS $$
 BEGIN
-  INSERT INTO deliveries (message, recipient, conversation_id, rank, is_head, expires_at)
-  SELECT fresh.id, reader.name, fresh.conversation_id,
-    CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)
-      - CASE fresh.priority WHEN 'urgent' THEN 600000 WHEN 'high' THEN 60000 WHEN 'low' THEN -60000 ELSE 0 END,
-    CASE WHEN fresh.conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS older
-      WHERE older.recipient = reader.name AND older.conversation_id = fresh.conversation_id AND older.done_at IS NULL)
-      THEN 1 ELSE 0 END,
-    reader.expires_at
-  FROM (
-    SELECT lower(btrim(fresh.recipient, E' \t\n\r')) AS name, fresh.expires_at AS expires_at
-      WHERE fresh.recipient IS NOT NULL
-    UNION
-    SELECT lower(btrim(name)), coalesce(fresh.expires_at, clock_timestamp() + interval '1 day') FROM broadcast_readers
-      WHERE fresh.recipient IS NULL AND lower(btrim(name)) <> lower(btrim(fresh.sender))
-  ) AS reader
-  ON CONFLICT DO NOTHING;
+  IF fresh.recipient IS NULL THEN
+    INSERT INTO deliveries (message, recipient, conversation_id, rank, is_head, expires_at)
+    SELECT fresh.id, reader.name, fresh.conversation_id, rank_now(fresh.priority),
+      CASE WHEN fresh.conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS older
+        WHERE older.recipient = reader.name AND older.conversation_id = fresh.conversation_id AND older.done_at IS NULL)
+        THEN 1 ELSE 0 END,
+      coalesce(fresh.expires_at, clock_timestamp() + interval '1 day')
+    FROM (SELECT DISTINCT lower(btrim(name)) AS name FROM broadcast_readers) AS reader
+    WHERE reader.name <> lower(btrim(fresh.sender))
+    ON CONFLICT DO NOTHING;
+  ELSE
+    INSERT INTO deliveries (message, recipient, conversation_id, rank, is_head, expires_at)
+    SELECT fresh.id, reader.name, fresh.conversation_id, rank_now(fresh.priority),
+      CASE WHEN fresh.conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS older
+        WHERE older.recipient = reader.name AND older.conversation_id = fresh.conversation_id AND older.done_at IS NULL)
+        THEN 1 ELSE 0 END,
+      fresh.expires_at
+    FROM (SELECT lower(btrim(fresh.recipient, E' \t\n\r')) AS name) AS reader
+    ON CONFLICT DO NOTHING;
+  END IF;
+  IF is_foreign() THEN -- the server sends the same notification once for a transaction
+    PERFORM ring_agents(recipient) FROM deliveries WHERE message = fresh.id;
+  END IF;
 END $$;
 
 CREATE OR REPLACE FUNCTION messages_deliver() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
@@ -101,17 +115,6 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER messages_deliver AFTER INSERT ON messages FOR EACH ROW
   WHEN (coalesce(NEW.status, 'pending') = 'pending') EXECUTE FUNCTION messages_deliver();
-
-CREATE OR REPLACE FUNCTION deliveries_foreign() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
-AS $$
-BEGIN
-  IF is_foreign() THEN
-    PERFORM ring_agents(string_agg(DISTINCT recipient, E'\n')) FROM fresh HAVING count(*) > 0;
-  END IF;
-  RETURN NULL;
-END $$;
-CREATE OR REPLACE TRIGGER deliveries_foreign AFTER INSERT ON deliveries REFERENCING NEW TABLE AS fresh
-  FOR EACH STATEMENT EXECUTE FUNCTION deliveries_foreign();
 
 CREATE OR REPLACE FUNCTION messages_bound_id() RETURNS trigger LANGUAGE plpgsql
 AS $$
@@ -139,6 +142,7 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER messages_delete AFTER DELETE ON messages FOR EACH ROW EXECUTE FUNCTION messages_delete();
 
+-- The statuses that our own triggers set need no more changes.
 -- A program that knows only the original tables ends, takes, gives back, reopens or hands on a message by its status.
 CREATE OR REPLACE FUNCTION messages_changed() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
@@ -174,7 +178,7 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER messages_changed AFTER UPDATE OF status, recipient ON messages FOR EACH ROW
-  WHEN (NEW.recipient IS NOT NULL
+  WHEN ((pg_trigger_depth() = 0 OR is_foreign()) AND NEW.recipient IS NOT NULL
     AND (NEW.status IS DISTINCT FROM OLD.status OR NEW.recipient IS DISTINCT FROM OLD.recipient))
   EXECUTE FUNCTION messages_changed();
 
