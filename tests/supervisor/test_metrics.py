@@ -11,7 +11,7 @@ import pytest
 from helpers.support import eventually
 from teamsup.config.components import Component, ComponentMetric
 from teamsup.hub import Agent, MessageHub, Stats, Team
-from teamsup.hub.engines.engine import StoreFigure
+from teamsup.hub.engines.engine import StoreMetric
 from teamsup.status.state_file import TeamState, WorkerState
 from teamsup.supervisor import metrics
 from teamsup.supervisor.metrics import MetricsServer, render_component_metrics, render_metrics, render_store_metrics
@@ -52,7 +52,7 @@ def test_prometheus_reads_the_figures_also_of_an_agent_with_an_odd_name() -> Non
 
 
 def test_an_engine_adds_its_figures() -> None:
-    figures = [StoreFigure("dead_rows", "Dead rows of a table", 7, "messages"), StoreFigure("age", "Age", 1.5)]
+    figures = [StoreMetric("dead_rows", "Dead rows of a table", 7, "messages"), StoreMetric("age", "Age", 1.5)]
     assert render_store_metrics(figures).splitlines() == [
         "# HELP teamsup_store_dead_rows Dead rows of a table",
         "# TYPE teamsup_store_dead_rows gauge",

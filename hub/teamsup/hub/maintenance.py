@@ -22,7 +22,7 @@ from .validation import check_count, check_seconds, check_text, check_type
 from .wakeup.doorbell import Doorbells
 
 if TYPE_CHECKING:
-    from .engines.engine import RestoreReport, StoreFigure
+    from .engines.engine import RestoreReport, StoreMetric
 
 _BATCH_MESSAGES = 500
 _LEAST_ID = -(2**63)
@@ -214,9 +214,9 @@ class Maintenance:
         check_type("target", target, Path)
         self._tools.write_backup(target, components)
 
-    def store_figures(self) -> "list[StoreFigure]":
+    def store_metrics(self) -> "list[StoreMetric]":
         """Return the figures of the engine that stores the team; a file has none."""
-        return self._tools.figures()
+        return self._tools.metrics()
 
     def check_integrity(self, components: Iterable[ComponentTables] = ()) -> list[str]:
         """Return a sentence for each fault of the store, also in tables of ``components``; empty when it is sound."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from teamsup.config.components import ComponentMetric, installed_components, load_function
 from teamsup.hub import Agent, MessageHub, Stats, TeamsupError
-from teamsup.hub.engines.engine import StoreFigure
+from teamsup.hub.engines.engine import StoreMetric
 from teamsup.hub.models import DELIVERY_STATES
 from teamsup.status.process_state import State
 from teamsup.status.state_file import TeamState
@@ -86,7 +86,7 @@ class MetricsServer:
                 try:
                     body = (
                         render_metrics(state(), hub.agents(), hub.queries.stats(), time.time())
-                        + render_store_metrics(hub.maintenance.store_figures())
+                        + render_store_metrics(hub.maintenance.store_metrics())
                         + render_component_metrics(hub)
                     ).encode()
                 except TeamsupError as error:
@@ -148,7 +148,7 @@ def render_metrics(state: TeamState, agents: Sequence[Agent], stats: Stats, now:
     )
 
 
-def render_store_metrics(figures: Sequence[StoreFigure]) -> str:
+def render_store_metrics(figures: Sequence[StoreMetric]) -> str:
     """Return the figures of the engine that stores the team."""
     families: dict[tuple[str, str], list[Sample]] = {}
     for each in figures:

@@ -68,7 +68,7 @@ class StoreSize:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreFigure:
+class StoreMetric:
     """A figure of the store for Prometheus, perhaps of one table."""
 
     name: str
@@ -128,7 +128,7 @@ class EngineTools(Protocol):
         ...
 
     def measure(self) -> StoreSize: ...
-    def figures(self) -> list[StoreFigure]:
+    def metrics(self) -> list[StoreMetric]:
         """Return the figures that show how well the store will work in years."""
         ...
 

@@ -43,7 +43,7 @@ def test_an_open_transaction_of_another_program_is_seen(
         pid = other.info.backend_pid
         other.execute("SELECT count(*) FROM messages")
         (problem,) = lead.maintenance.check_integrity()
-        figures = {each.name: each.value for each in lead.maintenance.store_figures()}
+        figures = {each.name: each.value for each in lead.maintenance.store_metrics()}
     assert f"Process {pid} of postgres (report) has had a transaction open" in problem
     assert f"pg_terminate_backend({pid})" in problem
     assert figures["oldest_transaction_seconds"] > 0

@@ -14,7 +14,7 @@ from helpers.support import TIMEOUT_SECONDS, eventually
 from teamsup.hub import MessageHub, StoreError, Team
 from teamsup.hub.engines.postgresql.connection import ServerConnection
 from teamsup.hub.engines.postgresql.transactions import server_connections, server_transactions
-from teamsup.hub.engines.postgresql.transactions.prepared_statements import Statement, StatementAnswer, run_statements
+from teamsup.hub.engines.postgresql.transactions.server_statements import Statement, StatementAnswer, run_statements
 from teamsup.hub.engines.postgresql.transactions.server_transactions import COMMIT
 from teamsup.hub.errors import StoreReadOnly, StoreUnreachable
 from teamsup.hub.wakeup.doorbell import Doorbells

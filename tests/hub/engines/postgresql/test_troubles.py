@@ -20,7 +20,7 @@ from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines.engine import Durability
 from teamsup.hub.engines.postgresql.connection import ServerConnection, run_script
 from teamsup.hub.engines.postgresql.transactions import server_connections, server_transactions
-from teamsup.hub.engines.postgresql.transactions.prepared_statements import Statement, StatementAnswer, run_statements
+from teamsup.hub.engines.postgresql.transactions.server_statements import Statement, StatementAnswer, run_statements
 from teamsup.hub.errors import StoreFull, StoreReadOnly, StoreUnreachable
 
 from .conftest import configure

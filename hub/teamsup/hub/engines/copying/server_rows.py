@@ -11,7 +11,7 @@ from ..postgresql.address import ServerAddress
 from ..postgresql.connection import OPEN_LOCK, ServerConnection, open_connection, quote_name, run_script
 from ..postgresql.migrations import UNFINISHED_COPY, migrate, migrate_component
 from ..postgresql.server_errors import as_store_error
-from ..postgresql.transactions.prepared_statements import run_alone, run_for_each
+from ..postgresql.transactions.server_statements import run_alone, run_for_each
 from .row_copy import PAGE_ROWS, ColumnKind, StoredRow, StoreInUse, TableColumns, make_columns
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ _DEFAULTS = {
 OPEN_LOCK = "hashtextextended('teamsup open ' || current_schema(), 0)"
 """The lock that every connection of the team shares. A copy has it alone."""
 # A commit is flushed after the doorbells have rung: PostgresStore.flush(). Triggers know our connections by
-# teamsup.member. What only waits in a transaction would hold up everybody. The statements of verbs find their rows by
-# an index whatever the values are, so none is planned again for its values.
+# teamsup.member. What only waits in a transaction would hold up everybody. The statements of verbs always find
+# their rows by an index, so none is planned again for its values.
 _SETTINGS = f"""
     SET standard_conforming_strings = 'on'; SET client_min_messages = 'warning';
     SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET teamsup.member = 'on';
@@ -53,7 +53,7 @@ def open_connection(address: ServerAddress) -> ServerConnection:
     connection = ServerConnection.connect(
         **{**_DEFAULTS, **several, **address.parameters},
         autocommit=True,
-        prepare_threshold=None,  # prepared_statements.py prepares
+        prepare_threshold=None,  # server_statements.py prepares
         row_factory=make_rows,
         cursor_factory=psycopg.RawCursor,
     )

@@ -7,7 +7,7 @@ import psycopg
 
 from ...errors import ComponentTooNew, SchemaTooNew, StoreError, UnusableComponent
 from .connection import ServerConnection, quote_name, quote_text, run_script
-from .transactions.prepared_statements import run_with_psycopg
+from .transactions.server_statements import run_with_psycopg
 from .translation import translate_types
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from .host_identity import find_host
 from .migrations import migrate, migrate_component
 from .server_errors import as_store_error
 from .server_watch import ServerWatch, check_pooler
-from .transactions.prepared_statements import run_alone
 from .transactions.server_connections import ServerConnections
+from .transactions.server_statements import run_alone
 from .transactions.server_transactions import ServerTransaction, ServerTransactions
 
 if TYPE_CHECKING:

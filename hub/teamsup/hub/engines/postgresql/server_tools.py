@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from ..engine import StoreFigure, StoreSize
+from ..engine import StoreMetric, StoreSize
 from .migrations import SCHEMA_VERSION
 from .postgres_store import PostgresStore
 from .server_errors import as_store_error
@@ -138,19 +138,19 @@ class ServerTools:
             server["slot_age"],
         )
 
-    def figures(self) -> list[StoreFigure]:
+    def metrics(self) -> list[StoreMetric]:
         health = self.read_health()
         oldest = health.open_transactions[0][0] if health.open_transactions else 0.0
         return [
             *(
-                StoreFigure("dead_rows", "Dead rows of a table", dead, name)
+                StoreMetric("dead_rows", "Dead rows of a table", dead, name)
                 for name, (_, dead) in health.dead_rows.items()
             ),
-            StoreFigure("oldest_transaction_seconds", "Age of the oldest open transaction", oldest),
-            StoreFigure("notification_queue_ratio", "Share of the queue of notifications", health.notification_queue),
-            StoreFigure("connections_ratio", "Share of the server's connections in use", health.connections),
-            StoreFigure("transaction_age", "Transactions since the oldest row was frozen", health.transaction_age),
-            StoreFigure("slot_age", "Transactions that a replication slot keeps", health.slot_age),
+            StoreMetric("oldest_transaction_seconds", "Age of the oldest open transaction", oldest),
+            StoreMetric("notification_queue_ratio", "Share of the queue of notifications", health.notification_queue),
+            StoreMetric("connections_ratio", "Share of the server's connections in use", health.connections),
+            StoreMetric("transaction_age", "Transactions since the oldest row was frozen", health.transaction_age),
+            StoreMetric("slot_age", "Transactions that a replication slot keeps", health.slot_age),
         ]
 
     def check_integrity(self) -> list[str]:

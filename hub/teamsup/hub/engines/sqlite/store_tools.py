@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import CallerError, StoreError
 from ...validation import check_type, quote
-from ..engine import StoreFigure, StoreSize
+from ..engine import StoreMetric, StoreSize
 from . import search
 from .migrations import SCHEMA_VERSION
 from .store import Store
@@ -39,7 +39,7 @@ class StoreTools:
     def measure(self) -> StoreSize:
         return StoreSize(SCHEMA_VERSION, self._file_bytes(""), self._file_bytes("-wal"))
 
-    def figures(self) -> list[StoreFigure]:
+    def metrics(self) -> list[StoreMetric]:
         """Return none: a file keeps no rows for others."""
         return []
 

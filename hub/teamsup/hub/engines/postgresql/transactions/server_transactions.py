@@ -22,8 +22,8 @@ from ..migrations import check_versions
 from ..rows import NamedRow
 from ..server_errors import as_store_error, describe_error, is_lost
 from ..server_hosts import fence_column
-from .prepared_statements import Statement, StatementAnswer, make_statement, run_statements, run_with_psycopg
 from .server_connections import ServerConnections
+from .server_statements import Statement, StatementAnswer, make_statement, run_statements, run_with_psycopg
 
 if TYPE_CHECKING:
     from ...component_tables import ComponentTables
@@ -332,7 +332,7 @@ class ServerTransactions:
         if transaction.connection is None:
             if not transaction.is_waiting:
                 return
-            transaction.run()  # a lost connection is no riddle before COMMIT
+            transaction.run()  # before COMMIT a lost connection has stored nothing
         self._unflushed = True  # also if a signal comes during the COMMIT
         transaction.add(COMMIT)
         try:

@@ -10,8 +10,8 @@ import pytest
 from teamsup.hub import MessageHub, StoreError, Team
 from teamsup.hub.engines.postgresql.address import parse_address
 from teamsup.hub.engines.postgresql.connection import ServerConnection, open_connection, quote_text, run_script
-from teamsup.hub.engines.postgresql.transactions import prepared_statements, server_transactions
-from teamsup.hub.engines.postgresql.transactions.prepared_statements import (
+from teamsup.hub.engines.postgresql.transactions import server_statements, server_transactions
+from teamsup.hub.engines.postgresql.transactions.server_statements import (
     Statement,
     StatementAnswer,
     make_statement,
@@ -98,7 +98,7 @@ def test_a_statement_that_an_error_kept_from_being_prepared_is_prepared_later(co
 def test_the_oldest_of_many_statements_is_prepared_again(
     connection: ServerConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepared_statements, "_MOST_PREPARED", 2)
+    monkeypatch.setattr(server_statements, "_MOST_PREPARED", 2)
     for number in (1, 2, 3, 1, 2, 3, 3):
         assert run_alone(connection, f"SELECT {number}").fetchall() == [(number,)]
     assert len(run_script(connection, "SELECT name FROM pg_prepared_statements")) == 2
