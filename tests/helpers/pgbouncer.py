@@ -32,7 +32,7 @@ def pooled_database(server: PostgresServer, mode: str) -> Iterator[str]:
     to = conninfo_to_dict(server.url)
     with server.connect() as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'utf8' LC_COLLATE 'C' LC_CTYPE 'C'")
-    folder = Path(tempfile.mkdtemp(prefix="pgb-"))
+    folder = Path(tempfile.mkdtemp(prefix="pgb-", dir=server.folder))  # its user may enter
     target = " ".join(f"{key}={to[key]}" for key in ("host", "port", "user", "password") if key in to)
     (folder / "pgbouncer.ini").write_text(
         f"[databases]\n* = {target}\n[pgbouncer]\nlisten_port = {_PORT}\nunix_socket_dir = {folder}\n"
