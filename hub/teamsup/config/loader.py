@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -96,6 +96,10 @@ class Config:
                 return value
             choice = ", ".join(f'"{choice}"' for choice in get_args(wanted))
             raise NotConfigured(f"{self.path}: [{section}] {key} must be one of {choice}, not {value!r}.")
+        if isinstance(wanted, type) and is_dataclass(wanted):
+            if not isinstance(value, dict):
+                raise NotConfigured(f"{self.path}: [{section}] {key} must be a table, {{ … }}.")
+            return self._parse_section(f"{section}.{key}", value, wanted)
         if get_origin(wanted) is collections.abc.Mapping:
             if isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values()):
                 return value

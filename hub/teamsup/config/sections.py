@@ -5,6 +5,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
 from teamsup.hub.engines.choice import check_address
 from teamsup.hub.models import SUPERVISOR
@@ -47,6 +48,36 @@ class TeamSection:
 
 
 @dataclass(frozen=True)
+class CheckSection:
+    """``ready`` or ``alive`` of a worker that knows no hub: one way to find out whether it works."""
+
+    http: str = ""
+    """An address such as "http://127.0.0.1:8080/health"; a status from 200 to 399 is well."""
+    tcp: str = ""
+    """A port of this machine, or "HOST:PORT", that takes a connection."""
+    exec: tuple[str, ...] | str = ()
+    """A command that ends with 0."""
+    log: str = ""
+    """A text in a line of its output."""
+    every_seconds: float | None = None
+    timeout_seconds: float = 5.0
+    failures: int = 3
+    """Failures in a row after which it is replaced."""
+
+    def __post_init__(self) -> None:
+        if sum(map(bool, (self.http, self.tcp, self.exec, self.log))) != 1:
+            raise ValueError("write one of http, tcp, exec and log")
+        if self.http:
+            _check_http(self.http)
+        if self.tcp:
+            split_port(self.tcp)
+        for name in ("every_seconds", "timeout_seconds"):
+            if (seconds := getattr(self, name)) is not None:
+                check_seconds(name, seconds)
+        check_range(self, 1, 1000, "failures")
+
+
+@dataclass(frozen=True)
 class WorkerSection:
     """[worker.NAME]: a program that the supervisor runs, and the rules of its starts and restarts."""
 
@@ -56,7 +87,16 @@ class WorkerSection:
     environment: Mapping[str, str] = field(default_factory=dict)
     env_file: str = ""
     autostart: bool = True
-    restart: Literal["always", "on-failure", "never"] = "always"
+    restart: Literal["always", "on-failure", "never"] | None = None
+    """None: "always", or "never" with a schedule."""
+    essential: bool = False
+    """Whether the team ends when this worker has ended and is not started again."""
+    schedule: str = ""
+    """A cron expression of five fields: the times when it starts."""
+    timezone: str = ""
+    """The time zone of the schedule, such as "Europe/Berlin"; empty: the host's."""
+    ready: CheckSection | None = None
+    alive: CheckSection | None = None
     depends_on: tuple[str, ...] = ()
     heartbeat_seconds: float | None = None
     """Seconds without a heartbeat after which it counts as hung; None: it sends none."""
@@ -86,6 +126,18 @@ class WorkerSection:
             raise ValueError(f"stop_signal: there is no signal {self.stop_signal!r}; write TERM, INT, QUIT …")
         if self.memory_max:
             parse_size("memory_max", self.memory_max)
+        if self.heartbeat_seconds and (self.ready or self.alive):
+            raise ValueError("heartbeat_seconds excludes ready and alive: its heartbeats show both")
+        if self.alive and self.alive.log:
+            raise ValueError("alive: a line of output does not show that it still works; use http, tcp or exec")
+        if self.timezone:
+            check_timezone(self.timezone)
+        if self.schedule:
+            from .schedule import check_schedule  # only a schedule needs cronsim
+
+            check_schedule(self.schedule)
+            if self.essential or self.restart == "always":
+                raise ValueError('schedule excludes essential and restart = "always"')
         if self.umask and not re.fullmatch("0?[0-7]{3}", self.umask):
             raise ValueError(f'umask must be three octal digits, such as "027", not {self.umask!r}')
         if self.nofile is not None:
@@ -105,6 +157,34 @@ class MetricsSection:
 
     def __post_init__(self) -> None:
         check_range(self, 0, 65535, "port")
+
+
+def split_port(text: str) -> tuple[str, int]:
+    """Return the host and the port of "8080", "db:5432" or "[::1]:5432". Raise ValueError."""
+    host, _, port = text.rpartition(":")
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f'tcp must be a port or "HOST:PORT", not {text!r}')
+    return host.strip("[]") or "localhost", int(port)
+
+
+def check_timezone(name: str) -> None:
+    """Raise ValueError unless there is a time zone of that name."""
+    import zoneinfo  # every worker reads these sections, and few have a time zone
+
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        raise ValueError(f"timezone: there is no {name!r}; write it as Europe/Berlin") from None
+
+
+def _check_http(address: str) -> None:
+    """Raise ValueError unless the supervisor can ask there."""
+    if address.startswith("https://"):
+        raise ValueError('http cannot ask https; write exec = ["curl", "-fsS", "https://…"]')
+    parts = urlsplit(address)
+    if parts.scheme != "http" or not parts.hostname or any(character <= " " for character in address):
+        raise ValueError(f'http must be an address such as "http://127.0.0.1:8080/health", not {address!r}')
+    _ = parts.port  # a wrong one is a ValueError
 
 
 _SIZE_PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)

@@ -16,6 +16,16 @@ from .team_lock import owner_pid, read_word
 
 
 @dataclass(frozen=True, slots=True)
+class JobTicks:
+    """The ticks of a job's schedule up to ``done``, and the next one. Times are in Unix seconds."""
+
+    rule: str
+    """The schedule that they are ticks of."""
+    done: float
+    next: float
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerState:
     """One worker as the supervisor last saw it. ``started_at`` is in Unix seconds."""
 
@@ -28,6 +38,7 @@ class WorkerState:
     heartbeat_seconds: float | None
     crashes: tuple[Crash, ...]
     """The last crashes, the newest last."""
+    ticks: JobTicks | None = None
 
     @property
     def next_try_at(self) -> float | None:
@@ -101,7 +112,8 @@ def parse_state(data: Any) -> TeamState:  # noqa: ANN401 - any JSON
 
 def _worker_from(data: dict[str, Any]) -> WorkerState:
     crashes = tuple(Crash(**{**crash, "lines": tuple(crash["lines"])}) for crash in data.pop("crashes"))
-    return WorkerState(crashes=crashes, **data)
+    ticks = data.pop("ticks", None)
+    return WorkerState(crashes=crashes, ticks=ticks and JobTicks(**ticks), **data)
 
 
 def _state_path(team: Team) -> Path:

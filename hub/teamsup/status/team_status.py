@@ -246,6 +246,9 @@ def _worker_row(
     usage = read_stats(worker.pid) if worker.pid is not None and is_here else None
     is_alive = usage is not None or not is_here
     state, note, well = _condition(worker, agent, now, is_alive=is_alive, trouble=trouble)
+    if worker.ticks is not None and worker.pid is None:
+        starts = f"starts in {format_duration(max(0.0, worker.ticks.next - time.time()))}"
+        note = f"{note}; {starts}" if note else starts
     return ParticipantStatus(
         name=worker.name,
         kind="supervisor" if worker.name == SUPERVISOR else "daemon",

@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 SERVICE_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
@@ -45,3 +45,13 @@ class ServiceNotifier:
             with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
                 out.setblocking(False)
                 out.sendto("\n".join(words).encode(), self._address)
+
+
+async def notify_watchdog(notifier: ServiceNotifier, is_well: Callable[[], bool]) -> None:
+    """Notify the service manager's watchdog from the event loop that handles the workers."""
+    import asyncio  # not before the command that starts the team has kept ssl out of it
+
+    while (seconds := notifier.watchdog_seconds) is not None:
+        if is_well():
+            notifier.watchdog()
+        await asyncio.sleep(seconds / 3)

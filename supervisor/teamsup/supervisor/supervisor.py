@@ -14,10 +14,12 @@ from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells, ope
 from teamsup.status import state_file, team_lock
 from teamsup.status.crash import Crash
 from teamsup.status.degradation import is_optional
+from teamsup.status.process_state import BLOCKED
 
 from .background import BackgroundTasks, HubCaller
 from .configuration.roles import LeasedRoles, Roles
 from .configuration.team_configuration import TeamConfiguration
+from .control.job_starter import TICK_SECONDS, JobStarter
 from .control.reloader import ConfigurationReloader
 from .control.request_handler import RequestHandler
 from .enrollment import WorkerEnrollment
@@ -25,23 +27,23 @@ from .health.alarm import OutageAlarm, describe_watcher_outage
 from .health.crash_notifier import CrashNotifier
 from .health.health_monitor import MEMORY_CHECK_SECONDS, HealthMonitor
 from .health.hub_monitor import CHECK_SECONDS, HubMonitor
+from .health.program_checks import CHECK_PROGRAMS_SECONDS, ProgramChecks
 from .health.troubles import Troubles
 from .hosts.host_membership import HostMembership
 from .hosts.hub_member import HubMember
 from .hosts.request_router import RequestRouter
 from .metrics_endpoint import MetricsEndpoint
 from .processes import child, orphans
-from .processes.managed_process import ManagedProcess
+from .processes.managed_process import ManagedProcess, exit_code_of
 from .processes.process_manager import ProcessManager
 from .processes.spawner import Spawner
 from .processes.worker_logs import WorkerLogs
 from .sampler import SAMPLE_SECONDS, Sampler
-from .sd_notify import ServiceNotifier
+from .sd_notify import ServiceNotifier, notify_watchdog
 from .signals import SignalHandler
 from .status_publisher import StatusPublisher
 
-_JOIN_SECONDS = 1.0
-"""Seconds after which the workers are started without the hub."""
+_JOIN_SECONDS = 1.0  # after this time the workers are started without the hub
 _PRUNE_FIRST_SECONDS = 60.0
 _PRUNE_EVERY_SECONDS = 3600.0
 _DOORBELL_RETRY_SECONDS = 1.0
@@ -66,6 +68,7 @@ class Supervisor:
         self._service_notifier = notifier
         self._boot_trouble = trouble
         self._stopping = asyncio.Event()
+        self.exit_code = 0
         self._has_joined = False
         self._joining: asyncio.Task[None] | None = None
         self._logs = WorkerLogs(team.logs, echo=echo)
@@ -94,6 +97,7 @@ class Supervisor:
         )
         self.ready = self._publisher.ready
         """Set once no worker is starting any more."""
+        self._jobs = JobStarter(self._manager, self._publisher.schedule, self._log)
         self._metrics = MetricsEndpoint(hub, self.troubles, lambda: self._publisher.state)
         self._reloader = ConfigurationReloader(
             team,
@@ -118,6 +122,7 @@ class Supervisor:
             publisher=self._publisher,
             troubles=self.troubles,
             stopping=self._stopping,
+            logs=self._logs,
             log=self._log,
             roles=roles,
         )
@@ -150,7 +155,7 @@ class Supervisor:
         with open_doorbell(self._team.run, SUPERVISOR, PRESENCE_TOPIC) as bell:
             await self._recover_predecessor()
             self._log(f"team {self._team.name!r} in {self._team.folder}")
-            autostarted = [program for program in self._configuration.programs.values() if program.autostart]
+            autostarted = [program for program in self._configuration.programs.values() if program.starts_with_team]
             self._manager.start(*(program.name for program in autostarted if not program.has_guests))
             self._publisher.publish_start()
             self._background.run(self._start_when_ready(*(each.name for each in autostarted if each.has_guests)))
@@ -161,7 +166,6 @@ class Supervisor:
             await self._stopping.wait()
             self._log("stopping")
             self._service_notifier.stopping()
-            # From here on no request can arrive.
             serving.cancel()
             await asyncio.wait([serving])
             if self._membership is not None:
@@ -195,20 +199,15 @@ class Supervisor:
         repeat = self.troubles.repeat
         return [
             *([] if self._membership is None else self._membership.loops()),
-            self._watchdog_loop(serving),
+            notify_watchdog(self._service_notifier, lambda: self._stopping.is_set() or not serving.done()),
             self._metrics.serve(self._configuration.metrics_port),
             repeat(MEMORY_CHECK_SECONDS, self._health_monitor.check_memory, "Memory is not watched"),
             # Not in the loop that writes, because that loop waits while another process holds the hub.
             repeat(CHECK_SECONDS, self._check_hub, "The hub is not watched"),
+            repeat(CHECK_PROGRAMS_SECONDS, ProgramChecks(self._manager).check, "Programs are not checked"),
+            repeat(TICK_SECONDS, self._jobs.check, "No job is started"),
             repeat(SAMPLE_SECONDS, Sampler(self._hub, self._publisher).sample, "No figures are kept"),
         ]
-
-    async def _watchdog_loop(self, serving: asyncio.Task[None]) -> None:
-        """Notify the service manager's watchdog from the event loop that handles the workers."""
-        while (seconds := self._service_notifier.watchdog_seconds) is not None:
-            if self._stopping.is_set() or not serving.done():
-                self._service_notifier.watchdog()
-            await asyncio.sleep(seconds / 3)
 
     async def _recover_predecessor(self) -> None:
         """Become the team's supervisor. A predecessor may have been killed in the middle of its work."""
@@ -221,6 +220,7 @@ class Supervisor:
             await asyncio.to_thread(orphans.end_runs, self._team)
         known = {worker.name: worker.crashes for worker in before.workers} if before is not None else {}
         self._manager.configure(self._configuration.programs, known)
+        self._jobs.restore(() if before is None else before.workers)
         self._publisher.publish()
         if self._boot_trouble:
             self._reloader.show_fault(self._boot_trouble)
@@ -329,6 +329,10 @@ class Supervisor:
         self._publisher.schedule()
         if self._membership is not None:
             self._membership.wake()
+        if worker.program.essential and worker.process.state in BLOCKED and not self._stopping.is_set():
+            self._log(f"{worker.name} is essential and has ended ({worker.process.reason}), so the team ends")
+            self.exit_code = exit_code_of(worker)
+            self._stopping.set()
 
     def _on_crash(self, worker: ManagedProcess, crash: Crash) -> None:
         self._publisher.schedule()
@@ -336,7 +340,6 @@ class Supervisor:
 
     def _on_trouble(self) -> None:
         self._publisher.schedule()
-        # The next heartbeat reports it to the hub, too.
         Doorbells(self._team.run).ring([SUPERVISOR])
 
     def _flush_enrollment(self) -> None:

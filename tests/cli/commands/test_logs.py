@@ -1,11 +1,12 @@
 """Logs are kept within bounds, and read across their rotation."""
 
 import contextlib
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from teamsup.cli.commands.logs import LogReader
+from teamsup.cli.commands.logs import LogReader, parse_since
 from teamsup.supervisor.processes.worker_logs import WorkerLogs
 
 
@@ -43,3 +44,29 @@ def test_control_characters_in_output_are_defused(tmp_path: Path, capsys: pytest
     shown.close()
 
     assert capsys.readouterr().out == "user   | a\ufffd[31mb\n"
+
+
+NOW = datetime(2026, 5, 4, 14, 0)  # noqa: DTZ001 - a log has the local time
+
+
+@pytest.mark.parametrize(
+    ("text", "since"),
+    [
+        ("90s", "2026-05-04 13:58:30.000"),
+        ("10m", "2026-05-04 13:50:00.000"),
+        ("2h", "2026-05-04 12:00:00.000"),
+        ("3d", "2026-05-01 14:00:00.000"),
+        ("9:30", "2026-05-04 09:30:00.000"),
+        ("15:00", "2026-05-03 15:00:00.000"),
+        ("2026-05-01", "2026-05-01 00:00:00.000"),
+        ("2026-05-01T10:20", "2026-05-01 10:20:00.000"),
+    ],
+)
+def test_a_time_is_meant_as_people_write_it(text: str, since: str) -> None:
+    assert parse_since(text, NOW) == since
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "25:00", "10", "2026-13-01"])
+def test_another_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        parse_since(text, NOW)

@@ -277,3 +277,57 @@ def test_a_limit_that_cannot_be_is_a_mistake(team: Team, line: str, mistake: str
     command = "" if line.startswith("command") else 'command = ["run"]\n'
     with pytest.raises(NotConfigured, match=mistake):
         loaded(team, f"[worker.own]\n{command}{line}\n")
+
+
+def test_a_program_that_knows_no_hub_is_checked_and_a_job_has_a_schedule(team: Team) -> None:
+    programs = loaded(
+        team,
+        """
+        [worker.site]
+        command = ["run"]
+        ready = { http = "http://localhost:8080/health" }
+        alive = { exec = "curl -f localhost", every_seconds = 30 }
+        essential = true
+        [worker.backup]
+        command = "tar c . | upload"
+        schedule = "0 3 * * *"
+        timezone = "Europe/Berlin"
+        """,
+    ).programs
+
+    site, backup = programs["site"], programs["backup"]
+    assert site.ready is not None
+    assert site.ready.http == "http://localhost:8080/health"
+    assert site.alive is not None
+    assert (site.alive.exec, site.alive.every_seconds) == (("/bin/sh", "-c", "curl -f localhost"), 30)
+    assert (site.policy.ready_after, site.start_seconds, site.essential) == (None, 60, True)
+    assert (backup.policy.restart, backup.starts_with_team) == (RestartPolicy.NEVER, False)
+    assert str(backup.schedule) == "0 3 * * * Europe/Berlin"
+
+
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    [
+        ("ready = 3", "ready must be a table"),
+        ("ready = {}", r"\[worker.own.ready\] write one of http, tcp, exec and log"),
+        ('ready = { tcp = "1", log = "x" }', "write one of"),
+        ('ready = { tcp = "db" }', 'tcp must be a port or "HOST:PORT"'),
+        ('ready = { https = "x" }', "has no key 'https'; did you mean http"),
+        ('ready = { http = "https://x" }', "http cannot ask https; write exec"),
+        ('ready = { http = "http://x:y/" }', "Port could not be cast"),
+        ('alive = { log = "up" }', "alive: a line of output does not show"),
+        ('alive = { tcp = "1" }\nheartbeat_seconds = 5', "heartbeat_seconds excludes ready and alive"),
+        ('schedule = "daily"', "schedule must have five fields"),
+        ('schedule = "0 3 * * *"\nessential = true', "schedule excludes essential"),
+        ('schedule = "0 3 * * *"\nrestart = "always"', 'schedule excludes essential and restart = "always"'),
+        ('timezone = "Berlin"', "there is no 'Berlin'; write it as Europe/Berlin"),
+    ],
+)
+def test_a_check_or_a_schedule_that_cannot_be_is_a_mistake(team: Team, line: str, mistake: str) -> None:
+    with pytest.raises(NotConfigured, match=mistake):
+        loaded(team, f'[worker.own]\ncommand = ["run"]\n{line}\n')
+
+
+def test_a_worker_of_teamsup_needs_no_check_of_its_own(team: Team) -> None:
+    with pytest.raises(NotConfigured, match="ready, alive and schedule are for workers of your own"):
+        loaded(team, '[worker.gateway]\nready = { tcp = "1" }\n')

@@ -1,9 +1,13 @@
 """Programs that know no hub, as the supervisor runs them: what people ask of them, and what the team shows."""
 
+import json
+import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from conftest import run_team
 from helpers.custom_workers import ps_row, wait_for_state, worker_section
 from helpers.support import TeamsupCommand, eventually, refusal_of
 
@@ -52,3 +56,105 @@ def test_a_question_without_a_line_end_is_shown(run_workers: RunWorkers) -> None
     eventually(lambda: "go on?" in team.log("asks"), "its question")
 
     assert [line.split(" ", 2)[2] for line in team.log("asks").splitlines()] == ["100 %", "go on?"]
+
+
+SERVER_CODE = """
+import http.server, os, pathlib
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if pathlib.Path(os.environ["FLAG"]).exists() else 503)
+        self.end_headers()
+server = http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
+print("listening", flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.mark.slow
+def test_a_program_without_a_hub_is_ready_when_it_says_so_and_replaced_when_it_is_not_alive(
+    teamsup: TeamsupCommand, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    flag = tmp_path / "flag"
+    toml = (
+        worker_section("site", SERVER_CODE)
+        + f'environment = {{ PORT = "{port}", FLAG = "{flag}" }}\n'
+        + f'ready = {{ http = "http://127.0.0.1:{port}/" }}\n'
+        + "alive = { exec = 'test -e \"$FLAG\"', every_seconds = 0.2, failures = 2 }\n"
+        + worker_section("after", depends_on=["site"])
+    ).replace("start_seconds = 0.1\nenvironment", "start_seconds = 60\nenvironment")
+    teamsup.configure(toml)
+    with run_team(teamsup):
+        eventually(lambda: "listening" in teamsup.log("site"), "its server")
+        assert ps_row(teamsup, "site")["state"] == "STARTING"
+        assert ps_row(teamsup, "after")["state"] == "STOPPED"
+
+        flag.touch()
+        first = wait_for_state(teamsup, "site", "RUNNING")["pid"]
+        wait_for_state(teamsup, "after", "RUNNING")
+
+        flag.unlink()
+        eventually(lambda: ps_row(teamsup, "site")["restarts"], "its replacement")
+        flag.touch()
+        assert wait_for_state(teamsup, "site", "RUNNING")["pid"] != first
+        assert "not alive, 2 times in a row: exit code 1" in teamsup.run("ps", "site").stdout
+
+
+@pytest.mark.slow
+def test_a_line_of_output_shows_that_a_program_is_ready(run_workers: RunWorkers) -> None:
+    code = "import time; time.sleep(0.5); print('now listening on 80', flush=True); time.sleep(1000)"
+    team = run_workers(worker_section("site", code, start_seconds=60) + 'ready = { log = "listening on" }\n')
+
+    wait_for_state(team, "site", "RUNNING")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("code", "exit_code"), [("raise SystemExit(7)", 7), ("import os; os.kill(os.getpid(), 9)", 137)]
+)
+def test_the_team_ends_with_an_essential_worker(teamsup: TeamsupCommand, code: str, exit_code: int) -> None:
+    teamsup.configure(worker_section("site", code, essential=True, restart="never") + worker_section("other"))
+
+    ended = teamsup.run("start")
+
+    assert ended.returncode == exit_code
+    assert "site is essential and has ended" in teamsup.log("supervisor")
+    assert "stopped" in teamsup.log("supervisor")
+
+
+@pytest.mark.slow
+def test_a_job_that_was_missed_runs_once(teamsup: TeamsupCommand) -> None:
+    section = worker_section("backup", "print('done', flush=True)", schedule="0 3 * * *", timezone="UTC")
+    teamsup.configure(section)
+    with run_team(teamsup):
+        eventually(lambda: "starts in" in ps_row(teamsup, "backup")["note"], "its next start")
+        assert ps_row(teamsup, "backup")["state"] == "STOPPED"
+    path = teamsup.team.folder / "supervisor.json"
+    state = json.loads(path.read_text())
+    (worker,) = (each for each in state["workers"] if each["name"] == "backup")
+    for key in ("done", "next"):
+        worker["ticks"][key] -= 7 * 86400
+    path.write_text(json.dumps(state))
+
+    with run_team(teamsup):
+        row = wait_for_state(teamsup, "backup", "EXITED")
+        assert row["well"]
+        assert row["note"].startswith("exit code 0; starts in ")
+        assert teamsup.run("ps").returncode == 0
+
+    assert teamsup.log("backup").count("done") == 1
+
+
+@pytest.mark.slow
+def test_a_log_that_was_moved_is_opened_again_at_once(run_workers: RunWorkers) -> None:
+    team = run_workers(worker_section("chats", "import time\nwhile True: print('x', flush=True); time.sleep(0.05)"))
+    log = team.team.logs / "chats.log"
+    eventually(lambda: "x" in team.log("chats"), "its output")
+
+    log.rename(log.with_name("moved.log"))
+    assert team.run("logs", "--reopen").stdout == "The logs are open by their names again.\n"
+
+    assert log.exists()
+    assert team.run("logs", "chats", "--since", "1h").stdout.count("x") > 0
+    assert team.run("logs", "chats", "--since", "2099-01-01").stdout == ""

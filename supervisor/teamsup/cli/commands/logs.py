@@ -3,9 +3,12 @@
 import argparse
 import heapq
 import os
+import re
 from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from datetime import datetime, time, timedelta
+from itertools import dropwhile
 from pathlib import Path
 from typing import TextIO
 
@@ -22,6 +25,8 @@ from teamsup.terminal.hints import command_hint, find_team
 from ..arguments import positive_integer
 
 _ANSWER_SECONDS = 10.0
+_USUAL_LINES = 100
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class NoLog(CallerError):
@@ -40,16 +45,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-n",
         "--lines",
         type=positive_integer,
-        default=100,
+        default=None,
         metavar="N",
-        help="print the last N lines first (default: 100)",
+        help="print the last N lines first (default: 100, with --since all)",
+    )
+    parser.add_argument(
+        "--since",
+        type=parse_since,
+        metavar="WHEN",
+        help='print the lines since then: 10m, 2h, 3d, "14:30", "2026-11-30" or "2026-11-30 14:30"',
+    )
+    parser.add_argument(
+        "--reopen",
+        action="store_true",
+        help="let the supervisor open all files by their names again",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     team = find_team(arguments.team)
+    if arguments.reopen:
+        print(send_request(team, "reopen", _ANSWER_SECONDS))
+        return 0
     if arguments.name is not None and (host := _find_other_host(team, arguments.name)) is not None:
         return _show_elsewhere(team, arguments, host)
+    most = arguments.lines or (None if arguments.since else _USUAL_LINES)
     logs = dict(_open_new_logs(team, {}))
     if not logs:
         raise NoLog(f"Team {team.name!r} has no logs yet. Start it with: {command_hint(team, 'start')}")
@@ -57,9 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.name not in logs:
             raise NoLog(f"There is no log of {quote(arguments.name)}. Known logs: {list_names([*logs])}.")
         logs = {arguments.name: logs[arguments.name]}
-    tails = [[(line, name) for line in deque(log.read_all(), arguments.lines)] for name, log in logs.items()]
+    tails = [[(line, name) for line in deque(_read_since(log, arguments.since), most)] for name, log in logs.items()]
     width = max(map(len, logs))
-    for line, name in deque(heapq.merge(*tails), arguments.lines):
+    for line, name in deque(heapq.merge(*tails), most):
         _print(name, line, width)
     if arguments.follow:
         _follow(team, arguments.name, logs, width)
@@ -86,10 +106,33 @@ def _show_elsewhere(team: Team, arguments: argparse.Namespace, host: HostReport)
     worker = arguments.name.partition("@")[0]
     if arguments.follow:
         raise NoLog(f"{worker} runs on host {host.name}. Follow its log there: teamsup logs -f {worker}")
-    text = send_request(team, f"logs {worker}@{host.name} {arguments.lines}", _ANSWER_SECONDS)
+    if arguments.since:
+        raise NoLog(f"{worker} runs on host {host.name}. Use --since there: teamsup logs --since … {worker}")
+    text = send_request(team, f"logs {worker}@{host.name} {arguments.lines or _USUAL_LINES}", _ANSWER_SECONDS)
     for line in text.splitlines() if text != EMPTY_LOG else ():
         _print(f"{worker}@{host.name}", line, 0)
     return 0
+
+
+def parse_since(text: str, now: datetime | None = None) -> str:
+    """Return the local time that a person means, as a log writes it. Raise ValueError. Pure with ``now``."""
+    now = now or datetime.now().astimezone().replace(tzinfo=None)
+    if match := re.fullmatch(r"(\d{1,6})([smhd])", text.strip()):
+        moment = now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+    elif re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", text.strip()):
+        moment = datetime.combine(now.date(), time.fromisoformat(text.strip().zfill(5 if text.count(":") == 1 else 8)))
+        moment -= timedelta(days=moment > now)
+    else:
+        moment = datetime.fromisoformat(text.strip())
+        if moment.tzinfo is not None:
+            moment = moment.astimezone().replace(tzinfo=None)
+    return moment.isoformat(" ", "milliseconds")
+
+
+def _read_since(log: "LogReader", since: str | None) -> Iterator[str]:
+    """Yield the lines from that time on. Lines are in the order of time, except after a clock was set back."""
+    lines = log.read_all()
+    return lines if since is None else dropwhile(lambda line: line[: len(since)] < since, lines)
 
 
 def _open_new_logs(team: Team, known: Collection[str]) -> Iterator[tuple[str, "LogReader"]]:
@@ -112,8 +155,8 @@ def _follow(team: Team, only: str | None, logs: dict[str, "LogReader"], width: i
 
 
 def _print(name: str, line: str, width: int) -> None:
-    time, text = line[:23], line[24:]
-    print(sanitize(f"{time} {name:{width}} | {text}"), flush=True)
+    at, text = line[:23], line[24:]
+    print(sanitize(f"{at} {name:{width}} | {text}"), flush=True)
 
 
 class LogReader:

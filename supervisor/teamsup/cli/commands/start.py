@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             team, configuration, hub, ServiceNotifier(), echo=arguments.ready_fd is None, trouble=trouble
         )
         asyncio.run(_run(team, supervisor, arguments.ready_fd, arguments.timeout))
-    return 0
+    return supervisor.exit_code
 
 
 async def _run(team: Team, supervisor: "Supervisor", ready_fd: int | None, seconds: float) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from teamsup.config.env_file import Variables
+from teamsup.config.sections import CheckSection
 
 from .process_policy import ProcessPolicy
 
@@ -24,6 +25,17 @@ class SpawnLimits:
 
 
 @dataclass(frozen=True)
+class JobSchedule:
+    """The times when a worker starts: a cron expression, and its time zone; empty: the host's."""
+
+    expression: str
+    timezone: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.expression} {self.timezone}".strip()
+
+
+@dataclass(frozen=True)
 class Program:
     """The configuration of one worker: its command, and the rules for it."""
 
@@ -38,6 +50,10 @@ class Program:
     withheld_variables: tuple[str, ...] = ()
     """Variables of the supervisor's own that hold secrets of other workers."""
     autostart: bool = True
+    schedule: JobSchedule | None = None
+    essential: bool = False
+    ready: CheckSection | None = None
+    alive: CheckSection | None = None
     policy: ProcessPolicy = field(default_factory=ProcessPolicy)
     limits: SpawnLimits = SpawnLimits()
     start_seconds: float = FIRST_HEARTBEAT_SECONDS
@@ -59,6 +75,11 @@ class Program:
     """Whether the processes that it starts belong to others and outlive it."""
 
     @property
+    def starts_with_team(self) -> bool:
+        """Return whether it starts with the team; a job waits for its schedule."""
+        return self.autostart and self.schedule is None
+
+    @property
     def spawn_settings(self) -> tuple[object, ...]:
         """Return the settings that a process gets at its start. A difference here needs a new process; all else applies
         at once."""
@@ -69,6 +90,9 @@ class Program:
             self.env_file,
             self.heartbeat_seconds,
             self.limits,
+            # They run in the environment that the process had at its start.
+            self.ready,
+            self.alive,
             self.worker_settings,
         )
 

@@ -34,11 +34,11 @@ def plan_reload(
     ``active`` workers run, or should run; ``held`` workers start again only after a change.
     """
     changed = {name for name, program in new.items() if name in old and old[name] != program}
-    enabled = {name for name in changed if new[name].autostart and not old[name].autostart}
+    enabled = {name for name in changed if new[name].starts_with_team and not old[name].starts_with_team}
     start = tuple(
         name
         for name, program in new.items()
-        if program.autostart and name not in active and (name not in old or name in enabled or name in held)
+        if program.starts_with_team and name not in active and (name not in old or name in enabled or name in held)
     )
     restart = tuple(name for name in new if name in changed & set(active) and new[name].needs_new_process(old[name]))
     return ReloadPlan(

@@ -13,13 +13,13 @@ from typing import Any
 from teamsup.config.components import CommandHook, Component, installed_components
 from teamsup.config.env_file import UnusableEnvFile, Variables, read_env_file
 from teamsup.config.loader import Config, load_file
-from teamsup.config.sections import MetricsSection, TeamSection, WorkerSection, parse_size
+from teamsup.config.sections import CheckSection, MetricsSection, TeamSection, WorkerSection, parse_size
 from teamsup.hub import CallerError, NotConfigured, Team
 from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
 from .process_policy import ProcessPolicy, RestartPolicy
-from .program import FIRST_HEARTBEAT_SECONDS, Program, SpawnLimits
+from .program import FIRST_HEARTBEAT_SECONDS, JobSchedule, Program, SpawnLimits
 from .section_owners import check_section_names, section_owners
 from .spawn_command import expand_command
 
@@ -187,6 +187,8 @@ def _program(
         raise ValueError(f"{label} command: this worker is installed with its own; give yours another name")
     if component is None and not section.command:
         raise ValueError(f'{label} needs a command, such as command = ["python", "bot.py"]')
+    if component is not None and (section.ready or section.alive or section.schedule):
+        raise ValueError(f"{label} ready, alive and schedule are for workers of your own")
     is_silent = component is not None and not component.sends_heartbeats
     if is_silent and section.heartbeat_seconds:
         raise ValueError(f"{label} heartbeat_seconds: this worker sends no heartbeats")
@@ -197,6 +199,7 @@ def _program(
     variables = os.environ | {"TEAMSUP_TEAM": team.name, "TEAMSUP_HOME": str(team.folder.parent)}
     try:
         command = expand_command(section.command, variables) if component is None else _command_of(component, team)
+        ready, alive = _expand_check(section.ready, variables), _expand_check(section.alive, variables)
     except ValueError as error:
         raise ValueError(f"{label} {error}") from error
     return Program(
@@ -207,9 +210,13 @@ def _program(
         env_file=env_file,
         env_file_values=_read_env_values(env_file),
         autostart=section.autostart,
+        schedule=JobSchedule(section.schedule, section.timezone) if section.schedule else None,
+        essential=section.essential,
+        ready=ready,
+        alive=alive,
         policy=ProcessPolicy(
-            restart=RestartPolicy(section.restart),
-            ready_after=stays_up if heartbeat is None else None,
+            restart=RestartPolicy(section.restart or ("never" if section.schedule else "always")),
+            ready_after=stays_up if heartbeat is None and section.ready is None else None,
             stop_seconds=section.stop_seconds or team_section.stop_seconds,
             healthy_seconds=healthy,
             backoff_max=healthy,
@@ -227,6 +234,10 @@ def _program(
         is_component=component is not None,
         has_guests=component is not None and component.has_guests,
     )
+
+
+def _expand_check(check: CheckSection | None, variables: Mapping[str, str]) -> CheckSection | None:
+    return check and replace(check, exec=expand_command(check.exec, variables))
 
 
 def _command_of(component: Component, team: Team) -> tuple[str, ...]:

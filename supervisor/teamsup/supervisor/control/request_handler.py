@@ -25,6 +25,7 @@ from ..health.troubles import Troubles
 from ..processes.managed_process import ManagedProcess
 from ..processes.orphans import end_runs
 from ..processes.process_manager import ProcessManager
+from ..processes.worker_logs import WorkerLogs
 from ..status_publisher import StatusPublisher
 from .client import EXIT_CODE_KEY, WAIT_SECONDS_KEY, WorkersNotReady
 from .reloader import ConfigurationReloader
@@ -48,6 +49,7 @@ class RequestHandler:
         publisher: StatusPublisher,
         troubles: Troubles,
         stopping: asyncio.Event,
+        logs: WorkerLogs,
         log: Callable[[str], None],
         roles: Roles,
     ) -> None:
@@ -59,6 +61,7 @@ class RequestHandler:
         self._publisher = publisher
         self._troubles = troubles
         self._stopping = stopping
+        self._logs = logs
         self._log = log
 
     async def handle_request(
@@ -95,7 +98,7 @@ class RequestHandler:
             case ["status"]:
                 itself = [f"supervisor: DEGRADED, {self._troubles}"] if self._troubles else []
                 return "\n".join([*itself, *(self._describe_status(worker) for worker in manager.processes.values())])
-            case ["reload"] | [("start" | "stop" | "restart"), _] | ["signal", _, _] if not may_act:
+            case ["reload" | "reopen"] | [("start" | "stop" | "restart"), _] | ["signal", _, _] if not may_act:
                 how = command_hint(self._hub.team, *words)
                 raise CallerError(f"{sender} may ask only for 'status'. A person may do this in a terminal: {how}")
             case ["reload" | "start" | "stop" | "restart" | "signal", *_] if self._stopping.is_set():
@@ -114,6 +117,9 @@ class RequestHandler:
                 names = match_workers(pattern, self._reloader.configuration.programs)
                 self._log(f"{sender} asked to {verb} {', '.join(names)}")
                 return await self._start_stop([manager.processes[name] for name in names], verb, seconds)
+            case ["reopen"]:
+                self._logs.reopen()
+                return "The logs are open by their names again."
             case ["signal", pattern, word]:
                 number, names = parse_signal(word), match_workers(pattern, self._reloader.configuration.programs)
                 self._log(f"{sender} sends {number.name} to {', '.join(names)}")

@@ -59,6 +59,13 @@ class Child:
                     os._exit(ExitCode.NOT_NOW)
 
         self.env_file_values = from_file
+        self.environment = {
+            **inherited_environment(program.withheld_variables),
+            **dict(from_file),
+            **dict(program.environment),
+            **environment,
+        }
+        """The environment at its start, if something is to be executed in it later."""
         _require_program(program)
         try:
             self._popen = subprocess.Popen(
@@ -70,16 +77,13 @@ class Child:
                 preexec_fn=die_with_supervisor,
                 cwd=program.directory,
                 umask=-1 if limits.umask is None else limits.umask,
-                env={
-                    **inherited_environment(program.withheld_variables),
-                    **dict(from_file),
-                    **dict(program.environment),
-                    **environment,
-                },
+                env=self.environment,
             )
         except subprocess.SubprocessError as error:
             # Python does not pass on what failed between fork and exec.
             raise OSError(errno.EPERM, f"the system refuses nofile = {limits.nofile}, nice = {limits.nice}") from error
+        if not (program.ready or program.alive):
+            self.environment = {}
         assert self._popen.stdout is not None  # noqa: S101 - asked for above
         self.output = self._popen.stdout.fileno()
         os.set_blocking(self.output, False)

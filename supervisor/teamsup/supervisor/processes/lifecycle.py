@@ -88,6 +88,13 @@ class MemoryExceeded:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckFailed:
+    """Its own check says that it is not ready in time, or not alive."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     pass
 
@@ -97,7 +104,7 @@ class Tick:
     pass
 
 
-Event = Start | Ready | SpawnFailed | Exited | Hung | MemoryExceeded | Stop | Tick
+Event = Start | Ready | SpawnFailed | Exited | Hung | MemoryExceeded | CheckFailed | Stop | Tick
 Transition = tuple[Process, tuple[Action, ...]]
 
 
@@ -117,7 +124,7 @@ def transition(process: Process, event: Event, now: float, policy: ProcessPolicy
             return _exited(process, code, jitter, now, policy)
         case Hung(reason) if state in ALIVE:
             return _replace(process, reason, now + DUMP_SECONDS), (Action.DUMP,)
-        case MemoryExceeded(reason) if state in ALIVE:
+        case MemoryExceeded(reason) | CheckFailed(reason) if state in ALIVE:
             return _replace(process, reason, now + policy.stop_seconds), (Action.TERMINATE,)
         case Stop():
             return _stop(process, now, policy)

@@ -47,6 +47,12 @@ class LogFile:
         else:
             self._lost_lines = 0
 
+    def reopen(self) -> None:
+        """Check at the next line, and not only within a second, whether another file has the name."""
+        self._check_at = 0.0
+        with suppress(OSError):
+            self._reopen_if_moved()
+
     def require_writable(self) -> None:
         """Raise OSError unless it can be opened."""
         if self._file is None:

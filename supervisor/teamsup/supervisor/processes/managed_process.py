@@ -1,11 +1,13 @@
 """One worker: its configuration, its process, and its output."""
 
 import asyncio
+import os
 from collections import deque
 from dataclasses import dataclass, field, replace
 
 from teamsup.status.crash import KEPT_LINES, Crash
 from teamsup.status.process_state import ALIVE, State
+from teamsup.status.state_file import JobTicks
 
 from ..configuration.program import Program
 from .child import Child
@@ -18,6 +20,10 @@ class ManagedProcess:
     program: Program
     crashes: tuple[Crash, ...] = ()
     wanted: bool = False
+    ticks: JobTicks | None = None
+    """The ticks of its schedule that are done; None: it has no schedule."""
+    exit_code: int | None = None
+    """The exit code of its last process, negative for a signal."""
     restart_pending: bool = False
     """Stop it, then start it again because it is still wanted."""
     process: Process = field(default_factory=Process)
@@ -46,3 +52,10 @@ class ManagedProcess:
     @property
     def is_active(self) -> bool:
         return self.process.state in (*ALIVE, State.STOPPING)
+
+
+def exit_code_of(worker: ManagedProcess) -> int:
+    """Return the exit code of a worker that has ended, as a shell reports it. It never ran: not configured."""
+    if worker.process.state is State.FATAL or worker.exit_code is None:
+        return os.EX_CONFIG
+    return worker.exit_code if worker.exit_code >= 0 else 128 - worker.exit_code

@@ -140,6 +140,7 @@ class ProcessManager:
             reason=f"waits for {', '.join(waiting)}" if waiting else worker.process.reason,
             heartbeat_seconds=worker.program.heartbeat_seconds,
             crashes=worker.crashes,
+            ticks=worker.ticks,
         )
 
     @property
@@ -298,12 +299,15 @@ class ProcessManager:
         self._queue.add_event(worker, event, lambda _: self._record_crash(worker, None, event.reason), first=True)
 
     def _record_output(self, worker: ManagedProcess, lines: list[str]) -> None:
+        check = worker.program.ready
+        if check is not None and check.log and any(check.log in line for line in lines):
+            self.apply(worker, lifecycle.Ready())
         worker.last_lines.extend(sanitize(line.rstrip())[:KEPT_COLUMNS] for line in lines[-KEPT_LINES:])
         self._logs.write(worker.name, *lines)
 
     def _on_exit(self, worker: ManagedProcess, child: Child, code: int) -> None:
         del self._by_pid[child.pid]
-        worker.child = None
+        worker.child, worker.exit_code = None, code
         try:
             if worker.output is not None:
                 worker.output.close()

@@ -33,6 +33,11 @@ class WorkerLogs:
         """Raise OSError unless its file can be opened."""
         self._files[name].require_writable()
 
+    def reopen(self) -> None:
+        """Open each file by its name again, because another program may have moved it."""
+        for file in self._files.values():
+            file.reopen()
+
     def close_log(self, name: str) -> None:
         """Close the worker's file, because the worker will print nothing more."""
         if (file := self._files.pop(name, None)) is not None:

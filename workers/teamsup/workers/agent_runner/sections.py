@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from teamsup.config.sections import parse_size
+from teamsup.config.sections import check_timezone, parse_size
 
 from .tool_rules import covers, tool_of
 
@@ -107,14 +107,9 @@ class AgentSection:
         if ("schedule" in self.start) != bool(self.schedule):
             raise ValueError('start = ["schedule"] and a schedule belong together: give both, or neither')
         if self.timezone:
-            import zoneinfo  # every worker reads this section, and few agents have a time zone
-
-            try:
-                zoneinfo.ZoneInfo(self.timezone)
-            except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-                raise ValueError(f"timezone: there is no {self.timezone!r}; write it as Europe/Berlin") from None
+            check_timezone(self.timezone)
         if self.schedule:
-            from .starts.schedule import check_schedule  # only a schedule needs cronsim
+            from teamsup.config.schedule import check_schedule  # only a schedule needs cronsim
 
             check_schedule(self.schedule)
         for source in self.setting_sources:

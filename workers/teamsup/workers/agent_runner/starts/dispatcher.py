@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from teamsup.config.schedule import find_zone, last_due_tick, next_tick
 from teamsup.config.startable_agents import RUN
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StaleLease, StoreError, UnknownMessage
 from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS
@@ -17,7 +18,6 @@ from ..run import Cause, Run
 from ..run_table import AgentPause, RunTable
 from ..sections import AgentSection
 from .admission import Circumstances, Spending, StartNow, Wait, admit
-from .schedule import find_zone, last_due_tick, next_tick
 
 LEASE_SECONDS = 600.0
 """Seconds for which a message stays ours while this process is away."""

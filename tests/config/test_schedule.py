@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from teamsup.workers.agent_runner.starts.schedule import check_schedule, find_zone, last_due_tick, next_tick
+from teamsup.config.schedule import check_schedule, find_zone, last_due_tick, next_tick
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HALF_HOURLY, DAILY = "*/30 * * * *", "30 2 * * *"

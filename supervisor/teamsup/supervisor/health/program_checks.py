@@ -1,0 +1,106 @@
+"""Check programs that know no hub, as ``ready`` and ``alive`` of their sections say."""
+
+import asyncio
+import functools
+import time
+from dataclasses import dataclass, replace
+
+from teamsup.config.sections import CheckSection
+from teamsup.status.process_state import State
+
+from ..configuration.program import Program
+from ..processes import lifecycle
+from ..processes.child import Child
+from ..processes.managed_process import ManagedProcess
+from ..processes.process_manager import ProcessManager
+from .probes import probe
+
+CHECK_PROGRAMS_SECONDS = 0.2
+_READY_SECONDS, _ALIVE_SECONDS = 0.5, 10.0
+"""The usual time between two checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSeries:
+    """The checks of one process in one state. Times are monotonic seconds."""
+
+    tag: str
+    state: State
+    began_at: float
+    next_at: float
+    failures: int = 0
+    """Failures in a row."""
+
+
+class ProgramChecks:
+    """Ask each program when it is due, and tell the process manager what came of it."""
+
+    def __init__(self, manager: ProcessManager) -> None:
+        self._manager = manager
+        self._series: dict[str, CheckSeries] = {}
+        self._probes: dict[str, asyncio.Task[None]] = {}
+
+    async def check(self) -> None:
+        """Begin the checks that are due; no program has two at a time."""
+        now = time.monotonic()
+        for worker in list(self._manager.processes.values()):
+            name, check, child = worker.name, present_check(worker.program, worker.process.state), worker.child
+            if check is None or child is None:
+                self._series.pop(name, None)
+                continue
+            series = self._series.get(name)
+            if series is None or (series.tag, series.state) != (worker.tag, worker.process.state):
+                state = worker.process.state
+                pause = 0.0 if state is State.STARTING else _pause(check, state)
+                series = CheckSeries(worker.tag, state, now, now + pause)
+                self._series[name] = series
+            if now >= series.next_at and name not in self._probes:
+                task = asyncio.create_task(self._probe(worker, child, check))
+                self._probes[name] = task
+                task.add_done_callback(functools.partial(self._on_probed, name))
+
+    def _on_probed(self, name: str, task: asyncio.Task[None]) -> None:
+        self._probes.pop(name, None)
+        if not task.cancelled():
+            task.result()
+
+    async def _probe(self, worker: ManagedProcess, child: Child, check: CheckSection) -> None:
+        failure = await probe(check, worker.program.directory, child.environment)
+        series = self._series.get(worker.name)
+        if worker.child is not child or series is None or series.state is not worker.process.state:
+            return
+        after, event = judge(series, failure, check, worker.program.start_seconds, time.monotonic())
+        self._series[worker.name] = after
+        if event is not None:
+            self._manager.apply(worker, event)
+
+
+def present_check(program: Program, state: State) -> CheckSection | None:
+    """Return what is to be asked in this state; None: nothing. Pure."""
+    if state is State.STARTING:
+        return program.ready
+    return program.alive if state is State.RUNNING else None
+
+
+def judge(
+    series: CheckSeries, failure: str, check: CheckSection, start_seconds: float, now: float
+) -> tuple[CheckSeries, lifecycle.Event | None]:
+    """Return the series after a check, and the event for the program's lifecycle. Pure.
+
+    Only an observed failure counts, so a suspended machine fails nothing.
+    """
+    failures = series.failures + 1 if failure else 0
+    after = replace(series, failures=failures, next_at=now + _pause(check, series.state))
+    if series.state is State.STARTING:
+        if not failure:
+            return after, lifecycle.Ready()
+        waited = now - series.began_at
+        late = lifecycle.CheckFailed(f"not ready after {waited:.0f} s: {failure}")
+        return after, late if waited >= start_seconds else None
+    if failures < check.failures:
+        return after, None
+    return replace(after, failures=0), lifecycle.CheckFailed(f"not alive, {failures} times in a row: {failure}")
+
+
+def _pause(check: CheckSection, state: State) -> float:
+    return check.every_seconds or (_READY_SECONDS if state is State.STARTING else _ALIVE_SECONDS)
