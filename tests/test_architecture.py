@@ -217,6 +217,7 @@ SET_FROM_OUTSIDE = {
     "cli.chat.screen: session.app": "prompt_toolkit takes its renderer in no other way",
     "cli.claude.forked_session: tempfile": "a fork looks for its own folder of temporary files",
     "cli.commands.start: process": "Python must not warn of a child that lives on",
+    "supervisor.health.probes: process": "another part of the supervisor reaps this child",
     "supervisor.processes.process_manager: worker": "its own record, which it alone changes",
     "supervisor.processes.process_manager: self.processes[name]": "its own record, which it alone changes",
     "workers.agent_runner.starts.dispatcher: at": "its own record, which it alone changes",

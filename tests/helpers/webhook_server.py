@@ -80,10 +80,14 @@ def running_server(
     port: int = 0,
     hosts: Collection[str] = (),
     confirm: ConfirmLink | None = None,
+    host: str = "127.0.0.1",
+    path_prefix: str = "",
 ) -> Iterator[RunningServer]:
     """The listener, until the context ends; it has then ended well."""
-    listen = ListenAddress("127.0.0.1", port)
-    listener = WebhookServer(recorder.hub, recorder.store, listen, sources, hosts=hosts, confirm=confirm)
+    listen = ListenAddress(host, port)
+    listener = WebhookServer(
+        recorder.hub, recorder.store, listen, sources, hosts=hosts, confirm=confirm, path_prefix=path_prefix
+    )
     started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
 
     async def run() -> None:

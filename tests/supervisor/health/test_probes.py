@@ -24,7 +24,7 @@ async def asked(path: Path, **check: object) -> str:
         (b"HTTP/1.0 302 Found\r\n", ""),
         (b"HTTP/1.1 503 Not \x1b ready\r\n\r\n", "HTTP status 503 Not \ufffd ready"),
         (b"SSH-2.0\r\n", "its answer is not HTTP"),
-        (b"x" * 100_000, "Separator is not found, and chunk exceed the limit"),
+        (b"x" * 100_000, "its first line is too long for HTTP"),
     ],
 )
 async def test_a_status_below_400_is_well(tmp_path: Path, answer: bytes, failure: str) -> None:

@@ -128,8 +128,9 @@ def test_a_job_that_was_missed_runs_once(teamsup: TeamsupCommand) -> None:
     section = worker_section("backup", "print('done', flush=True)", schedule="0 3 * * *", timezone="UTC")
     teamsup.configure(section)
     with run_team(teamsup):
+        row = wait_for_state(teamsup, "backup", "STOPPED")
         eventually(lambda: "starts in" in ps_row(teamsup, "backup")["note"], "its next start")
-        assert ps_row(teamsup, "backup")["state"] == "STOPPED"
+        assert row["well"]
     path = teamsup.team.folder / "supervisor.json"
     state = json.loads(path.read_text())
     (worker,) = (each for each in state["workers"] if each["name"] == "backup")

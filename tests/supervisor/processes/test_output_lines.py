@@ -32,7 +32,7 @@ def test_a_line_ends_at_its_end_and_a_bar_is_its_last_state(
     ("later", "lines"),
     [(b"\nnext\n", ["next"]), (b"\r\n\n", [""]), (b" yes\n", [" yes"]), (b"\r60 %\r100 %\n", ["100 %"]), (b"", [])],
 )
-def test_what_was_shown_before_its_end_is_not_shown_again(later: bytes, lines: list[str]) -> None:
+def test_a_line_that_was_shown_before_its_end_is_not_shown_again(later: bytes, lines: list[str]) -> None:
     output = OutputLines()
     assert output.add(b"go on?") == []
     assert output.flush() == ["go on?"]

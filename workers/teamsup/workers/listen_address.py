@@ -1,6 +1,7 @@
-"""Addresses to listen on, and the names by which a request has reached them. Pure."""
+"""Addresses to listen on, and the names by which a request has reached them. Pure, except listening_hosts."""
 
 import ipaddress
+import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -32,6 +33,25 @@ def parse_address(listen: str, *, is_port_free: bool = False) -> ListenAddress:
     except ValueError:
         raise ValueError(f'listen must be an address and a port such as "127.0.0.1:9095", not {listen!r}') from None
     return ListenAddress(host, int(port))
+
+
+def listening_hosts(host: str) -> list[str]:
+    """Return the addresses to bind: for "localhost" and "::" those of IPv4 and, if this machine has it, of IPv6."""
+    pairs = {"localhost": ["127.0.0.1", "::1"], "::": ["0.0.0.0", "::"]}  # noqa: S104 - only where a person asks for it
+    hosts = pairs.get(host, [host])
+    return hosts if _has_ipv6() else hosts[:1]
+
+
+def _has_ipv6() -> bool:
+    """Return whether an address of IPv6 can be bound here."""
+    if not socket.has_ipv6:
+        return False
+    try:
+        with socket.socket(socket.AF_INET6) as tried:
+            tried.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def host_name_of(host: str) -> str:

@@ -25,7 +25,7 @@ class JobStarter:
         """Continue with the ticks that an earlier supervisor has published."""
         for worker in workers:
             if worker.name in self._manager.processes:
-                self._manager.processes[worker.name].ticks = worker.ticks
+                self._manager.processes[worker.name].set_ticks(worker.ticks)
 
     async def check(self) -> None:
         """Start the jobs that are due. A job that still runs is not started twice, and that tick is done."""
@@ -33,15 +33,16 @@ class JobStarter:
         for worker in list(self._manager.processes.values()):
             schedule = worker.program.schedule
             if schedule is None or not worker.program.autostart:
-                worker.ticks = None
+                worker.set_ticks(None)
                 continue
             before = worker.ticks
-            worker.ticks, is_due = plan_ticks(schedule, before, now)
+            ticks, is_due = plan_ticks(schedule, before, now)
+            worker.set_ticks(ticks)
             if is_due and worker.is_active:
                 self._log(f"{worker.name} still runs, and is not started a second time")
             elif is_due:
                 self._manager.start(worker.name)
-            if worker.ticks != before:
+            if ticks != before:
                 self._on_change()
 
 

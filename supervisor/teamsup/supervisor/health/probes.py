@@ -15,7 +15,7 @@ from teamsup.terminal.formatting import sanitize
 _HTTP_PORT = 80
 _MAX_REASON_CHARACTERS = 200
 _MAX_OUTPUT_BYTES = 4096
-_SCRIPT = '"$@" 2>&1 </dev/null; echo; echo $?'
+_SCRIPT = '"$@" 2>&1 </dev/null; code=$?; echo; echo $code'
 """The supervisor reaps all processes itself, so only this output shows the exit code."""
 
 
@@ -32,8 +32,9 @@ async def probe(check: CheckSection, directory: Path, environment: Mapping[str, 
                 return await _execute((*check.exec,), directory, environment)
     except TimeoutError:
         return f"no answer within {check.timeout_seconds:g} s"
-    except (OSError, ValueError, asyncio.IncompleteReadError) as error:
-        return _shorten(str(getattr(error, "strerror", None) or error))
+    except (OSError, ValueError) as error:
+        number = getattr(error, "errno", None)
+        return _shorten(os.strerror(number) if number else str(error))
     return f"no line with {check.log!r} yet"
 
 
@@ -43,7 +44,7 @@ async def _connect(host: str, port: int) -> None:
 
 
 async def _get(address: str) -> str:
-    """Return why this is no good answer. Read only its first line."""
+    """Return why this answer is not a good one. Read only its first line."""
     parts = urlsplit(address)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port or _HTTP_PORT)
     try:
@@ -51,6 +52,8 @@ async def _get(address: str) -> str:
         lines = (f"GET {path} HTTP/1.1", f"Host: {parts.netloc}", "User-Agent: teamsup", "Connection: close", "", "")
         writer.write("\r\n".join(lines).encode())
         words = (await reader.readline()).decode("latin-1").split(maxsplit=2)
+    except ValueError:
+        return "its first line is too long for HTTP"
     finally:
         writer.close()
     if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdigit():

@@ -33,7 +33,7 @@ class CheckSeries:
 
 
 class ProgramChecks:
-    """Ask each program when it is due, and tell the process manager what came of it."""
+    """Ask each program when it is due, and give the result to the process manager."""
 
     def __init__(self, manager: ProcessManager) -> None:
         self._manager = manager

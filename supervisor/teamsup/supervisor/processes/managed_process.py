@@ -12,7 +12,7 @@ from teamsup.status.state_file import JobTicks
 from ..configuration.program import Program
 from .child import Child
 from .lifecycle import Process
-from .output_reader import OutputReader
+from .line_reader import LineReader
 
 
 @dataclass
@@ -28,7 +28,7 @@ class ManagedProcess:
     """Stop it, then start it again because it is still wanted."""
     process: Process = field(default_factory=Process)
     child: Child | None = None
-    output: OutputReader | None = None
+    output: LineReader | None = None
     tag: str = ""
     """The process tag, by which all descendants of its process are found."""
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
@@ -37,6 +37,10 @@ class ManagedProcess:
     spawned_at: float = 0.0
     timer: asyncio.TimerHandle | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def set_ticks(self, ticks: JobTicks | None) -> None:
+        """Note which ticks of its schedule are done."""
+        self.ticks = ticks
 
     @property
     def name(self) -> str:

@@ -20,9 +20,9 @@ from . import lifecycle, orphans
 from .child import Child
 from .dependencies import Dependencies, satisfies_dependents
 from .lifecycle import Action, Process
+from .line_reader import LineReader
 from .managed_process import ManagedProcess
 from .orphan_killer import OrphanKiller
-from .output_reader import OutputReader
 from .spawner import Spawner
 from .work_queue import AfterEvent, WorkQueue
 from .worker_logs import WorkerLogs
@@ -291,7 +291,7 @@ class ProcessManager:
         self._by_pid[child.pid] = worker
         worker.started_at, worker.spawned_at = time.time(), time.monotonic()
         self._log(f"{worker.name} started, pid {child.pid}")
-        worker.output = OutputReader(child, functools.partial(self._record_output, worker))
+        worker.output = LineReader(child, functools.partial(self._record_output, worker))
 
     def _spawn_failed(self, worker: ManagedProcess, event: lifecycle.SpawnFailed) -> None:
         """Queue the event before all others, but after the crash that led to a new start of the worker."""

@@ -1,5 +1,6 @@
 """The sections of monitor-bridge in teamsup.toml: [monitor-bridge], [alert_route.NAME] and [watchdog.NAME]."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,6 +19,8 @@ class MonitorSection:
     """The address for [source.NAME], such as "127.0.0.1:9095"; empty: none."""
     hosts: tuple[str, ...] = ()
     """Host names that sources use besides ``listen``, such as a proxy's."""
+    path_prefix: str = ""
+    """The beginning of each source's path, such as "/alerts", where a proxy passes it on; empty: none."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks that may open many connections."""
     watch_host: bool = False
@@ -58,6 +61,8 @@ class MonitorSection:
         normalize_agent_name(self.recipient)
         if self.listen:
             parse_address(self.listen)
+        if self.path_prefix and not re.fullmatch(r"(/[A-Za-z0-9._~-]{1,64}){1,8}/?", self.path_prefix):
+            raise ValueError(f'path_prefix must be a path such as "/alerts", not {self.path_prefix!r}')
         for network in self.trusted_proxies:
             check_network(network)
         check_range(self, 1, 86400, "interval_seconds")

@@ -1,16 +1,29 @@
 """[source.NAME], and the settings of monitor-bridge's HTTP listener."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from teamsup.hub.team import normalize_agent_name
 
+from ..json_path import check_mapping
 from ..listen_address import parse_address
 
 DRY_RUN_HEADER = "Teamsup-Rehearsal"
 """The header of doctor's test alert, which is stored and removed again."""
-SourceKind = Literal["alertmanager", "grafana", "google_cloud", "oracle_cloud", "uptime_kuma", "healthchecks", "plain"]
+SourceKind = Literal[
+    "alertmanager",
+    "grafana",
+    "google_cloud",
+    "oracle_cloud",
+    "aws_sns",
+    "uptime_kuma",
+    "healthchecks",
+    "pagerduty",
+    "opsgenie",
+    "json",
+    "plain",
+]
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,8 @@ class SourceSection:
     """A file with the secret, readable by its owner alone. Its path may contain systemd's $CREDENTIALS_DIRECTORY."""
     secret_variable: str = ""
     """Or the environment variable with the secret. Never the secret itself: people and agents see this file."""
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    """For the kind "json": where the parts of an alert stand, such as { title = "$.alert.name" }."""
     silence_url: str = ""
     """Alertmanager's address, where acknowledged alerts are silenced; empty: they are not."""
     silence_seconds: float = 7200.0
@@ -40,6 +55,10 @@ class SourceSection:
                 f"secret_variable must be the name of an environment variable, not {self.secret_variable!r}"
             )
 
+        if (self.kind == "json") != bool(self.mapping):
+            raise ValueError('kind = "json" and a mapping belong together: give both, or neither')
+        if self.mapping:
+            check_mapping(self.mapping)
         if self.silence_url and not self.silence_url.startswith(("http://", "https://")):
             raise ValueError('silence_url must be an address such as "http://127.0.0.1:9093"')
         if not 60 <= self.silence_seconds <= 30 * 86400:

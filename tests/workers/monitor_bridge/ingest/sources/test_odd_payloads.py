@@ -48,17 +48,23 @@ EXAMPLES = [
     ("oracle_cloud", "oracle_grouped.json"),
     ("uptime_kuma", "uptime_kuma_down.json"),
     ("healthchecks", "healthchecks_down.json"),
+    ("pagerduty", "pagerduty_event.json"),
+    ("opsgenie", "opsgenie_create.json"),
+    ("aws_sns", "aws_sns_alarm.json"),
 ]
 IDENTITIES = {
     "google_cloud": ("incident", "incident_id"),
     "oracle_cloud": ("dedupeKey",),
     "uptime_kuma": ("heartbeat", "monitorID"),
     "healthchecks": ("code",),
+    "pagerduty": ("dedup_key", "event_action"),
+    "opsgenie": ("alert",),
+    "aws_sns": ("Type", "Message", "MessageId"),
 }
 
 
 def test_each_vendor_has_an_example() -> None:
-    assert {kind for kind, _ in EXAMPLES} == PARSERS.keys() - {"plain"}
+    assert {kind for kind, _ in EXAMPLES} == PARSERS.keys() - {"plain", "json"}
 
 
 @pytest.mark.parametrize(("kind", "name"), EXAMPLES)

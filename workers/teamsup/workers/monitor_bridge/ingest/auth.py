@@ -41,6 +41,11 @@ class SourceSecrets:
                 self._missing.remove(name)
         return " ".join(troubles)
 
+    @property
+    def has_all(self) -> bool:
+        """Return whether each secret could be read."""
+        return not self._missing
+
     def has_source(self, name: str) -> bool:
         """Return whether there is a source of this name."""
         return name in self._sources

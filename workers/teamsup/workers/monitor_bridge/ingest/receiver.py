@@ -17,10 +17,12 @@ from ..incidents.alert import Alert, Alerts
 from ..incidents.incident_table import last_received_by_source
 from ..source_section import SourceSection, stale_after
 from . import body
+from .amazon_signature import AmazonSignatures, CertificateUnavailable
 from .batch import BatchWriter, QueueFull
 from .rejected import NewRejectedPayload, insert_rejected, list_rejected
-from .sources import InvalidPayload, UnreadablePart, WebhookRequest, parse
+from .sources import InvalidPayload, UnreadablePart, WebhookRequest, aws_sns, parse
 from .sources.oracle_cloud import confirmation_link
+from .sources.payload import as_object
 
 _CONFIRM_TIMEOUT_SECONDS = 10
 _LOG_INTERVAL_SECONDS = 60.0
@@ -66,11 +68,14 @@ class PayloadReceiver:
         sources: Mapping[str, SourceSection],
         log: SourceLog,
         confirm: ConfirmLink | None = None,
+        signatures: AmazonSignatures | None = None,
     ) -> None:
         self._hub = hub
         self._writer = writer
         self._log = log
         self._confirm = confirm or confirm_link
+        self._mappings = {name: source.mapping for name, source in sources.items()}
+        self._signatures = signatures or AmazonSignatures()
         self._kinds = {name: source.kind for name, source in sources.items()}
         self.last_received = {name: at for name, at in last_received_by_source(hub).items() if name in sources}
         """The time of each source's last request, in the hub's format."""
@@ -104,6 +109,11 @@ class PayloadReceiver:
         try:
             if self._kinds[name] == "oracle_cloud" and (link := confirmation_link(request)) is not None:
                 return await self._confirm_subscription(name, link)
+            if self._kinds[name] == "aws_sns":
+                envelope = as_object(body.parse_json(sent.data))
+                await self._signatures.check(envelope)
+                if (link := aws_sns.confirmation_link(envelope)) is not None:
+                    return await self._confirm_subscription(name, link)
             is_small = len(sent.data) <= _SMALL_BYTES
             alerts, unreadable = (
                 self._parse(request, sent.data)
@@ -113,6 +123,9 @@ class PayloadReceiver:
             return await self._store(name, alerts, unreadable)
         except InvalidPayload as error:
             return rejected(400, str(error))
+        except CertificateUnavailable as error:
+            self._log.warn(name, f"its signature could not be checked, and it must try again: {error}")
+            return IngestOutcome(503, "Its signature could not be checked")
         except (StoreError, QueueFull):
             raise
         except Exception as error:
@@ -123,7 +136,7 @@ class PayloadReceiver:
     def _parse(self, request: WebhookRequest, data: bytes) -> tuple[Alerts, tuple[NewRejectedPayload, ...]]:
         """Return the alerts of a payload, and its unreadable parts. Raise InvalidPayload."""
         content = body.decode_text(data) if request.path else body.parse_json(data)
-        whole = WebhookRequest(request.source, content, request.headers, request.path)
+        whole = WebhookRequest(request.source, content, request.headers, request.path, self._mappings[request.source])
         found = parse(self._kinds[request.source], whole)
         unreadable = tuple(_to_rejected(each) for each in found if isinstance(each, UnreadablePart))
         alerts = tuple(each for each in found if not isinstance(each, UnreadablePart))

@@ -39,4 +39,5 @@ def create_server(
         trusted_proxies=section.trusted_proxies,
         prepare=prepare,
         report=report,
+        path_prefix=section.path_prefix,
     )

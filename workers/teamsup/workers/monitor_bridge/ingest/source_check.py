@@ -25,7 +25,8 @@ def check_sources(team: Team, agents: Mapping[str, Agent], call: CommandHint) ->
     """
     try:
         config = Config(team)
-        listen = config.section(MONITOR_BRIDGE, MonitorSection).listen
+        section = config.section(MONITOR_BRIDGE, MonitorSection)
+        listen, prefix = section.listen, section.path_prefix.rstrip("/")
         sources = config.sections_of("source", SourceSection)
         listener = parse_address(listen) if sources else None
     except (NotConfigured, ValueError):
@@ -35,11 +36,16 @@ def check_sources(team: Team, agents: Mapping[str, Agent], call: CommandHint) ->
     times: Mapping[str, object] = received if isinstance(received, dict) else {}
     if listener is None:
         return []
-    return [_check_source(name, source, listener, times, call) for name, source in sources.items()]
+    return [_check_source(name, source, listener, prefix, times, call) for name, source in sources.items()]
 
 
 def _check_source(
-    name: str, source: SourceSection, listener: ListenAddress, received: Mapping[str, object], call: CommandHint
+    name: str,
+    source: SourceSection,
+    listener: ListenAddress,
+    prefix: str,
+    received: Mapping[str, object],
+    call: CommandHint,
 ) -> Finding:
     moment = parse_time(str(received[name])) if name in received else None
     last = f"last heard {format_age(moment)}" if moment is not None else "not heard yet"
@@ -49,7 +55,7 @@ def _check_source(
         return Finding(f"source {name}", Verdict.WARNING, text, "Run doctor where the secret is readable.")
     began = time.monotonic()
     try:
-        status, server, answer = _send_rehearsal(name, listener, secret)
+        status, server, answer = _send_rehearsal(f"{prefix}/{name}", listener, secret)
     except OSError as error:
         hint = f"See why with: {call('ps', MONITOR_BRIDGE)}"
         text = f"nothing listens on {listener.host} port {listener.port}: {error.strerror or error}; {last}"
@@ -83,7 +89,7 @@ def _read_secret(source: SourceSection) -> tuple[str, str]:
         return "", f"its secret in {file} cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
-def _send_rehearsal(name: str, listener: ListenAddress, secret: str) -> tuple[int, str, str]:
+def _send_rehearsal(path: str, listener: ListenAddress, secret: str) -> tuple[int, str, str]:
     """Return the status, the server and the answer. Raise OSError."""
     from http.client import HTTPConnection, HTTPException
 
@@ -91,7 +97,7 @@ def _send_rehearsal(name: str, listener: ListenAddress, secret: str) -> tuple[in
     connection = HTTPConnection(host, listener.port, timeout=_ANSWER_SECONDS)
     headers = {DRY_RUN_HEADER: "1", **({"Authorization": f"Bearer {secret}"} if secret else {})}
     try:
-        connection.request("POST", f"/{name}", b"", headers)
+        connection.request("POST", path, b"", headers)
         answer = connection.getresponse()
         text = answer.read(1000).decode(errors="replace").strip()
         return answer.status, answer.headers.get("Server", ""), text

@@ -11,7 +11,7 @@ from aiohttp.http import HttpProcessingError
 from teamsup.hub import MessageHub, StoreError
 
 from ...backoff import backoff
-from ...listen_address import ListenAddress, host_name_of, normalize_address
+from ...listen_address import ListenAddress, host_name_of, listening_hosts, normalize_address
 from ...worker import ReportState
 from ..incidents.alert import Alert
 from ..source_section import DRY_RUN_HEADER, SourceSection
@@ -24,6 +24,8 @@ from .receiver import ConfirmLink, IngestOutcome, PayloadReceiver, SourceLog
 from .rejected import MAX_PAYLOAD_BYTES
 from .sources import WebhookRequest
 
+_READY_PATH = "/-/ready"
+_STATE_PATHS = ("/", "/-/healthy", _READY_PATH)
 _RETRY_AFTER_SECONDS = 5
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 30.0
 """Seconds until a taken port or an unreadable secret is tried again: first, and longest."""
@@ -48,6 +50,7 @@ class WebhookServer:
         report: ReportState | None = None,
         prepare: PrepareAlerts = lambda alerts: alerts,
         confirm: ConfirmLink | None = None,
+        path_prefix: str = "",
     ) -> None:
         self.bind_failure = ""
         """The reason for people why the port is not available; empty: it is."""
@@ -62,6 +65,12 @@ class WebhookServer:
         self.receiver = PayloadReceiver(hub, self._writer, sources, self._log, confirm)
         self._memory_budget = body.MemoryBudget()
         self._report = report
+        self._prefix = f"{path_prefix.rstrip('/')}/"
+        self._can_store = True
+
+    @property
+    def _is_ready(self) -> bool:
+        return self._can_store and self._secrets.has_all
 
     async def run(self) -> None:
         """Serve the sources until cancelled."""
@@ -87,7 +96,7 @@ class WebhookServer:
         loop, pauses = asyncio.get_running_loop(), backoff(_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS)
         while True:
             try:
-                server = await loop.create_server(connections, self._address.host, self._address.port)
+                server = await loop.create_server(connections, listening_hosts(self._address.host), self._address.port)
             except OSError as error:
                 self.bind_failure = await asyncio.to_thread(explain_bind_error, self._address, error)
                 await self._report_state("port", self.bind_failure)
@@ -113,20 +122,18 @@ class WebhookServer:
 
     async def _handle_connection(self, request: web.BaseRequest) -> web.Response:
         response = await self._handle_request(request)
-        if response.status != 200 or request.path == "/":
+        if response.status != 200 or request.path in _STATE_PATHS:
             # Close the connection: sources with a secret can open a new one.
             response.force_close()
         return response
 
     async def _handle_request(self, request: web.BaseRequest) -> web.Response:
-        name, _, rest = request.path.removeprefix("/").partition("/")
+        if request.path in _STATE_PATHS:
+            return self._show_state(request)
+        if not request.path.startswith(self._prefix):
+            return _response(404, "There is nothing here.")
+        name, _, rest = request.path.removeprefix(self._prefix).partition("/")
         path = tuple(part for part in rest.split("/") if part)
-        if not name:
-            return (
-                _response(200, "ok")
-                if request.method in ("GET", "HEAD")
-                else _response(405, "The address must contain the source's name.")
-            )
         if (refusal := request_filter.check_request(request.headers, self._own_hosts(request))) is not None:
             return _response(*refusal)
         if (unproven := self._authenticate(name, request)) is not None:
@@ -136,6 +143,14 @@ class WebhookServer:
         self._connections.mark_authenticated(request.protocol)
         outcome = await self._receive(WebhookRequest(name, headers=_headers_of(request), path=path), request)
         return _response(outcome.status, outcome.sentence)
+
+    def _show_state(self, request: web.BaseRequest) -> web.Response:
+        """Return whether this server works, for a proxy or a monitor. It says nothing about sources."""
+        if request.method not in ("GET", "HEAD"):
+            return _response(405, "The address must contain the source's name.", {"Allow": "GET"})
+        if request.path == _READY_PATH and not self._is_ready:
+            return _response(503, "Not ready: the last payload could not be stored, or a secret cannot be read")
+        return _response(200, "ok")
 
     def _authenticate(self, name: str, request: web.BaseRequest) -> web.Response | None:
         """Return the refusal of a request that does not show the source's secret; None if it does."""
@@ -164,10 +179,13 @@ class WebhookServer:
                 await _send_continue(request)
                 kept, longest = (_MAX_PING_BYTES,) * 2 if asked.path else (MAX_PAYLOAD_BYTES, body.MAX_BYTES)
                 sent = await body.read_body(request, share, kept, longest)
-                return await self.receiver.receive(asked, sent)
+                outcome = await self.receiver.receive(asked, sent)
+                self._can_store = True
+                return outcome
         except (aiohttp.ClientPayloadError, web.RequestPayloadError, ConnectionError):
             return IngestOutcome(400, "The payload could not be read to its end.")
         except (StoreError, QueueFull) as error:
+            self._can_store = False
             self._log.warn(asked.source, f"its alerts could not be stored, and it must try again: {error}")
             return IngestOutcome(503, "It could not be stored")
         except body.MemoryLimitReached:

@@ -2,7 +2,18 @@
 
 from collections.abc import Callable
 
-from . import alertmanager, google_cloud, healthchecks, oracle_cloud, plain, uptime_kuma
+from . import (
+    alertmanager,
+    aws_sns,
+    google_cloud,
+    healthchecks,
+    mapped_json,
+    opsgenie,
+    oracle_cloud,
+    pagerduty,
+    plain,
+    uptime_kuma,
+)
 from .payload import make_harmless
 from .webhook import InvalidPayload, ParsedAlerts, UnreadablePart, WebhookRequest
 
@@ -13,6 +24,10 @@ PARSERS: dict[str, Callable[[WebhookRequest], ParsedAlerts]] = {
     "oracle_cloud": oracle_cloud.parse,
     "uptime_kuma": uptime_kuma.parse,
     "healthchecks": healthchecks.parse,
+    "aws_sns": aws_sns.parse,
+    "pagerduty": pagerduty.parse,
+    "opsgenie": opsgenie.parse,
+    "json": mapped_json.parse,
     "plain": plain.parse,
 }
 """Parsers by the ``kind`` of [source.NAME]. Their alerts have the vendor's raw texts."""

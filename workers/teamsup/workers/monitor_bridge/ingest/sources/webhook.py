@@ -37,3 +37,5 @@ class WebhookRequest:
     """Headers, by names in small letters."""
     path: tuple[str, ...] = ()
     """The parts of the path behind the source's name."""
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    """Where the parts of an alert stand, for a source of the kind "json"."""

@@ -11,7 +11,7 @@ _SHOW_EVERY_SECONDS = 10.0
 """A line that never rests, such as a progress bar, is shown this often."""
 
 
-class OutputReader:
+class LineReader:
     """Passes on the lines of a process; ``record`` gets them."""
 
     def __init__(self, child: Child, record: Callable[[list[str]], None]) -> None:
