@@ -33,7 +33,7 @@ class OutputLines:
         return [*lines, *self.flush()] if len(self._unfinished) > _MAX_LINE_BYTES else lines
 
     def flush(self) -> list[str]:
-        """Return the unfinished line as it is now; none if nothing is left."""
+        """Return what there is of the unfinished line; none if nothing is left."""
         if not self.has_unfinished:
             return []
         line, self._unfinished, self._was_shown = self._unfinished, b"", True

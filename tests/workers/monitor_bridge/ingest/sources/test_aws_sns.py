@@ -120,7 +120,7 @@ def sign(key: rsa.RSAPrivateKey, envelope: dict[str, Any], version: str) -> dict
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("version", ["1", "2"])
-async def test_a_message_that_amazon_has_not_signed_is_refused(
+async def test_a_message_without_amazons_signature_is_refused(
     key: rsa.RSAPrivateKey, certificate: bytes, version: str
 ) -> None:
     fetched = []
