@@ -9,7 +9,7 @@ from helpers.postgres_server import PostgresServer
 from helpers.support import TIMEOUT_SECONDS, eventually
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines.postgresql.address import parse_address
-from teamsup.hub.engines.postgresql.server_watch import check_pooler
+from teamsup.hub.engines.postgresql.server_watch import ServerWatch, check_pooler
 from teamsup.hub.wakeup.doorbell import Doorbells
 
 
@@ -40,3 +40,9 @@ def test_a_message_from_another_host_wakes_a_reader(
 
 def test_a_server_passes_the_self_test_for_poolers(postgres: PostgresServer) -> None:
     check_pooler(parse_address(postgres.url))
+
+
+def test_a_watch_that_has_ended_may_be_stopped(address: str) -> None:
+    watch = ServerWatch(parse_address(address), "here")
+    watch.close()
+    watch.stop()

@@ -7,7 +7,7 @@ import os
 import select
 import time
 from collections.abc import Generator, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psycopg
 
@@ -41,7 +41,8 @@ class ServerWatch:
         self._wake_reader, self._wake_writer = os.pipe()
 
     def stop(self) -> None:
-        os.write(self._wake_writer, b"!")
+        with suppress(BrokenPipeError):  # the watch has ended by itself, with its connection
+            os.write(self._wake_writer, b"!")
 
     def close(self) -> None:
         os.close(self._wake_reader)
