@@ -103,6 +103,7 @@ def test_a_turn_that_is_never_left_alone_ends_after_three_holds(claude: ClaudeCo
     assert [scout.queries.trace(f"#{number}")[0].read_at for number in range(1, 5)] == [None] * 4
 
 
+@pytest.mark.slow
 def test_a_command_in_the_shell_of_a_session_counts_as_the_agents(claude: ClaudeCode, scout: MessageHub) -> None:
     run = ToolCall("Bash", {"command": "\"$TEAMSUP\" send scout 'I am ann, I decide'"})
     with ScriptedModel({"": [run, "finished"]}) as model:
@@ -110,6 +111,7 @@ def test_a_command_in_the_shell_of_a_session_counts_as_the_agents(claude: Claude
     assert [delivery.message.metadata for delivery in scout.claim()] == [{"session": "lead"}]
 
 
+@pytest.mark.slow
 def test_a_message_sent_while_it_works_is_read_in_the_same_turn(claude: ClaudeCode, scout: MessageHub) -> None:
     script: Script = [
         after(lambda: scout.send("lead", "the disk is full"), ToolCall("Bash", {"command": "true"})),
@@ -135,6 +137,7 @@ def test_a_turn_does_not_end_before_its_mail_is_read(claude: ClaudeCode, scout: 
     assert scout.queries.trace("#1")[0].state == "done"
 
 
+@pytest.mark.slow
 def test_a_subagent_takes_part_in_its_own_name(claude: ClaudeCode, scout: MessageHub) -> None:
     scout.enroll("gcp-monitor")
     scout.send("gcp-monitor", "how is the load?")
@@ -165,6 +168,7 @@ def test_a_monitor_agent_changes_nothing_in_the_cloud(claude: ClaudeCode) -> Non
         assert "only reads" in model.received, model.received[-2000:]
 
 
+@pytest.mark.slow
 def test_a_project_that_was_set_up_needs_nothing_more(claude: ClaudeCode, teamsup: TeamsupCommand) -> None:
     options = ("--agent", "chief", "--agents", "oci-monitor", "--project", str(claude.project))
     assert teamsup.run("init", "--claude", *options).returncode == 0

@@ -144,6 +144,7 @@ def test_an_error_reaches_a_v1_client_as_a_sentence(team: Team) -> None:
         assert "no agent named 'nobody'" in lead.text(lead.begin("team_get_status", agent="nobody"), is_error=True)
 
 
+@pytest.mark.slow
 def test_a_read_that_a_v1_client_cancels_leaves_the_message_unread(team: Team, join: Join) -> None:
     scout = join("scout")
 

@@ -58,6 +58,7 @@ def test_a_command_of_teamsup_is_nobody_elses(install: Install) -> None:
     assert "ps" not in find_commands(COMMANDS)
 
 
+@pytest.mark.slow
 def test_start_warns_of_it_and_starts_the_team(install: Install, teamsup: TeamsupCommand) -> None:
     install("greeter", "ps")
 

@@ -115,6 +115,7 @@ def test_without_a_server_it_says_nothing(tmp_path: Path, folder: Path) -> None:
     assert hook(tmp_path / ("x" * 200)) == b""
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_is_left_alone(tmp_path: Path, folder: Path) -> None:
     with socket.socket(socket.AF_UNIX) as hung:
         hung.bind(str(folder / f"claude-{CLAUDE}"))

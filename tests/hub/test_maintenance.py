@@ -82,6 +82,7 @@ def test_prune_leaves_what_somebody_works_on(join: Join) -> None:
     scout.acknowledge(delivery)
 
 
+@pytest.mark.slow
 @pytest.mark.only_sqlite("a server keeps freed space for its next rows")
 def test_a_pruned_file_is_small_again(join: Join) -> None:
     lead, scout = join("lead"), join("scout")

@@ -28,6 +28,7 @@ def moved_team(run_workers: RunWorkers) -> Iterator[tuple[TeamsupCommand, int]]:
     assert team.ps()["supervisor"]["pid"] == pid, "the same one runs it still"
 
 
+@pytest.mark.slow
 def test_commands_say_that_the_folder_is_away_and_who_runs_the_team(moved_team: tuple[TeamsupCommand, int]) -> None:
     team, pid = moved_team
     sentence = f"{team.team.folder} is not there at present, but pid {pid} runs team 'default'. Move or mount it back."

@@ -252,6 +252,7 @@ def test_monitor_bridge_reports_the_host(running: TeamsupCommand) -> None:
     assert [part.split()[0] for part in note.split(", ")] == ["CPU", "memory", "disk"]
 
 
+@pytest.mark.slow
 def test_an_agent_of_the_configuration_can_be_written_to_before_it_comes(teamsup: TeamsupCommand) -> None:
     teamsup.team.create()
     teamsup.team.configuration.write_text('[team]\nagents = ["lead"]\n')

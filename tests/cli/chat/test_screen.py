@@ -86,6 +86,7 @@ def test_an_agent_is_asked_and_its_answer_comes_back(running: TeamsupCommand) ->
         terminal.expect("team> lead: calm\nyou>")
 
 
+@pytest.mark.slow
 def test_typed_lines_are_offered_again_by_this_chat_and_the_next(teamsup: TeamsupCommand) -> None:
     for seen in ("you> what is new?\nyou> what is new?", "you> what is new?"):
         with chat(teamsup) as (terminal, process):

@@ -368,6 +368,7 @@ def test_a_fork_server_begins_again_once_its_program_has_changed(team: Team, tmp
             assert server.poll() is None
 
 
+@pytest.mark.slow
 def test_the_supervisor_keeps_a_fork_server_and_ends_no_session_with_it(teamsup: TeamsupCommand) -> None:
     teamsup.configure("")
     text = teamsup.team.configuration.read_text()

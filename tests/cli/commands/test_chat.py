@@ -297,6 +297,7 @@ def test_several_lines_from_a_pipe_are_answered_in_order(running: TeamsupCommand
     assert result.stderr.startswith("teamsup: There is no agent named nobody here. Known agents: ")
 
 
+@pytest.mark.slow
 def test_a_message_to_a_team_that_is_down_is_answered_when_it_is_up(teamsup: TeamsupCommand) -> None:
     early = teamsup.run("chat", "--timeout", "0", stdin="Hello\n")
     assert early.returncode == os.EX_UNAVAILABLE

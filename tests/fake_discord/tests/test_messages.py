@@ -46,6 +46,7 @@ async def test_a_nonce_gives_one_message_for_a_few_minutes(discord: FakeDiscord,
     await bot.hears("message", 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "done"), [("lost reply", True), ("503 after", True), ("503 before", False), ("reset", False)]
 )

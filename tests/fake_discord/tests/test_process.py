@@ -43,6 +43,7 @@ def url() -> Iterator[str]:
         server.stdout.close()
 
 
+@pytest.mark.slow
 async def test_it_keeps_its_world_while_a_bot_is_killed_and_started_again(tmp_path: Path, url: str) -> None:
     (tmp_path / "echo_bot.py").write_text(ECHO)
     remote = RemoteDiscord(url)

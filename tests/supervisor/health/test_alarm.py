@@ -109,6 +109,7 @@ def test_monitor_bridge_works_when_it_runs_steadily_or_is_not_wanted(
     assert describe_watcher_outage(bridge, after_seconds=20, now=100.0) == trouble
 
 
+@pytest.mark.slow
 def test_a_secret_is_kept_from_others_as_soon_as_a_saved_file_names_it_though_that_is_refused(
     run_workers: RunWorkers, teamsup: TeamsupCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:

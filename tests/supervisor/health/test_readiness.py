@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from helpers.custom_workers import worker_section
 from helpers.support import FORK_SERVER, WEB, TeamsupCommand, refusal_of
 from teamsup.hub import Agent
@@ -48,6 +50,7 @@ def test_an_unconfigured_worker_names_the_missing_setting() -> None:
     assert unready_reason(HELD, None) == "not configured: no key for the exchange"
 
 
+@pytest.mark.slow
 def test_start_reload_and_restart_name_a_held_worker_and_its_missing_setting(teamsup: TeamsupCommand) -> None:
     quiet = "".join(
         f"[worker.{name}]\nautostart = false\n" for name in ("user_comm", "monitor-bridge", WEB, FORK_SERVER)

@@ -396,6 +396,7 @@ def test_a_worker_that_two_people_restart_at_the_same_moment_comes_back(
     assert ps_row(teamsup, "stubborn")["pid"] not in (pid, None)
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_kills_and_a_doubled_signal_does_not(teamsup: TeamsupCommand) -> None:
     teamsup.configure(worker_section("own") + worker_section("stubborn", STUBBORN, stop_seconds=60))
     with teamsup.open("start") as supervisor:

@@ -235,6 +235,7 @@ def test_a_problem_that_begins_again_at_once_counts(harness: IncidentHarness) ->
     assert [each.id for each in harness.open] == [2]
 
 
+@pytest.mark.slow
 def test_a_migration_ends_the_older_of_two_open_incidents_of_one_problem(
     team: Team, join: Callable[..., MessageHub]
 ) -> None:

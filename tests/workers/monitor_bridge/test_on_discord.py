@@ -41,6 +41,7 @@ def buttons(message: fake_discord.FakeMessage) -> list[dict[str, Any]]:
     return [button for row in message.components for button in row["components"]]
 
 
+@pytest.mark.slow
 async def test_a_person_is_called_presses_the_button_and_sees_the_end(
     teamsup: TeamsupCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

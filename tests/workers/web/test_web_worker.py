@@ -15,6 +15,7 @@ from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import DEGRADED
 
 
+@pytest.mark.slow
 def test_the_free_port_is_kept_over_a_restart(team: Team) -> None:
     with web_process(team) as web:
         before = web.address

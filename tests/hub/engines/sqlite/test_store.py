@@ -193,6 +193,7 @@ def test_threads_that_send_at_the_same_time_share_a_flush(join: Join, monkeypatc
     assert next(flushes) == 2
 
 
+@pytest.mark.slow
 def test_the_log_stays_short_while_two_programs_are_never_idle(team: Team, join: Join) -> None:
     lead, scout = join("lead", durability="normal"), join("scout", durability="normal")
     over = threading.Event()

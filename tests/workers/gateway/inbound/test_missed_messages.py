@@ -83,6 +83,7 @@ async def test_channels_made_meanwhile_are_caught_up_from_their_beginning(team: 
     }
 
 
+@pytest.mark.slow
 async def test_a_server_that_discord_lost_for_a_while_is_caught_up(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:

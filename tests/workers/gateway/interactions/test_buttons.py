@@ -147,6 +147,7 @@ async def test_only_a_user_who_may_not_decide_sees_the_refusal(team: Team, join:
         assert (await next_delivery(lead)).message.content == "wait"
 
 
+@pytest.mark.slow
 async def test_a_decision_made_elsewhere_shows_in_the_message(team: Team, join: Join) -> None:
     lead, ann = join("lead"), join("console-ann")
     ann.register("console")

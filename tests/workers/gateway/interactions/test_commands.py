@@ -228,6 +228,7 @@ async def test_a_lost_reply_to_the_acknowledgement_loses_no_command(team: Team, 
         assert await discord.answers(used) == ["All is well."]
 
 
+@pytest.mark.slow
 async def test_after_fifteen_minutes_the_answer_comes_as_a_message(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -310,6 +311,7 @@ async def test_the_commands_are_registered_only_when_they_have_changed(team: Tea
         assert [command["name"] for command in await discord.commands()] == [each["name"] for each in SLASH_COMMANDS]
 
 
+@pytest.mark.slow
 async def test_a_command_that_goes_wrong_in_the_gateway_says_so(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):

@@ -103,6 +103,7 @@ async def test_an_agent_cannot_report_the_outcome_of_a_question(team: Team, join
         assert (message.content, len(message.components)) == ("Restart it?", 1)
 
 
+@pytest.mark.slow
 async def test_a_button_of_an_agent_says_which_command_it_is(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         gcp = join("gcp")

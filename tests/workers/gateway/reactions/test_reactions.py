@@ -85,6 +85,7 @@ async def test_a_question_that_fails_is_shown_as_failed(team: Team, join: Join) 
         await shows(discord, asked, "❌")
 
 
+@pytest.mark.slow
 async def test_the_next_gateway_repairs_the_state_of_a_killed_one(team: Team, join: Join) -> None:
     user_comm, lead = join("user_comm"), join("lead")
     team.create()
@@ -122,6 +123,7 @@ async def test_a_channel_without_the_right_to_react_is_answered_anyway(team: Tea
         assert await discord.reactions(asked) == []
 
 
+@pytest.mark.slow
 async def test_reactions_that_have_to_wait_hold_up_no_answer(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):

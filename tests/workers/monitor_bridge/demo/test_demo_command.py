@@ -76,6 +76,7 @@ def test_it_leaves_nothing_when_a_signal_ends_it(tmp_path: Path, temporary: Path
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_leaves_nothing_when_it_is_interrupted_while_it_begins_and_again_while_it_ends(
     tmp_path: Path, temporary: Path, number: signal.Signals

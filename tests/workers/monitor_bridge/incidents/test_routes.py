@@ -1,5 +1,7 @@
 """Which agents an alert goes to."""
 
+import pytest
+
 from teamsup.workers.monitor_bridge.incidents.alert import Alert
 from teamsup.workers.monitor_bridge.incidents.routes import AlertRoutes, EscalationChain
 from teamsup.workers.monitor_bridge.sections import AlertRouteSection, MonitorSection
@@ -61,6 +63,7 @@ def test_monitor_bridge_is_not_notified_by_itself() -> None:
     assert agents(AlertRoutes(MonitorSection(recipient="monitor-bridge")), "prom", known=()) == ()
 
 
+@pytest.mark.slow
 def test_a_match_that_would_take_years_over_a_label_does_not_fit_and_people_are_notified() -> None:
     routes = AlertRoutes(
         MonitorSection(),

@@ -113,6 +113,7 @@ def test_a_payload_sent_while_we_are_gone_arrives_when_we_are_back(
             eventually(lambda: recorder.recorded, "it is heard")
 
 
+@pytest.mark.slow
 def test_a_repeated_payload_is_one_incident_though_we_are_killed_before_it_is_stored(
     team: Team, start_bridge: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:

@@ -111,6 +111,7 @@ def test_an_addition_of_the_gateway_is_passed_on_and_hides_no_command(hubs: tupl
     assert claim_next(lead).message.content == "look\n(attachment: a.txt)"
 
 
+@pytest.mark.slow
 def test_the_progress_of_a_question_that_was_withdrawn_shows_so(hubs: tuple[MessageHub, MessageHub]) -> None:
     gateway, lead = hubs
     ask(gateway, "@lead how is the load?")

@@ -18,6 +18,7 @@ def change(served: ServedPages, notes: NotePage, html: str) -> None:
     served.hub.execute("UPDATE web_sessions SET used_at = used_at")
 
 
+@pytest.mark.slow
 def test_a_change_is_shown_without_loading_the_page_again(
     browser: Browser, served: ServedPages, notes: NotePage
 ) -> None:

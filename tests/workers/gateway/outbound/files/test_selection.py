@@ -53,6 +53,7 @@ async def test_files_of_agents_go_with_the_answer_and_what_cannot_is_named(team:
         assert told.content == f"Message #{message.id} went to Discord without a file. {' '.join(notes)}"
 
 
+@pytest.mark.slow
 async def test_a_file_that_goes_away_while_it_waits_is_named(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         for name in ("a.txt", "b.txt"):

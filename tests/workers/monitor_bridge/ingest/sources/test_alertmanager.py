@@ -80,6 +80,7 @@ def test_its_watchdog_is_a_sign_of_life_while_it_fires() -> None:
     assert parse_payload("alertmanager", body) == ()
 
 
+@pytest.mark.slow
 def test_a_storm_is_bounded_and_what_is_left_out_is_said() -> None:
     body = load_payload("alertmanager_firing.json")
     body["alerts"] *= MAX_ALERTS + 1000
