@@ -17,8 +17,7 @@ from teamsup.hub.engines.choice import open_hosts
 from teamsup.hub.engines.hosts.team_hosts import HostReport
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import list_names, quote
-from teamsup.supervisor.control.client import send_request
-from teamsup.supervisor.hosts.request_router import EMPTY_LOG
+from teamsup.supervisor.control.client import EMPTY_LOG, send_request
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
 

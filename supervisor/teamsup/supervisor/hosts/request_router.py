@@ -15,13 +15,13 @@ from teamsup.hub.validation import list_names, quote
 from teamsup.status.state_file import WorkerState, parse_state
 from teamsup.terminal.formatting import format_duration
 
+from ..control.client import EMPTY_LOG
+
 _LOOK_SECONDS = 0.1
 _ANSWER_SECONDS = 4.0
 """Seconds that the answer of a host may take in addition to the requested time."""
 _MAX_LOG_BYTES = 100_000
 _MAX_LOG_LINES = 10_000
-
-EMPTY_LOG = "The log is empty."
 
 Perform = Callable[[HostRequest], Awaitable[HostAnswer]]
 
