@@ -70,19 +70,14 @@ class AgentMailbox:
                         taken = self._claim_due(1, lease)
                 yield from taken
 
-    async def listen_async(
-        self,
-        timeout: float,  # noqa: ASYNC109
-        lease: float,
-        look_seconds: float | None,
-    ) -> AsyncGenerator[Delivery, None]:
+    async def listen_async(self, timeout: float, lease: float, look: float | None) -> AsyncGenerator[Delivery, None]:  # noqa: ASYNC109
         check_timeout(timeout)
         with self._session.open_doorbell() as bell:
             hold_up = BusyTolerance(timeout)
             while True:
                 taken: list[Delivery] = []
                 with hold_up.tolerate():
-                    if not await self._make_waiter(timeout, look_seconds=look_seconds).wait_async(bell):
+                    if not await self._make_waiter(timeout, look_seconds=look).wait_async(bell):
                         return
                     with suppress(StoreUnavailable):
                         claim = functools.partial(self._claim_due, 1, lease)

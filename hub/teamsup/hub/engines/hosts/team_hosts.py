@@ -2,7 +2,7 @@
 
 A role is a worker with a mailbox, or the supervisor that answers for the team. A host that holds the lease of a role
 may run it. The server's clock decides when a lease ends. Its holder counts a shorter time on its own clock. The
-decisions are pure; an engine keeps the rows.
+functions are pure; an engine keeps the rows.
 """
 
 from collections.abc import Iterable, Mapping
