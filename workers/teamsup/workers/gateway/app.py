@@ -53,7 +53,7 @@ class DiscordGateway(Worker):
         section = settings.section(self.name, GatewaySection)
         self._clock = DiscordClock()
         self._ban = AddressBan()
-        self._told_skew = ""
+        self._reported_skew = ""
         self._connection = DiscordConnection(
             hub, token, self._make_client, self.heartbeat, functools.partial(self.report_state, "discord"), self.log
         )
@@ -195,9 +195,9 @@ class DiscordGateway(Worker):
             await self.report_state("reading", self._inbox.failure)
             await self.report_state("address", self._ban.note)
             skew = self._clock.describe_skew()
-            if skew and not self._told_skew:
+            if skew and not self._reported_skew:
                 self.log.warning("%s; Discord's time counts for its messages", skew)
-            self._told_skew = skew
+            self._reported_skew = skew
             with contextlib.suppress(StoreError):  # the next look comes soon
                 await self.in_thread(self._unread_questions.notify_authors)
 

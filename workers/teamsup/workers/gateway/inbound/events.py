@@ -160,8 +160,10 @@ class EventHandler:
 
     async def _transcribe_voice(self, inbound: InboundMessage) -> InboundMessage:
         """Return a spoken message with its text, if a command for that is set."""
+        if not self._section.transcribe:
+            return inbound
         for file, path in attachments.paths_of(inbound, self._hub.team.folder):
-            if not (file.is_voice and self._section.transcribe) or file.is_quoted or not path.is_file():
+            if not file.is_voice or file.is_quoted or not path.is_file():
                 continue
             try:
                 text = await transcribe(self._section.transcribe, path, self._log)
