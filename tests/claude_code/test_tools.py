@@ -203,7 +203,7 @@ async def test_a_refusal_of_the_hub_reaches_the_model_as_a_sentence(team: Team) 
         )
         assert await lead.refused("team_send_message", recipient="scout", text="x") == (
             "team_send_message takes no text; it takes content, deciders, default, default_denies, expires_in,"
-            " message_type, options, priority, recipient, reply_to."
+            " file_paths, message_type, options, priority, recipient, reply_to."
         )
 
 

@@ -162,7 +162,7 @@ def test_help_imports_no_command_of_a_component() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert "    forget    remove all messages from and to a person" in run.stdout
+    assert re.search(r"^ +forget +remove all messages from and to a person", run.stdout, re.MULTILINE)
     assert run.stdout.endswith("[]\n")
 
 

@@ -204,7 +204,13 @@ def test_the_command_asks_says_what_it_takes_back_and_refuses_while_the_team_run
 
     assert "newer messages removed: 1," in refusal_of(teamsup.run("hub", "restore", backup))
     dry = json.loads(teamsup.run("hub", "restore", backup, "--dry-run", "--json").stdout)
-    assert dry == {"newer_messages": 1, "reopened_deliveries": 0, "removed_messages": 0, "set_aside": []}
+    assert dry == {
+        "team": teamsup.team.name,
+        "newer_messages": 1,
+        "reopened_deliveries": 0,
+        "removed_messages": 0,
+        "set_aside": [],
+    }
     teamsup.configure("")
     with run_team(teamsup):
         eventually(lambda: "ready in" in teamsup.log("supervisor"), "the team")
