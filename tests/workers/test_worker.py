@@ -130,10 +130,10 @@ async def test_a_worker_that_cannot_read_its_mailbox_is_degraded_until_it_can(
     with MessageHub(team, agent="feed") as hub:
         listen, broken = hub.listen_async, [True]
 
-        def listen_unless_broken() -> Any:  # noqa: ANN401 - what the hub gives back
+        def listen_unless_broken(**options: Any) -> Any:  # noqa: ANN401 - those of the hub
             if broken:
                 raise StoreBusy("The store is held by another program.")
-            return listen()
+            return listen(**options)
 
         monkeypatch.setattr(hub, "listen_async", listen_unless_broken)
         running = asyncio.create_task(Feed(hub, Config(team)).run())

@@ -469,5 +469,5 @@ def test_a_list_of_alerts_says_when_it_may_not_be_all(teamsup: TeamsupCommand) -
     )
     assert degraded.returncode == 4
     assert degraded.stderr == "teamsup: The list may be incomplete. monitor-bridge is degraded: Port 9095 is taken.\n"
-    assert json.loads(degraded.stdout) == {"incidents": []}
+    assert json.loads(degraded.stdout) == {"team": teamsup.team.name, "incidents": []}
     assert (well.returncode, well.stderr) == (0, "")

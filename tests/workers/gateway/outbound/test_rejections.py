@@ -201,9 +201,9 @@ async def test_refused_progress_is_not_reported(team: Team, join: Join) -> None:
         await discord.say("What is it?")
         asked = await next_delivery(user_comm)
         progress = user_comm.answer(asked.message, "near the secret", message_type="status_report")
-        answer = user_comm.reply(asked, "It is well")
-        await wait_until_sent(user_comm, answer)
-        assert (outcome_of(user_comm, progress) or "").startswith("refused")
+        # Progress gives way to an answer that waits, so the answer comes after the refusal.
+        await wait_until(lambda: (outcome_of(user_comm, progress) or "").startswith("refused"), "it is refused")
+        await wait_until_sent(user_comm, user_comm.reply(asked, "It is well"))
         assert await discord.said() == ["It is well"]
 
 
