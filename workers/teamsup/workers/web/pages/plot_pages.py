@@ -146,7 +146,8 @@ def _link_steps(context: PageContext) -> list[tuple[str, list[tuple[str, str]]]]
     if plot_range.name in _CLOSER:
         name, seconds = _CLOSER[plot_range.name]
         marks = find_time_marks(replace(plot_range, tick=seconds), end)
-        groups.append(("Closer", [(text, link(at + seconds, name)) for at, text in marks]))
+        # A part that begins at the end is not a part of this time.
+        groups.append(("Closer", [(text, link(at + seconds, name)) for at, text in marks if at < end]))
     return [each for each in groups if each[1]]
 
 
