@@ -63,6 +63,15 @@ def test_a_block_of_code_inside_of_a_spoiler_stays_hidden() -> None:
     assert (second[:9], second[-7:]) == ("||\n```py\n", "\n```\n||")
 
 
+def test_a_spoiler_stays_hidden_between_lines_of_tildes_which_discord_shows() -> None:
+    text = "~~~~\n" + "||SECRET word SECRET word ||" * 40 + "\n~~~~\n"
+    pieces = list(iterate_chunks(text, 100))
+
+    assert len(pieces) > 10
+    for piece in pieces:
+        assert "SECRET" not in re.sub(r"\|\|[\s\S]+?\|\|", "", piece.text)
+
+
 @settings(deadline=None, max_examples=60)
 @given(some.lists(some.sampled_from(PARTS), min_size=20, max_size=150), some.integers(60, 120))
 def test_a_spoiler_never_shows(parts: list[str], limit: int) -> None:

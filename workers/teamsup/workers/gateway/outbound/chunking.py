@@ -12,7 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from ..markup import utf16_length
-from .formatting import WHOLE, FormattedSpans
+from .formatting import MARK, WHOLE, FormattedSpans
 
 MAX_LENGTH = 1999  # Discord accepts 2,000 code points, and a text has at least as many UTF-16 units
 _MAX_CHUNKS = 5
@@ -118,7 +118,7 @@ class _Splitter:
         self._text, self._limit = text, limit
         self._fences = list(_FENCE.finditer(text))
         self._fence_ends = [fence.end() for fence in self._fences]
-        self._spans = FormattedSpans(text, [fence.span() for fence in self._fences])
+        self._spans = FormattedSpans(text, [part for fence in self._fences for part in _unformatted_in(fence)])
 
     def delimiters_at(self, position: int) -> _Delimiters:
         """Return the open delimiters at a position."""
@@ -212,6 +212,17 @@ class _Splitter:
         while (over := utf16_length(self._text[begin:end]) - room) > 0:
             end -= (over + 1) // 2
         return end
+
+
+def _unformatted_in(fence: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """Yield what has no format: all but the spoilers between tildes, where Discord knows no code and hides them."""
+    begin = fence.start()
+    if fence["mark"].startswith("~"):
+        for match in MARK.finditer(fence.string, *fence.span("code")):
+            if match["mark"] == "||":
+                yield begin, match.start()
+                begin = match.end()
+    yield begin, fence.end()
 
 
 def _to_chunk(opened: _Delimiters, body: str, following: _Delimiters) -> ChunkText:

@@ -10,7 +10,8 @@ WHOLE = re.compile(
     r"!?\[[^\[\]]{0,300}+\]\((?:[^\s()]|\([^\s()]*+\))*+\)|<[@#:/a-zA-Z\d][^<>\n]{0,200}+>|https?://[^\s<>|*]++|`[^`\n]++`"
 )
 """A link, an address, a mention, an emoji of a server, code in a line."""
-_MARK = re.compile(r"\\[\s\S]|(?P<whole>" + WHOLE.pattern + r")|(?P<mark>\|\||~~|\*{1,3}|_{1,3})")
+MARK = re.compile(r"\\[\s\S]|(?P<whole>" + WHOLE.pattern + r")|(?P<mark>\|\||~~|\*{1,3}|_{1,3})")
+"""A delimiter, or text that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def _find_spans(text: str, code: Iterable[tuple[int, int]]) -> Iterator[Formatte
     blocks = iter((*code, (len(text), len(text))))
     begin = 0
     for code_begin, code_end in blocks:
-        for match in _MARK.finditer(text, begin, code_begin):
+        for match in MARK.finditer(text, begin, code_begin):
             mark = match["mark"]
             if mark is None:
                 continue
