@@ -135,7 +135,7 @@ class DiscordConnection:
 
     async def _connect(self) -> None:
         """Stay connected until the end, and raise its reason."""
-        await asyncio.to_thread(self._lock.acquire, self._token.text)
+        self._lock.acquire(self._token.text)
         client = self._make_client(self._before_login, self._on_ready)
         self._client = client
         runner = asyncio.create_task(client.start(self._token.text))

@@ -28,7 +28,11 @@ class TokenLock:
         self._file: int | None = None
 
     def acquire(self, token: str) -> None:
-        """Take the lock of this token, and leave that of an earlier one. Raise TokenInUse, StoreError and OSError."""
+        """Take the lock of this token, and leave that of an earlier one. Raise TokenInUse, StoreError and OSError.
+
+        It never waits, so call it on the event loop: in a thread it could take the lock after a cancelled caller has
+        released it.
+        """
         if token == self._token:
             return
         self.release()
@@ -68,6 +72,8 @@ def _find_holder(name: str) -> str:
     """Return the number of the process that has bound the name, as the end of a sentence."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+            # The holder accepts nobody. When its queue is full, a connect would wait for its end.
+            asking.setblocking(False)
             asking.connect(f"\0{name}")
             found = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     except OSError:
