@@ -71,11 +71,11 @@ class TokenLock:
 def _find_holder(name: str) -> str:
     """Return the number of the process that has bound the name, as the end of a sentence."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             # The holder accepts nobody. When its queue is full, a connect would wait for its end.
-            asking.setblocking(False)
-            asking.connect(f"\0{name}")
-            found = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            client.setblocking(False)
+            client.connect(f"\0{name}")
+            found = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     except OSError:
         return ""
     return f": process {_CREDENTIALS.unpack(found)[0]}"
