@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from teamsup.config.components import CommandHook, run_owners
 from teamsup.hub import Agent, Delivery, MessageHub, Team
 from teamsup.hub.engines.choice import describe_store, open_hosts
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells, open_doorbell
 from teamsup.status import state_file, team_lock
@@ -68,7 +69,7 @@ class Supervisor:
         self._service_notifier = notifier
         self._boot_trouble = trouble
         self._stopping = asyncio.Event()
-        self.exit_code = 0
+        self.exit_code: int = ExitCode.DONE
         self._has_joined = False
         self._joining: asyncio.Task[None] | None = None
         self._logs = WorkerLogs(team.logs, echo=echo)

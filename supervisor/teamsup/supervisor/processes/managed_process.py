@@ -1,10 +1,10 @@
 """One worker: its configuration, its process, and its output."""
 
 import asyncio
-import os
 from collections import deque
 from dataclasses import dataclass, field, replace
 
+from teamsup.hub.errors import ExitCode
 from teamsup.status.crash import KEPT_LINES, Crash
 from teamsup.status.process_state import ALIVE, State
 from teamsup.status.state_file import JobTicks
@@ -61,5 +61,5 @@ class ManagedProcess:
 def exit_code_of(worker: ManagedProcess) -> int:
     """Return the exit code of a worker that has ended, as a shell reports it. It never ran: not configured."""
     if worker.process.state is State.FATAL or worker.exit_code is None:
-        return os.EX_CONFIG
+        return ExitCode.NOT_CONFIGURED
     return worker.exit_code if worker.exit_code >= 0 else 128 - worker.exit_code

@@ -58,7 +58,7 @@ IDENTITIES = {
     "uptime_kuma": ("heartbeat", "monitorID"),
     "healthchecks": ("code",),
     "pagerduty": ("dedup_key", "event_action"),
-    "opsgenie": ("alert",),
+    "opsgenie": ("alert", "alias"),
     "aws_sns": ("Type", "Message", "MessageId"),
 }
 
