@@ -23,6 +23,8 @@ from teamsup.hub import MessageHub
 from teamsup.workers.agent_runner.run_table import RunTable
 from teamsup.workers.web.access.sessions import create_link
 
+pytestmark = pytest.mark.slow  # a browser takes seconds
+
 _FOLDER = Path(fake_discord.__file__).parent
 _STAND_IN = Path(fake_discord.__file__).parents[1] / "helpers" / "stand_in_agent.py"
 
@@ -78,7 +80,6 @@ def started(teamsup: TeamsupCommand) -> Iterator[Callable[[str], MessageHub]]:
         yield start
 
 
-@pytest.mark.slow
 async def test_an_incident_acknowledged_in_the_page_is_acknowledged_on_discord(
     browser: Browser,
     started: Callable[[str], MessageHub],
@@ -122,7 +123,6 @@ async def test_an_incident_acknowledged_in_the_page_is_acknowledged_on_discord(
         assert [error for error in browser.errors() if "favicon" not in error] == []
 
 
-@pytest.mark.slow
 def test_a_decision_made_in_the_page_reaches_the_agent(browser: Browser, started: Callable[[str], MessageHub]) -> None:
     lead = started('[web]\noperators = ["ann"]\n')
     sign_in(browser, lead, "ann")
@@ -139,7 +139,6 @@ def test_a_decision_made_in_the_page_reaches_the_agent(browser: Browser, started
     browser.wait_until(lambda: "Grow the volume?" not in browser.text("#needs"), "it is decided")
 
 
-@pytest.mark.slow
 def test_a_run_is_stopped_in_the_page_after_a_question(
     browser: Browser, started: Callable[[str], MessageHub], tmp_path: Path
 ) -> None:

@@ -11,6 +11,8 @@ from helpers.page_server import ServedPages, WebProcess, served_pages
 from teamsup.hub import StoreError
 from teamsup.workers.web.sections import WebSection
 
+pytestmark = pytest.mark.slow  # a browser takes seconds
+
 
 def change(served: ServedPages, notes: NotePage, html: str) -> None:
     """Let the region be that, and commit something."""
@@ -18,7 +20,6 @@ def change(served: ServedPages, notes: NotePage, html: str) -> None:
     served.hub.execute("UPDATE web_sessions SET used_at = used_at")
 
 
-@pytest.mark.slow
 def test_a_change_is_shown_without_loading_the_page_again(
     browser: Browser, served: ServedPages, notes: NotePage
 ) -> None:
@@ -30,7 +31,6 @@ def test_a_change_is_shown_without_loading_the_page_again(
     assert browser.errors() == []
 
 
-@pytest.mark.slow
 def test_the_input_of_a_person_stays_when_a_region_changes(
     browser: Browser, served: ServedPages, notes: NotePage
 ) -> None:
@@ -61,7 +61,6 @@ def test_the_input_of_a_person_stays_when_a_region_changes(
     assert browser.run("return document.activeElement.id") == "team"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("begin", "end"),
     [
@@ -86,7 +85,6 @@ def test_a_region_waits_while_a_person_is_busy_in_it(
         browser.wait_for("second", "#word")
 
 
-@pytest.mark.slow
 def test_a_list_that_grows_keeps_its_end_in_sight_or_says_what_is_below(
     browser: Browser, served: ServedPages, notes: NotePage
 ) -> None:
@@ -108,7 +106,6 @@ def test_a_list_that_grows_keeps_its_end_in_sight_or_says_what_is_below(
     assert browser.text("#team").count("message 62\n") == 1
 
 
-@pytest.mark.slow
 def test_evidence_that_is_too_old_is_not_heard(browser: Browser, served: ServedPages, notes: NotePage) -> None:
     def state(seconds: float) -> str:
         at = datetime.now(UTC) - timedelta(seconds=seconds)
@@ -130,7 +127,6 @@ def test_evidence_that_is_too_old_is_not_heard(browser: Browser, served: ServedP
     assert browser.run("return document.getElementById('s').className") == "state well"
 
 
-@pytest.mark.slow
 def test_a_page_says_that_the_state_is_not_known_and_freezes(
     browser: Browser, served: ServedPages, notes: NotePage
 ) -> None:
@@ -160,7 +156,6 @@ def test_a_page_says_that_the_state_is_not_known_and_freezes(
     assert [text for _, text in notes.texts] == ["a draft"]
 
 
-@pytest.mark.slow
 def test_the_worker_is_restarted_under_the_page(browser: Browser, web: WebProcess) -> None:
     browser.open(web.link())
     browser.wait_for("live since", "#liveness")
@@ -175,7 +170,6 @@ def test_the_worker_is_restarted_under_the_page(browser: Browser, web: WebProces
     assert browser.run("return window.mark") == 1, "the page has not been loaded again"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("is_frozen", [False, True], ids=["the clock jumps", "the tab was frozen too"])
 def test_a_page_that_was_asleep_for_an_hour_is_not_live_before_it_knows_all(
     browser: Browser, served: ServedPages, notes: NotePage, is_frozen: bool
@@ -206,7 +200,6 @@ def test_a_page_that_was_asleep_for_an_hour_is_not_live_before_it_knows_all(
     browser.wait_until(lambda: not browser.text("#banner"), "the banner has gone")
 
 
-@pytest.mark.slow
 def test_a_hidden_page_fetches_nothing(browser: Browser, served: ServedPages, notes: NotePage) -> None:
     show_page(browser, served)
     page = browser.driver.current_window_handle
@@ -220,7 +213,6 @@ def test_a_hidden_page_fetches_nothing(browser: Browser, served: ServedPages, no
     browser.wait_for("live since", "#liveness")
 
 
-@pytest.mark.slow
 def test_an_end_of_the_session_leads_to_the_sign_in(browser: Browser, served: ServedPages, notes: NotePage) -> None:
     show_page(browser, served)
     served.hub.execute("DELETE FROM web_sessions")

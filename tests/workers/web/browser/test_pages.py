@@ -9,6 +9,8 @@ from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import MAX_ATTEMPTS
 from teamsup.workers.web.access.authenticator import owner_name
 
+pytestmark = pytest.mark.slow  # a browser takes seconds
+
 PHONE, DESK, WALL = (390, 844), (1440, 900), (1920, 1080)
 HOSTILE = "<script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
 ENTER, TAB, SPACE = "\ue007", "\ue004", " "
@@ -45,7 +47,6 @@ def test_a_person_says_hello_and_reads_the_answer_without_loading_again(
         assert browser.errors() == []
 
 
-@pytest.mark.slow
 def test_a_new_message_stands_under_a_line_and_is_read_then(browser: Browser, web: WebProcess, team: Team) -> None:
     me = f"console-{owner_name()}"
     with MessageHub(team, agent="lead") as lead:
@@ -70,7 +71,6 @@ def test_a_new_message_stands_under_a_line_and_is_read_then(browser: Browser, we
         assert browser.run("return document.querySelector('.new-line + .message').innerText").count("The first line")
 
 
-@pytest.mark.slow
 def test_the_keyboard_alone_drops_a_dead_letter(browser: Browser, web: WebProcess, team: Team) -> None:
     with MessageHub(team, agent="lead") as lead:
         lead.register()
@@ -97,7 +97,6 @@ def focus_with_tab(browser: Browser, text: str) -> None:
     raise AssertionError(f"the keyboard does not reach {text!r}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK, WALL], ids=["phone", "desk", "wall"])
 def test_no_page_scrolls_sideways(
@@ -120,7 +119,6 @@ def test_no_page_scrolls_sideways(
         assert browser.errors() == []
 
 
-@pytest.mark.slow
 def test_the_pages_can_be_read_and_used_without_a_script(browser: Browser, web: WebProcess, team: Team) -> None:
     with MessageHub(team, agent="lead") as lead:
         lead.register()
