@@ -1,8 +1,12 @@
 """Discord's time counts, however wrong this host's clock is."""
 
 from collections.abc import Callable
+from email.utils import formatdate
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from yarl import URL
 
 from fake_discord import FakeDiscord
 from helpers.gateway_process import (
@@ -54,6 +58,30 @@ def test_a_second_more_or_less_changes_nothing() -> None:
     clock.learn(10_000.0)
     clock.learn(10_001.5)
     assert clock.now() == 10_000.0
+
+
+async def test_only_the_dates_of_the_api_count() -> None:
+    clocks = Clocks()
+    clock = DiscordClock(lambda: clocks.steady, lambda: clocks.host)
+    (on_answer,) = clock.trace().on_request_end
+
+    async def answer(url: str, seconds: float) -> None:
+        response = SimpleNamespace(status=200, headers={"Date": formatdate(seconds, usegmt=True)})
+        told: Any = SimpleNamespace(url=URL(url), response=response)
+        await on_answer(Any, SimpleNamespace(), told)  # type: ignore[arg-type]
+
+    await answer("https://discord.com/api/v10/users/@me", 10_000)
+    await answer("wss://gateway.discord.gg/?v=10", clocks.host)
+    await answer("https://cdn.discordapp.com/attachments/1/2/x.png", 20_000)
+    assert clock.now() == 10_000.5
+
+
+def test_a_skew_is_told_as_exactly_as_it_is_known() -> None:
+    clocks = Clocks()
+    clock = DiscordClock(lambda: clocks.steady, lambda: clocks.host)
+    for error in (-1.5, 0, 1.5):
+        clock.learn(clocks.host + 3 * DAY + error)
+        assert clock.describe_skew() == "this host's clock is 3d 0h behind Discord's"
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from teamsup.terminal.formatting import format_duration
 
 _AGREEMENT_SECONDS = 2.0  # Discord tells whole seconds, and an answer takes a moment
 _TOLERANCE_SECONDS = 60.0
+_API_PATH = "/api/"
 
 
 def _steady_seconds() -> float:
@@ -49,15 +50,19 @@ class DiscordClock:
         skew = self._host() - self.now()
         if abs(skew) <= _TOLERANCE_SECONDS:
             return ""
-        return f"this host's clock is {format_duration(abs(skew))} {'ahead of' if skew > 0 else 'behind'} Discord's"
+        shown = format_duration(round(abs(skew), -1))  # no more is known for certain, and the text rarely changes
+        return f"this host's clock is {shown} {'ahead of' if skew > 0 else 'behind'} Discord's"
 
     def trace(self) -> aiohttp.TraceConfig:
-        """Return the hooks with which aiohttp tells this clock the date of each answer."""
+        """Return the hooks with which aiohttp tells this clock the date of each answer of the API.
+
+        Other answers, such as that to a connection's start, may have the date of a cache or of a proxy.
+        """
 
         async def on_answer(
             _session: aiohttp.ClientSession, _context: SimpleNamespace, answer: aiohttp.TraceRequestEndParams
         ) -> None:
-            date = answer.response.headers.get("Date")
+            date = answer.response.headers.get("Date") if answer.url.path.startswith(_API_PATH) else None
             if date and answer.response.status < HTTPStatus.BAD_REQUEST:
                 try:
                     self.learn(parsedate_to_datetime(date).timestamp() + 0.5)
