@@ -1,5 +1,6 @@
 """While Cloudflare bans this host's address, there is one try now and then."""
 
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -46,14 +47,29 @@ def test_each_refusal_doubles_the_pause_and_one_request_at_a_time_tries() -> Non
             ban.check()
         now[0] += found.value.retry_after
     assert pauses == [60, 120, 240, 480, 900, 900]
-    assert ban.note == "Cloudflare blocks this host's address; next try in 0s"
 
     ban.check()
-    with pytest.raises(BanError, match="next try in 30s"):
+    with pytest.raises(BanError) as refused:
         ban.check()
+    assert refused.value.retry_after == 30
     ban.record(None)
     ban.check()
     assert ban.note == ""
+
+
+def test_the_note_of_a_ban_stays_until_the_next_try_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.4 + now[0])
+    ban = AddressBan(lambda: now[0])
+    with pytest.raises(BanError):
+        ban.record(refusal(429, "<html>"))
+    told = ban.note
+    assert re.fullmatch(r"Cloudflare blocks this host's address; next try at \d\d:\d\d:20", told)
+    for _ in range(29):
+        now[0] += 2.04
+        assert ban.note == told
+        with pytest.raises(BanError, match=re.escape(told)):
+            ban.check()
 
 
 @pytest.mark.slow
@@ -70,6 +86,6 @@ async def test_during_a_ban_nothing_else_is_asked_for(team: Team, join: Callable
         await wait_until(lambda: "Cloudflare blocks this host's address" in trouble(), "it is told")
         before = len(await discord.requests("POST", "/messages"))
         first.append(send_to_gateway(user_comm, "elsewhere", channel=other))
-        await wait_until(lambda: "next try in 5" in trouble(), "time goes on")
+        await wait_until(lambda: user_comm.queries.trace(first[1].message_id)[0].next_try_at, "it waits")
         assert len(await discord.requests("POST", "/messages")) == before == 1
         assert await discord.said() == []

@@ -24,6 +24,7 @@ from helpers.support import TIMEOUT_SECONDS
 from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, NotConfigured, Team
 from teamsup.workers.gateway.app import DiscordGateway
+from teamsup.workers.gateway.connection.address_ban import ADDRESS_BLOCKED, AddressBan
 from teamsup.workers.gateway.connection.client import DiscordClient
 from teamsup.workers.gateway.connection.connection import DiscordConnection
 from teamsup.workers.gateway.connection.token import BotToken
@@ -157,10 +158,42 @@ async def test_no_error_of_the_network_or_of_discord_ends_it(team: Team, join: J
     lead = join("lead")
     async with FakeDiscord() as discord:
         discord.faults.add("reset", "GET /users/@me")
-        discord.faults.add("cloudflare ban", "GET /users/@me", skip=1)
+        discord.faults.add("500 before", "GET /users/@me", skip=1)
         discord.faults.add("503 before", "GET /gateway/")
         async with running_gateway(team, discord):
             await wait_until_connected(lead)
+
+
+async def test_a_ban_of_the_address_is_waited_for_and_told_once(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[tuple[float, str]] = []
+    now, lead = [0.0], join("lead")
+    ban = AddressBan(lambda: now[0])
+
+    async def tell(*_: str) -> None:
+        pass
+
+    async def rest(seconds: float, why: str) -> None:
+        rests.append((seconds, why))
+        now[0] += seconds
+
+    async with FakeDiscord() as discord:
+        redirect_to(discord.url)
+        discord.faults.add("cloudflare ban", "GET /users/@me", times=2)
+        connection = DiscordConnection(
+            lead,
+            BotToken(TOKEN),
+            lambda before_login, on_ready: DiscordClient(before_login, on_ready, ban=ban),
+            tell,
+            tell,
+            logging.getLogger("gateway"),
+        )
+        monkeypatch.setattr(connection, "_wait_before_retry", rest)
+        running = asyncio.create_task(connection.run())
+        await asyncio.wait_for(connection.wait_until_ready(), TIMEOUT_SECONDS)
+        running.cancel()
+        await asyncio.wait((running,))
+    assert rests == [(60, ADDRESS_BLOCKED), (120, ADDRESS_BLOCKED)]
+    assert ban.note == ""
 
 
 async def test_a_discord_that_refuses_a_good_token_for_a_while_is_waited_for(

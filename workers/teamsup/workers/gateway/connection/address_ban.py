@@ -2,23 +2,23 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 import discord
 
-from teamsup.terminal.formatting import format_duration
-
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 60.0, 900.0
 _TRY_SECONDS = 30.0  # for the answer to a try, before another request is the next one
 _CLOUDFLARE_CODES = ("1015", "1020")
+ADDRESS_BLOCKED = "Cloudflare blocks this host's address"
 
 
 class BanError(discord.RateLimited):
-    """Cloudflare refuses all requests of this host, and this one was not sent."""
+    """Cloudflare refuses all requests of this host, and this one was not sent. ``note`` is a sentence about it."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, note: str) -> None:
         super().__init__(seconds)
-        self.args = (f"Cloudflare blocks this host's address; next try in {format_duration(seconds)}",)
+        self.args = (note,)
 
 
 class AddressBan:
@@ -28,11 +28,8 @@ class AddressBan:
         self._clock = clock
         self._pause = 0.0
         self._next_try_at = 0.0
-
-    @property
-    def note(self) -> str:
-        """Return a sentence about the ban; empty: there is none."""
-        return str(BanError(max(0.0, self._next_try_at - self._clock()))) if self._pause else ""
+        self.note = ""
+        """A sentence about the ban; empty: there is none. It changes with the next try, and not while time passes."""
 
     def check(self) -> None:
         """Return if a request may be sent: without a ban each, during a ban one at a time. Raise BanError."""
@@ -40,17 +37,22 @@ class AddressBan:
             return
         now = self._clock()
         if now < self._next_try_at:
-            raise BanError(self._next_try_at - now)
-        self._next_try_at = now + _TRY_SECONDS
+            raise BanError(self._next_try_at - now, self.note)
+        self._wait(_TRY_SECONDS)
 
     def record(self, error: discord.HTTPException | None) -> None:
         """Note how a request ended. Raise BanError if Cloudflare refused it."""
         if error is None or not is_address_ban(error):
-            self._pause = 0.0
+            self._pause, self.note = 0.0, ""
             return
         self._pause = min(_MAX_PAUSE_SECONDS, 2 * self._pause or _FIRST_PAUSE_SECONDS)
-        self._next_try_at = self._clock() + self._pause
-        raise BanError(self._pause) from error
+        self._wait(self._pause)
+        raise BanError(self._pause, self.note) from error
+
+    def _wait(self, seconds: float) -> None:
+        self._next_try_at = self._clock() + seconds
+        then = datetime.fromtimestamp(time.time() + seconds, UTC).astimezone()
+        self.note = f"{ADDRESS_BLOCKED}; next try at {then:%H:%M:%S}"
 
 
 def is_address_ban(error: discord.HTTPException) -> bool:

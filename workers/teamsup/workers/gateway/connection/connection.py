@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from teamsup.hub import MessageHub, NotConfigured
 
 from ...backoff import backoff
-from .address_ban import BanError
+from .address_ban import ADDRESS_BLOCKED, BanError
 from .client import DiscordClient
 from .disconnects import describe, find_remedy, is_expected, root_cause
 from .health import ReconnectRequired
@@ -108,7 +108,7 @@ class DiscordConnection:
                 self._rejections += 1
                 await self._wait_before_retry(pause, str(error))
             except BanError as error:
-                await self._wait_before_retry(error.retry_after, str(error))
+                await self._wait_before_retry(error.retry_after, ADDRESS_BLOCKED)
             except TokenInUse as error:
                 await self._wait_before_retry(_TOKEN_IN_USE_SECONDS, f"{error}. This gateway stays out.")
             except LoginLimitReached as error:
