@@ -11,7 +11,7 @@ from ..rest.api import RecordedRequest
 from ..world.models import FakeInteraction, FakeMessage, Json
 from .simulation import Simulation
 
-_TIMEOUT_SECONDS = 20.0
+_TIMEOUT_SECONDS = 45.0
 _TYPING_SECONDS = 10.0  # seconds
 
 
@@ -79,11 +79,21 @@ class Inspection(Simulation):
         """Those of this method whose path has this part."""
         return [each for each in self.rest.requests if method in ("", each.method) and path in each.path]
 
-    async def until(self, condition: Callable[[], Any], what: str, *, patience: float = _TIMEOUT_SECONDS) -> None:
-        """Wait for a condition about this world, which only this event loop changes."""
+    async def until(
+        self,
+        condition: Callable[[], Any],
+        what: str,
+        *,
+        patience: float = _TIMEOUT_SECONDS,
+        instead: Callable[[], object] = lambda: "",
+    ) -> None:
+        """Wait for a condition about this world, which only this event loop changes.
+
+        ``instead`` returns what a failure shows of the world.
+        """
         ends = time.monotonic() + patience
         while not condition():
-            assert time.monotonic() < ends, f"not within {patience:.0f} s: {what}"
+            assert time.monotonic() < ends, f"not within {patience:.0f} s: {what} {instead()}".rstrip()
             await asyncio.sleep(0.005)
 
     async def until_said(self, texts: list[str], channel: int = CHANNEL) -> None:
@@ -92,7 +102,7 @@ class Inspection(Simulation):
         def said() -> list[str]:
             return [each.content for each in self.world.channels[channel].messages.values() if each.author == BOT]
 
-        await self.until(lambda: said() == texts, f"the bot has said {texts}")
+        await self.until(lambda: said() == texts, f"the bot has said {texts}", instead=lambda: f"but {said()}")
 
     async def disconnected(self) -> None:
         await self.until(lambda: not any(each.send for each in self.gateway.live_sessions()), "the bot is gone")

@@ -195,9 +195,11 @@ async def test_with_threads_a_question_is_answered_in_a_thread_of_its_own(team: 
         asked = await discord.say("How are you?")
         question = await next_delivery(user_comm)
         discord.faults.add("lost reply", f"POST /channels/{CHANNEL}/messages/*/threads")
+        # An answer does not wait for progress that is sent again, so it comes after that.
         user_comm.answer(question.message, "wait", message_type="status_report")
-        user_comm.reply(question, "Fine")
         await discord.until(lambda: asked in discord.world.channels, "there is a thread")
+        await discord.until_said(["wait"], asked)
+        user_comm.reply(question, "Fine")
         await discord.until_said(["wait", "Fine"], asked)
         assert discord.world.channels[asked].name == "How are you?"
 
