@@ -152,7 +152,7 @@ async def _listen(path: Path) -> SocketListener:
 
 
 def _lock_folder(folder: Path) -> int:
-    """Lock the folder, because of two servers that start at once one must notice the other. Return the lock to close.
+    """Lock the folder. If two servers start at once, one must notice the other. Return the lock to close.
     Raise OSError unless the folder is ours alone.
     """
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -160,7 +160,7 @@ class ReadTracker:
         self._reported.update(self._open)
 
     def _complete(self, delivery: Delivery, outcome: str | None = None) -> None:
-        """End a delivery, also if its lease has ended and nobody has claimed it since. Raise StaleLease."""
+        """End a delivery, even if its lease has ended and nobody has claimed it since. Raise StaleLease."""
         try:
             self.hub.acknowledge(delivery, outcome=outcome)
         except StaleLease:

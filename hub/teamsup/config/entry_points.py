@@ -52,7 +52,7 @@ def removal_hint(points: tuple[EntryPoint, ...]) -> str:
 
 
 def read_summary(module: str) -> str:
-    """Return the text behind the colon in the first line of a module's docstring; empty if there is none. The module is
+    """Return the text after the colon in the first line of a module's docstring; empty if there is none. The module is
     read as text: neither it nor its package is imported.
     """
     path: list[str] | None = None

@@ -20,7 +20,7 @@ RUN = "run"
 """The key in the presence of an agent that a run has started: the number of the run. A live session has none."""
 
 OWN_NOTE = "own_note"
-"""The key in the presence of such an agent with the note that it has set itself. Else its note is its progress."""
+"""The key in the presence of such an agent with the note that it has set itself. Otherwise its note is its progress."""
 
 STARTABLE = "startable"
 """The key in its presence: a mapping of names to results of StartableAgent.to_metadata."""

@@ -172,7 +172,7 @@ class Maintenance:
         Return the number of messages.
 
         The ``components`` forget the person too. ``person`` is an agent's name, or the ``user``, ``person`` or
-        ``author_name`` of a message's metadata. The ``user`` is the part behind a colon: 30 in ``chat:30``. The freed
+        ``author_name`` of a message's metadata. The ``user`` is the part after a colon: 30 in ``chat:30``. The freed
         space is overwritten. Work in small batches; after an error call it again.
         """
         names = self._find_names_of(person)

@@ -274,7 +274,7 @@ class MessageHub:
         return self._session.store.read(check_text("sql", sql), values)
 
     def execute(self, sql: str, values: Values = ()) -> int:
-        """Change such a table, in the open transaction or in a new one. Return the number of changed rows."""
+        """Change a table of a worker, in the open transaction or in a new one. Return the number of changed rows."""
         check_text("sql", sql)
         with self._session.write() as db:
             try:

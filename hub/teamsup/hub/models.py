@@ -83,7 +83,7 @@ class WakeStep(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An immutable message. ``id`` is the order of storing, ``message_id`` the identity."""
+    """An immutable message. ``id`` gives the order in which messages were stored; ``message_id`` is the identity."""
 
     id: int
     message_id: str

@@ -136,7 +136,8 @@ class Queries:
         unread: bool = False,
         limit: int | None = None,
     ) -> list[Message]:
-        """Return the messages that match all arguments, in the order of storing; with ``limit`` only the newest.
+        """Return the messages that match all arguments, in the order in which they were stored; with ``limit`` only the
+        newest.
 
         ``after`` and ``before`` are the ``id`` of a message. ``unread`` means that a recipient has not claimed it yet.
         Raise InvalidValue without ``reply_to`` and ``conversation``, because that would read all messages.
@@ -166,7 +167,8 @@ class Queries:
         return [message_from_row(row) for row in reversed(rows)]
 
     def versions(self, message_id: str, *, sender: str | None = None) -> list[Message]:
-        """Return the message of that id and those whose ids begin with it and a colon, in the order of storing."""
+        """Return the message of that id and those whose ids begin with it and a colon, in the order in which they were
+        stored."""
         first = check_text("message_id", message_id)
         rows = self._store.read(
             "SELECT * FROM messages WHERE (message_id = :first OR (message_id > :from AND message_id < :to))"
@@ -176,7 +178,8 @@ class Queries:
         return [message_from_row(row) for row in rows]
 
     def version_labels(self, message_ids: Iterable[str], *, sender: str) -> list[MessageLabels]:
-        """Return the labels of the versions of several messages of one sender, in the order of storing."""
+        """Return the labels of the versions of several messages of one sender, in the order in which they were
+        stored."""
         firsts = [check_text("message_id", each) for each in message_ids]
         wanted = check_text("sender", sender)
         rows = self._read_for_each(_SELECT_VERSIONS, firsts, mark="(CAST(? AS TEXT))")
@@ -191,9 +194,8 @@ class Queries:
         without_types: Collection[str] = (),
         only_last: bool = False,
     ) -> list[MessageLabels]:
-        """Return the labels of the answers to these messages that match all arguments, in the order of
-
-        storing. ``only_last``: only each sender's last answer to each message.
+        """Return the labels of the answers to these messages that match all arguments, in the order in which they were
+        stored. ``only_last``: only each sender's last answer to each message.
         """
         wanted = {"recipient": recipient, "message_type": message_type}
         given = {column: check_text(column, value) for column, value in wanted.items() if value is not None}
@@ -209,8 +211,9 @@ class Queries:
     def stored_after(
         self, number: int, *, senders: Collection[str], conversation_prefix: str
     ) -> tuple[list[Message], int]:
-        """Return messages of these senders with an ``id`` above ``number``, in the order of storing. Also return the
-        ``id`` from which the next call continues. It is below ``number`` if a restore has taken messages away.
+        """Return messages of these senders with an ``id`` above ``number``, in the order in which they were stored.
+        Also return the ``id`` from which the next call continues. It is below ``number`` if a restore has taken
+        messages away.
 
         Only conversations count whose id begins with that prefix. A call returns a batch at most.
         """
@@ -307,7 +310,8 @@ class Queries:
         )
 
     def _read_for_each(self, sql: str, values: Iterable[int | str], *more: str, mark: str = "?") -> Iterator[Row]:
-        """Yield the rows of a query about many values, which stand at ``{marks}``; ``more`` are its other values."""
+        """Yield the rows of a query about many values, which are put in place of ``{marks}``; ``more`` are its other
+        values."""
         distinct = list(dict.fromkeys(values))
         for start in range(0, len(distinct), _BATCH):
             batch = distinct[start : start + _BATCH]

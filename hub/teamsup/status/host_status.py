@@ -51,7 +51,7 @@ def shown_workers(view: TeamView, host: HostReport, identity: str, local: Collec
 def host_showing(view: TeamView, role: str, default: str) -> str:
     """Return the identity of the host that shows a role: the one that has it, or had it when it was last heard.
 
-    Else it is the ``default``, or if that is empty the first host that has such a worker.
+    Otherwise it is the ``default``, or if that is empty the first host that has such a worker.
     """
     known = [host for host in view.others("") if not host.has_ended]
     lease = view.lease_of(role)

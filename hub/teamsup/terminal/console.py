@@ -66,8 +66,8 @@ def is_console_name_held(team: Team, name: str) -> bool:
 
 
 def acquire_console_name(team: Team) -> str:
-    """Return the first of the person's names that no other terminal uses, and hold it until this process ends. It is
-    the same the next day, so a person then finds late answers.
+    """Return the first of the person's names that no other terminal uses, and hold it until this process ends. The name
+    is the same the next day, so the person then finds late answers.
     """
     base = console_name()
     name, number = base, 1

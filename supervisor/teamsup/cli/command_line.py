@@ -106,7 +106,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 
 def _parser(words: Sequence[str]) -> "_Parser":
-    """Return a parser that knows the chosen command. Without one it shows where the team stands."""
+    """Return a parser that knows the chosen command. Without one it shows the state of the team."""
     parser = _Parser(prog="teamsup", allow_abbrev=False, render=_render_help)
     parser.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
@@ -134,7 +134,7 @@ def _parser(words: Sequence[str]) -> "_Parser":
 
 
 def _find_command(words: Sequence[str]) -> str | None:
-    """Return the first word that is neither an option nor the name behind --team."""
+    """Return the first word that is neither an option nor the name after --team."""
     rest = iter(words)
     for word in rest:
         if word == "--team":
@@ -178,7 +178,9 @@ def _examples_of(module: ModuleType) -> Sequence[str]:
 
 def _load(command: argparse.ArgumentParser, name: str, module: Any) -> None:  # noqa: ANN401 - a module
     # Without a default, so that it does not replace the team of ``teamsup --team NAME COMMAND``.
-    command.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team, also before the command")
+    command.add_argument(
+        "--team", metavar="NAME", default=argparse.SUPPRESS, help="the team; --team may also come before the command"
+    )
     module.add_arguments(command)
     command.set_defaults(run=module.run, looks_itself=name in _LOOK_THEMSELVES)
 

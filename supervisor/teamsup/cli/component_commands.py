@@ -14,7 +14,7 @@ from teamsup.config.entry_points import (
 COMMAND_GROUP = "teamsup.commands"
 """The entry points for commands of components. Each names a module like those in commands/.
 
-``teamsup --help`` shows the text behind the colon in the first line of its docstring, without importing it.
+``teamsup --help`` shows the text after the colon in the first line of its docstring, without importing it.
 """
 
 

@@ -21,7 +21,7 @@ _EXAMPLES = {
     "teamsup logs -f gateway": "follow the output of a worker",
     "teamsup --team night ps": "the same for another team",
 }
-_END = "teamsup COMMAND --help has more. A team's folder is in $TEAMSUP_HOME, else in ~/.claude/teams."
+_END = "teamsup COMMAND --help shows more. A team's folder is in $TEAMSUP_HOME, else in ~/.claude/teams."
 _MOST_COLUMNS, _LEAST_COLUMNS = 110, 60
 
 
@@ -59,8 +59,8 @@ def render_help(own: Mapping[str, str], of_components: Mapping[str, str]) -> str
     width = max(map(len, _EXAMPLES))
     lines += ["", "Examples:", *(line for text, why in _EXAMPLES.items() for line in _entry(text, why, width + 2))]
     lines += ["", "Options:"]
-    lines += _entry("--team NAME", "the team, before or behind the command (default: $TEAMSUP_TEAM or 'default')", 14)
-    lines += _entry("--json", "for programs; commands that show something have it", 14)
+    lines += _entry("--team NAME", "the team, before or after the command (default: $TEAMSUP_TEAM or 'default')", 14)
+    lines += _entry("--json", "print JSON for programs, in each command that shows something", 14)
     lines += _entry("--version", "show the version and exit", 14)
     lines += ["", *textwrap.wrap(_END, _help_columns())]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""``teamsup`` alone: where the team stands, and what needs a person."""
+"""``teamsup`` alone: the state of the team, and what needs a person."""
 
 import argparse
 from collections.abc import Iterator, Sequence

@@ -124,7 +124,7 @@ class EngineTools(Protocol):
 
     def remove_from_search(self, db: Any, ids: Collection[int]) -> None: ...  # noqa: ANN401
     def optimize_search(self, db: Any) -> None:  # noqa: ANN401
-        """Let words that were removed stand nowhere in the store any more."""
+        """Remove words of removed texts from the store for good."""
         ...
 
     def measure(self) -> StoreSize: ...

@@ -14,7 +14,7 @@ class PersonNames:
 
     names: tuple[str, ...]
     user: str
-    """The id behind the first colon of the name, or all of it."""
+    """The id after the first colon of the name, or all of it."""
 
     def are_quoted(self, quotes: str | None) -> bool:
         """Return whether one of the names is in the ``quotes`` of a message's metadata: a JSON list, or one name."""

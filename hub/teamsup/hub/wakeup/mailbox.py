@@ -99,7 +99,7 @@ class AgentMailbox:
 
     def _claim_due(self, limit: int, lease: float, *, read: bool = True) -> list[Delivery]:
         """Claim, after a look has found a delivery."""
-        claimed: list[Delivery] = []  # known also if the server does not confirm it
+        claimed: list[Delivery] = []  # known even if the server does not confirm it
 
         def find_claimed() -> list[Delivery] | None:
             return [each for each in claimed if delivery_states.is_held(self._session.store.read, each)] or None

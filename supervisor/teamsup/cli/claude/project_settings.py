@@ -1,8 +1,8 @@
 """Claude Code's settings: their files, their entries for teamsup, and the entries that we add to a project.
 
 A project takes part through the plugin. Its settings name the plugin's folder as a marketplace, enable the plugin and
-allow the tools. They also set the agent and the team of the project's sessions in the environment. All that stands in
-.claude/settings.local.json, which belongs to one person and machine. What holds for everybody can stand in
+allow the tools. They also set the agent and the team of the project's sessions in the environment. All that is in
+.claude/settings.local.json, which belongs to one person and machine. What holds for everybody can be in
 .claude/settings.json, which is committed.
 """
 

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON for programs")
     form.add_argument(
-        "--alive", action="store_true", help="show who is silent, for a health check: see docs/container.md"
+        "--alive", action="store_true", help="show which members are silent, for a health check: see docs/container.md"
     )
     form.add_argument("--watch", action="store_true", help="show the table every second, until Ctrl-C")
     parser.epilog = "Exit codes: 0 all are well; 3 the team does not run; 4 one is not well, or its state is unknown."
@@ -165,7 +165,7 @@ def _width_of(kept: Sequence[int], rows: Sequence[Sequence[str]]) -> int:
 
 
 def _wrap_note(line: str, start: int, columns: int) -> list[str]:
-    """Return the line in parts that fit; those behind the first begin at the column ``start``."""
+    """Return the line in parts that fit; those after the first begin at the column ``start``."""
     if len(line) <= columns:
         return [line]
     import textwrap

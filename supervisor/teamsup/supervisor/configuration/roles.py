@@ -48,7 +48,8 @@ class Roles:
 
 @dataclass(frozen=True, slots=True)
 class HeldRole:
-    """A lease of this host. ``renewed_at`` is from before the request for the last renewal, in monotonic seconds."""
+    """A lease of this host. ``renewed_at`` is the monotonic time in seconds just before the last renewal was
+    requested."""
 
     token: int
     renewed_at: float

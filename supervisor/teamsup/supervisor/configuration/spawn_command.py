@@ -16,7 +16,7 @@ _SCRIPT_OPTION = re.compile("-[a-z]*c")
 
 
 def expand_command(command: tuple[str, ...] | str, variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the words to execute. In one text for a shell, and in a word behind ``-c``, nothing is replaced.
+    """Return the words to execute. In one text for a shell, and in a word after ``-c``, nothing is replaced.
 
     Raise ValueError for a variable that a word may not name, or that is not set.
     """

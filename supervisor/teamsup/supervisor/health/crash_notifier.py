@@ -52,8 +52,8 @@ class CrashNotifier:
     ) -> None:
         """Write the due reports.
 
-        ``watcher`` is the worker that makes incidents of other workers' crash loops, if it is present. An unconfigured
-        ``optional`` worker is not reported.
+        ``watcher`` is the worker that turns crash loops of other workers into incidents, if it is present. An
+        unconfigured ``optional`` worker is not reported.
         """
         for name in [
             name for name, series in self._series.items() if name in optional and series.last.reason == NOT_CONFIGURED

@@ -36,7 +36,7 @@ class HubMonitor:
 
     @property
     def outage_seconds(self) -> float:
-        """Return the observed seconds since the hub last took a write."""
+        """Return the observed seconds since the hub last accepted a write."""
         return 0.0 if self._outage is None else self._outage.seconds
 
     def begin_write(self) -> None:

@@ -48,7 +48,7 @@ def parse_lock_owner(locks: str, device: int, inode: int) -> LockOwner | None:
     """Return the owner of the write lock according to a text like /proc/locks; None if there is none. Pure."""
     for line in locks.splitlines():
         match line.split():
-            # A line with "->" behind its number waits for the lock above it.
+            # A line with "->" after its number waits for the lock above it.
             case [_, "POSIX" | "OFDLCK", _, "WRITE", pid, file, first, last]:
                 if file == _file_name(device, inode) and int(first) <= WRITE_LOCK_BYTE <= _last_byte(last):
                     return LockOwner(_pid_or_none(int(pid)))

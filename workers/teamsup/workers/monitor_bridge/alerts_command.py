@@ -35,7 +35,7 @@ EXAMPLES = ("teamsup alerts", "teamsup alerts show 3", "teamsup alerts ack 3 4",
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "List incidents and who acknowledged them."
     parser.epilog = (
-        "Exit codes of the list: 0 no critical incident is open; 4 one is, or monitor-bridge is degraded; "
+        "Exit codes of the list: 0 no critical incident is open; 4 one is open, or monitor-bridge is degraded; "
         "3 monitor-bridge does not run, and no critical incident is known."
     )
     parser.add_argument("--all", action="store_true", help=f"also list ended incidents: the newest {_MAX_LISTED:,}")

@@ -38,7 +38,7 @@ class SourceSection:
     secret_variable: str = ""
     """Or the environment variable with the secret. Never the secret itself: people and agents see this file."""
     mapping: Mapping[str, str] = field(default_factory=dict)
-    """For the kind "json": where the parts of an alert stand, such as { title = "$.alert.name" }."""
+    """For the kind "json": where the parts of an alert are, such as { title = "$.alert.name" }."""
     silence_url: str = ""
     """Alertmanager's address, where acknowledged alerts are silenced; empty: they are not."""
     silence_seconds: float = 7200.0

@@ -29,7 +29,7 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """The input of a page. ``path`` has the parts of its address by name, ``query`` the filters behind it."""
+    """The input of a page. ``path`` has the parts of its address by name, ``query`` the filters after it."""
 
     hub: MessageHub
     team: Team
@@ -67,7 +67,7 @@ class RenderedRegion:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of a page that is replaced when it changes. ``render`` returns what stands inside of its element."""
+    """A part of a page that is replaced when it changes. ``render`` returns the content of its element."""
 
     id: str
     render: Callable[[PageContext], str]

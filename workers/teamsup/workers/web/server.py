@@ -133,7 +133,7 @@ class PageServer:
             again = _RETRY_SECONDS if request.method in SAFE_METHODS else 0
             response = _explain(request, 503, "Not known now", str(error), again)
         except Exception:
-            # The path has no secret: a secret stands behind # or in the body.
+            # The path has no secret: a secret is after # or in the body.
             self._log.exception("%s %s failed", request.method, request.rel_url.path)
             response = _explain(request, 500, "Not shown", "This page has a fault. The log of web says more.")
         if not response.prepared:

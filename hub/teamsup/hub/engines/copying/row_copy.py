@@ -142,7 +142,7 @@ def copy_rows(
 
 
 def replace_rows(source: RowStore, target: RowStore, components: "Collection[ComponentTables]") -> None:
-    """Make the target equal to the source, also if it has other rows, in a transaction of the caller."""
+    """Make the target equal to the source, even if it has other rows, in a transaction of the caller."""
     target.create_tables(_components_of(source, components))
     _Walk(source, target, _tables_to_copy(source, target), lambda *_: None).write_differences()
     _set_counters(source, target)

@@ -79,7 +79,7 @@ def run_query(
     try:
         rows = db.execute(sql, parameters).fetchall()
     finally:
-        # Check after the query, because a migration may come in between. Check also if the query has failed, perhaps
+        # Check after the query, because a migration may come in between. Check even if the query has failed, perhaps
         # because of it.
         if not (is_hint and rows):
             check_schema(db)

@@ -29,7 +29,7 @@ _STATES = ("planned", "running", "parked", "done", "failed", "unknown", "stopped
 
 
 class UnknownRun(CallerError):
-    """There is no run of that number."""
+    """No run has that number."""
 
     exit_code = ExitCode.UNKNOWN
 

@@ -320,7 +320,7 @@ def is_withdrawn(hub: MessageHub, run: Run) -> bool:
 
 
 def run_text(message: Message) -> str:
-    """Return the text behind ``start NAME``."""
+    """Return the text after ``start NAME``."""
     words = message.content.split(None, 2)
     return words[2] if len(words) > 2 else ""
 

@@ -86,7 +86,7 @@ class CallLedger:
                 self._append({**given, "event": _GIVEN_UP, "at": time.time()})
 
     def given_up_call(self) -> Call | None:
-        """Return the first call that was given up at the latest death, if no other call has begun since."""
+        """Return the first call that was given up at the last death, if no other call has begun since."""
         latest = list(takewhile(lambda row: row.get("event") == _GIVEN_UP, reversed(self._rows())))
         if not latest:
             return None

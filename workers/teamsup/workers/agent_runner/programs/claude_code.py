@@ -67,7 +67,7 @@ _ENVIRONMENT = {
     "DISABLE_ERROR_REPORTING": "1",
     "DISABLE_TELEMETRY": "1",
 }
-_SOCKET_FOLDER_MAX = 60  # bytes; the name of the hooks' socket comes behind it
+_SOCKET_FOLDER_MAX = 60  # bytes; the name of the hooks' socket comes after it
 _OUTPUT, _ERRORS = "stdout.jsonl", "stderr.log"
 
 

@@ -138,8 +138,8 @@ class RunRequests:
         return RequestOutcome()
 
     def _write_decision(self, run: Run, message: Message, decision: DecisionOfPeople) -> bool:
-        """Write the decision where the run finds it, before its row says that it continues. Return whether it decides
-        anything."""
+        """Write the decision where the run finds it, before the row of the run says that the run continues. Return
+        whether the decision decides anything."""
         folder = run_folder(self._hub.team, run.id)
         if CallLedger(folder).parked_call() is not None:
             verdict = self._approvals.accept(message)

@@ -30,7 +30,7 @@ _PAIR_COMMAND = re.compile(r"\s*/?pair\s*:?\s+([a-z0-9][a-z0-9 -]{0,20})\s*", re
 
 
 class NotPaired(CallerError):
-    """No user of that number has paired."""
+    """No user with that number has paired."""
 
     exit_code = ExitCode.UNKNOWN
 

@@ -121,7 +121,8 @@ class EventHandler:
         return found
 
     async def record_skipped(self) -> None:
-        """Store the positions of channels from time to time. After a crash a skipped message is only skipped again."""
+        """Store the positions of channels from time to time. If a crash loses a position, the skipped messages are
+        skipped again."""
         noted, self._skipped = self._skipped, {}
         try:
             await asyncio.to_thread(self._store_skipped, noted)

@@ -1,7 +1,7 @@
 """Show on Discord who speaks, so that no agent speaks for another or for the team.
 
 Workers speak for the team. An agent that writes to the gateway directly speaks in its own name. Every chunk of an
-agent's long answer shows the agent's name, also if user_comm forwards the answer.
+agent's long answer shows the agent's name, even if user_comm forwards the answer.
 """
 
 from dataclasses import dataclass

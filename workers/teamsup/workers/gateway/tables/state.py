@@ -1,4 +1,4 @@
-"""Small values that survive the gateway, each by its name. Blocks, and raises StoreError."""
+"""Small named values that are kept across restarts of the gateway. Blocks, and raises StoreError."""
 
 from teamsup.hub import MessageHub
 

@@ -127,7 +127,7 @@ def _hand_over(state: EscalationState) -> NextStep:
 
 
 def outcome_for(states: Sequence[DeliveryState], agent: str) -> NotificationOutcome:
-    """Return the state of an agent's message; no such delivery: it is gone."""
+    """Return the state of an agent's message. Without a delivery the message is gone."""
     for state in states:
         if state.recipient == agent:
             if state.undeliverable or state.state in ("dead", "expired", "cancelled"):

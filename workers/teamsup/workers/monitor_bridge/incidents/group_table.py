@@ -54,7 +54,7 @@ def create_group(
 
 
 def get_group(hub: MessageHub, group_id: int) -> IncidentGroup | None:
-    """Return a group; None if there is none of that number."""
+    """Return a group; None if no group has that number."""
     return _first_group(hub, "group_id = ?", group_id)
 
 

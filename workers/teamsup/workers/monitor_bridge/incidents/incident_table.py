@@ -22,7 +22,7 @@ _WORST_FIRST = "CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 
 
 
 def get_incident(hub: MessageHub, number: int) -> Incident:
-    """Return the incident of that number. Raise UnknownIncident."""
+    """Return the incident with that number. Raise UnknownIncident."""
     found = _select(hub, "i.id = ?", number)
     if not found:
         raise UnknownIncident(f"There is no incident {number}. List them with: teamsup alerts")

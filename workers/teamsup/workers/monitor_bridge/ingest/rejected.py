@@ -20,7 +20,7 @@ MAX_PAYLOAD_BYTES = 32 * 1024
 
 
 class UnknownPayload(CallerError):
-    """No payload of that number is kept."""
+    """No payload with that number is kept."""
 
     exit_code = ExitCode.UNKNOWN
 
@@ -86,7 +86,7 @@ def list_rejected(hub: MessageHub) -> list[RejectedPayload]:
 
 
 def get_rejected(hub: MessageHub, number: int) -> RejectedPayload:
-    """Return the payload of that number. Raise UnknownPayload."""
+    """Return the payload with that number. Raise UnknownPayload."""
     found = _select(hub, "id = ?", number)
     if not found:
         raise UnknownPayload(f"No payload {number} is kept. List them with: teamsup alerts rejected")

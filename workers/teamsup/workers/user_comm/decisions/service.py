@@ -303,7 +303,7 @@ class DecisionService:
         return len(newcomers)
 
     def _show_to_deciders(self, decision: Decision, but: str) -> None:
-        """Show the decision to named deciders also if another person's question is its subject."""
+        """Show the decision to named deciders even if another person's question is its subject."""
         for name in decision.spec.deciders:
             for recipient in (name, f"console-{name}"):
                 agent = self._hub.find_agent(recipient)

@@ -92,7 +92,7 @@ def cookie_name(team: Team) -> str:
 
 
 def owner_name() -> str:
-    """Return the name of the person who runs the team, as it stands in a link."""
+    """Return the name of the person who runs the team, as a link contains it."""
     import getpass
 
     try:

@@ -29,7 +29,7 @@ class Session:
 
     @property
     def csrf_token(self) -> str:
-        """The token that proves that a form comes from a page of this session. It does not show the secret."""
+        """Return the token that proves that a form comes from a page of this session. It does not reveal the secret."""
         return _digest(f"form {self.secret}")
 
     @property

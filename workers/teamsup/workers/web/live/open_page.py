@@ -39,7 +39,7 @@ class OpenPage:
         return None if self._trouble or self._current is None else self._current.get(region)
 
     def find_trouble(self) -> str:
-        """Return why the state is not known now, also if a rendering does not end; empty: it is known."""
+        """Return why the state is not known now, even if a rendering does not end; empty: it is known."""
         seconds = time.monotonic() - self._rendered_at
         if seconds > STUCK_SECONDS and not self._trouble:
             self._trouble = f"The state of the team could not be read for {seconds:.0f} seconds."

@@ -111,7 +111,7 @@ def run_statements(connection: ServerConnection, statements: Sequence[Statement]
 
 
 def _render(connection: ServerConnection, statement: Statement) -> Iterable[str]:
-    """Return the statement as SQL, behind what must run before it."""
+    """Return the statement as SQL, after the SQL that must run before it."""
     if not statement.is_prepared:
         return (statement.sql,)
     known = connection.prepared

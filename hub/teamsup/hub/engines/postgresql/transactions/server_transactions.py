@@ -45,7 +45,7 @@ _STATEMENT_SECONDS = 60.0
 
 
 class ServerResult:
-    """The result of a statement, which runs at the latest when somebody asks for it."""
+    """The result of a statement. The statement runs no later than when its result is needed."""
 
     __slots__ = ("_run", "answer")
 
@@ -333,7 +333,7 @@ class ServerTransactions:
             if not transaction.is_waiting:
                 return
             transaction.run()  # before COMMIT a lost connection has stored nothing
-        self._unflushed = True  # also if a signal comes during the COMMIT
+        self._unflushed = True  # even if a signal comes during the COMMIT
         transaction.add(COMMIT)
         try:
             transaction.run()

@@ -1,4 +1,4 @@
-"""Any other program that sends JSON: the mapping of its section says where each part of an alert stands."""
+"""Any other program that sends JSON: the mapping of its section says where each part of an alert is."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -51,5 +51,5 @@ def _to_alert(source: str, value: Any, mapping: Mapping[str, str]) -> Alert:  # 
 
 
 def _read(text: str, value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return what stands at a path; any other text stands for itself."""
+    """Return the value at a path; any other text is the value itself."""
     return find_value(parse_path(text), value) if text.startswith("$") else text

@@ -36,6 +36,6 @@ class WebhookRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers, by names in small letters."""
     path: tuple[str, ...] = ()
-    """The parts of the path behind the source's name."""
+    """The parts of the path after the source's name."""
     mapping: Mapping[str, str] = field(default_factory=dict)
-    """Where the parts of an alert stand, for a source of the kind "json"."""
+    """Where the parts of an alert are, for a source of the kind "json"."""

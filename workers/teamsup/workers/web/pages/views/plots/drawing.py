@@ -28,12 +28,12 @@ class Frame:
     right: float = _RIGHT
 
     def x(self, at: float) -> float:
-        """Return the place of a time."""
+        """Return the horizontal position of a time."""
         share = (at - self.start) / (self.end - self.start)
         return self.left + (self.right - self.left) * max(0.0, min(1.0, share))
 
     def y(self, value: float) -> float:
-        """Return the place of a value."""
+        """Return the vertical position of a value."""
         return _BOTTOM - (_BOTTOM - _TOP - 10) * max(0.0, value) / self.top
 
 
