@@ -87,9 +87,10 @@ class Config:
             hint = describe_renamed_key(section, key)
             hint = hint or f"[{section}] has no key {key!r}; {_suggest_name(key, known)}"
             raise NotConfigured(f"{self.path}: {hint}")
-        wanted = types[key]
+        wanted, otherwise = types[key], ""
         if get_origin(wanted) in (UnionType, Union):
             choices = [part for part in get_args(wanted) if part is not NoneType]
+            otherwise = ", or one text" if str in choices[1:] else ""
             wanted = type(value) if type(value) in choices else choices[0]
         if get_origin(wanted) is Literal:
             if value in get_args(wanted):
@@ -108,7 +109,8 @@ class Config:
             item = get_args(wanted)[0]
             if isinstance(value, list) and all(_has_type(entry, item) for entry in value):
                 return tuple(value)
-            raise NotConfigured(f"{self.path}: [{section}] {key} must be a list, each entry {_TYPE_NAMES[item]}.")
+            entry = _TYPE_NAMES[item]
+            raise NotConfigured(f"{self.path}: [{section}] {key} must be a list, each entry {entry}{otherwise}.")
         if not _has_type(value, wanted):
             raise NotConfigured(f"{self.path}: [{section}] {key} must be {_TYPE_NAMES[wanted]}, not {value!r}.")
         return value

@@ -269,7 +269,7 @@ def test_a_worker_of_ones_own_has_limits_and_may_be_one_line_for_a_shell(team: T
         ('umask = "9"', "umask must be three octal digits"),
         ("nice = 20", "nice must be from -20 to 19"),
         ("nofile = 1", "nofile must be from 16 to 1048576"),
-        ("command = [1]", "command must be a list, each entry text in quotes"),
+        ("command = [1]", "command must be a list, each entry text in quotes, or one text"),
         ('command = ["run", "${SECRET}"]', r"\[worker.own\] command: \$\{SECRET\} is not one of"),
     ],
 )
