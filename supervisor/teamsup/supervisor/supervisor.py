@@ -45,8 +45,7 @@ from .signals import SignalHandler
 from .status_publisher import StatusPublisher
 
 _JOIN_SECONDS = 1.0  # after this time the workers are started without the hub
-_PRUNE_FIRST_SECONDS = 60.0
-_PRUNE_EVERY_SECONDS = 3600.0
+_PRUNE_FIRST_SECONDS, _PRUNE_EVERY_SECONDS = 60.0, 3600.0
 _DOORBELL_RETRY_SECONDS = 1.0
 
 
