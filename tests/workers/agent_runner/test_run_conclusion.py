@@ -12,10 +12,9 @@ from teamsup.hub import Message, MessageHub, Team
 from teamsup.workers.agent_runner.approvals.decision_requests import DecisionOfPeople
 from teamsup.workers.agent_runner.judgement import Finish, Judgement, Park, Pause, Resume, StartAgain, Unknown
 from teamsup.workers.agent_runner.processes.agent_settings import AgentSettings
-from teamsup.workers.agent_runner.processes.run_process import run_folder
 from teamsup.workers.agent_runner.programs.call_ledger import CallLedger
 from teamsup.workers.agent_runner.programs.program import Call, DeferredCall, RunOutput
-from teamsup.workers.agent_runner.run import Cause, Run
+from teamsup.workers.agent_runner.run import Cause, Run, run_folder
 from teamsup.workers.agent_runner.run_conclusion import MAX_TRIES, RunConclusion
 from teamsup.workers.agent_runner.run_table import AgentPause, RunTable
 

@@ -1,7 +1,10 @@
 """A run: one cause for which an agent is started, and its result."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from teamsup.hub import Team
 
 CauseKind = Literal["message", "schedule", "person"]
 RunState = Literal["planned", "running", "parked", "done", "failed", "unknown", "stopped"]
@@ -81,3 +84,8 @@ class Run:
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
+
+
+def run_folder(team: Team, number: int) -> Path:
+    """Return the folder of a run's files."""
+    return team.folder / "runs" / str(number)

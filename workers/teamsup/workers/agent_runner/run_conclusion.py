@@ -15,11 +15,10 @@ from .approvals.approvals import Approvals, request_id
 from .approvals.decision_requests import DecisionOfPeople
 from .judgement import Finish, Judgement, Park, Pause, Resume, StartAgain, Unknown
 from .processes.agent_settings import AgentSettings
-from .processes.run_process import run_folder
 from .programs.call_ledger import CallLedger
 from .programs.program import WHOLE_PROGRAM, Call, DeferredCall, RunOutput
 from .prompt import describe_call
-from .run import Run
+from .run import Run, run_folder
 from .run_table import AgentPause, RunTable
 from .starts.dispatcher import LEASE_SECONDS
 

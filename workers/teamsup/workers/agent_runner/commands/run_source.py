@@ -26,10 +26,9 @@ from teamsup.hub import Message, MessageHub, UnknownMessage
 from teamsup.terminal.formatting import to_single_line
 
 from ..approvals.decision_requests import UNKNOWN_OPTIONS
-from ..processes.run_process import run_folder
 from ..programs.call_ledger import CallLedger
 from ..prompt import describe_call
-from ..run import Run, RunState
+from ..run import Run, RunState, run_folder
 from ..run_table import RunTable
 from .run_rendering import describe_cause, describe_cost
 from .waiting_agent_source import WaitingAgentSource, ask_worker

@@ -16,9 +16,8 @@ from teamsup.terminal.hints import command_hint, find_team
 from teamsup.terminal.json_output import print_json
 
 from ..component import component
-from ..processes.run_process import run_folder
 from ..programs.claude_code import find_transcript
-from ..run import Run
+from ..run import Run, run_folder
 from ..run_table import RunTable
 from .run_rendering import render_run, render_table
 

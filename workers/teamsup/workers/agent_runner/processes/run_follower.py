@@ -18,14 +18,14 @@ from ..programs.call_ledger import CallLedger
 from ..programs.command import BRIEFING, CommandProgram
 from ..programs.program import AgentProgram, Call
 from ..prompt import Allowance, Briefing, describe_call, render_prompt, to_json
-from ..run import Run
+from ..run import Run, run_folder
 from ..run_conclusion import RunConclusion, has_answered, judge_stopped
 from ..run_table import RunTable
 from ..sections import AgentSection
 from . import run_limits, run_process
 from .agent_settings import AgentSettings
 from .gate_command import ask_gate
-from .run_process import RunProcess, run_folder, run_mark
+from .run_process import RunProcess, run_mark
 
 T = TypeVar("T")
 DECISION = "decision.json"

@@ -38,11 +38,6 @@ class RunProcess:
     child: "subprocess.Popen[bytes] | None" = None
 
 
-def run_folder(team: Team, number: int) -> Path:
-    """Return the folder of a run's files."""
-    return team.folder / "runs" / str(number)
-
-
 def run_mark(team: Team, number: int) -> str:
     """Return the mark of all processes of a run, also of those that begin later."""
     return make_mark(team.folder, str(number))

@@ -17,9 +17,8 @@ from ..approvals.decision_requests import DecisionOfPeople, read_decision
 from ..judgement import Finish
 from ..processes.agent_settings import AgentSettings
 from ..processes.run_follower import DECISION, RunFollower
-from ..processes.run_process import run_folder
 from ..programs.call_ledger import CallLedger
-from ..run import Cause, Run
+from ..run import Cause, Run, run_folder
 from ..run_table import AgentPause, RunTable
 
 _USAGE = "Write: start NAME TEXT, pause NAME REASON, resume NAME, or stop RUN."
