@@ -1,13 +1,13 @@
 """The whole way: the real Claude Code with our plugin, and a scripted model."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
 import pytest
 
-from claude.claude_code import PATIENCE_SECONDS, TOOL_PREFIX, ClaudeCode, needs_claude, prepare_home
+from claude.claude_code import PATIENCE_SECONDS, TOOL_PREFIX, ClaudeCode, needs_claude
 from claude.scripted_model import Script, ScriptedModel, Scripts, ToolCall
 from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, count_listeners, eventually, round_ages
 from teamsup.cli.commands.watch import WAKE_LINE
@@ -16,20 +16,6 @@ from teamsup.hub import MessageHub
 pytestmark = needs_claude
 READ = ToolCall(f"{TOOL_PREFIX}team_read_messages")
 WAIT = ToolCall(f"{TOOL_PREFIX}team_read_messages", {"wait_seconds": 3600})
-
-
-@pytest.fixture
-def claude(tmp_path: Path, teamsup: TeamsupCommand) -> ClaudeCode:
-    prepare_home(tmp_path / "home", tmp_path / "project")
-    return ClaudeCode(tmp_path / "home", tmp_path / "project", teamsup)
-
-
-@pytest.fixture
-def scout(teamsup: TeamsupCommand) -> Iterator[MessageHub]:
-    with MessageHub(teamsup.team, agent="scout") as hub:
-        hub.register()
-        hub.enroll("lead")
-        yield hub
 
 
 def after(action: Callable[[], object], said: str | ToolCall) -> Callable[[], str | ToolCall]:

@@ -1,35 +1,19 @@
 """Sessions of the real Claude Code whose hooks do not run: the server alone, or hooks that are switched off."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from claude.claude_code import TOOL_PREFIX, ClaudeCode, needs_claude, prepare_home
+from claude.claude_code import TOOL_PREFIX, ClaudeCode, needs_claude
 from claude.scripted_model import ScriptedModel, ToolCall
 from helpers.mcp_session import TEAMSUP
-from helpers.support import TeamsupCommand
 from teamsup.hub import MessageHub
 from teamsup.hub.models import MAX_ATTEMPTS
 
 pytestmark = [needs_claude, pytest.mark.slow]
 COMES_BACK = "Answer them, or read once more before you end. Otherwise they come back."
-
-
-@pytest.fixture
-def claude(tmp_path: Path, teamsup: TeamsupCommand) -> ClaudeCode:
-    prepare_home(tmp_path / "home", tmp_path / "project")
-    return ClaudeCode(tmp_path / "home", tmp_path / "project", teamsup)
-
-
-@pytest.fixture
-def scout(teamsup: TeamsupCommand) -> Iterator[MessageHub]:
-    with MessageHub(teamsup.team, agent="scout") as hub:
-        hub.register()
-        hub.enroll("lead")
-        yield hub
 
 
 @dataclass(frozen=True)
