@@ -6,7 +6,14 @@ import pytest
 
 from teamsup.workers.agent_runner.run_table import AgentPause, Usage
 from teamsup.workers.agent_runner.sections import AgentSection, RunnerSection
-from teamsup.workers.agent_runner.starts.admission import Circumstances, Spending, StartNow, Wait, admit
+from teamsup.workers.agent_runner.starts.admission import (
+    Circumstances,
+    Spending,
+    StartNow,
+    Wait,
+    admit,
+    admit_with_memory,
+)
 
 NOW = 10_000.0
 AGENT = AgentSection(runs_per_hour=12, usd_per_day=10.0, max_usd=1.0, max_parallel=2)
@@ -58,14 +65,16 @@ def test_it_starts_with_the_last_run_of_the_hour_and_the_last_dollar() -> None:
             replace(QUIET, team=Spending(Usage(usd=19.5))),
             Wait("the team is at its limit of $20.00 a day", setting="agent-runner.usd_per_day"),
         ),
-        (
-            replace(QUIET, memory=2**30 + 1),
-            Wait("the runs use more than 1 GiB of memory", NOW + 60, setting="agent-runner.memory_max"),
-        ),
     ],
 )
 def test_the_first_reason_against_it_is_given(at: Circumstances, expected: Wait) -> None:
     assert admit(AGENT, RUNNER, at) == expected
+
+
+def test_it_waits_while_the_runs_use_more_than_the_memory_limit() -> None:
+    expected = Wait("the runs use more than 1 GiB of memory", NOW + 60, setting="agent-runner.memory_max")
+    assert admit_with_memory(RUNNER, 2**30 + 1, NOW) == expected
+    assert admit_with_memory(RUNNER, 2**30, NOW) == StartNow()
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,6 @@ class Circumstances:
     """Whether this conversation has a run already."""
     own: Spending = field(default_factory=Spending)
     team: Spending = field(default_factory=Spending)
-    memory: int = 0
-    """Bytes of all runs together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Wait:
 
 
 def admit(agent: AgentSection, runner: RunnerSection, at: Circumstances) -> StartNow | Wait:
-    """Return whether a run of this agent may start now. The first reason against it counts."""
+    """Return whether a run of this agent may start now, but for the memory. The first reason against it counts."""
     if at.live_until is not None:
         return Wait("a live session reads its messages", at.live_until, is_notified=False)
     for pause in at.pauses:
@@ -91,9 +89,14 @@ def _check_limits(agent: AgentSection, runner: RunnerSection, at: Circumstances)
             oldest = usage.oldest_cost
             until = None if oldest is None else oldest + _DAY
             return Wait(f"{who} is at its limit of ${usd:.2f} a day", until, setting=f"{section}usd_per_day")
-    if at.memory > runner.memory_max_bytes:
+    return StartNow()
+
+
+def admit_with_memory(runner: RunnerSection, used: int, now: float) -> StartNow | Wait:
+    """Return whether a run may start while the processes of all runs use so many bytes."""
+    if used > runner.memory_max_bytes:
         reason = f"the runs use more than {runner.memory_max} of memory"
-        return Wait(reason, at.now + _MEMORY_SECONDS, setting="agent-runner.memory_max")
+        return Wait(reason, now + _MEMORY_SECONDS, setting="agent-runner.memory_max")
     return StartNow()
 
 

@@ -13,11 +13,11 @@ from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, Stale
 from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS
 
 from ..processes.agent_settings import AgentSettings
-from ..processes.run_process import measure_memory
+from ..processes.run_process import measure_memory, run_mark
 from ..run import Cause, Run
 from ..run_table import AgentPause, RunTable
 from ..sections import AgentSection
-from .admission import Circumstances, Spending, StartNow, Wait, admit
+from .admission import Circumstances, Spending, StartNow, Wait, admit, admit_with_memory
 
 LEASE_SECONDS = 600.0
 """Seconds for which a message stays ours while this process is away."""
@@ -57,7 +57,6 @@ class _Situation:
     pauses: Sequence[AgentPause]
     spending: dict[str, Spending]
     total: Spending
-    memory: int | None = None
 
 
 class Dispatcher:
@@ -245,8 +244,6 @@ class Dispatcher:
         is_busy = bool(conversation) and any(
             run.agent == name and run.cause.conversation == conversation for run in others
         )
-        if at.memory is None:
-            at.memory = measure_memory({run.mark for run in at.running}) if at.running else 0
         pauses = [pause for pause in at.pauses if pause.kind == "login" or pause.name == name]
         now_here = Circumstances(
             now=at.now,
@@ -257,9 +254,13 @@ class Dispatcher:
             is_busy=is_busy,
             own=at.spending[name],
             team=at.total,
-            memory=at.memory,
         )
-        return admit(section, self._settings.runner, now_here)
+        verdict = admit(section, self._settings.runner, now_here)
+        if isinstance(verdict, Wait) or not at.running:
+            return verdict
+        # Measured for each start. A run that this look has found without a process may have one by now.
+        used = measure_memory({run_mark(self._hub.team, run.id) for run in at.running})
+        return admit_with_memory(self._settings.runner, used, at.now)
 
     def _add(self, name: str, run: Run, at: _Situation, found: Dispatch) -> None:
         """Start the run, and count it at once for the next runs."""
