@@ -182,17 +182,29 @@ def test_an_empty_message(teamsup: TeamsupCommand) -> None:
     assert refusal_of(teamsup.run("send", "lead", "-")) == "teamsup: The message is empty."
 
 
-def test_init_writes_a_file_that_start_accepts_and_replaces_none(teamsup: TeamsupCommand) -> None:
+def uncommented_template(teamsup: TeamsupCommand) -> str:
+    """Write the template, and return it with each of its examples in force."""
     assert teamsup.run("init").returncode == 0
     text = teamsup.team.configuration.read_text()
     # The example of a hub is a server that is not there.
     lines = [line for line in text.splitlines() if not line.startswith("# hub = ")]
-    uncommented = "\n".join(
-        line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in lines
-    )
+    return "\n".join(line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in lines)
+
+
+def test_init_writes_a_file_whose_examples_are_right_and_replaces_none(teamsup: TeamsupCommand) -> None:
+    uncommented = uncommented_template(teamsup)
 
     again = teamsup.run("init")
     assert (again.returncode, again.stderr.endswith("exists already; --force replaces it.\n")) == (os.EX_USAGE, True)
+    teamsup.team.configuration.write_text(uncommented)
+    checked = teamsup.run("config", "check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert teamsup.run("init", "--force").returncode == 0
+
+
+@pytest.mark.slow
+def test_start_accepts_the_examples_of_the_template(teamsup: TeamsupCommand) -> None:
+    uncommented = uncommented_template(teamsup)
     teamsup.team.configuration.write_text(uncommented)
     start = teamsup.run("start", "--detach")
     try:
@@ -202,7 +214,6 @@ def test_init_writes_a_file_that_start_accepts_and_replaces_none(teamsup: Teamsu
         assert teamsup.ps()["supervisor"]["well"]
     finally:
         teamsup.run("stop")
-    assert teamsup.run("init", "--force").returncode == 0
 
 
 def test_help_and_version_exist(teamsup: TeamsupCommand) -> None:
