@@ -117,11 +117,12 @@ def test_a_foreign_process_that_holds_the_hub_is_named_until_it_lets_go(
 
             eventually(lambda: named in manager.recv(4096).decode(), "the service manager's status line")
             assert wait_for_log_line(team, named).endswith("holds the hub's write lock. End that program.")
-            assert named in ps_row(team, "supervisor")["note"]
+            # The log has it before the published state.
+            eventually(lambda: named in ps_row(team, "supervisor")["note"], "the supervisor's note")
             assert team.run("ps").returncode == 4
 
         eventually(lambda: team.run("ps").returncode == 0, "all well again")
-    assert ps_row(team, "supervisor")["note"] == ""
+    eventually(lambda: ps_row(team, "supervisor")["note"] == "", "the note has gone")
     assert psutil.pid_exists(foreign_pid) is False
     assert (ps_row(team, "own")["pid"], ps_row(team, "own")["restarts"]) == (pid, 0)
 
