@@ -213,6 +213,35 @@ def test_a_hidden_page_fetches_nothing(browser: Browser, served: ServedPages, no
     browser.wait_for("live since", "#liveness")
 
 
+def test_a_page_that_somebody_sees_again_warns_until_it_knows_all(
+    browser: Browser, served: ServedPages, notes: NotePage
+) -> None:
+    show_page(browser, served)
+    browser.run("""
+        window.away = true; window.ticks = 0;
+        Object.defineProperty(document, "hidden", { get: () => window.away });
+        const real = Date.now; Date.now = () => (window.ticks++, real());
+        document.dispatchEvent(new Event("visibilitychange"));
+    """)
+    before = int(browser.run("return window.ticks"))
+    # It has looked at the clock while it was hidden, so it does not find a gap when it is shown.
+    browser.wait_until(lambda: int(browser.run("return window.ticks")) > before, "a look at the clock")
+    may_answer = threading.Event()
+
+    def wait() -> str:
+        may_answer.wait()
+        return "<b id='word'>changed meanwhile</b>"
+
+    notes.regions["team"] = wait
+    try:
+        browser.run("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
+        browser.wait_for("Not live since", "#banner")
+    finally:
+        may_answer.set()
+    browser.wait_for("changed meanwhile", "#team")
+    browser.wait_until(lambda: not browser.text("#banner"), "the banner has gone")
+
+
 def test_an_end_of_the_session_leads_to_the_sign_in(browser: Browser, served: ServedPages, notes: NotePage) -> None:
     show_page(browser, served)
     served.hub.execute("DELETE FROM web_sessions")

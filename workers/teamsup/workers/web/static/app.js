@@ -180,9 +180,15 @@ addEventListener("submit", async (event) => {
 });
 
 find("new-below")?.addEventListener("click", (event) => (event.target.hidden = true));
-addEventListener("pageshow", (event) => event.persisted && connect());
+/** Connect a page that somebody sees again. Until it has the whole state, it warns. */
+function wake() {
+  die("", tickedAt);
+  connect();
+}
+
+addEventListener("pageshow", (event) => event.persisted && wake());
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) return connect();
+  if (!document.hidden) return wake();
   // A hidden page fetches nothing, so it knows nothing until somebody looks.
   stream?.close();
   clearTimeout(retry);
