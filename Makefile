@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP = PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
 .DEFAULT_GOAL := help
-.PHONY: help start demo test slow check bench soak size coverage pictures clean
+.PHONY: help start demo test slow check bench soak size coverage pictures reference clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
@@ -59,6 +59,9 @@ pictures: .venv/dev ## draw the pictures of README and docs again
 	$(BIN)/python docs/record_demo.py
 	$(BIN)/python docs/draw_architecture.py
 	PYTHONPATH=tests $(BIN)/python docs/record_web.py
+
+reference: .venv/dev ## write docs/configuration.md again
+	$(BIN)/python docs/write_configuration.py
 
 size: .venv/dev ## lines of code a package, and the largest modules
 	@$(BIN)/python -m benchmarks.size

@@ -56,6 +56,9 @@ LATER = {
         *("supervisor/*/degradation.py", "supervisor/*/readiness.py", "hub/*/clock_step.py", "hub/*/rate_limits.py"),
         "workers/*/staleness.py",
     ),
+    "the reference of the configuration": (
+        *("hub/*/config/keys.py", "supervisor/*/cli/configuration/*", "supervisor/*/commands/config.py"),
+    ),
     "files that must not leave": ("workers/*/archives.py", "workers/*/known_contents.py"),
 }
 OLDER = "the features of c3a7b80"

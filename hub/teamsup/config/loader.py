@@ -7,15 +7,16 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from teamsup.hub.errors import CallerError, NotConfigured
 from teamsup.hub.team import CONFIGURATION_VARIABLE as CONFIGURATION_VARIABLE
 from teamsup.hub.team import Team, check_owner
 from teamsup.hub.validation import find_similar
 
+from .keys import SectionKey, keys_of
 from .renamed import describe_renamed_key, describe_renamed_section
 
 T = TypeVar("T")
@@ -74,46 +75,59 @@ class Config:
         return table
 
     def _parse_section(self, name: str, table: Mapping[str, Any], kind: type[T]) -> T:
-        types = get_type_hints(kind)
-        known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-        values = {key: self._parse_value(name, key, value, types, known) for key, value in table.items()}
+        keys = keys_of(kind)
+        values = {key: self._parse_value(name, key, value, keys) for key, value in table.items()}
+        for key in keys.values():
+            if key.is_required and key.name not in values:
+                raise NotConfigured(f"{self.path}: [{name}] needs {key.name}, such as {key.name} = {key.example}")
         try:
             return kind(**values)
         except (ValueError, CallerError) as error:
             raise NotConfigured(f"{self.path}: [{name}] {str(error).rstrip('.')}.") from error
 
-    def _parse_value(self, section: str, key: str, value: Any, types: Mapping[str, Any], known: list[str]) -> Any:  # noqa: ANN401
-        if key not in known:
-            hint = describe_renamed_key(section, key)
-            hint = hint or f"[{section}] has no key {key!r}; {_suggest_name(key, known)}"
+    def _parse_value(self, section: str, name: str, value: Any, keys: Mapping[str, SectionKey]) -> Any:  # noqa: ANN401
+        if name not in keys:
+            hint = describe_renamed_key(section, name)
+            hint = hint or f"[{section}] has no key {name!r}; {_suggest_name(name, list(keys))}"
             raise NotConfigured(f"{self.path}: {hint}")
-        wanted, otherwise = types[key], ""
-        if get_origin(wanted) in (UnionType, Union):
-            choices = [part for part in get_args(wanted) if part is not NoneType]
-            otherwise = ", or one text" if str in choices[1:] else ""
-            wanted = type(value) if type(value) in choices else choices[0]
-        if get_origin(wanted) is Literal:
-            if value in get_args(wanted):
-                return value
-            choice = ", ".join(f'"{choice}"' for choice in get_args(wanted))
-            raise NotConfigured(f"{self.path}: [{section}] {key} must be one of {choice}, not {value!r}.")
+        key = keys[name]
+        choices = choices_of(key.type)
+        wanted = next((each for each in choices if each is type(value)), choices[0])
         if isinstance(wanted, type) and is_dataclass(wanted):
             if not isinstance(value, dict):
-                raise NotConfigured(f"{self.path}: [{section}] {key} must be a table, {{ … }}.")
-            return self._parse_section(f"{section}.{key}", value, wanted)
-        if get_origin(wanted) is collections.abc.Mapping:
-            if isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values()):
-                return value
-            raise NotConfigured(f'{self.path}: [{section}] {key} must be a table of texts, {{ NAME = "text" }}.')
-        if get_origin(wanted) is tuple:
-            item = get_args(wanted)[0]
-            if isinstance(value, list) and all(_has_type(entry, item) for entry in value):
-                return tuple(value)
-            entry = _TYPE_NAMES[item]
-            raise NotConfigured(f"{self.path}: [{section}] {key} must be a list, each entry {entry}{otherwise}.")
-        if not _has_type(value, wanted):
-            raise NotConfigured(f"{self.path}: [{section}] {key} must be {_TYPE_NAMES[wanted]}, not {value!r}.")
-        return value
+                raise NotConfigured(f"{self.path}: [{section}] {name} must be a table, {{ … }}.")
+            return self._parse_section(f"{section}.{name}", value, wanted)
+        try:
+            parsed = _parse_plain(value, wanted, is_text_enough=str in choices[1:])
+            key.check(parsed)
+        except ValueError as error:
+            raise NotConfigured(f"{self.path}: [{section}] {name} {error}.") from error
+        return parsed
+
+
+def choices_of(kind: Any) -> list[Any]:  # noqa: ANN401 - a type
+    """Return the types of which a value may have one, without None."""
+    if get_origin(kind) in (UnionType, Union):
+        return [part for part in get_args(kind) if part is not NoneType]
+    return [kind]
+
+
+def _parse_plain(value: Any, wanted: Any, *, is_text_enough: bool) -> Any:  # noqa: ANN401
+    """Return the value, as a tuple if it is a list. Raise ValueError if it has another type."""
+    if get_origin(wanted) is collections.abc.Mapping:
+        item = get_args(wanted)[1]
+        if isinstance(value, dict) and all(_has_type(entry, item) for entry in value.values()):
+            return value
+        entries = "texts" if item is str else f"values, each {_name_type(item)}"
+        raise ValueError(f'must be a table of {entries}, {{ NAME = "text" }}')
+    if get_origin(wanted) is tuple:
+        item = get_args(wanted)[0]
+        if isinstance(value, list) and all(_has_type(entry, item) for entry in value):
+            return tuple(value)
+        raise ValueError(f"must be a list, each entry {_name_type(item)}{', or one text' if is_text_enough else ''}")
+    if not _has_type(value, wanted):
+        raise ValueError(f"must be {_name_type(wanted)}, not {value!r}")
+    return value
 
 
 def _describe_duplicate(found: re.Match[str]) -> str:
@@ -151,7 +165,15 @@ def _load_accepted(team: Team) -> dict[str, Any] | None:
         return None
 
 
-def _has_type(value: object, wanted: type) -> bool:
+def _name_type(kind: Any) -> str:  # noqa: ANN401
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(f'"{choice}"' for choice in get_args(kind))
+    return _TYPE_NAMES[kind]
+
+
+def _has_type(value: object, wanted: Any) -> bool:  # noqa: ANN401
+    if get_origin(wanted) is Literal:
+        return value in get_args(wanted)
     if wanted is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
     return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))

@@ -4,34 +4,40 @@ import re
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from teamsup.hub.engines.choice import check_address
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
+from .keys import SIZE, UP_TO_A_DAY, UP_TO_AN_HOUR, Example, Number, SecretValues, TextPattern
 from .people_protocol import USER_COMM
 
 
 @dataclass(frozen=True)
 class TeamSection:
-    """[team]: agents that are known from the start, operators, the agents notified of a crash, and time limits of the
-    team.
-    """
+    """[team]: the agents and time limits of the whole team, and its store."""
 
-    agents: tuple[str, ...] = ()
-    operators: tuple[str, ...] = ()
+    agents: Annotated[tuple[str, ...], Example('["lead", "gcp-monitor"]')] = ()
+    """Agents that are known from the start: others can write to them before their first session."""
+    operators: Annotated[tuple[str, ...], Example('["lead"]')] = ()
+    """Agents that may start, stop and restart workers by messages to 'supervisor'."""
     notify_on_crash: tuple[str, ...] = (USER_COMM,)
-    stop_seconds: float = 10.0
-    unread_seconds: float = 60.0
-    keep_days: float = 30.0
-    hub: str = ""
-    """The address of the server that stores the team; empty: messages.db in its folder does."""
-    host: str = ""
+    """Agents that are notified of a crash. user_comm notifies people."""
+    stop_seconds: Annotated[float, UP_TO_AN_HOUR] = 10.0
+    """Time between the signal that stops a worker and SIGKILL."""
+    unread_seconds: Annotated[float, UP_TO_A_DAY] = 60.0
+    """After this time the sender gets a notice that its message is unread."""
+    keep_days: Annotated[float, Number("days", 0, 3650, is_above=True)] = 30.0
+    """Messages are removed after this time, read or not."""
+    hub: Annotated[str, Example('"postgresql://USER@HOST/DB"')] = ""
+    """The address of the server that stores the team, without a password; empty: messages.db in the team's folder. The
+    variable TEAMSUP_HUB comes before it."""
+    host: Annotated[str, Example('"NAME"')] = ""
     """The name of this host for people; empty: the system's. Only for a team on a server."""
     standby: bool = False
-    """Whether this host takes over the workers of another host of the team that has gone."""
+    """Whether this host takes over the workers of a host that has gone. Only for a team on a server."""
 
     def __post_init__(self) -> None:
         for agent in self.agents:
@@ -39,30 +45,30 @@ class TeamSection:
                 raise ValueError(f"agents: {agent!r} is a worker's name")
         for agent in (*self.operators, *self.notify_on_crash):
             normalize_agent_name(agent)
-        check_seconds("stop_seconds", self.stop_seconds)
-        check_range(self, 1, 86400, "unread_seconds")
-        if not 0 < self.keep_days <= 3650:
-            raise ValueError("keep_days must be above 0 and at most 3650")
         if self.hub:
             check_address(self.hub)
 
 
 @dataclass(frozen=True)
 class CheckSection:
-    """``ready`` or ``alive`` of a worker that knows no hub: one way to find out whether it works."""
+    """[worker.NAME] ready and alive: one way to find out whether a program works that sends no heartbeats. Write one of
+    http, tcp, exec and log.
+    """
 
-    http: str = ""
-    """An address such as "http://127.0.0.1:8080/health"; a status from 200 to 399 is well."""
-    tcp: str = ""
+    http: Annotated[str, Example('"http://127.0.0.1:8080/health"')] = ""
+    """An address of this machine or another; a status from 200 to 399 is well."""
+    tcp: Annotated[str, Example('"8080"')] = ""
     """A port of this machine, or "HOST:PORT", that takes a connection."""
-    exec: tuple[str, ...] | str = ()
+    exec: Annotated[tuple[str, ...] | str, Example('["pg_isready"]')] = ()
     """A command that ends with 0."""
-    log: str = ""
-    """A text in a line of its output."""
-    every_seconds: float | None = None
-    timeout_seconds: float = 5.0
-    failures: int = 3
-    """Failures in a row after which it is replaced."""
+    log: Annotated[str, Example('"listening on"')] = ""
+    """A text in a line of its output. Only for ready."""
+    every_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("10")] = None
+    """Time between two checks. By default 0.5 s until it is ready, then 10 s."""
+    timeout_seconds: Annotated[float, UP_TO_AN_HOUR] = 5.0
+    """Time that one check may take."""
+    failures: Annotated[int, Number("failures", 1, 1000)] = 3
+    """After these failures in a row it is replaced. Only for alive."""
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.http, self.tcp, self.exec, self.log))) != 1:
@@ -71,52 +77,63 @@ class CheckSection:
             _check_http(self.http)
         if self.tcp:
             split_port(self.tcp)
-        for name in ("every_seconds", "timeout_seconds"):
-            if (seconds := getattr(self, name)) is not None:
-                check_seconds(name, seconds)
-        check_range(self, 1, 1000, "failures")
 
 
 @dataclass(frozen=True)
 class WorkerSection:
-    """[worker.NAME]: a program that the supervisor runs, and the rules of its starts and restarts."""
+    """[worker.NAME]: a worker of your own. The workers of teamsup have the same keys, such as autostart in
+    [worker.gateway]; only their command is fixed.
+    """
 
-    command: tuple[str, ...] | str = ()
-    """A program and its arguments; or one text for a shell."""
-    directory: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    env_file: str = ""
+    command: Annotated[tuple[str, ...] | str, Example('["/usr/bin/python3", "watch.py"]')] = ()
+    """Required: a program and its arguments. One text, such as "watch.sh | tee out", goes to a shell."""
+    directory: Annotated[str, Example('"~/watch"')] = ""
+    """Its working folder, relative to the team's folder; empty: that folder."""
+    environment: Annotated[Mapping[str, str], SecretValues(), Example('{ LEVEL = "info" }')] = field(
+        default_factory=dict
+    )
+    """Variables for its process."""
+    env_file: Annotated[str, Example('"watch.env"')] = ""
+    """A file with lines NAME=value that only you may read (chmod 600)."""
     autostart: bool = True
-    restart: Literal["always", "on-failure", "never"] | None = None
-    """None: "always", or "never" with a schedule."""
+    """Whether it starts with the team."""
+    restart: Annotated[Literal["always", "on-failure", "never"] | None, Example('"always"')] = None
+    """When it is started again after its end. By default always; with a schedule never."""
     essential: bool = False
     """Whether the team ends when this worker has ended and is not started again."""
-    schedule: str = ""
-    """A cron expression of five fields: the times when it starts."""
-    timezone: str = ""
-    """The time zone of the schedule, such as "Europe/Berlin"; empty: the host's."""
-    ready: CheckSection | None = None
-    alive: CheckSection | None = None
-    depends_on: tuple[str, ...] = ()
-    heartbeat_seconds: float | None = None
-    """Seconds without a heartbeat after which it counts as hung; None: it sends none."""
-    start_seconds: float | None = None
-    """With heartbeats: the time limit of the first one. Without: the time after which it counts as running."""
+    schedule: Annotated[str, Example('"0 3 * * *"')] = ""
+    """A job starts at these times: minute hour day month weekday."""
+    timezone: Annotated[str, Example('"Europe/Berlin"')] = ""
+    """The time zone of the schedule; empty: this machine's."""
+    ready: Annotated[CheckSection | None, Example('{ http = "http://127.0.0.1:8080/health" }')] = None
+    """It counts as running when this check is well: http, tcp, exec or log."""
+    alive: Annotated[CheckSection | None, Example('{ tcp = "8080", every_seconds = 10, failures = 3 }')] = None
+    """It is replaced when this check fails several times: http, tcp or exec."""
+    depends_on: Annotated[tuple[str, ...], Example('["database"]')] = ()
+    """Workers that start before it and stop after it."""
+    heartbeat_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("30")] = None
+    """If it sends heartbeats: after this time without one it counts as hung and is replaced."""
+    start_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("60")] = None
+    """Time until its first heartbeat, by default 60 s. Without heartbeats it counts as running after it, by default
+    1 s."""
     stop_signal: str = "TERM"
-    stop_seconds: float | None = None
-    memory_max: str = ""
-    nofile: int | None = None
-    """The most open files; None: as for the supervisor."""
-    umask: str = ""
-    """The rights that its new files do not get, in octal, such as "027"; empty: as for the supervisor, "077"."""
-    nice: int | None = None
-    log_max: str = "10 MiB"
-    log_files: int = 3
+    """The signal that stops it, such as TERM, INT or QUIT."""
+    stop_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("10")] = None
+    """Time between that signal and SIGKILL. By default that of [team]."""
+    memory_max: Annotated[str, TextPattern(f"|{SIZE.pattern}", SIZE.words), Example('"500 MiB"')] = ""
+    """Above this it is replaced; its child processes count too. Empty: any size."""
+    nofile: Annotated[int | None, Number("files", 16, 1 << 20), Example("1024")] = None
+    """The maximum number of open files. By default as for the supervisor."""
+    umask: Annotated[str, TextPattern("|0?[0-7]{3}", 'three octal digits, such as "027"'), Example('"077"')] = ""
+    """Rights that its new files do not get, in octal; empty: as for the supervisor, "077"."""
+    nice: Annotated[int | None, Number("steps", -20, 19), Example("10")] = None
+    """From -20 (urgent; needs root) to 19. By default as for the supervisor."""
+    log_max: Annotated[str, SIZE] = "10 MiB"
+    """At this size a new log begins. At least 4 KiB."""
+    log_files: Annotated[int, Number("files", 1, 100)] = 3
+    """Number of older logs."""
 
     def __post_init__(self) -> None:
-        for name in ("heartbeat_seconds", "start_seconds", "stop_seconds"):
-            if (seconds := getattr(self, name)) is not None:
-                check_seconds(name, seconds)
         words = (self.command,) if isinstance(self.command, str) else self.command
         if any("\0" in text for text in (*words, *self.environment, *self.environment.values())):
             raise ValueError("neither command nor environment may have a NUL in it")
@@ -138,25 +155,16 @@ class WorkerSection:
             check_schedule(self.schedule)
             if self.essential or self.restart == "always":
                 raise ValueError('schedule excludes essential and restart = "always"')
-        if self.umask and not re.fullmatch("0?[0-7]{3}", self.umask):
-            raise ValueError(f'umask must be three octal digits, such as "027", not {self.umask!r}')
-        if self.nofile is not None:
-            check_range(self, 16, 1 << 20, "nofile")
-        if self.nice is not None:
-            check_range(self, -20, 19, "nice")
         if parse_size("log_max", self.log_max) < 4096:
             raise ValueError("log_max must be at least 4 KiB")
-        check_range(self, 1, 100, "log_files")
 
 
 @dataclass(frozen=True)
 class MetricsSection:
-    """[metrics]: the loopback port for Prometheus; 0 means none."""
+    """[metrics]: figures for Prometheus, at http://127.0.0.1:PORT/metrics."""
 
-    port: int = 0
-
-    def __post_init__(self) -> None:
-        check_range(self, 0, 65535, "port")
+    port: Annotated[int, Number("a port", 0, 65535), Example("9464")] = 0
+    """The port on this machine; 0: none."""
 
 
 def split_port(text: str) -> tuple[str, int]:
@@ -187,12 +195,9 @@ def _check_http(address: str) -> None:
     _ = parts.port  # a wrong one is a ValueError
 
 
-_SIZE_PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
-
-
 def parse_size(name: str, text: str) -> int:
     """Return the bytes of "500 MiB", "1G" or "4096"; units are powers of 1024. Raise ValueError."""
-    if (match := _SIZE_PATTERN.fullmatch(text.strip())) is None:
+    if (match := re.fullmatch(SIZE.pattern, text)) is None:
         raise ValueError(f'{name} must be a size such as "500 MiB", not {text!r}')
     number = float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " ")
     if not 1 <= number < 2**63:
@@ -210,16 +215,3 @@ def check_pattern(name: str, pattern: str) -> None:
         regex.compile(pattern)
     except (regex.error, RecursionError) as error:
         raise ValueError(f"{name} is not a regular expression: {error}") from error
-
-
-def check_range(section: object, least: int, most: int, *keys: str, note: str = "") -> None:
-    """Raise ValueError unless the value of each key is from ``least`` to ``most``."""
-    for key in keys:
-        if not least <= getattr(section, key) <= most:
-            raise ValueError(f"{key} must be from {least} to {most}{note}")
-
-
-def check_seconds(name: str, seconds: float) -> None:
-    """Raise ValueError unless the time is up to an hour."""
-    if not 0 < seconds <= 3600:
-        raise ValueError(f"{name} must be above 0 and at most 3600")

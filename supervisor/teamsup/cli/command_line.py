@@ -28,7 +28,7 @@ COMMANDS = {
     "ps": "show the state of the supervisor, the workers and the agents",
     "logs": "show the output of the workers",
     "doctor": "check all parts of the team and of a project, and show the remedies",
-    "config": "check teamsup.toml, and show every mistake with its line",
+    "config": "check teamsup.toml, show where each value comes from, and print its JSON Schema",
     "service": "let systemd or launchd run the team: install, uninstall, status",
     "teams": "list the teams of this machine",
     "chat": "talk to the team",

@@ -1,6 +1,8 @@
-"""``teamsup config``: check teamsup.toml."""
+"""``teamsup config``: check teamsup.toml, show what it means, and print its JSON Schema."""
 
 import argparse
+import json
+import os
 
 from teamsup.hub import Team
 from teamsup.hub.errors import ExitCode
@@ -9,7 +11,12 @@ from teamsup.terminal.hints import command_hint
 from teamsup.terminal.json_output import print_json
 from teamsup.terminal.verbs import add_verb
 
-EXAMPLES = ("teamsup config check", "teamsup config check && teamsup reload")
+EXAMPLES = (
+    "teamsup config check && teamsup reload",
+    "teamsup config show",
+    "teamsup config show --defaults",
+    "teamsup config schema --write",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         verbs, "check", "show every mistake in teamsup.toml with its line; exit code 78: it has some", _check
     )
     check.add_argument("--json", action="store_true", help="print JSON for programs")
+    show = add_verb(
+        verbs, "show", "show each value and where it comes from: the file, the environment or the default", _show
+    )
+    show.add_argument("--defaults", action="store_true", help="show the defaults and the ranges instead")
+    show.add_argument("--json", action="store_true", help="print JSON for programs")
+    schema = add_verb(verbs, "schema", "print the JSON Schema of teamsup.toml, for editors", _schema)
+    schema.add_argument("--write", action="store_true", help="write it to a file beside teamsup.toml instead")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,3 +50,40 @@ def _check(team: Team, arguments: argparse.Namespace) -> int:
         if not mistakes:
             print(f"{team.configuration} has no mistake. Apply it with: {command_hint(team, 'reload')}")
     return ExitCode.NOT_CONFIGURED if mistakes else ExitCode.DONE
+
+
+def _show(team: Team, arguments: argparse.Namespace) -> int:
+    from teamsup.config.loader import load_file
+    from teamsup.supervisor.configuration.team_configuration import parse_configuration, require_sound
+
+    from ..configuration.effective import find_defaults, find_secrets, find_values
+    from ..configuration.show import render_defaults, render_values
+
+    if arguments.defaults:
+        sections = find_defaults()
+        if arguments.json:
+            print_json(team.name, sections=sections)
+        else:
+            print("\n".join(render_defaults(sections)).lstrip())
+        return ExitCode.DONE
+    has_file = team.configuration.exists()
+    found = require_sound(parse_configuration(team, load_file(team, must_exist=False)))
+    sections, secrets = find_values(found.tables, os.environ), find_secrets(found, os.environ)
+    if arguments.json:
+        file = team.configuration if has_file else None
+        print_json(team.name, file=file, sections=sections, secrets=secrets)
+    else:
+        note = "as saved" if has_file else "does not exist, so the defaults apply"
+        lines = [f"# {team.configuration}: {note}", *render_values(sections, secrets)]
+        print("\n".join(map(sanitize, lines)))
+    return ExitCode.DONE
+
+
+def _schema(team: Team, arguments: argparse.Namespace) -> int:
+    from ..configuration.schema import make_schema, write_schema
+
+    if arguments.write:
+        print(f"Wrote {write_schema(team)}.")
+    else:
+        print(json.dumps(make_schema(), indent=2, ensure_ascii=False))
+    return ExitCode.DONE

@@ -1,10 +1,9 @@
-"""``teamsup init``: write a commented teamsup.toml; with --claude, let a project's Claude Code take part in the
-team.
+"""``teamsup init``: write a commented teamsup.toml and its schema; with --claude, let a project's Claude Code take part
+in the team.
 """
 
 import argparse
 from contextlib import suppress
-from importlib.resources import files
 from pathlib import Path
 
 from teamsup.hub import CallerError, Team
@@ -74,12 +73,15 @@ def _parse_names(text: str) -> list[str]:
 
 
 def _write_configuration(team: Team, *, force: bool) -> None:
+    from ..configuration.schema import write_schema
+    from ..configuration.template import render_template
+
     team.create()
     if force and team.configuration.exists():
         old = team.configuration.with_suffix(".toml.old")
         team.configuration.replace(old)
         print(f"The former file is now {old}.")
-    text = files("teamsup.cli").joinpath("teamsup.toml").read_text("utf-8")
+    text = render_template()
     try:
         with team.configuration.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
@@ -90,4 +92,5 @@ def _write_configuration(team: Team, *, force: bool) -> None:
         with suppress(OSError):
             team.configuration.unlink()
         raise
+    write_schema(team)
     print(f"Wrote {team.configuration}. Edit it, then run: {command_hint(team, 'start')}")

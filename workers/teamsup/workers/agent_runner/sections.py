@@ -2,41 +2,39 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
+from teamsup.config.keys import SIZE, Example, Number, SecretValues
 from teamsup.config.sections import check_timezone, parse_size
 
 from .tool_rules import covers, tool_of
 
 StartReason = Literal["message", "schedule"]
-START_REASONS: tuple[StartReason, ...] = ("message", "schedule")
-_SETTING_SOURCES = ("user", "project", "local")
-_MAX_MINUTES = 24 * 60
-_MAX_PARALLEL = 100
-_MAX_USD = 1_000_000
+_PARALLEL = Number("runs", 1, 100)
+_DOLLARS = Number("US dollars", 0, 1_000_000)
+_RUNS = Number("runs", 1, 100_000)
+_DAY_MINUTES = 24 * 60
 
 
 @dataclass(frozen=True)
 class RunnerSection:
-    """[agent-runner]: the limits of all agents together. It applies when the file is saved."""
+    """[agent-runner]: the limits of all agents together. This section and [agent.NAME] take effect when the file is
+    saved.
+    """
 
-    max_parallel: int = 2
-    """Runs at a time."""
-    memory_max: str = "4 GiB"
-    """No run starts while the memory of all runs is above this."""
-    usd_per_day: float = 20.0
-    """The limit in dollars for all runs of the last 24 hours together."""
-    runs_per_hour: int = 60
-    """Starts of processes in the last hour."""
-    stop_seconds: float = 10.0
-    """Seconds from SIGTERM to SIGKILL."""
+    max_parallel: Annotated[int, _PARALLEL] = 2
+    """Runs at the same time."""
+    memory_max: Annotated[str, SIZE] = "4 GiB"
+    """While all runs together use more, no further run starts."""
+    usd_per_day: Annotated[float, _DOLLARS] = 20.0
+    """The limit of cost for all runs of the last 24 hours."""
+    runs_per_hour: Annotated[int, _RUNS] = 60
+    """Starts in the last hour."""
+    stop_seconds: Annotated[float, Number("seconds", 0.1, 600)] = 10.0
+    """Time between SIGTERM, which ends a run, and SIGKILL."""
 
     def __post_init__(self) -> None:
-        _check_range("max_parallel", self.max_parallel, 1, _MAX_PARALLEL)
         parse_size("memory_max", self.memory_max)
-        _check_range("usd_per_day", self.usd_per_day, 0, _MAX_USD)
-        _check_range("runs_per_hour", self.runs_per_hour, 1, 100_000)
-        _check_range("stop_seconds", self.stop_seconds, 0.1, 600)
 
     @property
     def memory_max_bytes(self) -> int:
@@ -45,65 +43,65 @@ class RunnerSection:
 
 @dataclass(frozen=True)
 class AgentSection:
-    """[agent.NAME]: the causes that start this agent, its program, its limits, and the tools that people must permit.
-    It applies when the file is saved.
-    """
+    """[agent.NAME]: an agent that is started when there is a cause, without an open session."""
 
-    start: tuple[str, ...] = ()
-    """The causes that start it: "message", "schedule". Empty: only a person starts it, with ``teamsup agents
-    start``."""
-    schedule: str = ""
-    """A cron expression of five fields, such as "*/30 * * * *"."""
-    timezone: str = ""
-    """The time zone of the schedule, such as "Europe/Berlin"; empty: the host's."""
-    schedule_prompt: str = ""
-    """The text for a run that the schedule starts; empty: a standard text."""
-    directory: str = ""
+    start: Annotated[tuple[StartReason, ...], Example('["message", "schedule"]')] = ()
+    """Its causes; empty: only a person starts it, with 'teamsup agents start'."""
+    schedule: Annotated[str, Example('"*/30 * * * *"')] = ""
+    """A cron expression: minute hour day month weekday."""
+    timezone: Annotated[str, Example('"Europe/Berlin"')] = ""
+    """The time zone of the schedule; empty: this machine's."""
+    schedule_prompt: Annotated[str, Example('"Check the backups."')] = ""
+    """The text for a scheduled run; empty: a standard text."""
+    directory: Annotated[str, Example('"~/ops"')] = ""
     """Its working folder; empty: its own folder in the team's folder."""
     program: Literal["claude"] = "claude"
-    command: tuple[str, ...] = ()
-    """Another program: it gets one JSON object on stdin, and answers on stdout."""
-    model: str = ""
-    instructions: str = ""
-    """A file with its instructions, relative to teamsup.toml."""
-    allowed_tools: tuple[str, ...] = ()
-    setting_sources: tuple[str, ...] = ()
-    """The settings of Claude Code that apply: "user", "project", "local"."""
-    max_minutes: float = 15.0
+    """Claude Code, the only one; command runs any other program."""
+    command: Annotated[tuple[str, ...], Example('["./agent.py"]')] = ()
+    """Another program: it reads JSON and prints its answer."""
+    model: Annotated[str, Example('"opus"')] = ""
+    """The model for Claude Code; empty: the default of Claude Code."""
+    instructions: Annotated[str, Example('"ops.md"')] = ""
+    """A file with its instructions, relative to the team's folder; empty: the plugin's agent of that name."""
+    allowed_tools: Annotated[tuple[str, ...], Example('["Read", "Grep"]')] = ()
+    """Tools that need no decision."""
+    setting_sources: Annotated[tuple[Literal["user", "project", "local"], ...], Example('["project"]')] = ()
+    """Claude Code's settings that apply to it; empty: none of yours."""
+    max_minutes: Annotated[float, Number("minutes", 0.01, _DAY_MINUTES)] = 15.0
     """The longest run."""
-    max_turns: int = 40
-    max_usd: float = 1.0
-    """The limit in dollars for one run."""
-    runs_per_hour: int = 12
-    """Starts of its process in the last hour."""
-    usd_per_day: float = 10.0
-    """The limit in dollars for its runs of the last 24 hours."""
-    max_parallel: int = 1
-    """Conversations at a time."""
-    keep_session_minutes: float | None = None
-    """Minutes after a run in which the conversation continues in its session; 0: never. None: as long as the prompt
-    cache of its login or API key lasts."""
-    gate: tuple[str, ...] = ()
-    """A command that decides before each run: exit code 0 starts it, 1 does not, and its stdout is the reason."""
-    ask_people: tuple[str, ...] = ()
+    max_turns: Annotated[int, Number("turns", 1, 10_000)] = 40
+    """The most turns of one run."""
+    max_usd: Annotated[float, _DOLLARS] = 1.0
+    """The limit of cost for one run."""
+    runs_per_hour: Annotated[int, _RUNS] = 12
+    """Its starts in the last hour."""
+    usd_per_day: Annotated[float, _DOLLARS] = 10.0
+    """The limit of cost for its runs of the last 24 hours."""
+    max_parallel: Annotated[int, _PARALLEL] = 1
+    """Conversations at the same time."""
+    keep_session_minutes: Annotated[float | None, Number("minutes", 0, _DAY_MINUTES), Example("55")] = None
+    """A conversation continues in its session for this time; 0: never. By default 55 with a login, and 4 with an API
+    key."""
+    gate: Annotated[tuple[str, ...], Example('["./is_night.sh"]')] = ()
+    """A command that decides whether a run starts: exit code 0 yes, 1 no, and its stdout is the reason."""
+    ask_people: Annotated[tuple[str, ...], Example('["Bash"]')] = ()
     """Tools whose calls people must permit."""
-    deciders: tuple[str, ...] = ()
-    """The people who may permit them: a console's name, or discord:NUMBER. Empty: every person who may write to the
-    team."""
-    decision_seconds: float = 3600.0
-    """The time for a decision; after it the call is denied."""
+    deciders: Annotated[tuple[str, ...], Example('["discord:123456789012345678"]')] = ()
+    """The people who may permit them: a console's name, or discord:ID. Empty: all who may write."""
+    decision_seconds: Annotated[float, Number("seconds", 30, 7 * 86400)] = 3600.0
+    """Without a decision in this time a call is denied."""
     ask_in_sessions: bool = False
-    """Whether people are also asked what the dialogs of Claude Code ask in an open session of this agent."""
+    """Whether people are also asked what Claude Code asks in an open session of this agent."""
     on_unknown: Literal["ask", "again"] = "ask"
-    """After a death in the middle of a call: ask people, or run the cause again."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    env_file: str = ""
-    """A file with more variables, relative to teamsup.toml, such as one with the key of its login."""
+    """After a crash in the middle of a call: ask people, or run it again."""
+    environment: Annotated[Mapping[str, str], SecretValues(), Example('{ LEVEL = "info" }')] = field(
+        default_factory=dict
+    )
+    """Variables for its processes."""
+    env_file: Annotated[str, Example('"gcp.env"')] = ""
+    """A file with lines NAME=value that only you may read, such as an API key."""
 
     def __post_init__(self) -> None:
-        for reason in self.start:
-            if reason not in START_REASONS:
-                raise ValueError(f'start: {reason!r} is not one of "message", "schedule"')
         if ("schedule" in self.start) != bool(self.schedule):
             raise ValueError('start = ["schedule"] and a schedule belong together: give both, or neither')
         if self.timezone:
@@ -112,15 +110,13 @@ class AgentSection:
             from teamsup.config.schedule import check_schedule  # only a schedule needs cronsim
 
             check_schedule(self.schedule)
-        for source in self.setting_sources:
-            if source not in _SETTING_SOURCES:
-                raise ValueError(f'setting_sources: {source!r} is not one of "user", "project", "local"')
         for name, texts in (("command", self.command), ("gate", self.gate), ("environment", self._environment_texts)):
             if any("\0" in text for text in texts):
                 raise ValueError(f"{name} must not have a NUL in it")
         if any(not name or "=" in name for name in self.environment):
             raise ValueError("environment: a name must not be empty or have '=' in it")
-        self._check_limits()
+        if self.max_usd > self.usd_per_day:
+            raise ValueError("max_usd must not be above usd_per_day, or no run could start")
         self._check_tools()
 
     @property
@@ -131,19 +127,6 @@ class AgentSection:
     @property
     def _environment_texts(self) -> tuple[str, ...]:
         return *self.environment, *self.environment.values()
-
-    def _check_limits(self) -> None:
-        _check_range("max_minutes", self.max_minutes, 0.01, _MAX_MINUTES)
-        _check_range("max_turns", self.max_turns, 1, 10_000)
-        _check_range("max_usd", self.max_usd, 0, _MAX_USD)
-        _check_range("runs_per_hour", self.runs_per_hour, 1, 100_000)
-        _check_range("usd_per_day", self.usd_per_day, 0, _MAX_USD)
-        if self.max_usd > self.usd_per_day:
-            raise ValueError("max_usd must not be above usd_per_day, or no run could start")
-        _check_range("max_parallel", self.max_parallel, 1, _MAX_PARALLEL)
-        if self.keep_session_minutes is not None:
-            _check_range("keep_session_minutes", self.keep_session_minutes, 0, _MAX_MINUTES)
-        _check_range("decision_seconds", self.decision_seconds, 30, 7 * 86400)
 
     def _check_tools(self) -> None:
         """A rule that allows a tool would let its calls pass without permission."""
@@ -164,8 +147,3 @@ class AgentSection:
                 )
         if self.ask_people and self.command:
             raise ValueError('ask_people needs program = "claude"; with command the program itself asks')
-
-
-def _check_range(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        raise ValueError(f"{name} must be from {least:g} to {most:g}")

@@ -3,72 +3,76 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
 
 from teamsup.config.components import Component
-from teamsup.config.sections import check_range
+from teamsup.config.keys import DISCORD_IDS, Example, Number
 from teamsup.hub.engines.component_tables import ComponentTables
 
 from ..protocol import GATEWAY
 
-ALWAYS, MENTIONED = ANSWER_MODES = ("always", "mentioned")
+AnswerMode = Literal["always", "mentioned"]
+ALWAYS: AnswerMode = "always"
+_IDS = Example("[123456789012345678]")
 
 
 @dataclass(frozen=True)
 class GatewaySection:
-    """[gateway]: the users on Discord who may write to the team, by number. Paired users may write too. Other bots and
-    webhooks may write only if listed.
+    """[gateway]: the team on Discord. A user may write to the team only if paired, or listed here by the ID of a user,
+    role, channel or server. Other bots and webhooks may write only if listed.
     """
 
-    token_file: str = ""
-    users: tuple[int, ...] = ()
-    roles: tuple[int, ...] = ()
-    channels: tuple[int, ...] = ()
-    guilds: tuple[int, ...] = ()
-    bots: tuple[int, ...] = ()
-    webhooks: tuple[int, ...] = ()
-    """Webhooks, or the applications that made them."""
-    deciders: tuple[int, ...] = ()
+    token_file: Annotated[str, Example('"~/.config/teamsup/discord_token"')] = ""
+    """A file with the bot's token that only you may read (chmod 600). The variable DISCORD_TOKEN comes before it."""
+    users: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
+    """Users who may write."""
+    roles: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
+    """Roles whose members may write."""
+    channels: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
+    """Channels in which everybody may write, with their threads."""
+    guilds: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
+    """Servers on which everybody may write."""
+    bots: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
+    """Other bots that may write."""
+    webhooks: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
+    """Webhooks that may write, or the applications that made them."""
+    deciders: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
     """Users who may decide agents' questions; empty: all who may write."""
-    home_channel: int = 0
-    """The channel for announcements; 0: none."""
-    answer: str = "always"
-    """``always``: the team gets each message of an admitted person. ``mentioned``: on servers, only those to it."""
-    answer_in: Mapping[str, str] = field(default_factory=dict)
-    """The same for single channels with their threads, by number."""
+    home_channel: Annotated[int, Number("a Discord ID", 0, DISCORD_IDS.most), Example("123456789012345678")] = 0
+    """The channel for messages that answer no question; 0: none."""
+    answer: AnswerMode = "always"
+    """always: the team gets each message of a person who may write. mentioned: on servers, only messages that mention
+    the bot or an agent."""
+    answer_in: Annotated[Mapping[str, AnswerMode], Example('{ "123456789012345678" = "mentioned" }')] = field(
+        default_factory=dict
+    )
+    """The same for single channels with their threads, by ID."""
     link_previews: bool = True
-    """Whether Discord adds previews of the links in an answer."""
+    """Whether Discord adds previews of the links in answers."""
     threads: bool = False
     """Whether each question in a channel gets a thread for its answer."""
-    messages_per_minute: int = 20
-    """Per person; further messages wait for the next minute, and the person is notified."""
-    catch_up_hours: float = 24.0
-    """The maximum age of missed messages."""
-    catch_up_messages: int = 200
-    """The most missed messages of each channel, the newest ones."""
-    file_mib: float = 8.0
+    messages_per_minute: Annotated[int, Number("messages", 1, 1000)] = 20
+    """Messages of one person. Further ones wait for the next minute, and the person is notified."""
+    catch_up_hours: Annotated[float, Number("hours", 0, 24 * 365)] = 24.0
+    """The gateway fetches missed messages up to this age."""
+    catch_up_messages: Annotated[int, Number("messages", 0, 100_000)] = 200
+    """The most missed messages that it fetches in each channel, the newest ones."""
+    file_mib: Annotated[float, Number("MiB", 0, 500)] = 8.0
     """Attachments up to this size are stored in the team's folder."""
-    transcribe: tuple[str, ...] = ()
+    transcribe: Annotated[tuple[str, ...], Example('["whisper-cli", "-nt", "-f"]')] = ()
     """The command that prints the text of a voice message; empty: agents get the file alone."""
-    files_from: tuple[str, ...] = ()
+    files_from: Annotated[tuple[str, ...], Example('["~/reports"]')] = ()
     """Folders from which agents may send files, besides files/ in the team's folder."""
-    refused_seconds: float = 600.0
-    """Seconds that an answer waits while Discord refuses it for a reason that may pass."""
+    refused_seconds: Annotated[float, Number("seconds", 0, 86400)] = 600.0
+    """Time that an answer waits if Discord refuses it for a reason that may pass."""
 
     def __post_init__(self) -> None:
-        for value in (self.answer, *self.answer_in.values()):
-            if value not in ANSWER_MODES:
-                raise ValueError(f"answer must be one of {', '.join(ANSWER_MODES)}, not {value!r}")
         for channel in self.answer_in:
             if not (channel.isascii() and channel.isdecimal()):
                 raise ValueError(f"answer_in: {channel!r} must be the number of a channel")
         for folder in self.files_from:
             if not folder.startswith(("/", "~", "$")) or not folder.strip("/"):
                 raise ValueError(f"files_from: {folder!r} must be a folder's whole path, and not all of the disk")
-        check_range(self, 0, 86400, "refused_seconds", note=", which is a day")
-        check_range(self, 1, 1000, "messages_per_minute")
-        if not 0 <= self.catch_up_hours <= 24 * 365 or not 0 <= self.catch_up_messages <= 100_000:
-            raise ValueError("catch_up_hours must be at most 8760, catch_up_messages at most 100000, and none below 0")
-        check_range(self, 0, 500, "file_mib")
 
 
 _TABLES = ComponentTables(

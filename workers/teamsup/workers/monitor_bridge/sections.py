@@ -3,59 +3,79 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from teamsup.config.sections import check_pattern, check_range, check_seconds
+from teamsup.config.keys import (
+    DISCORD_IDS,
+    UP_TO_A_DAY,
+    UP_TO_A_WEEK,
+    UP_TO_AN_HOUR,
+    Example,
+    Number,
+)
+from teamsup.config.sections import check_pattern
 from teamsup.hub.team import normalize_agent_name
 
 from ..listen_address import check_network, parse_address
+
+_LEVEL = Number("percent", 0, 100, is_above=True)
+_LEVEL_OR_OFF = Number("percent", 0, 100)
 
 
 @dataclass(frozen=True)
 class MonitorSection:
     """[monitor-bridge]: the levels of the host's checks, the recipients of alerts, and the steps of the escalation."""
 
-    listen: str = ""
-    """The address for [source.NAME], such as "127.0.0.1:9095"; empty: none."""
-    hosts: tuple[str, ...] = ()
-    """Host names that sources use besides ``listen``, such as a proxy's."""
-    path_prefix: str = ""
-    """The beginning of each source's path, such as "/alerts", where a proxy passes it on; empty: none."""
-    trusted_proxies: tuple[str, ...] = ()
-    """Addresses or networks that may open many connections."""
+    listen: Annotated[str, Example('"127.0.0.1:9095"')] = ""
+    """The address for the sources of alerts. Without a source no port is opened."""
+    recipient: str = "user_comm"
+    """Notified last of an alert without a route, after the cloud's monitor and alert-manager. "user_comm": none."""
+    ack_timeout_seconds: Annotated[float, UP_TO_A_WEEK] = 180.0
+    """An agent's time to acknowledge, answer or report before the next one is notified."""
+    storm_per_minute: Annotated[int, Number("problems", 1, 10_000)] = 20
+    """If one source has more new problems than this in a minute, they become one message."""
+    mention: Annotated[tuple[int, ...], DISCORD_IDS, Example("[123456789012345678]")] = ()
+    """The users to mention when no agent acts."""
+    command: Annotated[tuple[str, ...], Example('["mail", "ann"]')] = ()
+    """A command that runs when people do not acknowledge, with the text on stdin."""
+    command_seconds: Annotated[float, UP_TO_AN_HOUR] = 30.0
+    """The time limit of this command."""
+    hosts: Annotated[tuple[str, ...], Example('["alerts.example.com"]')] = ()
+    """More host names under which sources reach it, such as a proxy's."""
+    path_prefix: Annotated[str, Example('"/alerts"')] = ""
+    """The beginning of each source's path, if a proxy passes it on."""
+    trusted_proxies: Annotated[tuple[str, ...], Example('["10.0.0.2"]')] = ()
+    """Addresses or networks to which the limit of connections per address does not apply."""
     watch_host: bool = False
     """Whether the host is checked against the levels below. Its figures are shown in any case."""
-    interval_seconds: float = 10.0
-    cpu_percent: float = 95.0
-    cpu_seconds: float = 300.0
-    """Seconds above that level until it is a problem, so that a build is not a problem."""
-    load_per_cpu: float = 8.0
-    memory_percent: float = 95.0
-    swap_percent: float = 90.0
-    """0, also for load, inodes or errors, switches the check off."""
-    disk_percent: float = 95.0
-    inode_percent: float = 95.0
+    interval_seconds: Annotated[float, UP_TO_A_DAY] = 10.0
+    """Time between two checks of the host and the team."""
+    confirmations: Annotated[int, Number("results", 1, 1000)] = 3
+    """A problem begins or ends after this many equal results in a row."""
+    cpu_percent: Annotated[float, _LEVEL] = 95.0
+    """The level of the CPU."""
+    cpu_seconds: Annotated[float, Number("seconds", 0, 86400)] = 300.0
+    """The CPU must be above its level for this time, so a build is not a problem."""
+    load_per_cpu: Annotated[float, Number("processes", 0, 100_000)] = 8.0
+    """The level of the load; 0: not checked."""
+    memory_percent: Annotated[float, _LEVEL] = 95.0
+    """The level of the memory."""
+    swap_percent: Annotated[float, _LEVEL_OR_OFF] = 90.0
+    """The level of the swap space; 0: not checked."""
+    disk_percent: Annotated[float, _LEVEL] = 95.0
+    """The level of the disk."""
+    inode_percent: Annotated[float, _LEVEL_OR_OFF] = 95.0
+    """The level of the disk's inodes; 0: not checked."""
     disk_path: str = "/"
-    network_errors_per_second: float = 10.0
-    processes: tuple[str, ...] = ()
-    """Names of processes that must run. They are checked in any case."""
-    confirmations: int = 3
-    """Equal results in a row before a problem begins or ends."""
-    recipient: str = "user_comm"
-    """Without a route: the last agent to notify, after the cloud's monitor and alert-manager; user_comm: none."""
-    ack_timeout_seconds: float = 180.0
-    """Seconds without an acknowledgement, answer or report until the next step of the escalation."""
-    storm_per_minute: int = 20
-    """If one source has more problems than this in a minute, they are reported as one."""
-    mention: tuple[int, ...] = ()
-    """Discord IDs of the users to mention when no agent acts."""
-    command: tuple[str, ...] = ()
-    """The command that runs when no person acknowledges; the text is on its stdin."""
-    command_seconds: float = 30.0
-    heartbeat_timeout_seconds: float = 120.0
-    """Seconds without a heartbeat after which an agent that did not go offline is a problem."""
-    unread_alert_seconds: float = 900.0
-    """Seconds after which a present agent with unread messages is a problem."""
+    """A folder of the disk that is checked."""
+    network_errors_per_second: Annotated[float, Number("errors", 0, 1_000_000_000)] = 10.0
+    """The level of network errors; 0: not checked."""
+    processes: Annotated[tuple[str, ...], Example('["nginx"]')] = ()
+    """Names of processes that must run, also without watch_host."""
+    heartbeat_timeout_seconds: Annotated[float, UP_TO_A_WEEK] = 120.0
+    """An agent that is silent for this time, without going offline, is a problem."""
+    unread_alert_seconds: Annotated[float, UP_TO_A_WEEK] = 900.0
+    """An agent that is present and does not read for this time is a problem."""
 
     def __post_init__(self) -> None:
         normalize_agent_name(self.recipient)
@@ -65,58 +85,45 @@ class MonitorSection:
             raise ValueError(f'path_prefix must be a path such as "/alerts", not {self.path_prefix!r}')
         for network in self.trusted_proxies:
             check_network(network)
-        check_range(self, 1, 86400, "interval_seconds")
-        for name in ("cpu_percent", "memory_percent", "disk_percent"):
-            if not 0 < getattr(self, name) <= 100:
-                raise ValueError(f"{name} must be above 0 and at most 100")
-        check_range(self, 0, 100, "swap_percent", "inode_percent")
-        for name in ("load_per_cpu", "network_errors_per_second"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be below 0")
-        check_range(self, 0, 86400, "cpu_seconds")
-        times = ("ack_timeout_seconds", "heartbeat_timeout_seconds", "unread_alert_seconds")
-        check_range(self, 1, 7 * 86400, *times, note=", which is 7 days")
-        if not 1 <= self.confirmations <= 1000 or not 1 <= self.storm_per_minute <= 10_000:
-            raise ValueError("confirmations must be from 1 to 1000, and storm_per_minute from 1 to 10000")
-        check_seconds("command_seconds", self.command_seconds)
 
 
 @dataclass(frozen=True)
 class AlertRouteSection:
-    """[alert_route.NAME]: the agents for alerts of this source and severity whose labels match these regular
-    expressions. They are notified one after another; without agents people are notified. The first matching route in
-    the file applies.
+    """[alert_route.NAME]: the agents that are notified of some alerts, one after another. The first route that matches
+    applies.
     """
 
-    agents: tuple[str, ...] = ()
-    match: Mapping[str, str] = field(default_factory=dict)
-    source: str = ""
-    severity: tuple[str, ...] = ()
-    ack_timeout_seconds: float | None = None
+    agents: Annotated[tuple[str, ...], Example('["lead"]')] = ()
+    """The agents; empty: people at once."""
+    match: Annotated[Mapping[str, str], Example('{ job = "shop|cart" }')] = field(default_factory=dict)
+    """Labels, and regular expressions for the whole value; empty: all alerts."""
+    source: Annotated[str, Example('"prometheus"')] = ""
+    """The name of a source, or host, team, watchdog; empty: all."""
+    severity: Annotated[tuple[Literal["critical", "warning", "info"], ...], Example('["critical"]')] = ()
+    """The severities; empty: all."""
+    ack_timeout_seconds: Annotated[float | None, UP_TO_A_WEEK, Example("60")] = None
+    """By default that of [monitor-bridge]."""
 
     def __post_init__(self) -> None:
         for agent in self.agents:
             normalize_agent_name(agent)
-        for severity in self.severity:
-            if severity not in ("critical", "warning", "info"):
-                raise ValueError(f"severity: {severity!r} is not one of critical, warning, info")
         for label, pattern in self.match.items():
             check_pattern(f"match: {label}", pattern)
-        if self.ack_timeout_seconds is not None:
-            check_range(self, 1, 7 * 86400, "ack_timeout_seconds", note=", which is 7 days")
 
 
 @dataclass(frozen=True)
 class WatchdogSection:
-    """[watchdog.NAME]: a heartbeat that a source must send at least every ``seconds``."""
+    """[watchdog.NAME]: a heartbeat that a source must send, such as Alertmanager's Watchdog."""
 
-    source: str = ""
-    name: str = ""
+    source: Annotated[str, Example('"prometheus"')]
+    """The name of the source."""
+    name: Annotated[str, Example('"Watchdog"')] = ""
     """Its name at the source; empty: the name of the section."""
-    every_seconds: float = 300.0
+    every_seconds: Annotated[float, Number("seconds", 1, 30 * 86400)] = 300.0
+    """A missing heartbeat is a problem after this time."""
     severity: Literal["critical", "warning", "info"] = "critical"
+    """The severity of that problem."""
 
     def __post_init__(self) -> None:
         if not self.source:
             raise ValueError("source must name the source of the heartbeat")
-        check_range(self, 1, 30 * 86400, "every_seconds", note=", which is 30 days")

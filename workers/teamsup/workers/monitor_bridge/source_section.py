@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
+from teamsup.config.keys import Example, Number, TextPattern
 from teamsup.hub.team import normalize_agent_name
 
 from ..json_path import check_mapping
@@ -11,6 +12,7 @@ from ..listen_address import parse_address
 
 DRY_RUN_HEADER = "Teamsup-Rehearsal"
 """The header of doctor's test alert, which is stored and removed again."""
+_VARIABLE = TextPattern("|[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
 SourceKind = Literal[
     "alertmanager",
     "grafana",
@@ -28,43 +30,36 @@ SourceKind = Literal[
 
 @dataclass(frozen=True)
 class SourceSection:
-    """[source.NAME]: a source that may send alerts to http://LISTEN/NAME, with the form of its payload and its
-    secret.
-    """
+    """[source.NAME]: a source that may send alerts to http://LISTEN/NAME."""
 
     kind: SourceKind = "plain"
-    secret_file: str = ""
-    """A file with the secret, readable by its owner alone. Its path may contain systemd's $CREDENTIALS_DIRECTORY."""
-    secret_variable: str = ""
+    """The form of its payload."""
+    secret_file: Annotated[str, Example('"~/.config/teamsup/prometheus_secret"')] = ""
+    """A file with the secret that only you may read (chmod 600). Its path may contain $CREDENTIALS_DIRECTORY of
+    systemd."""
+    secret_variable: Annotated[str, _VARIABLE, Example('"PROMETHEUS_SECRET"')] = ""
     """Or the environment variable with the secret. Never the secret itself: people and agents see this file."""
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    """For the kind "json": where the parts of an alert are, such as { title = "$.alert.name" }."""
-    silence_url: str = ""
-    """Alertmanager's address, where acknowledged alerts are silenced; empty: they are not."""
-    silence_seconds: float = 7200.0
-    stale_seconds: float | None = None
-    """Seconds without a repetition after which an open problem is stale; 0: never; the default depends on the kind."""
+    mapping: Annotated[Mapping[str, str], Example('{ title = "$.alert.name" }')] = field(default_factory=dict)
+    """For the kind "json", any JSON: where the parts of an alert are."""
+    silence_url: Annotated[str, Example('"http://127.0.0.1:9093"')] = ""
+    """Alertmanager's address: acknowledged alerts are silenced there. Empty: they are not."""
+    silence_seconds: Annotated[float, Number("seconds", 60, 30 * 86400)] = 7200.0
+    """How long such an alert is silenced."""
+    stale_seconds: Annotated[float | None, Number("seconds", 60, 365 * 86400, or_zero=True), Example("18000")] = None
+    """Without a repetition for this time a problem is stale; 0: never. By default 604800; for alertmanager and
+    grafana 18000."""
     close_stale: bool = False
-    """Whether a stale problem ends by itself; otherwise people are asked."""
+    """Whether a stale problem ends by itself. Otherwise people are asked to look."""
 
     def __post_init__(self) -> None:
         if self.secret_file and self.secret_variable:
             raise ValueError("secret_file and secret_variable exclude each other")
-        if self.secret_variable and not self.secret_variable.isidentifier():
-            raise ValueError(
-                f"secret_variable must be the name of an environment variable, not {self.secret_variable!r}"
-            )
-
         if (self.kind == "json") != bool(self.mapping):
             raise ValueError('kind = "json" and a mapping belong together: give both, or neither')
         if self.mapping:
             check_mapping(self.mapping)
         if self.silence_url and not self.silence_url.startswith(("http://", "https://")):
             raise ValueError('silence_url must be an address such as "http://127.0.0.1:9093"')
-        if not 60 <= self.silence_seconds <= 30 * 86400:
-            raise ValueError("silence_seconds must be from 60 to 2592000, which is 30 days")
-        if self.stale_seconds and not 60 <= self.stale_seconds <= 365 * 86400:
-            raise ValueError("stale_seconds must be 0, or from 60 to 31536000, which is a year")
 
     @property
     def has_secret(self) -> bool:

@@ -2,30 +2,39 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from teamsup.config.sections import check_pattern, check_range
+from teamsup.config.keys import DISCORD_IDS, UP_TO_A_MONTH, Example, Number
+from teamsup.config.sections import check_pattern
 from teamsup.hub.team import normalize_agent_name
 
 
 @dataclass(frozen=True)
 class UserCommSection:
-    """[user_comm]: the agents for people's messages, progress, reminders, and limits of open questions. Like
-    [message_route.NAME] it applies when the file is saved.
+    """[user_comm]: the agents that get a person's message which is not a /command and does not begin with @agent. This
+    section and [message_route.NAME] take effect when the file is saved.
     """
 
-    default_agent: str = ""
-    """The agent for messages that match no rule; empty: user_comm answers itself."""
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    fallback_agents: Mapping[str, str] = field(default_factory=dict)
-    """The agents that are asked instead of absent ones."""
-    progress_seconds: float = 4.0
-    remind_seconds: float = 300.0
-    answer_timeout_seconds: float = 3600.0
-    open_per_person: int = 50
-    open_per_conversation: int = 20
-    history_messages: int = 10
-    """The number of messages that an agent gets when it joins a conversation."""
-    decision_reminder_seconds: float = 1800.0
+    default_agent: Annotated[str, Example('"lead"')] = ""
+    """The agent for messages that match no rule; empty: user_comm greets, and answers help, status and agents."""
+    aliases: Annotated[Mapping[str, str], Example('{ gcp = "gcp-monitor" }')] = field(default_factory=dict)
+    """Other names of agents: with gcp = "gcp-monitor" a person may write @gcp."""
+    fallback_agents: Annotated[Mapping[str, str], Example('{ gcp-monitor = "lead" }')] = field(default_factory=dict)
+    """The agents that are asked when others are away: with gcp-monitor = "lead" it is lead."""
+    progress_seconds: Annotated[float, UP_TO_A_MONTH] = 4.0
+    """A person sees the progress of an answer that takes longer."""
+    remind_seconds: Annotated[float, UP_TO_A_MONTH] = 300.0
+    """After this time an agent that has read a question and not answered is reminded."""
+    answer_timeout_seconds: Annotated[float, UP_TO_A_MONTH] = 3600.0
+    """After this time the person gets a notice. A later answer still arrives."""
+    open_per_person: Annotated[int, Number("questions", 1, 100_000)] = 50
+    """Questions of one person that may wait at the same time."""
+    open_per_conversation: Annotated[int, Number("questions", 1, 100_000)] = 20
+    """Questions of one conversation that may wait at the same time."""
+    history_messages: Annotated[int, Number("messages", 0, 100)] = 10
+    """Messages that an agent gets when it joins a conversation."""
+    decision_reminder_seconds: Annotated[float, UP_TO_A_MONTH] = 1800.0
+    """People are reminded of an open decision after this time, then after twice as long, and so on."""
 
     def __post_init__(self) -> None:
         for name in (self.default_agent, *self.fallback_agents, *self.fallback_agents.values(), *self.aliases.values()):
@@ -33,25 +42,22 @@ class UserCommSection:
                 normalize_agent_name(name)
         for alias in self.aliases:
             normalize_agent_name(alias)
-        for key in ("progress_seconds", "remind_seconds", "answer_timeout_seconds", "decision_reminder_seconds"):
-            if not 0 < getattr(self, key) <= 30 * 86400:
-                raise ValueError(f"{key} must be above 0 and at most 2592000, which is 30 days")
-        check_range(self, 1, 100_000, "open_per_person", "open_per_conversation")
-        check_range(self, 0, 100, "history_messages")
 
 
 @dataclass(frozen=True)
 class MessageRouteSection:
-    """[message_route.NAME]: the agents for messages with these keywords or this pattern, or from these channels.
-    Keywords and patterns come before channels; then the first route in the file applies.
+    """[message_route.NAME]: the agents for some messages. It needs keywords, a pattern or channels. Keywords and
+    patterns come before channels; if several routes match, the first in the file applies.
     """
 
-    agents: tuple[str, ...] = ()
-    keywords: tuple[str, ...] = ()
-    pattern: str = ""
+    agents: Annotated[tuple[str, ...], Example('["gcp-monitor"]')]
+    """The agents that get these messages."""
+    keywords: Annotated[tuple[str, ...], Example('["load", "gcp"]')] = ()
+    """Whole words, in any case."""
+    pattern: Annotated[str, Example("'vm-\\d+'")] = ""
     """A regular expression of Python, searched in any case."""
-    channels: tuple[int, ...] = ()
-    """Discord's ids; a channel includes its threads."""
+    channels: Annotated[tuple[int, ...], DISCORD_IDS, Example("[123456789012345678]")] = ()
+    """Channels on Discord, with their threads."""
 
     def __post_init__(self) -> None:
         if not self.agents:

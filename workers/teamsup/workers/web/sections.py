@@ -2,6 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from typing import Annotated
+
+from teamsup.config.keys import Example
 
 from ..listen_address import ListenAddress, check_network, host_name_of, parse_address
 
@@ -11,18 +14,18 @@ _HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 
 @dataclass(frozen=True)
 class WebSection:
-    """[web]: the page of the team. Each browser needs a link from ``teamsup open``, also on this machine."""
+    """[web]: the team in a browser. Each browser needs a link of 'teamsup open', also on this machine."""
 
     enabled: bool = True
+    """Whether the page is served."""
     listen: str = "127.0.0.1:0"
-    """With port 0 a free port is chosen once and kept."""
-    operators: tuple[str, ...] = ()
-    """Other people who may act, by the names in their links. The person who runs the team may act in any case."""
-    trusted_hosts: tuple[str, ...] = ()
-    """Names by which browsers may reach the page, beside localhost and the address itself."""
-
-    trusted_proxies: tuple[str, ...] = ()
-    """Addresses or networks of proxies that pass the addresses of browsers on, in X-Forwarded-For."""
+    """The address and the port of the page. Port 0: a free port, which is kept."""
+    operators: Annotated[tuple[str, ...], Example('["ann"]')] = ()
+    """More people who may act, by their names in 'teamsup open --as'."""
+    trusted_hosts: Annotated[tuple[str, ...], Example('["team.example.com"]')] = ()
+    """Names by which browsers may reach the page. Required if other machines can reach it."""
+    trusted_proxies: Annotated[tuple[str, ...], Example('["10.0.0.2"]')] = ()
+    """Addresses of proxies that set X-Forwarded-For, so that wrong secrets are counted for each browser."""
 
     def __post_init__(self) -> None:
         for network in self.trusted_proxies:
