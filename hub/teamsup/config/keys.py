@@ -104,7 +104,7 @@ class SectionKey:
 
 
 @functools.cache
-def keys_of(section: type[Any]) -> dict[str, SectionKey]:
+def keys_of(section: Any) -> dict[str, SectionKey]:  # noqa: ANN401 - mypy does not know that a class is hashable
     """Return the keys of a section by name, in the order of its fields."""
     hints = get_type_hints(section, include_extras=True)
     return {key.name: key for key in (_describe(field, hints[field.name]) for field in fields(section))}
