@@ -203,7 +203,9 @@ def test_the_template_is_sound_and_sets_nothing() -> None:
 
 @pytest.mark.parametrize("section", describe_sections(), ids=lambda each: each.title)
 def test_the_template_has_each_key_with_a_value_to_uncomment(section: DescribedSection) -> None:
-    _, header, rest = render_template().partition(f"\n{'# ' * section.is_group}{section.title}\n")
+    _, header, rest = render_template().partition(
+        f"\n# [{section.name}.example]\n" if section.is_group else f"\n{section.title}\n"
+    )
     assert header
     lines = [line.removeprefix("# ") for line in rest.partition("\n\n")[0].splitlines()]
     found = [next(iter(tomllib.loads(line))) for line in lines if re.match(r"[a-z_]+ = ", line)]
