@@ -40,7 +40,8 @@ class Number:
         days = self.most / _DAY
         if self.unit != "seconds" or days < 1:
             return words
-        return f"{words}, which is {'a day' if days == 1 else f'{days:g} days'}"
+        length = {1: "a day", 365: "a year"}.get(days, f"{days:g} days")
+        return f"{words}, which is {length}"
 
 
 @dataclass(frozen=True, slots=True)
