@@ -4,7 +4,6 @@ The docstring below a field is the meaning of the key. The checks, the JSON Sche
 ``teamsup init`` are all made from these.
 """
 
-import functools
 import re
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -40,7 +39,7 @@ class Number:
         days = self.most / _DAY
         if self.unit != "seconds" or days < 1:
             return words
-        length = {1: "a day", 365: "a year"}.get(days, f"{days:g} days")
+        length = {1.0: "a day", 365.0: "a year"}.get(days, f"{days:g} days")
         return f"{words}, which is {length}"
 
 
@@ -104,8 +103,7 @@ class SectionKey:
                 rule.check(each)
 
 
-@functools.cache
-def keys_of(section: Any) -> dict[str, SectionKey]:  # noqa: ANN401 - mypy does not know that a class is hashable
+def keys_of(section: type[Any]) -> dict[str, SectionKey]:
     """Return the keys of a section by name, in the order of its fields."""
     hints = get_type_hints(section, include_extras=True)
     return {key.name: key for key in (_describe(field, hints[field.name]) for field in fields(section))}

@@ -128,7 +128,10 @@ def test_the_values_of_an_env_file_are_shown_nowhere(team: Team) -> None:
         ("[monitor-bridge]\ntrusted_proxies = ['caddy']\n", "such as \"10.0.0.0/8\", not 'caddy'"),
         ("[source.a]\nstale_seconds = 5\n", "stale_seconds must be 0, or from 60 to 31536000, which is a year"),
         ("[alert_route.a]\nmatch = { job = '(' }\n", "match: job is not a regular expression: missing )"),
-        ("[monitor-bridge]\ncpu_seconds = -1\n", "[monitor-bridge] cpu_seconds must be from 0 to 86400, which is a day."),
+        (
+            "[monitor-bridge]\ncpu_seconds = -1\n",
+            "[monitor-bridge] cpu_seconds must be from 0 to 86400, which is a day.",
+        ),
         ("[monitor-bridge]\ncpu_percent = 0\n", "[monitor-bridge] cpu_percent must be above 0 and at most 100."),
         ("[gateway]\nusers = ['ann']\n", "[gateway] users must be a list, each entry a whole number."),
         ("[team]\ntold_of_deaths = []\n", "[team] told_of_deaths is called notify_on_crash now."),
