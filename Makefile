@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP = PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
 .DEFAULT_GOAL := help
-.PHONY: help start demo test slow check bench soak size coverage pictures reference clean
+.PHONY: help start demo test slow check bench soak site size coverage pictures reference clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
@@ -63,6 +63,10 @@ pictures: .venv/dev ## draw the pictures of README and docs again
 reference: .venv/dev ## write docs/configuration.md again
 	$(BIN)/python docs/write_configuration.py
 
+site: .venv/docs ## build the documentation as a site in dist/site; a warning is an error
+	$(BIN)/sphinx-build -q -W --keep-going -E -c docs . dist/site
+	@echo "Open dist/site/docs/index.html"
+
 size: .venv/dev ## lines of code a package, and the largest modules
 	@$(BIN)/python -m benchmarks.size
 
@@ -84,7 +88,7 @@ clean: ## remove .venv and everything generated
 	@$(PIP) install --quiet --editable .
 	@touch $@
 
-.venv/dev .venv/bench: .venv/%: .venv/runtime
+.venv/dev .venv/bench .venv/docs: .venv/%: .venv/runtime
 	@echo "Installing what $* needs."
 	@$(PIP) install --quiet --editable '.[$*]'
 	@touch $@
