@@ -2,17 +2,21 @@
 
 import ast
 import builtins
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ROOTS = ("hub", "supervisor", "workers")
 _RAISES = re.compile(r"\b[Rr]aises? [^.;]*")
 _THIRD_PERSON = re.compile(r"(^|[.:;] )(Returns|Raises|Yields) ")
+_FRAGMENT = re.compile(r"(How|Of|What|Where|Which|Who|Whose|That|Those|Neither|Nothing)\b")
+_ACTORS = re.compile(r"\b([Nn]obody|[Ss]omebody|[Ee]verybody|stands?(?! for\b)|stood)\b")
 _CLASS_NAME = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b")
 
 
+@functools.cache
 def trees() -> dict[str, ast.Module]:
     """Return every module of teamsup by its path."""
     paths = [path for root in ROOTS for path in (ROOT / root / "teamsup").rglob("*.py")]
@@ -55,3 +59,24 @@ def test_a_function_is_described_as_a_command() -> None:
         and _THIRD_PERSON.search(ast.get_docstring(node) or "")
     ]
     assert found == []
+
+
+def test_a_description_begins_with_its_noun_or_its_verb() -> None:
+    """Write "Percent of one core", not "Of one core", and "The result of a copy", not "What a copy did"."""
+    assert find_descriptions(_FRAGMENT.match) == []
+
+
+def test_a_description_names_who_acts_and_where_things_are() -> None:
+    """Write "an agent or a person" instead of "somebody", and "is" instead of "stands"."""
+    assert find_descriptions(_ACTORS.search) == []
+
+
+def find_descriptions(is_hard: Callable[[str], re.Match[str] | None]) -> list[str]:
+    """Return the docstrings, also those of attributes and constants, in which words of ours match."""
+    return [
+        f"{path}:{node.lineno}: {found[0]!r}: {text}"
+        for path, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(text := getattr(node.value, "value", None), str)
+        if (found := is_hard(re.sub(r"``?[^`]*``?", "CODE", text)))
+    ]

@@ -33,7 +33,9 @@ _MAX_PAYLOAD_BYTES = 64 * 2**20
 _RECEIVE_TIMEOUT_SECONDS = 5.0
 _ADDS_CONTEXT = ("UserPromptSubmit", "PostToolUse", "PostToolUseFailure")
 _MAX_BLOCKED_STOPS = 3
-"""How often hooks may keep one turn from ending. Claude Code allows eight times in a row, for all hooks together."""
+"""The most times that hooks may keep one turn from ending. Claude Code allows eight in a row, for all hooks
+together.
+"""
 
 
 def socket_paths(claude: int) -> list[Path]:
@@ -59,7 +61,7 @@ class HookServer:
         self._has_reported_outdated = False
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Answer hooks until cancelled; started once they can come."""
+        """Answer hooks until cancelled. Count as started once hooks can connect."""
         try:
             listener = await self._bind()
         except OSError as error:

@@ -79,7 +79,7 @@ class LineSplitter:
 
 
 def parse_line(line: RequestLine) -> JSONRPCMessage | list[RpcErrorResponse]:
-    """Return the line's message, with U+FFFD for each half of a character, or a refusal for each id in it."""
+    """Return the line's message, with U+FFFD for each lone surrogate, or a refusal for each id in it."""
     if line.is_cut:
         sentence = f"The request is longer than {MAX_LINE_BYTES:,} bytes. Send less at once."
         return [RpcErrorResponse(request, PARSE_ERROR, sentence) for request in _find_ids_of_cut(line.text)]
@@ -122,7 +122,7 @@ def _is_request(fields: dict[str, str]) -> bool:
 
 
 def _iterate_objects(text: str) -> Iterator[dict[str, str]]:
-    """Yield the fields of each outermost object, also in a batch: scalars as written, other values as their bracket."""
+    """Yield the fields of each outermost object, also in a batch. A nested value is only its opening bracket."""
     depth = level = 0
     fields: dict[str, str] = {}
     key, is_value = "", False

@@ -68,7 +68,7 @@ class Participant:
             self.presence_details[HOST] = host
         self._last_activity = time.monotonic()
         self.blocked_stops = 0
-        """How often a hook has prolonged its turn."""
+        """The number of times that a hook has prolonged its turn."""
         self._read_tracker = ReadTracker(hub)
         self._read_lock = anyio.Lock()
         self._calls = 0

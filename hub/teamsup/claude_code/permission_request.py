@@ -24,12 +24,14 @@ from .participants import run_in_thread
 _OPTIONS = ["allow", "deny"]
 _POLL_SECONDS = 0.5
 _MAX_SECONDS = 3600.0
-"""How long Claude Code waits for this hook."""
+"""Seconds for which Claude Code waits for this hook."""
 
 
 @dataclass(frozen=True, slots=True)
 class PermissionSettings:
-    """Whether people are asked for the permissions of an agent's sessions, who decides, and for how long."""
+    """The settings of an agent's sessions: whether people are asked for permissions, the deciders, and the
+    time limit.
+    """
 
     is_on: bool = False
     deciders: tuple[str, ...] = ()
@@ -37,7 +39,7 @@ class PermissionSettings:
 
 
 def read_settings(hub: MessageHub) -> PermissionSettings:
-    """Return what the section [agent.NAME] says; agent-runner has checked its keys."""
+    """Return the settings in the section [agent.NAME], whose keys agent-runner has checked."""
     try:
         section = Config(hub.team).tables.get("agent", {}).get(hub.agent, {})
         return PermissionSettings(
@@ -99,7 +101,7 @@ def _ask(hub: MessageHub, tool: str, shown: str, settings: PermissionSettings) -
 
 
 def _take_answer(hub: MessageHub, request: Message) -> Message | None:
-    """Return the answer of user_comm. The hook uses it, so it does not wait for the model as well."""
+    """Return the answer of user_comm, and end its delivery: the hook uses it, so the model need not read it."""
     for message in hub.queries.find(reply_to=request.message_id, sender=USER_COMM):
         hub.complete_unclaimed(message, outcome="used by the hook")
         if message.message_type == DECISION_ANSWER:

@@ -87,7 +87,7 @@ class ReadTracker:
 
     def release_all(self, error: str | None = None) -> None:
         """Release all open deliveries: the session has ended, so they become unread at once. With an ``error`` this
-        counts as a failed attempt, so that no message is read by one session after another without an end.
+        counts as a failed attempt, so a message that ends every session becomes a dead letter.
         """
         self._for_each(lambda delivery: self.hub.release(delivery, error=error, delay=0), self._open)
         self._open.clear()
@@ -160,7 +160,7 @@ class ReadTracker:
         self._reported.update(self._open)
 
     def _complete(self, delivery: Delivery, outcome: str | None = None) -> None:
-        """End a delivery, even if its lease has ended and nobody has claimed it since. Raise StaleLease."""
+        """End a delivery, even if its lease has ended and no other reader has claimed it since. Raise StaleLease."""
         try:
             self.hub.acknowledge(delivery, outcome=outcome)
         except StaleLease:

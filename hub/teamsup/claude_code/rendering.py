@@ -196,8 +196,9 @@ def render_error(sentence: str, *sent: object) -> str:
 
 
 def render_failure(agent: str, error: str, words: str) -> str:
-    """Return the sentence that says why an agent's turn has ended, for those who wait for its answer. ``words`` are
-    Claude Code's."""
+    """Return the sentence that says why an agent's turn has ended, for those who wait for its answer. ``words`` come
+    from Claude Code.
+    """
     said = to_single_line(words, _NOTE_CHARACTERS)
     if error == "rate_limit":
         resets = _RESETS.search(said)
@@ -208,7 +209,7 @@ def render_failure(agent: str, error: str, words: str) -> str:
 
 
 def render_outdated(error: SchemaTooNew) -> str:
-    """Return the same for a server that has become older than the team's database."""
+    """Return the sentence for a server that has become older than the team's database."""
     return f"{error} Your user can do that in Claude Code: /mcp, then reconnect teamsup."
 
 

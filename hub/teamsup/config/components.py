@@ -110,7 +110,9 @@ class Component:
 
     @property
     def section_names(self) -> tuple[str, ...]:
-        """The names of this worker's sections, without [worker.NAME]. One that cannot be loaded may have [NAME]."""
+        """The names of this worker's sections, without [worker.NAME]. A component that could not be loaded may have
+        [NAME].
+        """
         return (*((self.name,) if self.section is not None or self.fault else ()), *self.groups)
 
     def read_sections(self, config: Config) -> tuple[object, ...]:

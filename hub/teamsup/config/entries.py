@@ -13,7 +13,7 @@ from teamsup.hub import CallerError, MessageHub
 
 T = TypeVar("T")
 _MAX_DIGITS = 19
-"""Some numbers of so many digits fit into no column."""
+"""A number with this many digits may be too large for a column."""
 
 Shape = Literal[
     "well",
@@ -52,7 +52,7 @@ Text = tuple[str | Age, ...]
 
 @dataclass(frozen=True, slots=True)
 class EntryState:
-    """A state: its shape and its word, such as "firing". The evidence stands beside it."""
+    """A state: its shape and its word, such as "firing", with its evidence."""
 
     shape: Shape
     word: str
@@ -65,7 +65,9 @@ class EntryAction:
     name: str
     label: str
     asks_first: str = ""
-    """What will happen, in a sentence that asks; the label then ends with "…". Empty: it needs no question."""
+    """A question that says what will happen; the label then ends with "…". Empty: the action does not need
+    a question.
+    """
     is_main: bool = False
     """Whether most people press this one next."""
     needs_text: str = ""
@@ -80,27 +82,27 @@ class Need:
     """The kind of its source, which names its entry together with ``id``."""
     id: str
     label: str
-    """What it is, such as "Incident 14"."""
+    """The name of its subject, such as "Incident 14"."""
     title: str
     evidence: Text
     state: EntryState
     since: datetime
     deadline: datetime | None = None
-    """What happens without a person happens then."""
+    """The time at which the team goes on without a person."""
     deadline_note: str = ""
-    """That, in some words: "then wait counts"."""
+    """The effect of the deadline in a few words: "then wait counts"."""
     actions: tuple[EntryAction, ...] = ()
     version: str = ""
     is_critical: bool = False
     address: str = ""
-    """The page about it; empty: that of its entry."""
+    """The address of the page about it; empty: the page of its entry."""
     replaces: tuple[str, str] | None = None
-    """The kind and id of another need that this one says better, so that it is shown once."""
+    """The kind and id of the need that this one replaces, so that a page does not show both."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """One line of a list. ``cells`` stand under the source's columns."""
+    """One line of a list. ``cells`` are in the order of the source's columns."""
 
     id: str
     title: str
@@ -112,7 +114,7 @@ class EntryRow:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """Something that has happened, or that comes next (``is_future``). ``at`` is None if nobody knows the time."""
+    """Something that has happened, or that comes next (``is_future``). ``at`` is None if the time is unknown."""
 
     at: datetime | None
     text: Text
@@ -134,9 +136,9 @@ class Entry:
     facts: tuple[tuple[str, str], ...] = ()
     texts: tuple[tuple[str, str], ...] = ()
     timeline: tuple[TimelineEvent, ...] = ()
-    """The oldest first; what comes next stands at the end."""
+    """The events, oldest first. Future events are at the end."""
     links: tuple[tuple[str, str], ...] = ()
-    """Labels and addresses of what belongs to it, such as a decision."""
+    """Labels and addresses of related pages, such as that of a decision."""
     actions: tuple[EntryAction, ...] = ()
     version: str = ""
     conversation: str | None = None
@@ -166,12 +168,12 @@ class EntrySource(Protocol):
 
     @property
     def filters(self) -> Mapping[str, tuple[str, ...]]:
-        """The values of each filter by its name in an address; the first value is the default. One without values is
-        a text that a person types: ``words``.
+        """The values of each filter by its name in an address; the first value is the default. A filter without values,
+        such as ``words``, is a text that a person types.
         """
 
     def needs(self, hub: MessageHub, now: datetime) -> Sequence[Need]:
-        """Return what only a person can end, in any order."""
+        """Return the needs of this source, in any order."""
 
     def count_open(self, hub: MessageHub) -> int:
         """Return how many entries are not over, for the navigation."""
@@ -185,7 +187,8 @@ class EntrySource(Protocol):
         """Return the entry; None: there is none."""
 
     def act(self, hub: MessageHub, entry_id: str, action: str, version: str, person: str, text: str) -> str:
-        """Do it as that person, and return the outcome as a sentence. ``version`` is the one that was shown.
+        """Perform the action as that person, and return the outcome as a sentence. ``version`` is the one that was
+        shown.
 
         ``person`` is the name of a console, such as ``console-ann``. This may take some seconds. Raise CallerError if
         it is not possible, or if the entry has changed its meaning: "ben has acknowledged it".
@@ -193,8 +196,8 @@ class EntrySource(Protocol):
 
 
 def sort_needs(needs: Sequence[Need]) -> list[Need]:
-    """Return the needs in reading order: critical ones, then by the next deadline, then the oldest. Leave out a need
-    that another one says better.
+    """Return the needs in reading order: critical ones, then by the next deadline, then the oldest. Leave out needs
+    that another one replaces.
     """
     never, replaced = datetime.max.replace(tzinfo=UTC), {each.replaces for each in needs}
     shown = (each for each in needs if (each.kind, each.id) not in replaced)
@@ -202,7 +205,7 @@ def sort_needs(needs: Sequence[Need]) -> list[Need]:
 
 
 def has_words(words: str, *texts: str) -> bool:
-    """Return whether all of these words stand in the texts, in small or capital letters."""
+    """Return whether the texts contain all of these words, in small or capital letters."""
     text = "\n".join(texts).casefold()
     return all(word in text for word in words.casefold().split())
 
@@ -210,12 +213,12 @@ def has_words(words: str, *texts: str) -> bool:
 def take_matching(
     read: Callable[[int | None], Sequence[T]], id_of: Callable[[T], int], fits: Callable[[T], bool], before: int | None
 ) -> Iterator[T]:
-    """Yield those that fit, the newest first. ``read`` returns the newest ones before a number."""
+    """Yield the entries that fit, the newest first. ``read`` returns the newest entries before a number."""
     while found := read(before):
         yield from filter(fits, found)
         before = id_of(found[-1])
 
 
 def parse_number(word: str | None) -> int | None:
-    """Return the number that a part of an address is, such as an entry's id. None: it is not a number of a row."""
+    """Parse a part of an address, such as an entry's id. Return None unless it can be the number of a row."""
     return int(word) if word is not None and word.isascii() and word.isdecimal() and len(word) < _MAX_DIGITS else None

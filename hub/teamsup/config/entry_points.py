@@ -15,7 +15,7 @@ _METADATA_SUFFIXES = (".dist-info", ".egg-info")
 
 
 class EntryPoint(NamedTuple):
-    """What a distribution brings under a name."""
+    """An object that a distribution offers under a name."""
 
     value: str
     """``module:attribute`` or ``module``."""

@@ -22,7 +22,7 @@ from .renamed import describe_renamed_key, describe_renamed_section
 T = TypeVar("T")
 _TYPE_NAMES: dict[Any, str] = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
 _DUPLICATE_SECTION = re.compile(r"Cannot declare (\(.+\)) twice")
-"""Python's message for a common mistake: a section is added below the commented one of ``teamsup init``."""
+"""Python's message when a section exists twice, a common mistake: ``teamsup init`` has already written some headers."""
 
 
 class Config:

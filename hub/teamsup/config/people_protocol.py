@@ -16,7 +16,7 @@ DECISION_WITHDRAWAL = "opinion_withdrawn"
 """The message type with which the one who asked takes a decision back. It replies to the request."""
 
 UNKNOWN_DECIDERS = "unknown_deciders"
-"""The metadata key of a notice, which decides nothing: the named deciders that the team does not know."""
+"""The metadata key with the named deciders that the team does not know. Its message is a notice, not a decision."""
 
 MAX_OPTIONS = 5
 """Options of one decision."""
@@ -56,7 +56,7 @@ class CommandDefinition:
 
     @property
     def is_for_worker(self) -> bool:
-        """Return whether another worker than user_comm answers it."""
+        """Return whether a worker other than user_comm answers it."""
         return self.worker != USER_COMM
 
 

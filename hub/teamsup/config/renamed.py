@@ -22,6 +22,6 @@ def describe_renamed_section(name: str) -> str | None:
 
 
 def describe_renamed_key(section: str, key: str) -> str | None:
-    """Return the same for a key of a section, such as "team" or "alert_route.shop"."""
+    """Return a sentence for a renamed key of a section, such as "team" or "alert_route.shop"; None for any other."""
     new = _KEYS.get((section.partition(".")[0], key))
     return None if new is None else f"[{section}] {key} is called {new} now."

@@ -115,7 +115,7 @@ def read_cost_today(agents: Sequence[Agent], now: datetime) -> float | None:
 
 
 def read_cost_limit(agents: Iterable[Agent]) -> float | None:
-    """Return the limit in dollars for all runs of 24 hours; None: nobody knows it."""
+    """Return the limit in dollars for all runs of 24 hours; None: it is unknown."""
     runner = next((each for each in agents if each.name == AGENT_RUNNER), None)
     return None if runner is None else _number(runner.metadata.get(USD_PER_DAY))
 
@@ -162,7 +162,7 @@ def _wake_one(agent: Agent, start: StartableAgent, seen: datetime | None) -> Age
 
 
 def _from_metadata(values: Mapping[str, Any]) -> StartableAgent:
-    """A foreign program may have written it, so a value of another type counts as missing."""
+    """Parse what a foreign program may have written: a value of another type counts as missing."""
     starts_on = values.get("starts_on")
     return StartableAgent(
         starts_on=tuple(map(str, starts_on)) if isinstance(starts_on, list | tuple) else (),

@@ -82,7 +82,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a class
-    """Import a class when it is first needed: a person waits for ``ps``, and the whole hub is half of its time."""
+    """Import a class when it is first needed. Importing the whole hub would take half of the time of ``ps``."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

@@ -7,10 +7,10 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """How a command ended; docs/commands.md has the same table. Those from 64 on are like those of sysexits.h."""
+    """The exit codes of commands; docs/commands.md has the same table. The codes from 64 on follow sysexits.h."""
 
     DONE = 0
-    """It is done, and what it looked at is well."""
+    """It is done, and everything that it checked is well."""
     NOT_RUNNING = 3
     """The team, or the part of it that the command is about, does not run."""
     UNWELL = 4
@@ -22,9 +22,9 @@ class ExitCode(IntEnum):
     NO_TEAM = 66
     """There is no such team, project or log."""
     UNKNOWN = 67
-    """There is nothing of that name or number."""
+    """The name or number is unknown."""
     UNAVAILABLE = 69
-    """Who must do it is away, has not answered in time, or has refused; or another program holds the hub."""
+    """The agent or worker is away, has not answered in time, or has refused; or another program holds the hub."""
     INTERNAL = 70
     """An error of teamsup itself, or of a worker."""
     STORE_FAILED = 74
@@ -202,6 +202,6 @@ class StoreUncertain(StoreError):
 
 
 class RoleLost(StoreError):
-    """This process has no right any more to be its worker. Another host may have started that worker."""
+    """This process has lost the right to run its worker's role. Another host may have started that worker."""
 
     exit_code = ExitCode.NOT_NOW

@@ -75,7 +75,7 @@ class Maintenance:
             return delivery_states.cancel_dead(db, message, normalize_name(recipient), outcome)
 
     def migrate_component(self, tables: ComponentTables) -> None:
-        """Create the tables of a component, or migrate them to its version. Not inside a transaction. Raise
+        """Create the tables of a component, or migrate them to its version. Call it outside a transaction. Raise
         ComponentTooNew if a newer version of the component has made them, and UnusableComponent if its SQL is wrong.
         """
         self._store.migrate_component(tables)
@@ -119,7 +119,7 @@ class Maintenance:
         """Remove ended messages that are older than ``older_than`` seconds, or older than the newest ``keep``. Keep
         messages that a component of ``components`` needs.
 
-        A message that nobody has read for ``older_than`` seconds expires, and a later prune removes it. Work in small
+        A message that stays unread for ``older_than`` seconds expires, and a later prune removes it. Work in small
         batches, return freed pages to the file system, and truncate the WAL. Return the number of removed messages.
         """
         if older_than is not None:
@@ -267,7 +267,7 @@ class Maintenance:
 
 
 def restore_and_wake(team: Team, backup: Path, components: Collection[ComponentTables] = ()) -> "RestoreReport":
-    """Take the team back to a backup, and let all who wait for messages look at once. Raise the errors of
+    """Take the team back to a backup, and let all waiting readers look at once. Raise the errors of
     restore_backup().
     """
     report = restore_backup(team, backup, components)

@@ -25,7 +25,7 @@ MAX_LABEL_CHARACTERS = 255
 """Characters of a message_id, conversation_id or message_type."""
 
 MAX_HOPS = 8
-"""Replies from agent to agent, without a person or a daemon in between, before the hub refuses the next."""
+"""The most replies in a row from agent to agent, without a person or a daemon in between. The hub refuses the next."""
 
 MAX_ID = 10**15
 """The largest message id that a foreign program may choose; the triggers have the same limit."""
@@ -38,7 +38,7 @@ MAX_ATTEMPTS = 5
 ONLINE = "online"
 OFFLINE = "offline"
 NOT_CONFIGURED = "not configured"
-"""``agent_status.status``: offline and not configured are absent; any other word means present."""
+"""A value of ``agent_status.status``. Offline and unconfigured agents are absent; any other value means present."""
 
 DEGRADED = "degraded"
 """``agent_status.status`` of an agent that runs and cannot do its work. The metadata have the reason: ``reason``, else

@@ -109,7 +109,8 @@ class Queries:
         before: int | None = None,
         limit: int = 50,
     ) -> list[ConversationState]:
-        """Return conversations, the one with the newest message first, with what ``reader`` has not read in each.
+        """Return conversations, the one with the newest message first, each with the number of its deliveries that
+        ``reader`` has not ended.
 
         ``before`` is the ``id`` of a conversation's last message: continue from there into the past. ``prefixes`` and
         ``without`` are beginnings of their ids.
@@ -119,7 +120,9 @@ class Queries:
         return list_conversations(self._store.read, reading, prefixes, without, begin, check_count("limit", limit))
 
     def count_earlier(self, conversation_id: str, before: int) -> tuple[int, datetime | None]:
-        """Return how many messages of a conversation stand before the message with this ``id``, and since when."""
+        """Return the number of messages of a conversation before the message with this ``id``, and the time of the
+        first.
+        """
         check_count("before", before, least=_LEAST_ID)
         return count_earlier(self._store.read, check_text("conversation_id", conversation_id), before)
 

@@ -56,7 +56,7 @@ class HubSession:
         return self._agent is None
 
     def reads_expired(self, message: Message) -> bool:
-        """Return whether our component also gets this expired message."""
+        """Return whether our component also reads this message after its expiry."""
         own = self.store.own_tables
         return own is not None and own.component == self.agent and own.reads_expired(message)
 

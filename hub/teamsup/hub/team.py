@@ -98,7 +98,7 @@ class Team:
         return outside if _has_room_for_sockets(outside) else Path(LAST_TEMPORARY_FOLDER, name)
 
     def require(self, *, create: bool = False) -> "Team":
-        """Return this team if it exists: it was started, written to or configured. Otherwise raise UnknownTeam, unless
+        """Return this team if it was ever started, written to or configured. Otherwise raise UnknownTeam, unless
         ``create`` allows a new one.
         """
         if not create and not self.folder.is_dir():

@@ -13,7 +13,7 @@ _ROUNDING_SECONDS = 1.0
 
 
 def degradation_reason(worker: WorkerState, agent: Agent | None, now: datetime) -> str:
-    """Return the reason in its heartbeat why the worker cannot do its work; empty if it can. Ignore an old heartbeat,
+    """Return the reason from a worker's heartbeat if it cannot do its work; empty if it can. Ignore an old heartbeat,
     or one of an earlier process.
     """
     if agent is None or agent.last_heartbeat is None or worker.state != State.RUNNING:
@@ -39,7 +39,7 @@ def is_optional(agent: Agent | None) -> bool:
 
 
 def missing_configuration(worker: WorkerState, agent: Agent | None) -> str:
-    """Return the setting that an unconfigured worker lacks, in the worker's own words if it has reported any."""
+    """Return the setting that an unconfigured worker needs, in the worker's own words if it has reported any."""
     note = "" if agent is None else agent.note
     last = next((crash.lines[-1] for crash in worker.crashes[-1:] if crash.lines), "")
     return note or last or worker.reason

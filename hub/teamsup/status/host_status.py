@@ -1,6 +1,7 @@
 """The status of the workers and agents on the other hosts of a team, as their supervisors have reported.
 
-A worker with a mailbox runs on one host, so it has one row. What runs on each host has the name NAME@HOST elsewhere.
+A worker with a mailbox runs on one host, so it has one row. The supervisor and the other workers run on each host.
+Those of another host are named NAME@HOST.
 """
 
 from collections.abc import Collection, Iterable
@@ -34,12 +35,12 @@ def is_running(team: Team) -> bool:
 
 
 def name_elsewhere(name: str, host: str) -> str:
-    """Return the name of what runs on each host, for one of the other hosts."""
+    """Return the name of a worker that runs on each host, for its row on another host."""
     return f"{name}@{host}"
 
 
 def shown_workers(view: TeamView, host: HostReport, identity: str, local: Collection[str]) -> list[WorkerState]:
-    """Return the workers that are shown for another host. ``local`` has the names that the host ``identity`` has."""
+    """Return the workers to show for another host. ``local`` has the names of the workers on the host ``identity``."""
     return [
         worker
         for worker in parse_state(host.state).workers
@@ -49,9 +50,9 @@ def shown_workers(view: TeamView, host: HostReport, identity: str, local: Collec
 
 
 def host_showing(view: TeamView, role: str, default: str) -> str:
-    """Return the identity of the host that shows a role: the one that has it, or had it when it was last heard.
+    """Return the identity of the host that shows a role: the host that has it, or had it at its last report.
 
-    Otherwise it is the ``default``, or if that is empty the first host that has such a worker.
+    Otherwise it is the ``default``. If that is empty, it is the first host with such a worker.
     """
     known = [host for host in view.others("") if not host.has_ended]
     lease = view.lease_of(role)
@@ -63,7 +64,7 @@ def host_showing(view: TeamView, role: str, default: str) -> str:
 
 
 def find_vanished_agents(view: TeamView, agents: Iterable[Agent], now: datetime) -> dict[str, str]:
-    """Return why nothing is known of agents that were on hosts which are not heard, by the name of the agent."""
+    """Return by agent why nothing is known about it: its host no longer reports."""
     stale = {host.identity: host for host in view.hosts if host.is_stale}
     return {
         agent.name: describe_silence(stale[str(agent.metadata.get(HOST))])

@@ -18,7 +18,7 @@ class State(StrEnum):
 
 ALIVE = (State.STARTING, State.RUNNING)
 BLOCKED = (State.EXITED, State.FATAL)
-"""The worker stays so until somebody starts it, or its configuration changes."""
+"""The worker stays in these states until a person starts it, or its configuration changes."""
 
 
 def describe_exit(code: int) -> str:

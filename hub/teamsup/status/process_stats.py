@@ -1,5 +1,5 @@
-"""Resources of a process. On Linux they are read from /proc: a person waits for ``ps``, and psutil took a quarter of
-that time.
+"""Resources of a process. On Linux they are read from /proc: with psutil, a quarter of the time of ``ps`` went into its
+import.
 """
 
 import os
@@ -52,13 +52,13 @@ def _from_psutil(pid: int) -> ProcessStats | None:
 
 
 def measure_memory(pid: int) -> int:
-    """Bytes that a process has in memory."""
+    """Return the bytes that a process has in memory."""
     stats = read_stats(pid)
     return 0 if stats is None else stats.memory_bytes
 
 
 def measure_tree_memory(pid: int) -> int:
-    """Bytes that a process and its descendants have in memory."""
+    """Return the bytes that a process and its descendants have in memory."""
     import psutil
 
     total = 0

@@ -1,6 +1,6 @@
 """The figures of a team over time: a sample a minute for an hour, and one for ten minutes for a week.
 
-The supervisor writes both files. A time without a sample is a gap, and nobody fills it.
+The supervisor writes both files. A time without a sample stays a gap.
 """
 
 import json
@@ -14,10 +14,10 @@ from typing import Any
 from teamsup.hub import Team
 
 MINUTE_SECONDS, ROW_SECONDS = 60.0, 600.0
-"""Seconds of a sample in the file of the last hour, and of a row in the file of the last week."""
+"""The seconds of one sample in the file of the last hour, and of one row in the file of the last week."""
 KEPT_MINUTES, KEPT_ROWS = 60, 7 * 24 * 6
 _MAX_ROWS = KEPT_ROWS + 144
-"""With more rows than this, the file is replaced by one without the oldest."""
+"""When a file has more rows than this, a file without the oldest rows replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class WorkerSample:
     """One worker. None is unknown; it may not have run."""
 
     cpu_percent: float | None = None
-    """Of one core."""
+    """Percent of one core."""
     memory_bytes: int | None = None
     crashes: int = 0
     starts: int = 0
@@ -41,7 +41,7 @@ class TeamSample:
     messages: float | None = None
     """Messages a minute."""
     reads: int | None = None
-    """Readings on which the latencies rest; without one there is no latency."""
+    """The number of readings behind the latencies; at 0 there is no latency."""
     latency_p50: float | None = None
     latency_p99: float | None = None
     """Seconds from the storing of a message to its reading."""
@@ -49,7 +49,7 @@ class TeamSample:
     """The age of the oldest unread message; 0: none is unread."""
     oldest_agent: str = ""
     cpu_percent: float | None = None
-    """Of all cores of the host."""
+    """Percent of all cores of the host."""
     memory_percent: float | None = None
     usd_today: float | None = None
     """The cost of agents since midnight on this machine."""
@@ -83,12 +83,14 @@ def combine(samples: Sequence[TeamSample]) -> TeamSample:
 
 
 def combine_rows(samples: Iterable[TeamSample]) -> list[TeamSample]:
-    """Return one sample for each ten minutes of the clock."""
+    """Combine the samples of each ten minutes of the clock into one."""
     return [combine(list(group)) for _, group in groupby(samples, key=row_number)]
 
 
 def row_number(sample: TeamSample) -> int:
-    """Return the number of the ten minutes that a sample belongs to. One at midnight belongs to the day before."""
+    """Return the number of the ten-minute span that a sample belongs to. A sample at midnight belongs to the day
+    before.
+    """
     return int((sample.at - 1) // ROW_SECONDS)
 
 
@@ -101,7 +103,9 @@ def read_minutes(team: Team) -> list[TeamSample]:
 
 
 def read_rows(team: Team) -> list[TeamSample]:
-    """Return the samples of the last week, one for each ten minutes and the oldest first, with the present one."""
+    """Return the samples of the last week, one for each ten minutes, the oldest first. The last one is for the present
+    ten minutes.
+    """
     found = read_finished_rows(team)
     last = row_number(found[-1]) if found else -1
     return [*found, *combine_rows(each for each in read_minutes(team) if row_number(each) > last)]
@@ -123,7 +127,7 @@ def read_finished_rows(team: Team) -> list[TeamSample]:
 
 
 def samples_version(team: Team) -> tuple[int, ...]:
-    """Return a value that differs after each sample. It takes no time."""
+    """Return a value that changes with each sample. It reads only the times of the files."""
     found = []
     for path in (_minutes_path(team), _rows_path(team)):
         try:

@@ -102,7 +102,7 @@ def read_last_state(team: Team) -> TeamState | None:
 
 
 def parse_state(data: Any) -> TeamState:  # noqa: ANN401 - any JSON
-    """Return the state in what format_state() has written; an empty one for anything else."""
+    """Parse the text that format_state() has written. Return an empty state for any other text."""
     try:
         rest = {key: value for key, value in data.items() if key != "workers"}
         return TeamState(workers=tuple(_worker_from(dict(worker)) for worker in data["workers"]), **rest)

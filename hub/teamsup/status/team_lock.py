@@ -1,6 +1,6 @@
 """The lock on a team, which one supervisor holds: a file in the team's folder that names its owner.
 
-The file also has room for a sentence of the supervisor, for a full disk.
+When the disk is full, the supervisor can still write a sentence into the file.
 """
 
 import fcntl

@@ -13,13 +13,13 @@ from .team_status import UNKNOWN, ParticipantStatus, TeamStatus
 PARTICIPANT = "participant"
 """The kind of a need that is about a participant, or about the team itself. It has no actions, only a page."""
 _ALONE_SECONDS = 300.0
-"""A part that tries again by itself needs no person within this time."""
+"""A part that retries by itself becomes a need only after this time."""
 _MANY_FAILURES = 5
 _UNKNOWN_STATE = EntryState("unknown", "unknown")
 
 
 def read_needs(hub: MessageHub, status: TeamStatus, sources: Iterable[EntrySource], now: datetime) -> list[Need]:
-    """Return everything that needs a person, the worst first. A source that fails is a need itself."""
+    """Return everything that needs a person, the worst first. A source that fails becomes a need too."""
     if status.trouble is not None:
         # No source can be read, so what else needs a person is unknown.
         return sort_needs(find_needs(status, now))
@@ -34,7 +34,7 @@ def read_needs(hub: MessageHub, status: TeamStatus, sources: Iterable[EntrySourc
 
 
 def find_needs(status: TeamStatus, now: datetime) -> list[Need]:
-    """Return what the state of the team's participants needs. Pure."""
+    """Return the needs that follow from the states of the participants. Pure."""
     found = [] if status.trouble is None else [_hub_trouble(status, now)]
     if not status.is_running:
         return [*found, _not_supervised(now)]
@@ -64,7 +64,7 @@ def _needs_of(row: ParticipantStatus, now: datetime) -> Iterator[Need]:
 
 
 def _is_long(seconds: float | None) -> bool:
-    """Return whether it lasts too long. An unknown time counts as long."""
+    """Return whether a person must look after this time. An unknown time counts as long."""
     return seconds is None or seconds >= _ALONE_SECONDS
 
 
@@ -87,7 +87,7 @@ def _need(row: ParticipantStatus, title: str, state: EntryState, since: datetime
 
 
 def _evidence_of(row: ParticipantStatus, since: datetime | None) -> Text:
-    """Return why, and since when: the age is said once."""
+    """Return the reason and its age, without saying the age twice."""
     if row.is_silent and since is not None:
         return ("Its last heartbeat was ", Age(since), ".")
     note = row.note.rstrip(".")

@@ -35,7 +35,7 @@ _DEGRADED = DEGRADED.upper()
 UNKNOWN = "unknown"
 """The state of a worker or agent about which nothing is known at the moment."""
 _SUPERVISOR_SECONDS = PRESENCE_TIMEOUT_SECONDS / 2
-"""Seconds: three of its heartbeats. Without one for this time the team's state is unknown."""
+"""Seconds in which three heartbeats of the supervisor are due. Without any of them the team's state is unknown."""
 _NO_HEARTBEAT = "no heartbeat for"
 _UNREADABLE = "its heartbeats cannot be read"
 _HEALTHY_STATES = (State.STARTING, State.RUNNING, State.STOPPED)
@@ -66,7 +66,7 @@ class ParticipantStatus:
 
     @property
     def is_silent(self) -> bool:
-        """Whether all that the note says is how old the last heartbeat is."""
+        """Whether the note says nothing but the age of the last heartbeat."""
         return self.state == UNKNOWN and self.note.startswith(_NO_HEARTBEAT)
 
 
@@ -93,7 +93,7 @@ class TeamStatus:
     def silent(self) -> list[ParticipantStatus]:
         """Return the supervisor and each worker whose process or event loop shows no life.
 
-        A hub that cannot be read says nothing about a loop, and a worker that is degraded is alive.
+        An unreadable hub shows nothing about an event loop, and a degraded worker is alive.
         """
         ours = (row for row in self.rows if row.kind in ("supervisor", "daemon"))
         return [row for row in ours if row.state == UNKNOWN and row.note != _UNREADABLE]
@@ -175,7 +175,9 @@ def _rows(
 
 
 def _without_others(workers: tuple[WorkerState, ...], view: TeamView, identity: str) -> tuple[WorkerState, ...]:
-    """Return the workers of this host that it shows, with a supervisor whose heartbeats are those of another host."""
+    """Return the workers that this host shows. Its supervisor's heartbeats are left out: they are those of another
+    host.
+    """
     return tuple(
         replace(worker, heartbeat_seconds=None) if worker.name == SUPERVISOR else worker
         for worker in workers
@@ -186,7 +188,7 @@ def _without_others(workers: tuple[WorkerState, ...], view: TeamView, identity: 
 
 
 def _with_report(row: ParticipantStatus, view: TeamView, identity: str) -> ParticipantStatus:
-    """Return the supervisor of this host, whose reports are its heartbeats."""
+    """Return the row of this host's supervisor, with its reports as heartbeats."""
     own = next((host for host in view.hosts if host.identity == identity), None)
     if own is None:
         return row
@@ -230,7 +232,7 @@ def _row_elsewhere(host: HostReport, worker: WorkerState, agent: Agent | None) -
 
 
 def _with_vanished(rows: Iterable[ParticipantStatus], vanished: Mapping[str, str]) -> list[ParticipantStatus]:
-    """Return the rows, with what is known of agents on hosts that are not heard: nothing."""
+    """Return the rows, with the state of each vanished agent as unknown."""
     return [
         replace(row, state=UNKNOWN, note=vanished[row.name], well=False)
         if row.name in vanished and row.state == OFFLINE

@@ -10,7 +10,7 @@ class NotConfirmed(CallerError):
 
 
 def require_confirmation(what: str, *, is_given: bool) -> None:
-    """Ask at a terminal whether to go on, unless --yes is given. Raise NotConfirmed; without a terminal always."""
+    """Ask at a terminal whether to go on, unless --yes is given. Raise NotConfirmed, also if there is no terminal."""
     if is_given:
         return
     if not sys.stdin.isatty():

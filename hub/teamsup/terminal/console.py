@@ -132,7 +132,7 @@ def temporary_name(person: str) -> str:
 
 
 def is_temporary(console: Agent) -> bool:
-    """Return whether a console is that of one question: its owner reads one answer, and then forgets it."""
+    """Return whether a console was made for one question. Its owner reads one answer, and then forgets it."""
     return re.fullmatch(rf".+-{console.metadata.get('pid')}\d{{4,}}", console.name) is not None
 
 

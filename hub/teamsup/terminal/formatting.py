@@ -29,7 +29,7 @@ _INVISIBLE = (
 def sanitize(text: str) -> str:
     """Return the text with U+FFFD for invisible characters, which could mislead a terminal or a model.
 
-    These steer a terminal, change the direction of writing, have no width, hide text, or are half a character. Tabs and
+    These steer a terminal, change the direction of writing, have no width, hide text, or are lone surrogates. Tabs and
     line ends stay.
     """
     if text.isascii() and text.isprintable():

@@ -30,8 +30,8 @@ def command_hint(team: Team, *words: str) -> str:
 
 
 def qualify_hints(team: Team, text: str) -> str:
-    """Return the text with the ``teamsup`` command at its end as this person can run it here. It may be a text of the
-    hub or of a worker, which know neither the terminal nor the chosen team.
+    """Return the text with the ``teamsup`` command at its end as this person can run it here. The hub or a worker may
+    have written it, without knowing the terminal or the chosen team.
     """
     found = _HINT.search(text)
     return text if found is None else f"{text[: found.start()]}{command_hint(team, *found[1].split())}{found[2]}"

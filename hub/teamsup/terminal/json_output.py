@@ -1,4 +1,4 @@
-"""What ``--json`` prints: one object with the name of the team. A list is in it under the plural of what it lists.
+"""The output of ``--json``: one object with the name of the team. A list has a key in the plural, such as "messages".
 
 Commands that print as things happen, such as ``read`` and ``chat``, print one object in each line instead.
 """
@@ -15,7 +15,7 @@ def print_json(team: str, **values: Any) -> None:  # noqa: ANN401
 
 
 def print_json_line(**values: Any) -> None:  # noqa: ANN401
-    """Print one object in one line, of a stream of such objects."""
+    """Print one object of a stream, in one line."""
     print(json.dumps(values, ensure_ascii=False, default=_to_json), flush=True)  # noqa: T201
 
 

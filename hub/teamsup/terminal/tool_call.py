@@ -7,7 +7,7 @@ from typing import Any
 from .formatting import sanitize, to_single_line
 
 MAX_SHOWN_CHARACTERS = 20_000
-"""Nobody can judge more. A longer input is not shown in part, because nobody may permit what they have not seen."""
+"""A person cannot judge more. A longer input is not shown in part, because people must see all that they permit."""
 
 _MARGIN = "| "
 _NAME_CHARACTERS = 100

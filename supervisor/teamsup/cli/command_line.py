@@ -219,7 +219,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(ExitCode.USAGE, f"{self.prog}: {sanitize(short)}\n")
 
     def refuse_options(self, unknown: Sequence[str], words: Sequence[str]) -> NoReturn:
-        """Refuse words that the command does not know, in the name of the command or verb that was chosen."""
+        """Refuse words that the command does not know. Name the chosen command or verb in the refusal."""
         from .suggestions import suggest_option
 
         parser: argparse.ArgumentParser = self

@@ -32,7 +32,7 @@ def summarize(points: tuple[EntryPoint, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CommandFault:
-    """Why a command of a component cannot be run, and what helps."""
+    """Why a command of a component cannot be run, and the remedy."""
 
     name: str
     text: str

@@ -7,7 +7,7 @@ from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import format_duration
 
 FRESH_SECONDS = 60.0
-"""An agent may be reading a younger message at this moment."""
+"""Age in seconds from which a message counts as waiting. An agent may be reading a younger one at this moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,10 @@ def main(argv: "Sequence[str] | None" = None) -> int:
 
 
 def _import_when_needed(name: str) -> None:
-    """Let the import of a slow module wait until something of it is needed.
+    """Delay the import of a slow module until the program uses a name of it.
 
     ``dataclasses`` imports ``inspect``, and needs it only for a class without a docstring. That import takes a sixth of
-    the time of ``teamsup ps``. importlib's LazyLoader would import it at the next ``import`` already.
+    the time of ``teamsup ps``. importlib's LazyLoader would already import it at the next ``import``.
     """
     if name in sys.modules:
         return

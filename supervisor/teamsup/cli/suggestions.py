@@ -1,4 +1,4 @@
-"""What a person probably meant by a word that a command does not know. Pure."""
+"""Suggest what a person probably meant by a word that a command does not know. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ _OTHER_NAMES = {
     "ui": "open",
     "version": "--version",
 }
-"""The words of other programs for what teamsup can do."""
+"""The names that commands of teamsup have in other programs."""
 _CHOICE = re.compile(r"invalid choice: (?P<given>'.*?'|\".*?\") \(choose from (?P<known>.*)\)$", re.DOTALL)
 
 

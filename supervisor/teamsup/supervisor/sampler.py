@@ -30,16 +30,16 @@ from teamsup.status.state_file import TeamState, WorkerState
 
 SAMPLE_SECONDS = MINUTE_SECONDS
 _LONGEST_RATIO = 1.5
-"""After this many minutes since the last look, as after sleep, nothing is known of the time between."""
+"""If the last look was longer ago than this many minutes, as after sleep, the time between counts as unknown."""
 _BEYOND_ALL = 2**62
-"""An ``id`` that no message has: the first look counts nothing."""
+"""An ``id`` above that of any message, so that the first look does not count messages."""
 _FIRST_READINGS = 1000
-"""Messages whose readings count before an hour has passed."""
+"""In the first hour, only the readings of this many earlier messages count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one look has found. Differences between two looks make a sample. ``at`` is in Unix seconds."""
+    """The facts of one look. Differences between two looks make a sample. ``at`` is in Unix seconds."""
 
     at: float
     moment: float
@@ -51,7 +51,7 @@ class Observation:
 
 
 class KnownTeam(Protocol):
-    """What is known of the team without a look at it."""
+    """The team as the supervisor already knows it."""
 
     @property
     def state(self) -> TeamState:
@@ -113,7 +113,7 @@ class Sampler:
             return None
 
     def _write_rows(self, team: Team, present: int) -> None:
-        """Write the rows of all ten minutes that are over. What cannot be written is tried with the next sample."""
+        """Write the rows of all ten-minute spans that are over. After an error the next sample tries again."""
         over = [each for each in self._samples or () if self._written < row_number(each) < present]
         if over:
             append_rows(team, combine_rows(over))
@@ -175,7 +175,7 @@ def _find_oldest(agents: Sequence[Agent], now: float) -> tuple[float, str]:
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:
-    """Return the value that this share of them does not exceed."""
+    """Return the quantile: this share of the values does not exceed it."""
     return values[max(0, math.ceil(share * len(values)) - 1)] if values else None
 
 

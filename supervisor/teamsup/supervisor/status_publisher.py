@@ -58,7 +58,7 @@ class StatusPublisher:
         """The state that was published last."""
 
     def schedule(self) -> None:
-        """Publish soon, with all changes until then. With more workers that takes longer."""
+        """Publish soon, with all changes until then. The delay grows with the number of workers."""
         if self._timer is None:
             pause = min(_MAX_PUBLISH_SECONDS, _PUBLISH_RATIO * self._publish_seconds)
             self._timer = asyncio.get_running_loop().call_later(pause, self._publish_scheduled)

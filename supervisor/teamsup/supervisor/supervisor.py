@@ -190,7 +190,7 @@ class Supervisor:
             raise self._caller.refusal
 
     async def _start_when_ready(self, *names: str) -> None:
-        """Start these workers once no other is starting any more: nobody waits for them, and loading takes a core."""
+        """Start these workers after all others have started. They are not urgent, and to load them takes a core."""
         await self.ready.wait()
         self._manager.start(*names)
 

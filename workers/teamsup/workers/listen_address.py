@@ -36,7 +36,7 @@ def parse_address(listen: str, *, is_port_free: bool = False) -> ListenAddress:
 
 
 def listening_hosts(host: str) -> list[str]:
-    """Return the addresses to bind: for "localhost" and "::" those of IPv4 and, if this machine has it, of IPv6."""
+    """Return the addresses to bind: for "localhost" and "::" both of IPv4 and, if this machine has it, of IPv6."""
     pairs = {"localhost": ["127.0.0.1", "::1"], "::": ["0.0.0.0", "::"]}  # noqa: S104 - only where a person asks for it
     hosts = pairs.get(host, [host])
     return hosts if _has_ipv6() else hosts[:1]

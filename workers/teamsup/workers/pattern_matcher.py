@@ -13,7 +13,7 @@ from typing import Any
 TIMEOUT_SECONDS = 0.2
 """Seconds of this thread's own time for each look."""
 _MAX_TRIES = 3
-"""Retries of a pattern that ran out of time, in one search."""
+"""Tries of a pattern that runs out of time, in one search."""
 
 
 class PatternMatcher:
@@ -32,15 +32,16 @@ class PatternMatcher:
 
 
 class PatternSearch:
-    """Search several texts that arrived together. A pattern that was slow ``_TRIES`` times matches nothing more."""
+    """Search several texts that arrived together. A pattern that was slow ``_MAX_TRIES`` times no longer matches."""
 
     def __init__(self, record_slow: Callable[[str], None]) -> None:
         self._record_slow = record_slow
         self._slow_counts: Counter[str] = Counter()
 
     def matches(self, pattern: str, text: str, *, whole: bool = False, ignore_case: bool = False) -> bool:
-        """Return whether the pattern matches in the text, or matches all of it. A pattern that is too slow does not
-        match."""
+        """Return whether the pattern matches a part of the text, or with ``whole`` all of it. A pattern that is too
+        slow does not match.
+        """
         if self._slow_counts[pattern] >= _MAX_TRIES:
             return False
         compiled = _compile(pattern, ignore_case)

@@ -22,8 +22,9 @@ ANNOUNCED_TYPES = ("notification", "status_report")
 """Message types that user_comm announces to all people, so the gateway does not show them itself."""
 
 CLOSE_BUTTONS = "close_buttons"
-"""The type of a message that disables the buttons of the answered message, and gives the reason. As a metadata key:
-messages whose buttons a worker wants to disable."""
+"""The type of a message that disables the buttons of the answered message, and gives the reason. As a metadata key, it
+names messages whose buttons a worker wants to disable.
+"""
 
 SOURCE_KEY = "source"
 """The metadata key with which user_comm names the message that it forwards."""

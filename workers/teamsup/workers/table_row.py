@@ -14,7 +14,9 @@ _PARSERS: dict[object, Callable[[Any], object]] = {bool: bool, datetime | None: 
 
 
 def read_row(kind: type[T], row: Row, **given: object) -> T:
-    """Return a dataclass of the columns with the names of its fields, except those that are ``given``."""
+    """Return a dataclass whose fields have the values of the columns with the same names. Other fields have the
+    ``given`` values.
+    """
     values = dict(given)
     for each in fields(kind):  # type: ignore[arg-type]
         if each.name not in given:

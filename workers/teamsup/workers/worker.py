@@ -116,7 +116,9 @@ class Worker(ABC):
             await self.recover(cause)
 
     async def until_stop(self, work: Awaitable[T], grace: float = 0.0) -> T | None:
-        """Return the result of the work; None if the worker ends first, and the work not within ``grace`` seconds."""
+        """Return the result of the work. Return None if the worker ends, and the work does not end within ``grace``
+        seconds.
+        """
         task, end = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
         try:
             await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)
@@ -133,7 +135,7 @@ class Worker(ABC):
     async def in_thread(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking action, such as a commit, without delaying the event loop.
 
-        If this program is too old for the database or its tables, the worker ends, even if the caller handles that
+        If this program is too old for the database or its tables, the worker ends, even if the caller handles the
         error.
         """
         try:
@@ -247,7 +249,7 @@ class Worker(ABC):
         self._stopping.set()
 
     async def _heartbeat_loop(self) -> None:
-        """Heartbeats come from the event loop that does the work, so a hung loop stops them."""
+        """Send heartbeats from the event loop that does the work, so that a hung loop stops them."""
         parent = os.getppid()
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
@@ -333,8 +335,8 @@ def run_process(
 
 
 def _read_team_argument(description: str) -> str | None:
-    """Return the team that the command line names. The supervisor writes the line in a form that needs no parser. A
-    parser takes 0.5 MiB of memory.
+    """Return the team that the command line names. The supervisor writes the line in a fixed form, so that the worker
+    can do without a parser, which takes 0.5 MiB.
     """
     if len(sys.argv) == 3 and sys.argv[1] == "--team":
         return sys.argv[2]

@@ -43,7 +43,7 @@ def open_engine(team: "Team", durability: "Durability") -> "Engine":
 
 
 def read_once(team: "Team", queries: "Sequence[tuple[str, Values]]") -> "list[list[Row]] | None":
-    """Return the rows of each query, without opening the hub. None: only the hub can say what the store is like."""
+    """Return the rows of each query, without opening the hub. None: the store can only be read with the hub."""
     if find_address(team) is not None:
         return None
     for path in (team.folder, team.database):
@@ -66,13 +66,13 @@ def open_hosts(team: "Team") -> "TeamHosts | None":
 
 
 def find_host_identity(team: "Team") -> str | None:
-    """Return what tells this host apart from others of the team; None: the team has one host. Raise NotConfigured."""
+    """Return the identity of this host among those of the team; None: the team has one host. Raise NotConfigured."""
     hosts = open_hosts(team)
     return None if hosts is None else hosts.identity
 
 
 def open_tools(engine: "Engine") -> "EngineTools":
-    """Return what only tools need of an engine. Raise StoreError if it cannot be loaded."""
+    """Return the engine's functions for tools. Raise StoreError if it cannot be loaded."""
     from .sqlite.store import Store
 
     try:  # most processes only send and read

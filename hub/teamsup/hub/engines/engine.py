@@ -1,4 +1,4 @@
-"""The interface between the hub and the engine that stores a team. Nobody outside of engines/ knows which one it is.
+"""The interface between the hub and the engine that stores a team. No module outside of engines/ knows which one it is.
 
 An engine runs the SQL of the hub and of components, which is what SQLite and PostgreSQL share. Each has its own
 tables, triggers, search, and texts of statements.py.
@@ -129,7 +129,7 @@ class EngineTools(Protocol):
 
     def measure(self) -> StoreSize: ...
     def metrics(self) -> list[StoreMetric]:
-        """Return the figures that show how well the store will work in years."""
+        """Return the figures that show whether the store will stay fast over the years."""
         ...
 
     def check_integrity(self) -> list[str]:
@@ -195,10 +195,10 @@ class Engine(Protocol):
         *,
         shared: bool = False,
     ) -> Generator[Any, None, None]:
-        """Do the same for a generator, with the first and last actions of an outermost transaction.
+        """Be transaction() for a generator, with the first and last actions of an outermost transaction.
 
         ``shared`` is for a single verb about one conversation, which stays correct while others run. Each of its
-        changes has the condition on which it rests, or is of rows that no other verb changes.
+        changes checks its own condition, or is about rows that no other verb changes.
         """
         ...
 
@@ -207,7 +207,7 @@ class Engine(Protocol):
         ...
 
     def tidy_up(self) -> None:
-        """Do what has to be done now and then after a commit."""
+        """Do occasional upkeep after a commit."""
         ...
 
     def correct_values(self, db: Any) -> None:  # noqa: ANN401
@@ -219,7 +219,7 @@ class Engine(Protocol):
         ...
 
     def newest_id(self) -> int:
-        """Return an ``id``: every message that appears from now on has a higher one."""
+        """Return an ``id`` that is lower than that of every message that appears from now on."""
         ...
 
     def migrate_component(self, tables: "ComponentTables") -> None:

@@ -30,7 +30,7 @@ class MaintenanceProgress:
     kind: str
     pid: int
     process_start: int | None
-    """The kernel's start time of that process, which a later process with the same pid does not have."""
+    """The start time of that process by the kernel. It tells the process from a later one with the same pid."""
     started_at: float
     updated_at: float
     done: int
@@ -69,7 +69,9 @@ def announce_maintenance(run: Path, kind: MaintenanceKind, total: int = 0) -> It
 
 
 def read_maintenance(run: Path, pid: int | None = None) -> MaintenanceProgress | None:
-    """Return the current maintenance of a living process, of process ``pid`` if given; the oldest of several."""
+    """Return the current maintenance of a living process, or only that of process ``pid``. If there are several, return
+    the oldest.
+    """
     found = [
         work
         for path in run.glob(f"{_FILE_PREFIX}*.json")

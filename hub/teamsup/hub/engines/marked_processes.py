@@ -56,7 +56,8 @@ def marked_processes(variable: str) -> "Iterator[tuple[psutil.Process, str]]":
 def read_variable(process: "psutil.Process", variable: str) -> str:
     """Return the variable in the environment of a process; empty: it has none. Raise psutil.Error.
 
-    A process that executes a program has for a moment neither variables nor arguments, and must not look unmarked.
+    While a process executes a program, it has neither variables nor arguments for a moment. It must not look unmarked
+    then.
     """
     empty_reads, deadline = 0, time.monotonic() + _MAX_EXEC_SECONDS
     while not (variables := process.environ()):

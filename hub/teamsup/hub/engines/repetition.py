@@ -1,4 +1,4 @@
-"""Run a verb again that the store has undone because of others, or of a lost connection."""
+"""Run a verb again if the store has undone it, because of other writers or a lost connection."""
 
 import math
 import time
@@ -14,8 +14,9 @@ T = TypeVar("T")
 def repeat(store: Engine, verb: Callable[[], T], find_stored: Callable[[], T | None] | None = None) -> T:
     """Run a whole verb, and run it again if the store undid it, for up to BUSY_SECONDS.
 
-    ``find_stored`` returns the result if the verb is stored although the store did not confirm it. Without it that
-    raises StoreUncertain. Inside of a transaction nothing is run again: only its caller can begin it again.
+    ``find_stored`` returns the result if the verb is stored although the store did not confirm it. Without that
+    function, raise StoreUncertain. Inside a transaction the verb runs once, because only the caller can begin the
+    transaction again.
     """
     deadline = math.inf
     while True:

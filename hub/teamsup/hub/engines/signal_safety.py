@@ -5,7 +5,7 @@ Its generator then stays suspended, with its locks and its transaction, while a 
 traceback.
 
 Here only the ``with`` statement holds the function that it calls at its end. When it releases that function, the block
-has ended in some way, and the generator is closed.
+has ended, with or without an error, and the generator is closed.
 """
 
 import functools

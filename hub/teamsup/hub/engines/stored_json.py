@@ -13,7 +13,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def encode_metadata(metadata: Mapping[str, Any]) -> str:
-    """Return the metadata of an agent as JSON; replace half a character. Raise InvalidValue."""
+    """Return the metadata of an agent as JSON; replace lone surrogates. Raise InvalidValue."""
     try:
         text = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -22,7 +22,7 @@ def encode_metadata(metadata: Mapping[str, Any]) -> str:
 
 
 def decode_metadata(text: Any) -> Mapping[str, Any]:  # noqa: ANN401
-    """Return the stored JSON object, without half characters; empty if another value is stored."""
+    """Return the stored JSON object, without lone surrogates; empty if another value is stored."""
     if text == "{}":
         return {}
     try:

@@ -156,7 +156,7 @@ _EXPIRE_BROADCASTS = """
     WHERE recipient = :name AND state = 'ready'
       AND EXISTS (SELECT 1 FROM messages WHERE id = deliveries.message AND recipient IS NULL)
 """
-"""Broadcasts that arrived before it reported that it is unconfigured. Later ones do not reach it."""
+"""Ends the broadcasts that arrived before an agent reported that it is unconfigured. Later ones do not reach it."""
 OPEN_TO_READERS = """
     d.state = 'ready' AND d.is_head = 1 AND (d.available_at IS NULL OR d.available_at <= :now)
       AND (d.expires_at IS NULL OR d.expires_at > :now)

@@ -1,7 +1,7 @@
-"""The agents of a team and their waiting messages, read for somebody who looks at the team once.
+"""The agents of a team and their waiting messages, read once, for a command such as ``ps``.
 
-A sound store is read without the hub, because importing and opening that takes half of the time of ``ps``. For any
-other store the hub itself says what is wrong.
+A sound store is read without the hub, because importing and opening the hub takes half of the time of ``ps``. If
+anything about the store is unusual, the hub reads it and reports what is wrong.
 """
 
 import time
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class HubSnapshot(NamedTuple):
-    """What a hub says about its agents at one moment."""
+    """The agents of a hub and their waiting messages at one moment."""
 
     agents: list[Agent]
     """All known agents, by name."""
@@ -29,9 +29,7 @@ class HubSnapshot(NamedTuple):
 
 
 def read_snapshot(team: "Team", hub: "MessageHub | None" = None) -> HubSnapshot:
-    """Return what the team's hub says now; with ``hub``, what that open one says. Raise StoreError and UnsafeFile as
-    MessageHub does.
-    """
+    """Read the team's hub now, or the open ``hub``. Raise StoreError and UnsafeFile as MessageHub does."""
     if hub is not None:
         return HubSnapshot(hub.agents(), hub.queries.undeliverable())
     now = format_time(time.time())

@@ -1,4 +1,4 @@
-"""How much the team wrote lately, and how long its messages waited for a reader."""
+"""The number of recent messages, and how long they waited for a reader."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Traffic:
 
 
 def read_traffic(read: Read, after: int, oldest: int, since: datetime) -> Traffic:
-    """Return the messages after that ``id``. Readings since ``since`` count for messages from ``oldest`` on, because no
-    index has the times of readings.
+    """Return the traffic after that ``id``. Of the readings since ``since``, count only those of messages from
+    ``oldest`` on, because the times of readings are not indexed.
     """
     (newest,) = read("SELECT coalesce(max(id), 0) FROM messages", ())[0]
     (count,) = read("SELECT count(*) FROM messages WHERE id > ?", (after,))[0]

@@ -28,8 +28,8 @@ _doorbell_numbers = itertools.count()
 
 
 class Doorbell:
-    """The doorbell of one reader of one agent. Bind first, look second, wait third. open_doorbell() binds and closes
-    it.
+    """The doorbell of one reader of one agent. A reader binds it first, then looks for messages, then waits.
+    open_doorbell() binds and closes it.
 
     It also rings for each of the ``topics``. A long wait checks whether its socket still exists.
     """

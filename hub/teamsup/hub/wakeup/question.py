@@ -14,7 +14,7 @@ _CHECK_SECONDS = 1.0
 _SELECT_ANSWER = """
     SELECT * FROM messages WHERE reply_to = ? AND recipient = ? AND message_type <> 'status_report' ORDER BY id LIMIT 1
 """
-"""The first answer. A report of progress is none."""
+"""The first answer, which is not a report of progress."""
 
 
 def wait_for_answer(session: HubSession, question: Message, timeout: float) -> Message:

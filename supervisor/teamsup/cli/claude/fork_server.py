@@ -21,7 +21,7 @@ from teamsup.hub import Team
 from . import forked_session
 
 SOCKET_NAME = "fork-server"
-"""In the team's run/ folder; deploy/claude/launcher.py uses the same name."""
+"""The name of the socket in the team's run/ folder. deploy/claude/launcher.py uses the same name."""
 _CHECK_SECONDS = 5.0
 _BACKLOG = 64
 

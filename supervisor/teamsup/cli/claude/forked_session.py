@@ -177,7 +177,7 @@ def _take_over(connection: socket.socket, request: LaunchRequest) -> None:
 
 
 def _show_command(words: Sequence[str]) -> None:
-    """Show the command to ``ps`` and the like, as far as there is room, in place of the fork server's."""
+    """Let ``ps`` and similar programs show this command, as far as there is room, and not that of the fork server."""
     with suppress(OSError, ValueError, IndexError):
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         begin, end = int(fields[45]), int(fields[46])  # arg_start and arg_end, see proc(5)
@@ -224,7 +224,7 @@ def control_group(lines: str) -> str:
 
 
 def _run_command(connection: socket.socket, request: LaunchRequest) -> int:
-    """Run the command; its exit code."""
+    """Run the command, and return its exit code."""
     from teamsup.cli.command_line import main
 
     hidden = ["--launcher", str(request.claude), str(connection.fileno())]

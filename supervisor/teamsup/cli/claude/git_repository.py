@@ -1,4 +1,4 @@
-"""What git knows of a project. Without git, a project is in no repository."""
+"""Ask git about a project. Without git, a project counts as outside of a repository."""
 
 import subprocess
 from pathlib import Path

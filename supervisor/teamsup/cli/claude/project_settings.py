@@ -2,7 +2,7 @@
 
 A project takes part through the plugin. Its settings name the plugin's folder as a marketplace, enable the plugin and
 allow the tools. They also set the agent and the team of the project's sessions in the environment. All that is in
-.claude/settings.local.json, which belongs to one person and machine. What holds for everybody can be in
+.claude/settings.local.json, which belongs to one person and machine. Entries for all people can be in
 .claude/settings.json, which is committed.
 """
 
@@ -61,7 +61,7 @@ def user_state_path() -> Path:
 
 
 def shared_path(project: Path) -> Path:
-    """Return the project's settings for everybody, which are committed."""
+    """Return the project's committed settings, which apply to all people."""
     return project / ".claude" / "settings.json"
 
 
@@ -145,7 +145,7 @@ def without_machine(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_plugin(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the same settings without ours, and without objects that become empty."""
+    """Return the settings without our entries, and without objects that become empty."""
     ours: dict[str, tuple[str, ...]] = {"enabledPlugins": (PLUGIN_ID,), "env": VARIABLES}
     if _is_bundled(settings.get("extraKnownMarketplaces", {}).get(PLUGIN_NAME)):
         ours["extraKnownMarketplaces"] = (PLUGIN_NAME,)

@@ -1,4 +1,4 @@
-"""What Claude Code's rules and its memory take away from a session that the plugin would serve. Pure.
+"""Find the hooks and tools that rules of Claude Code, or its memory, take away from a session with the plugin. Pure.
 
 An administrator's settings, which Claude Code calls managed, take precedence over all others. Each rule here was tried
 with the version of Claude Code that docs/claude-code.md names.
@@ -36,7 +36,7 @@ class Settings:
     """The settings of Claude Code, and the marketplaces that it remembers. Any of them may have a wrong shape."""
 
     own: tuple[object, ...]
-    """The user's, the project's, and the user's in the project."""
+    """The settings of the user, of the project, and of the user in the project."""
     managed: tuple[object, ...] = ()
     marketplaces: object = None
 
@@ -46,7 +46,7 @@ class Settings:
 
 
 def check_policy(settings: Settings, server: PluginServer, is_folder: Callable[[str], bool]) -> list[Finding]:
-    """Return what keeps a session from hooks or tools although the plugin is enabled and complete."""
+    """Return findings about hooks or tools that a session lacks although the plugin is enabled and complete."""
     return [
         *_check_hooks(settings),
         *_check_marketplace(settings, server, is_folder),

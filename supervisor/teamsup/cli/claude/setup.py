@@ -58,9 +58,9 @@ def install(
     is_shared: bool,
     dry_run: bool,
 ) -> None:
-    """Write the project's settings, and enroll its agent and ``others`` of the plugin.
+    """Write the project's settings, and enroll its agent and the plugin's agents in ``others``.
 
-    ``is_shared``: what holds on every machine goes into the committed file. Settings that no argument requests do not
+    With ``is_shared``, settings for every machine go into the committed file. Settings that no argument requests do not
     change. Raise InvalidName for an agent that the plugin does not have.
     """
     project = _open_project(folder)
@@ -204,7 +204,7 @@ def _enroll(team: Team, names: list[str], *, dry_run: bool) -> None:
 
 
 def _retire(team: Team, names: list[str], *, dry_run: bool) -> None:
-    """Let the team forget those of the agents that have never taken part, and for whom nothing waits."""
+    """Let the team forget those of the agents that have never taken part, and have no waiting messages."""
     if not has_store(team):
         return
     with MessageHub(team) as hub:

@@ -78,7 +78,7 @@ def _list(hub: MessageHub, arguments: argparse.Namespace) -> None:
 
 
 def _render_table(agents: Sequence[Agent], startable: Mapping[str, StartableAgent], now: datetime) -> list[str]:
-    """Return the table's lines. Only a team with agents that can be started has columns for that."""
+    """Return the table's lines. The columns about starts appear only if the team has agents that can be started."""
     rows = [(*_HEADINGS[:-1], *(_START_HEADINGS if startable else ()), _HEADINGS[-1])]
     for agent in agents:
         start = startable.get(agent.name)
@@ -126,7 +126,7 @@ def _resume(hub: MessageHub, arguments: argparse.Namespace) -> None:
 
 
 def _request(hub: MessageHub, *words: str) -> None:
-    """Let agent-runner do it, and print its answer. Raise AgentNotStartable and NoAnswer."""
+    """Let agent-runner carry out the request, and print its answer. Raise AgentNotStartable and NoAnswer."""
     runner = hub.find_agent(AGENT_RUNNER)
     now = datetime.now(UTC)
     if runner is None or not runner.is_present(now):

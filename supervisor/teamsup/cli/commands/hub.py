@@ -166,7 +166,7 @@ def _copy(arguments: argparse.Namespace) -> None:
 
 
 class _RowProgress:
-    """Tells a person now and then how far a copy is."""
+    """Prints the progress of a copy now and then."""
 
     def __init__(self) -> None:
         self._reported_at = time.monotonic()

@@ -21,7 +21,7 @@ from ..help_text import terminal_columns
 
 _HEADINGS = ("NAME", "STATE", "PID", "UPTIME", "RESTARTS", "HEARTBEAT", "CPU %", "MEMORY", "UNREAD", "OLDEST", "NOTE")
 _LEFT_OUT_FIRST = ("PID", "CPU %", "HEARTBEAT", "MEMORY", "RESTARTS", "UPTIME", "OLDEST", "UNREAD")
-"""What a narrow terminal does without, in this order. A state and its reason are always shown."""
+"""The columns that a narrow terminal leaves out, in this order. A state and its reason are always shown."""
 _LEAST_NOTE_COLUMNS = 30
 _MOST_NOTE_LINES = 4
 _WATCH_SECONDS = 1.0
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_alive(team: Team) -> int:
-    """Print who is silent, so that only a restart can help, and return the exit code."""
+    """Print the silent workers, which only a restart can help, and return the exit code."""
     status = read_team_status(team)
     if status.pid is None:
         print(describe_not_running(team), file=sys.stderr)
@@ -143,8 +143,8 @@ def _format_rows(team: Team, rows: Sequence[ParticipantStatus]) -> list[str]:
 def fit_table(rows: Sequence[Sequence[str]], columns: int) -> list[list[str]]:
     """Return the lines of the headings and of each row, none longer than ``columns``. Pure.
 
-    A column goes if all its cells say nothing, or if the notes would have too little room. A long note goes on in the
-    next lines.
+    A column is left out if all its cells are empty, 0 or "-", or if the notes would have too little room. A long note
+    continues in the next lines.
     """
     kept = [
         index for index, name in enumerate(_HEADINGS) if name == "NAME" or {row[index] for row in rows} - {"-", "", "0"}
@@ -159,7 +159,7 @@ def fit_table(rows: Sequence[Sequence[str]], columns: int) -> list[list[str]]:
 
 
 def _width_of(kept: Sequence[int], rows: Sequence[Sequence[str]]) -> int:
-    """Return the columns that stand before the note."""
+    """Return the width of the table before the note."""
     others = [index for index in kept if _HEADINGS[index] != "NOTE"]
     return sum(2 + max(len(row[index]) for row in (_HEADINGS, *rows)) for index in others)
 

@@ -149,7 +149,7 @@ def _own_command() -> list[str]:
 
 def _run_terminal_commands(team: Team) -> None:
     """Run the commands with which components greet the person at this terminal. They may print secrets, so their output
-    goes nowhere else. They are processes, because what they import would stay in the supervisor for months.
+    goes nowhere else. Each runs as a process, because its imports would stay in the supervisor for months.
     """
     for component in installed_components().values():
         if component.terminal_command and not component.fault:

@@ -41,7 +41,9 @@ class ManagerCommand:
 
 @dataclass(frozen=True, slots=True)
 class ServiceManager:
-    """How one service manager runs one team. The service runs if ``look`` prints a match of ``active``."""
+    """The unit and the commands of one team in one service manager. The service runs if ``look`` prints a match of
+    ``active``.
+    """
 
     template: str
     path: Path

@@ -1,4 +1,4 @@
-"""Every mistake in teamsup.toml, with its line: a start names only the first one. Pure, except for the file."""
+"""Find every mistake in teamsup.toml, with its line. A start names only the first. Pure, except for the file."""
 
 import copy
 import re
@@ -30,7 +30,7 @@ class Mistake:
 def find_mistakes(team: Team) -> list[Mistake]:
     """Return all mistakes in the order of the lines. Raise NotConfigured without a file, and UnsafeFile.
 
-    What has a mistake is taken out, and the rest is read again, until all is sound.
+    Take each wrong key or section out, and read the rest again, until no mistake is left.
     """
     try:
         tables = copy.deepcopy(load_file(team))

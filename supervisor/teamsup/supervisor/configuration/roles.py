@@ -1,7 +1,7 @@
 """The roles that exist once in a team, and which of them this host may run now.
 
 Each worker with a mailbox is a role, because its mailbox has one reader. The supervisor that answers for the team is
-one more. A worker without heartbeats is none, so it runs on each host that configures it.
+one more. A worker without heartbeats is not a role, so it runs on each host that configures it.
 """
 
 import time
@@ -16,7 +16,7 @@ from teamsup.status.state_file import WorkerState, parse_state
 from .program import Program
 
 LEASE = "its lease"
-"""What a worker waits for that may run here soon."""
+"""The obstacle of a worker that may soon run on this host."""
 
 
 class Roles:
@@ -56,7 +56,7 @@ class HeldRole:
 
 
 class LeasedRoles(Roles):
-    """The roles of one host of several, as the server has answered last. Threads may read it."""
+    """The roles of one host of several, by the last answer of the server. Threads may read it."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class LeasedRoles(Roles):
         wake: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``wake`` lets somebody ask the server soon."""
+        """``wake`` makes the host ask the server soon."""
         self._wake = wake
         self._identity = identity
         self._is_standby = is_standby
@@ -74,7 +74,7 @@ class LeasedRoles(Roles):
         self._held: Mapping[str, HeldRole] = {}
         self._read_at = 0.0
         self._taken_over: set[str] = set()
-        """Roles that a person wants here, also after another host."""
+        """Roles that a person has started here, so that this host may take them over like a standby."""
         self.view = TeamView()
         """The hosts and leases at the last look."""
 
@@ -88,7 +88,9 @@ class LeasedRoles(Roles):
         self._wake()
 
     def takeable(self, view: TeamView, wanted: Collection[str], always: Collection[str]) -> list[str]:
-        """Return the wanted roles that this host has not, and may take. Those of ``always`` need no standby."""
+        """Return the wanted roles that this host does not hold and may take. It may take the roles in ``always`` like a
+        standby.
+        """
         return [
             role
             for role in wanted
@@ -101,8 +103,8 @@ class LeasedRoles(Roles):
         ]
 
     def accept(self, view: TeamView, asked_at: float, asked: Collection[str]) -> set[str]:
-        """Note what the server has answered to a renewal, and to a take-over of the ``asked`` roles. ``asked_at`` is
-        from before both. Return the roles that were held and are lost.
+        """Note the server's answers to a renewal, and to a take-over of the ``asked`` roles. ``asked_at`` is the time
+        before both requests. Return the roles that this host has lost.
         """
         held = {}
         for lease in view.leases:
@@ -120,7 +122,7 @@ class LeasedRoles(Roles):
         self._held = {role: held for role, held in self._held.items() if role not in roles}
 
     def roles_in(self, *holds: Hold) -> list[str]:
-        """Return the roles with such a hold now."""
+        """Return the roles whose hold is now one of these."""
         now = self._clock()
         return [role for role, held in self._held.items() if hold_of(now - held.renewed_at) in holds]
 

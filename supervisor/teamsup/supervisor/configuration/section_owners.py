@@ -1,4 +1,4 @@
-"""Which worker each section of teamsup.toml belongs to."""
+"""Find the worker that each section of teamsup.toml belongs to."""
 
 from collections.abc import Mapping
 

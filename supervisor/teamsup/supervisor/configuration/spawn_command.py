@@ -8,8 +8,8 @@ NAMED_VARIABLES = (
     *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"),
     *("TEAMSUP_TEAM", "TEAMSUP_HOME"),
 )
-"""The variables that a word may name. None of them holds a secret, because every user can read the words of a
-process."""
+"""The variables that a word may name. They must not hold secrets, because every user can read the words of a process.
+"""
 _VARIABLE = re.compile(r"\$\{(\w*)\}")
 _SHELL = "/bin/sh"
 _SCRIPT_OPTION = re.compile("-[a-z]*c")

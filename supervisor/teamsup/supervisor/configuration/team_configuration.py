@@ -43,7 +43,7 @@ class TeamConfiguration:
     tables: Mapping[str, Any] = field(repr=False)
     """The tables that it was read from."""
     sound_tables: Mapping[str, Any] = field(repr=False)
-    """The same without the sections that have mistakes, for workers that read a section of another worker."""
+    """The tables without the sections that have mistakes, for workers that read a section of another worker."""
 
     @property
     def fault(self) -> str:

@@ -28,7 +28,7 @@ class JobStarter:
                 self._manager.processes[worker.name].set_ticks(worker.ticks)
 
     async def check(self) -> None:
-        """Start the jobs that are due. A job that still runs is not started twice, and that tick is done."""
+        """Start the jobs that are due. Skip the tick of a job that still runs."""
         now = time.time()
         for worker in list(self._manager.processes.values()):
             schedule = worker.program.schedule
@@ -49,7 +49,7 @@ class JobStarter:
 def plan_ticks(schedule: JobSchedule, known: JobTicks | None, now: float) -> tuple[JobTicks, bool]:
     """Return the ticks that are done now, and whether a start is due. Pure except the host's time zone.
 
-    A new schedule has missed nothing. After the clock was set back it counts as new.
+    A new schedule has not missed a tick. After the clock was set back, each schedule counts as new.
     """
     from teamsup.config.schedule import find_zone, last_due_tick, next_tick  # only a schedule needs cronsim
 

@@ -33,7 +33,7 @@ from .reloader import ConfigurationReloader
 _DEFAULT_WAIT_SECONDS = 25.0
 _MAX_WAIT_SECONDS = 24 * 3600.0
 _MAX_SUGGESTED_COMMANDS = 3
-"""For more workers than this the command for the whole table is shown."""
+"""With more workers than this, show the command for the whole table instead of one for each."""
 
 
 class RequestHandler:
@@ -159,7 +159,7 @@ class RequestHandler:
         return _describe_started(worker)
 
     def _send_signal(self, workers: Sequence[ManagedProcess], number: signal.Signals) -> str:
-        """Send a signal to the processes of those that run. Raise CallerError if one of them has none."""
+        """Send a signal to the processes of these workers. Raise CallerError if one of them does not run."""
         lines = []
         for worker in workers:
             if worker.child is not None:

@@ -19,7 +19,7 @@ from ..processes.resource_limits import restore_limits
 _HOOK_COMMAND = (sys.executable, "-m", "teamsup.terminal.command_hook")
 _MAX_INTERVAL_RATIO = 1.5
 _MIN_OUTAGE_SECONDS = 10.0
-"""The time limit of a start."""
+"""The least seconds of an outage before the command runs: a start may take as long."""
 _TIMEOUT_MARGIN_SECONDS = 10.0
 """Seconds that the process that runs the command may take in addition."""
 _RETRY_SECONDS = 60.0

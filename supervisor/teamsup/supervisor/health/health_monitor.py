@@ -100,7 +100,7 @@ class HealthMonitor:
                 yield worker
 
     def _observed_of(self, worker: ManagedProcess) -> _Observed:
-        """Return the observations of the worker's process, and only the start of a new process."""
+        """Return the observations of the worker's process. Those of a new process contain only its start."""
         observed = self._observed.get(worker.name)
         if observed is None or observed.tag != worker.tag:
             observed = _Observed(worker.tag, Heartbeat(worker.spawned_at), self._last_seen.get(worker.name))

@@ -44,7 +44,7 @@ async def _connect(host: str, port: int) -> None:
 
 
 async def _get(address: str) -> str:
-    """Return why this answer is not a good one. Read only its first line."""
+    """Return why this answer counts as a failure. Read only its first line."""
     parts = urlsplit(address)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port or _HTTP_PORT)
     try:
@@ -62,7 +62,7 @@ async def _get(address: str) -> str:
 
 
 async def _execute(command: tuple[str, ...], directory: Path, environment: Mapping[str, str]) -> str:
-    """Return why the command failed: its last line, or its exit code. Kill it if nobody waits any more."""
+    """Return why the command failed: its last line, or its exit code. Kill it if the caller is cancelled."""
     loop = asyncio.get_running_loop()
     process = _start(command, directory, environment)
     assert process.stdout is not None  # noqa: S101 - asked for above

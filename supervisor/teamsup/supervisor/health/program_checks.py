@@ -1,4 +1,4 @@
-"""Check programs that know no hub, as ``ready`` and ``alive`` of their sections say."""
+"""Check programs that do not use the hub, by ``ready`` and ``alive`` in their sections."""
 
 import asyncio
 import functools
@@ -76,7 +76,7 @@ class ProgramChecks:
 
 
 def present_check(program: Program, state: State) -> CheckSection | None:
-    """Return what is to be asked in this state; None: nothing. Pure."""
+    """Return the check that is due in this state; None: there is none. Pure."""
     if state is State.STARTING:
         return program.ready
     return program.alive if state is State.RUNNING else None
@@ -87,7 +87,7 @@ def judge(
 ) -> tuple[CheckSeries, lifecycle.Event | None]:
     """Return the series after a check, and the event for the program's lifecycle. Pure.
 
-    Only an observed failure counts, so a suspended machine fails nothing.
+    Only an observed failure counts, so a suspended machine does not cause one.
     """
     failures = series.failures + 1 if failure else 0
     after = replace(series, failures=failures, next_at=now + _pause(check, series.state))

@@ -1,4 +1,4 @@
-"""This host as one of several: renew the leases of its roles, report its state, and end what it may not run.
+"""This host as one of several: renew the leases of its roles, report its state, and end workers that it may not run.
 
 The renewals wait for a server in a thread. The deadlines are checked beside them, on the event loop.
 """
@@ -173,7 +173,7 @@ class HostMembership:
         await asyncio.to_thread(self._hosts.answer, request.number, answer)
 
     def _wanted(self) -> set[str]:
-        """Return the roles that this host would run if nobody else did."""
+        """Return the roles that this host would run if no other host did."""
         workers = self._manager.processes.values()
         return {SUPERVISOR, *self._first, *(each.name for each in workers if _wants_role(each))}
 

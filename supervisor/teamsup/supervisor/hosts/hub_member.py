@@ -79,7 +79,7 @@ class HubMember:
             self._hub.maintenance.prune(older_than=keep_seconds, components=installed_tables())
 
     def leave(self) -> None:
-        """Report that nobody answers for the team any more, unless another host does."""
+        """Mark the supervisor offline, unless another host answers for the team."""
         if self._roles.holds(SUPERVISOR):
             self._hub.heartbeat(OFFLINE)
 

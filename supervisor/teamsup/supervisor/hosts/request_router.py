@@ -102,7 +102,7 @@ def find_hosts(content: str, view: TeamView, identity: str) -> Sequence[HostRepo
     """Return the hosts that carry a request out, this one first. Raise CallerError if it concerns only a host that is
     not heard. Pure.
 
-    What concerns the whole team goes to every host. A start or a stop of a worker goes to each host that has it.
+    A request about the whole team goes to every host. A start or a stop of a worker goes to each host that has it.
     Otherwise a standby would start what a person has stopped. A restart and a log belong to the host that runs it.
     """
     name, named = split_host(content)

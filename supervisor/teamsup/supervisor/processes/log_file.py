@@ -48,7 +48,7 @@ class LogFile:
             self._lost_lines = 0
 
     def reopen(self) -> None:
-        """Check at the next line, and not only within a second, whether another file has the name."""
+        """Let the next line check at once whether another file has the name."""
         self._check_at = 0.0
         with suppress(OSError):
             self._reopen_if_moved()

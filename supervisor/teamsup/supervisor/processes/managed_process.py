@@ -59,7 +59,7 @@ class ManagedProcess:
 
 
 def exit_code_of(worker: ManagedProcess) -> int:
-    """Return the exit code of a worker that has ended, as a shell reports it. It never ran: not configured."""
+    """Return the exit code of a worker that has ended, as a shell reports it. One that never ran has NOT_CONFIGURED."""
     if worker.process.state is State.FATAL or worker.exit_code is None:
         return ExitCode.NOT_CONFIGURED
     return worker.exit_code if worker.exit_code >= 0 else 128 - worker.exit_code

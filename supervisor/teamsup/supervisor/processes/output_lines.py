@@ -7,7 +7,7 @@ _MAX_LINE_BYTES = 65536
 
 
 class OutputLines:
-    """The output so far. An unfinished line is kept until its end, or until somebody asks for it."""
+    """The output so far. An unfinished line is kept until its end, or until flush()."""
 
     def __init__(self) -> None:
         self._unfinished = b""

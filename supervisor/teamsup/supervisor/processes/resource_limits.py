@@ -20,7 +20,7 @@ def raise_own_limits() -> None:
 
 
 def restore_limits(is_ours: bool, nofile: int | None = None) -> None:
-    """Restore the supervisor's original limits in a new process; one of teamsup's own also dumps no core.
+    """Restore the supervisor's original limits in a new process. A process of teamsup itself stays without core dumps.
 
     ``nofile`` is its own limit of open files. Raise ValueError or OSError if the system does not allow that many.
     """

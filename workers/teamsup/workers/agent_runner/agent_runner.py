@@ -75,7 +75,7 @@ class AgentRunner(Worker):
         return {"note": note, STARTABLE: self._startable, USD_PER_DAY: self._settings.runner.usd_per_day}
 
     async def heartbeat(self) -> None:
-        """Also check the sections, which take effect as soon as they are saved."""
+        """Send a heartbeat, and check the sections, which take effect as soon as they are saved."""
         before = self._settings.agents
         if self._settings.reload_if_changed():
             self.log.info("new sections")
@@ -96,7 +96,7 @@ class AgentRunner(Worker):
         self._changed.set()
 
     def _handle(self, delivery: Delivery) -> None:
-        """Act, then end the message. Idempotent. It writes in the names of agents."""
+        """Act on a message, then end it. Idempotent. This writes in the names of agents."""
         try:
             outcome = self._requests.handle(delivery.message)
         except RefusedRequest as error:
@@ -109,7 +109,7 @@ class AgentRunner(Worker):
             self.hub.acknowledge(delivery)
 
     async def work(self) -> None:
-        """Start due runs, and follow running ones. At the end runs go on: the next worker takes them over."""
+        """Start due runs, and follow running ones. Runs outlive this worker: the next one takes them over."""
         self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -228,7 +228,7 @@ class AgentRunner(Worker):
         self._followed[run.id] = tasks.create_task(self._follow_to_end(run))
 
     async def _follow_to_end(self, run: Run) -> None:
-        """Follow a run. A bug of ours must neither forget a process nor end other runs.
+        """Follow a run. Even after a bug of ours, no process may be forgotten, and no other run may end.
 
         After a fault, follow only a run with a process again: the dispatcher starts the others.
         """
@@ -271,7 +271,7 @@ class AgentRunner(Worker):
             self.log.error("the work of run %d could not be reported: %s", run.id, error)
 
     def _request_stop(self, number: int, reason: str) -> bool:
-        """End the process of a run, from any thread. Return whether its task ends the run."""
+        """End the process of a run, from any thread. Return whether the task that follows the run ends it."""
         if self._loop is None:
             return False
 

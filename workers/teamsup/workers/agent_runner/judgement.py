@@ -18,41 +18,43 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """A call waits for people. ``call`` is None when the output does not show it: the ledger has it."""
+    """A call waits for people. ``call`` is None if only the ledger shows the call, and not the output."""
 
     call: DeferredCall | None
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """It ran in part: continue in its session, with these ended calls listed in the prompt."""
+    """The run was interrupted: continue in its session, and list these ended calls in the prompt."""
 
     listing: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StartAgain:
-    """It has done nothing: start it again. With a reason it waits before that."""
+    """The run has not done anything: start it again. With a reason, wait first."""
 
     reason: str = ""
     in_new_session: bool = False
-    """Its session cannot go on."""
+    """Whether it needs a new session, because its own cannot continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Start no run until then; None: until a default time. The run itself goes on after it."""
+    """Do not start runs until this time; None: until a default time. The run itself continues after that."""
 
     scope: Literal["login", "agent"]
     reason: str
     until: float | None = None
     is_incident: bool = False
-    """Only a person can help."""
+    """Whether only a person can help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It died in this call, and the outcome is unknown. Only people or a rule decide the next action."""
+    """The process died in this call, so the outcome of the call is unknown. Only people or a rule decide the next
+    action.
+    """
 
     call: Call
 

@@ -91,7 +91,7 @@ def render_allowance(left: Allowance) -> str:
 
 
 def to_json(briefing: Briefing) -> dict[str, Any]:
-    """Return the same for a program that reads JSON."""
+    """Return the briefing for a program that reads JSON."""
     run, left = briefing.run, briefing.allowance
     return {
         "run": run.id,

@@ -41,7 +41,7 @@ class Run:
     """The value of TEAMSUP_RUN in the environment of its processes."""
     pid: int = 0
     process_identity: str = ""
-    """The boot and start of that process, which other processes with the same pid do not have."""
+    """The boot and start of that process. They tell it from other processes with the same pid."""
     lease_token: str = ""
     starts: int = 0
     """Processes that were started for it."""

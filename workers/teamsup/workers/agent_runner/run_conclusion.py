@@ -28,7 +28,7 @@ _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 10.0, 600.0
 _PAUSE_SECONDS = 900.0
 """Seconds of a login's pause if its end is unknown."""
 _SHORTEST_PAUSE_SECONDS = 60.0
-"""Seconds of a pause whose end has passed already, as the clocks of two machines differ."""
+"""The least seconds of a pause. Its stated end may have passed already, because the clocks of two machines differ."""
 _SESSION_SECONDS = 60.0
 """Seconds until a run looks again whether a session still has its message."""
 _MAX_ANSWER_BYTES = 200_000
@@ -115,7 +115,9 @@ class RunConclusion:
                 self.finish(run, Finish("stopped", "its section was removed"))
 
     def deny_overdue(self, run: Run) -> bool:
-        """Deny a parked call whose deadline has long passed without a word of user_comm; return whether it was."""
+        """Deny a parked call whose deadline has long passed without a report of user_comm. Return whether
+        that was so.
+        """
         folder = run_folder(self._hub.team, run.id)
         call = CallLedger(folder).parked_call()
         if run.state != "parked" or call is None or not self._approvals.is_overdue(run, self._clock()):
@@ -126,14 +128,14 @@ class RunConclusion:
         return True
 
     def wait(self, run: Run, pause: Pause) -> Run:
-        """Let a run wait that could not be started, with all others that have this obstacle. It keeps its decision."""
+        """Pause a run that could not be started, and all others with the same obstacle. The run keeps its decision."""
         hub = self._open_hub(run.agent)
         with hub.transaction():
             table = RunTable(hub)
             return table.update(self._pause(table, run, pause), is_decided=run.is_decided)
 
     def yield_to_session(self, run: Run) -> bool:
-        """Start nothing for a message that a session has claimed after our lease had ended. Return whether one has.
+        """Return whether a session has claimed the message after our lease had ended. If so, do not start the run.
 
         The run ends with that message. A run that continues with a decision of people has read its message before.
         """
@@ -316,7 +318,7 @@ def has_answered(hub: MessageHub, run: Run) -> bool:
 
 
 def judge_stopped(run: Run, judged: Judgement) -> Judgement:
-    """Return the judgement of a run whose process we have ended. If it was done by then, it is done."""
+    """Return the judgement of a run whose process we have ended. A run that had finished by then counts as done."""
     if isinstance(judged, Finish) and judged.state == "done":
         return judged
     reason = run.stop

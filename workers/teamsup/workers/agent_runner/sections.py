@@ -129,7 +129,9 @@ class AgentSection:
         return *self.environment, *self.environment.values()
 
     def _check_tools(self) -> None:
-        """A rule that allows a tool would let its calls pass without permission."""
+        """Raise ValueError if rules contradict each other. A tool of ``ask_people`` that is also allowed would run
+        without permission.
+        """
         for asked in map(tool_of, self.ask_people):
             for allowed in map(tool_of, self.allowed_tools):
                 if covers(allowed, asked) or covers(asked, allowed):

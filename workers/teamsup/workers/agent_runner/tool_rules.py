@@ -6,7 +6,7 @@ The gate of a run, deploy/claude/gate.py, reads them in the same way.
 import re
 
 _FILE_TOOLS = ("Edit", "MultiEdit", "NotebookEdit", "Read", "Write")
-"""Tools whose calls Claude Code refuses by its rules of denial before it asks its hooks."""
+"""Tools to which Claude Code applies its rules of denial before it calls hooks."""
 
 
 def tool_of(rule: str) -> str:
@@ -22,7 +22,7 @@ def covers(rule: str, tool: str) -> bool:
 
 
 def is_denied_before_people(rule: str) -> bool:
-    """Return whether a rule of denial keeps people from being asked. Others apply only after people have decided."""
+    """Return whether a rule of denial applies before people are asked. Others apply only after people have decided."""
     name, parenthesis, condition = rule.partition("(")
     if not parenthesis or condition in (")", "*)") or name in ("Bash", *_FILE_TOOLS):
         return True

@@ -124,7 +124,7 @@ class DiscordGateway(Worker):
         await self.in_thread(self._conclude, delivery, outcome or Retry(0.0))
 
     async def _send_or_yield(self, message: Message) -> Outcome:
-        """Send a message; let progress end early rather than hold up an answer."""
+        """Send a message. Progress gives way to an answer that waits behind it."""
         if not is_progress(message):
             return await self._send(message)
         return await self._progress.show(message, lambda: self._send(message))
@@ -202,7 +202,7 @@ class DiscordGateway(Worker):
                 await self.in_thread(self._unread_questions.notify_authors)
 
     async def _watch_home_channel(self) -> None:
-        """Notice before the first announcement that the home channel would refuse it."""
+        """Report a home channel that would refuse announcements, before the first one is sent."""
         while self._home_channel:
             client = await self._connection.wait_until_ready()
             why = self._outbox.rejections.rejection_of(self._home_channel) or await find_home_channel_error(

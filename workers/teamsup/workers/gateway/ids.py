@@ -3,7 +3,7 @@
 import re
 
 CONVERSATION_PREFIX = "discord:"
-"""How the hub's conversations of Discord begin."""
+"""The beginning of the ids of conversations on Discord."""
 
 _EPOCH = 1_420_070_400.0  # the first second of 2015
 _ID = re.compile(r"discord:(\d{1,18}|[1-8]\d{18})(?::.*)?", re.ASCII)

@@ -46,7 +46,7 @@ def escape(text: str, most: int = 1000) -> str:
 def tables_to_code(text: str) -> str:
     """Return the text with each table of Markdown as a block of code with aligned columns. Discord shows no tables.
 
-    A table with ``||`` does not change, because code would show what that spoiler hides.
+    A table with ``||`` does not change, because a block of code would show the hidden text of that spoiler.
     """
     return _TABLE.sub(_table_to_code, text) if "|" in text else text
 

@@ -47,7 +47,7 @@ class Attachment:
     is_quoted: bool = False
     """Whether it belongs to a quoted message."""
     is_voice: bool = False
-    """Whether it is a message that a person has spoken."""
+    """Whether it is a voice message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ class InboundMessage:
     is_own_thread: bool = False
     """Whether the bot began its thread, for an answer."""
     knows_roles: bool = True
-    """The roles of the author. Discord's history does not contain them."""
+    """Whether the author's roles are known. Discord's history does not contain them."""
     replied_to: int | None = None
     """The message to which it is a reply."""
     thread: str = ""
-    """The name of its thread; empty: it is in none."""
+    """The name of its thread; empty: it is not in a thread."""
     edited_at: int | None = None
     """The time of the edit in microseconds, because two edits of a program can be close together."""
 
@@ -207,7 +207,7 @@ def _extras(message: discord.Message) -> Iterator[str]:
 
 
 def to_hub_content(inbound: InboundMessage, files: Sequence[str], now: float, *, before: str = "") -> HubContent:
-    """Return the author's text, then lines of ours with other facts. ``files`` are such lines. If such lines follow,
+    """Return the author's text, then our lines about other facts, such as ``files``. If there are such lines,
     ``body_length`` in the metadata is the length of the author's text.
     """
     lines = [f"(in the thread {to_single_line(inbound.thread, 100)})"] if inbound.thread else []
@@ -234,7 +234,7 @@ def to_hub_content(inbound: InboundMessage, files: Sequence[str], now: float, *,
 
 
 def _format_quotation(quotation: Quotation) -> str:
-    """Return the quotation. A mark before each line tells it from lines of ours."""
+    """Return the quotation. A mark before each line distinguishes it from our own lines."""
     text = sanitize(quotation.text.replace("\r", ""))
     shown = text if len(text) <= _MAX_QUOTE else text[:_MAX_QUOTE] + "…"
     return f"({quotation.relation}:)\n> " + shown.replace("\n", "\n> ")

@@ -23,7 +23,7 @@ RETRY_CODES = frozenset(
         130000,  # the API is overloaded
     }
 )
-"""Discord's codes that only mean busy: retried without a limit."""
+"""Discord's codes that only mean busy. They are retried without a limit."""
 
 DEFER_CODES = frozenset(
     {
@@ -116,8 +116,8 @@ class Reject:
 
 
 def classify(client: discord.Client, error: Exception, age: float = 0.0) -> Retry | Defer | Reject | None:
-    """Classify an error. ``age`` is the time in seconds for which the message has been tried. None: not an error of
-    Discord, so a bug of ours.
+    """Classify an error. ``age`` is the time in seconds for which the message has been tried. Return None for an error
+    that does not come from Discord: it is a bug of ours.
     """
     if client.is_closed():
         return Retry(_MIN_DELAY_SECONDS)

@@ -35,7 +35,7 @@ _PRUNE_SECONDS = 86400.0
 
 
 class MonitorBridge(Worker):
-    """Turn alerts and checks into incidents, and follow each until somebody acts."""
+    """Turn alerts and checks into incidents, and escalate each until an agent or a person acts."""
 
     name: ClassVar[str] = MONITOR_BRIDGE
 

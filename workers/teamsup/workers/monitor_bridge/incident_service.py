@@ -1,4 +1,4 @@
-"""The only way to change incidents: all parts that receive alerts or check go through it."""
+"""The only way to change incidents: all parts that receive alerts or run checks use it."""
 
 import time
 from collections.abc import Callable, Sequence

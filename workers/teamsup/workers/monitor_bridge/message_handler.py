@@ -46,7 +46,7 @@ class IncidentQuery:
 
 @dataclass(frozen=True, slots=True)
 class MessageOutcome:
-    """The outcome of a message; without an answer it is only acknowledged."""
+    """The outcome of a message. A message without an answer is only acknowledged."""
 
     answer: str | None = None
     is_error: bool = False

@@ -14,7 +14,7 @@ _RETRY_SECONDS = 10.0
 
 
 class Announcer:
-    """Its verbs block, and raise the hub's errors."""
+    """Announces messages to people. Its verbs block, and raise the hub's errors."""
 
     def __init__(self, hub: MessageHub, rules: LiveRules) -> None:
         self._hub = hub

@@ -19,11 +19,11 @@ class MessageContext:
     question: Message | None = None
     """The question of a person that we passed on with the replied message."""
     is_withdrawn: bool = False
-    """Whether the replied message needs no answer any more."""
+    """Whether the replied message no longer needs an answer."""
     is_decision_outcome: bool = False
     """Whether the replied message told an agent the outcome of its decision."""
     decision: int | None = None
-    """The number of the decision that it answers; 0: one that does not exist."""
+    """The number of the decision that it answers; 0: there is no such decision."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ _HISTORY, _MAX_HISTORY = 10, 50
 
 
 class CommandHandler:
-    """Its verbs block, and raise the hub's errors."""
+    """Answers commands of people. Its verbs block, and raise the hub's errors."""
 
     def __init__(
         self,

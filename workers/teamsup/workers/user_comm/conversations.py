@@ -29,7 +29,7 @@ NO_HISTORY = ConversationHistory()
 
 
 class Conversations:
-    """Its verbs block, and raise the hub's errors."""
+    """Reads and assigns conversations. Its verbs block, and raise the hub's errors."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
@@ -74,7 +74,9 @@ class Conversations:
         return found[:limit][::-1]
 
     def _is_talk(self, message: Message, people: dict[str | None, bool]) -> bool:
-        """Return whether a person wrote it to us, or we to a person. /ask counts; other commands and answers do not."""
+        """Return whether a person wrote the message to us, or we wrote it to a person. /ask counts; other commands and
+        answers do not.
+        """
         if message.message_type in _NOT_TALK or _is_command(message):
             return False
         if message.sender == GATEWAY and message.message_type in _NOT_OF_PEOPLE:
@@ -88,7 +90,9 @@ class Conversations:
         return True
 
     def _is_person(self, name: str | None, people: dict[str | None, bool]) -> bool:
-        """Return whether the name is a person's: a console, also a forgotten one. ``people`` caches the answer."""
+        """Return whether the name belongs to a person: to a console, even if it was forgotten. ``people`` caches the
+        answer.
+        """
         if name not in people:
             agent = self._hub.find_agent(name or "")
             people[name] = agent is None or agent.kind == "console"

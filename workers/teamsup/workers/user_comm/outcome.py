@@ -9,7 +9,7 @@ from teamsup.hub.errors import ExitCode
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The delivery is acknowledged, with this note for the trace of the message."""
+    """The delivery is acknowledged. ``teamsup trace`` shows this note."""
 
     note: str | None = None
 

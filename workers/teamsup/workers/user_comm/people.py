@@ -1,4 +1,6 @@
-"""People: a person's identity, the places where user_comm can reach them, and the form of an agent's text for them."""
+"""People: a person's identity, the conversations in which user_comm can reach them, and the form of an agent's text for
+them.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,7 +23,7 @@ _FORWARDED_KEYS = ("alert", "commands", "files", "person", "ping", NAMED_PEOPLE_
 def person_of(message: Message) -> str:
     """Return the person who wrote it: ``discord:NUMBER``, or the name of their console.
 
-    Only the gateway may name another person than the sender.
+    Only the gateway may name a person other than the sender.
     """
     user = message.metadata.get("user")
     if message.sender == GATEWAY and isinstance(user, int):
@@ -48,7 +50,9 @@ def display_name_of(message: Message) -> str:
 
 
 def is_from_person(hub: MessageHub, message: Message) -> bool:
-    """Return whether a person wrote it. A command's console is forgotten after a long wait, so its name counts then."""
+    """Return whether a person wrote it. The console of a command is forgotten after a long wait, so then its name
+    decides.
+    """
     sender = hub.find_agent(message.sender)
     known = message.sender.startswith("console-") if sender is None else sender.kind == "console"
     return known or message.sender == GATEWAY
@@ -80,7 +84,7 @@ def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:
     """Return the recipients of announcements: every console, which keeps them for its person, and with ``home`` the
     gateway.
 
-    Leave out the consoles of one question, because nobody reads them later.
+    Leave out the consoles of one question, because their people do not read them later.
     """
     agents = hub.agents()
     found = [agent.name for agent in agents if agent.kind == "console" and not is_temporary(agent)]
@@ -128,7 +132,9 @@ def shorten(text: str, characters: int) -> str:
 
 
 def quote_messages(messages: Sequence[Message], me: str, characters: int = 300) -> str:
-    """Return the messages, a line each, with their authors. In our own lines the agent is named."""
+    """Return the messages, a line each, with their authors. A line of our own names the agent whose text it
+    forwards.
+    """
     return "\n".join(
         f"> {'' if message.sender == me else name_of(message) + ': '}{shorten(split_context(message)[0], characters)}"
         for message in messages

@@ -79,7 +79,7 @@ class UserCommDaemon(Worker):
         return {"note": describe_slow_pattern(self._rules.cached, self._matcher)}
 
     async def heartbeat(self) -> None:
-        """Also check the rules, which take effect as soon as they are saved."""
+        """Send a heartbeat, and check the rules, which take effect as soon as they are saved."""
         with contextlib.suppress(StoreError):
             await self.in_thread(lambda: self._rules.rules)
         await self.report_state("configuration", self._rules.failure)

@@ -31,7 +31,7 @@ class PageNotServed(CallerError):
 
 
 class NoTerminal(CallerError):
-    """Nobody is there to whom the link may be shown."""
+    """There is no terminal that may show the link."""
 
     exit_code = ExitCode.NOT_ALLOWED
 
@@ -99,12 +99,12 @@ def _wait_for_address(hub: MessageHub, team: Team) -> str:
 
 
 def _has_display() -> bool:
-    """Return whether a browser would open in a window. A browser in this terminal is not meant."""
+    """Return whether a browser would open in a window, and not in this terminal."""
     return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _open_browser(team: Team, link: str) -> bool:
-    """Open the link by way of a file. The worker removes it when the link was used, or has expired."""
+    """Open the link through a file, which the worker removes when the link was used or has expired."""
     import webbrowser  # only this command needs it
 
     return webbrowser.open(write_link(team.run, link).as_uri())

@@ -17,7 +17,7 @@ _EVIDENCE = re.compile(r"<(time|data)\b.*?</\1>", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The person at a browser. The page hides what they may not do, and the server refuses it."""
+    """The person at a browser. The page hides actions that they may not take, and the server refuses them."""
 
     name: str
     may_act: bool
@@ -39,7 +39,7 @@ class PageContext:
     now: float
     """Unix seconds."""
     notice: str = ""
-    """A sentence about the form that this person has sent last; empty: there is none."""
+    """A sentence about the last form that this person has sent; empty: there is none."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Form:
     route: str
     submit: Callable[[PageContext, Mapping[str, str]], Outcome]
     is_for_all: bool = False
-    """Whether those who may not act may send it too."""
+    """Whether people who may not act may send it too."""
 
 
 def _digest(text: str) -> str:

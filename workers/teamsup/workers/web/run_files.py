@@ -19,7 +19,7 @@ def read_port(file: Path) -> int:
 
 
 def write_port(file: Path, port: int) -> None:
-    """Keep the port. Without a disk that takes it, the next run may have another one."""
+    """Store the port. If the disk refuses it, the next run may have another port."""
     with contextlib.suppress(OSError):
         new = file.with_suffix(".new")
         new.write_text(f"{port}\n", "ascii")
@@ -28,7 +28,7 @@ def write_port(file: Path, port: int) -> None:
 
 def write_link(run: Path, link: str) -> Path:
     """Write a file that leads a browser to the link, and return it. Every user can see a browser's arguments, so the
-    secret stands in a file that only we can read.
+    secret is in a file that only we can read.
     """
     file = _link_file(run, link.partition("#")[2])
     with contextlib.suppress(FileNotFoundError):
@@ -45,7 +45,7 @@ def remove_link(run: Path, secret: str) -> None:
 
 
 def remove_expired_links(run: Path, now: float) -> None:
-    """Remove the files of links that nobody has used in time."""
+    """Remove the files of links that have expired unused."""
     for file in run.glob("open-*.html"):
         with contextlib.suppress(OSError):
             if now - file.stat().st_mtime > LINK_SECONDS:

@@ -1,4 +1,4 @@
-"""The HTTP server of the page: who may see what, whole pages, single regions, streams, and forms."""
+"""The HTTP server of the page: permissions, whole pages, single regions, streams, and forms."""
 
 import asyncio
 import functools
@@ -43,7 +43,7 @@ MAX_STREAMS = 200
 _SESSION_CHECK_SECONDS = 15.0
 _MAX_NOTICES = 1000
 MAX_FORMS = 8
-"""Forms that are done at the same time; others wait."""
+"""The most forms that are handled at the same time; others wait."""
 _MAX_BODY_BYTES = 2**20
 _CLOSE_SECONDS = 2.0
 _RETRY_SECONDS = 5
@@ -73,7 +73,7 @@ class PageServer:
         self._log = log
         self._access = Authenticator(hub, section.operators)
         self._notices: dict[tuple[str, str], str] = {}
-        """Sentences by session, and by the address that the form leads to: another tab does not show them."""
+        """The sentences about sent forms, by session and by the next address. So another tab does not show them."""
         self._state_file = hub.team.folder / "supervisor.json"
         # A form may wait for an answer. Pages and heartbeats must not wait for a thread that such a form holds.
         self._form_threads = ThreadPoolExecutor(MAX_FORMS, "form")
@@ -96,7 +96,7 @@ class PageServer:
         )
 
     async def start(self, ports: tuple[int, ...]) -> int:
-        """Listen at the first of these ports that is free, and return it. Raise OSError if none is."""
+        """Listen at the first of these ports that is free, and return it. Raise OSError if none of them is free."""
         if self._runner.server is None:
             await self._runner.setup()
         for port in ports:
@@ -111,7 +111,7 @@ class PageServer:
         return int(self._runner.addresses[0][1])
 
     async def close(self) -> None:
-        """End the streams, answer what was asked, and close the port."""
+        """End the streams, answer open requests, and close the port."""
         self.live.close()
         await self._runner.cleanup()
         self._form_threads.shutdown(wait=False, cancel_futures=True)
@@ -327,7 +327,7 @@ def _explain(request: web.Request, status: int, title: str, sentence: str, retry
 
 
 def _wants_text(request: web.Request) -> bool:
-    """Return whether a script has sent the form, which shows the sentence beside it."""
+    """Return whether a script has sent the form. It shows the sentence beside the form."""
     return request.headers.get("Accept") == "text/plain"
 
 

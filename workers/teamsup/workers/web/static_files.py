@@ -12,7 +12,9 @@ _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml",
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """A file for browsers. ``version`` changes with its content, so that they keep it without asking again."""
+    """A file for browsers. ``version`` changes with its content, so that browsers may keep the file without asking
+    again.
+    """
 
     content: bytes
     content_type: str

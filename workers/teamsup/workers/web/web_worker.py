@@ -36,7 +36,7 @@ class WebWorker(Worker):
         return {ADDRESS_KEY: self._address} if self._address else {}
 
     async def heartbeat(self) -> None:
-        """Also remove what a person has not used."""
+        """Send a heartbeat, and remove unused links."""
         remove_expired_links(self.hub.team.run, time.time())
         await super().heartbeat()
 
@@ -67,7 +67,7 @@ class WebWorker(Worker):
             await server.close()
 
     def _wanted_ports(self) -> tuple[int, ...]:
-        """Return the ports to try, one after another. Two teams stand beside each other, each at its own."""
+        """Return the ports to try, one after another. Each team on a machine has its own port."""
         if port := self._section.address.port:
             return (port,)
         kept = read_port(self._port_file)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _UNFINISHED = ".copying"
 _OF_THE_ENGINE = ("schema_versions", "replaced_messages", "sqlite_", "messages_fts")
-"""Tables that are not copied, or how their names begin: the search finds its words again."""
+"""Tables that are not copied, or how their names begin. A search builds its index again."""
 _KINDS: dict[str, ColumnKind] = {"TEXT": "text", "INTEGER": "integer", "REAL": "real", "TIMESTAMP": "time"}
 
 
@@ -79,7 +79,7 @@ class FileRows:
         }
 
     def begin(self, components: "Collection[ComponentTables]") -> None:
-        """Create the tables. The name of the file is the mark."""
+        """Create the tables. The name of the file already marks it as unfinished."""
         self.create_tables(components)
 
     def create_tables(self, components: "Collection[ComponentTables]") -> None:

@@ -59,7 +59,7 @@ class RowStore(Protocol):
     """Whether the store has an unfinished copy, which may be continued."""
 
     def tables(self) -> Mapping[str, TableColumns]:
-        """Return the tables of the hub and of components, without what each engine keeps for itself."""
+        """Return the tables of the hub and of components, without each engine's own tables."""
         ...
 
     def component_versions(self) -> Mapping[str, int]: ...
@@ -91,20 +91,20 @@ class RowStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """What a copy did."""
+    """The result of a copy."""
 
     rows: Mapping[str, int]
     """The rows of each table, all of them compared."""
     written: int
-    """Rows that were written now: those of an earlier attempt are not."""
+    """Rows that this attempt has written."""
     replaced_values: Mapping[str, int]
-    """How many values of each column were replaced: of a wrong type, with a NUL, or as times that cannot be read."""
+    """The number of replaced values by column: they had a wrong type or a NUL, or were unreadable times."""
     left_out: tuple[str, ...]
     """Tables of the source that are neither of the hub nor of a component."""
 
 
 ReportRows = Callable[[str, int, int], None]
-"""Gets a table, the rows walked along so far in all tables, and all rows."""
+"""Gets a table, the number of rows compared so far in all tables, and the number of all rows."""
 
 
 def copy_rows(
@@ -171,12 +171,12 @@ def _tables_to_copy(source: RowStore, target: RowStore) -> dict[str, TableColumn
 
 
 def _rank(table: tuple[str, TableColumns]) -> tuple[bool, str]:
-    """Let the first difference that a person sees be one of their team."""
+    """Sort the table that every store fills to the end, so that a person first sees a difference in the team's rows."""
     return table[0] == _ALWAYS_FILLED, table[0]
 
 
 def _set_counters(source: RowStore, target: RowStore) -> None:
-    """Let no number of a removed row be given again."""
+    """Set the target's counters so that it never gives the number of a removed row again."""
     given = source.counters()
     for table, number in target.counters().items():
         target.set_counter(table, max(number, given.get(table, 0)))
@@ -277,9 +277,9 @@ class _Walk:
 
 
 def normalize_value(value: Any, kind: ColumnKind) -> tuple[Any, bool]:  # noqa: ANN401 - a value of any store
-    """Return a stored value in the one form that all stores can keep, and whether it says the same.
+    """Return a stored value in the one form that all stores can keep, and whether it is unchanged.
 
-    Of what a foreign program stored with a wrong type, that is what the hub reads.
+    If a foreign program has stored a wrong type, return the value that the hub reads.
     """
     match kind:
         case "text":

@@ -1,8 +1,8 @@
 """Back up a team's schema, and restore a backup into it, while other programs have it open.
 
-A backup is a SQLite file, as of any team. So the rows that a restore must keep are carried over between two files. One
-is a copy of the backup, the other a copy of the server's present rows. Then the first one is written to the server. All
-this is one transaction that has the lock of the team.
+A backup is a SQLite file, as for a team without a server. A restore copies the backup to one file and the server's
+present rows to another. It carries over the rows that it must keep, from the second file to the first. Then it writes
+the first file to the server. All this is one transaction that has the lock of the team.
 """
 
 import sqlite3
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def back_up_server(address: ServerAddress, team: str, target: Path, components: "Collection[ComponentTables]") -> None:
-    """Write a file that SQLite reads, with what the server has at one moment. Raise CallerError and StoreError."""
+    """Write a SQLite file with the rows that the server has at one moment. Raise CallerError and StoreError."""
     if target.exists():
         raise CallerError(f"{target} is there already; choose another name.")
     remove_unfinished(target)

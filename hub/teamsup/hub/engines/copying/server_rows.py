@@ -75,7 +75,7 @@ class ServerRows:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Read what is stored at one moment."""
+        """Let all reads inside the block see the rows of one moment."""
         with self.transaction() as connection:
             run_script(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             yield
@@ -180,7 +180,8 @@ class ServerRows:
 
 
 def open_rows(address: ServerAddress, team: str, *, alone: bool, may_create: bool = False) -> ServerRows:
-    """Connect to the schema of a team, and migrate the hub's tables. Only with ``may_create`` an empty one gets them.
+    """Connect to the schema of a team, and migrate the hub's tables. An empty schema gets them only with
+    ``may_create``.
 
     With ``alone``, no other program may have it open now, or open it before the connection is closed. Raise
     CallerError if there is no team; StoreInUse and StoreError.

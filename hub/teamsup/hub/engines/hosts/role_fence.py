@@ -33,7 +33,7 @@ class RoleFence:
 
     def check(self, seconds_left: float | None, asked_at: float) -> None:
         """Raise RoleLost if another process has the lease, or it has ended. ``seconds_left`` is the server's answer to
-        what was asked at ``asked_at`` in monotonic seconds; None: another token is stored.
+        a query at ``asked_at``, in monotonic seconds; None: another token is stored.
         """
         if seconds_left is None or seconds_left <= 0:
             raise RoleLost(f"This process may not be {self.role} any more: its lease has ended.")
@@ -56,6 +56,6 @@ def end_with_lease() -> None:
 
 
 def check_fence(fence: RoleFence | None, seconds_left: float | None, asked_at: float) -> None:
-    """Do RoleFence.check(), if this process has a role."""
+    """Call RoleFence.check(), if this process has a role."""
     if fence is not None:
         fence.check(seconds_left, asked_at)

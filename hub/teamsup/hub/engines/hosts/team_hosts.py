@@ -13,9 +13,9 @@ from typing import Any, Protocol, Self
 LEASE_SECONDS = 20.0
 """Seconds from a renewal to the end of a lease, by the server's clock."""
 RENEWAL_SECONDS = 4.0
-"""Seconds between two renewals. A host that others want to run a role looks as often."""
+"""Seconds between two renewals. A host also reads the leases of the others this often."""
 _STOP_SECONDS, _KILL_SECONDS = 12.0, 16.0
-"""Seconds since a renewal after which the holder asks its worker to end, and after which it kills it."""
+"""Seconds since a renewal after which the holder stops its worker, and after which it kills the worker."""
 _MARGIN_SECONDS = LEASE_SECONDS - _KILL_SECONDS
 STALE_SECONDS = LEASE_SECONDS
 """Seconds without a report after which nothing is known about a host."""
@@ -26,7 +26,7 @@ HOST = "host"
 
 
 class Hold(StrEnum):
-    """What a holder may still do with a lease that it has renewed some time ago."""
+    """The permission that a holder still has some time after the last renewal of its lease."""
 
     RUN = "run"
     STOP = "stop"
@@ -39,7 +39,7 @@ class RoleLease:
 
     role: str
     holder: str
-    """The identity of the host that has or had it; empty: that host does not want it any more."""
+    """The identity of the host that has or had it; empty: the host has released it."""
     host: str
     """The name of that host, for people."""
     token: int
@@ -115,7 +115,7 @@ class TeamHosts(Protocol):
     """The hosts of a team in its store, on a connection of their own. Threads may share it. Verbs raise StoreError."""
 
     identity: str
-    """What tells this host apart from all others of the team."""
+    """The identity of this host among those of the team."""
 
     def report(self, name: str, state: str, *, has_ended: bool = False) -> None:
         """Store what the supervisor of this host knows: the host's name, and JSON."""
@@ -126,7 +126,7 @@ class TeamHosts(Protocol):
         ...
 
     def take(self, name: str, roles: Iterable[str]) -> None:
-        """Take the leases of these roles that nobody else holds, with a new token."""
+        """Take the leases of these roles that no other host holds, with a new token."""
         ...
 
     def release(self, held: Mapping[str, int], *, is_free: bool) -> None:
@@ -143,7 +143,7 @@ class TeamHosts(Protocol):
         ...
 
     def find_answer(self, number: int) -> HostAnswer | None:
-        """Return the answer, which is then forgotten; None: there is none yet."""
+        """Return the answer and remove it; None: there is none yet."""
         ...
 
     def take_requests(self) -> list[HostRequest]:
@@ -167,7 +167,7 @@ def is_takeable(lease: RoleLease | None, identity: str, *, is_standby: bool) -> 
 
 
 def hold_of(seconds_since_renewal: float) -> Hold:
-    """Return what a holder may do so long after it began its last successful renewal, by its own monotonic clock.
+    """Return what a holder may do this many seconds, by its own clock, after it began its last successful renewal.
 
     Its process has ended well before another host can take the lease.
     """
@@ -177,7 +177,7 @@ def hold_of(seconds_since_renewal: float) -> Hold:
 
 
 def seconds_to_run(seconds_left: float) -> float:
-    """Return the seconds after which a process of the role must have ended. ``seconds_left`` was true at some time
-    after they are counted from.
+    """Return the seconds after which a process of the role must have ended. They count from before the server was asked
+    for ``seconds_left``.
     """
     return max(0.0, seconds_left - _MARGIN_SECONDS)

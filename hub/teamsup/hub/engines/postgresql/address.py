@@ -17,10 +17,10 @@ _ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """Where the database is, for libpq and for people."""
+    """The place of the database, for libpq and for people."""
 
     parameters: dict[str, Any]
-    """What libpq needs to connect."""
+    """The parameters with which libpq connects."""
 
     @property
     def name(self) -> str:
@@ -39,7 +39,7 @@ class ServerAddress:
 
 
 def parse_address(url: str) -> ServerAddress:
-    """Return the address in a URL. Raise NotConfigured if it has a password, or is not understood."""
+    """Return the address in a URL. Raise NotConfigured if it has a password, or cannot be parsed."""
     try:
         parameters = conninfo_to_dict(url)
     except (ProgrammingError, UnicodeError):

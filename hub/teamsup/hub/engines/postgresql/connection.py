@@ -20,7 +20,7 @@ _DEFAULTS = {
     "tcp_user_timeout": 15_000,
 }
 OPEN_LOCK = "hashtextextended('teamsup open ' || current_schema(), 0)"
-"""The lock that every connection of the team shares. A copy has it alone."""
+"""The lock that every connection of the team shares. A copy of the team holds it exclusively."""
 # A commit is flushed after the doorbells have rung: PostgresStore.flush(). Triggers know our connections by
 # teamsup.member. What only waits in a transaction would hold up everybody. The statements of verbs always find
 # their rows by an index, so none is planned again for its values.
@@ -36,14 +36,14 @@ _SETTINGS = f"""
 
 
 class ServerConnection(psycopg.Connection[NamedRow]):
-    """A connection, and what the server has prepared for it."""
+    """A connection, and its prepared statements."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401
         super().__init__(*arguments, **named)
         self.prepared: dict[str, str] = {}
-        """The names of the prepared statements by their SQL; the one used last is the last."""
+        """The names of the prepared statements by their SQL; the most recently used statement is the last."""
         self.unsure: set[str] = set()
-        """Those of which an error left it open whether the server has prepared them."""
+        """The statements that the server may have prepared or not, because an error came in between."""
         self.numbers = itertools.count()
 
 
@@ -73,7 +73,7 @@ def open_connection(address: ServerAddress) -> ServerConnection:
 def is_usable(connection: ServerConnection | None) -> TypeGuard[ServerConnection]:
     """Return whether an idle thread may use the connection.
 
-    An exception from a signal handler inside psycopg may leave a statement at work, or psycopg's lock held. The next
+    An exception from a signal handler inside psycopg may leave a statement running, or psycopg's lock held. The next
     statement would wait for that lock without end.
     """
     return not (

@@ -1,4 +1,4 @@
-"""Tell hosts apart: programs with the same folder of doorbells on the same running system are on one host."""
+"""Identify hosts. Programs are on one host if they share a running system and the folder of doorbells."""
 
 import os
 import socket
@@ -7,7 +7,9 @@ from pathlib import Path
 
 
 def find_host(run: Path) -> str:
-    """Return a text that identifies this host among all that share the database; ``run`` is its folder of doorbells."""
+    """Return a text that identifies this host among all hosts of the database. ``run`` is the host's folder of
+    doorbells.
+    """
     boot = socket.gethostname()
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

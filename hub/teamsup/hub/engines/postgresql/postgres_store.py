@@ -40,7 +40,7 @@ class PostgresStore:
     def __init__(self, address: ServerAddress, durability: Durability, run: "Path", team: str) -> None:
         """Connect, and create or migrate the tables. ``run`` is the folder of this host's doorbells.
 
-        Raise StoreError, also if another ``team`` is in there.
+        Raise StoreError, also if the schema belongs to a team other than ``team``.
         """
         self.address = address
         self.name = address.name
@@ -103,7 +103,9 @@ class PostgresStore:
             return connections.retry(lambda: run(connections.second_reader()))
 
     def data_version(self) -> int:
-        """Return a number that changes every ten seconds. Doorbells ring for every commit; this is for a lost ring."""
+        """Return a number that changes every ten seconds. Doorbells ring for every commit. The number makes readers
+        look even if a ring was lost.
+        """
         return int(time.monotonic() / _VERSION_SECONDS)
 
     @signal_safe
@@ -130,10 +132,10 @@ class PostgresStore:
         """Do nothing: the server tidies up by itself."""
 
     def correct_values(self, db: ServerTransaction) -> None:
-        """Do nothing: the server refuses what it cannot count on."""
+        """Do nothing: the server refuses such values."""
 
     def newest_id(self) -> int:
-        """Return the largest ``id`` when no single send was under way: each of them shares the lock."""
+        """Return the largest ``id`` at a moment without an open send. Sends share the lock, which this takes alone."""
         with self.transaction() as db:
             return int(db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchall()[0][0])
 

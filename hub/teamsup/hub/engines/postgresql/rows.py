@@ -22,7 +22,7 @@ class NamedRow(tuple[Any, ...]):
 
 
 def make_rows(cursor: Cursor[Any]) -> Callable[[Sequence[Any]], NamedRow]:
-    """Return what makes a row of the cursor's values."""
+    """Return the function that makes a row of the cursor's values."""
     return _row_class(tuple(column.name for column in cursor.description or ()))
 
 
@@ -35,7 +35,7 @@ def _row_class(names: tuple[str, ...]) -> type[NamedRow]:
 
 
 def adapt_values(connection: Connection[Any]) -> None:
-    """Let a connection send and return values as the hub has them."""
+    """Let a connection send and return values in the form that the hub uses."""
     adapters = connection.adapters
     adapters.register_dumper(int, _NumberDumper)
     adapters.register_dumper(float, _NumberDumper)
@@ -44,7 +44,7 @@ def adapt_values(connection: Connection[Any]) -> None:
 
 
 class _NumberDumper(Dumper):
-    """Numbers whose type the server finds, as for texts. Otherwise each size would be another statement."""
+    """Send numbers without a type, as texts are sent. Otherwise each size of number would make another statement."""
 
     oid = 0
 

@@ -38,7 +38,7 @@ _REFUSED = ("28", "3D", "42501")
 
 
 def as_store_error(name: str, error: psycopg.Error) -> StoreError | InvalidValue:
-    """Return the error of the store of that name."""
+    """Return the error for the store of that name."""
     code = error.sqlstate or ""
     words = describe_error(error)
     if isinstance(error, psycopg.DataError) or code.startswith("22"):
@@ -67,7 +67,7 @@ def is_lost(error: psycopg.Error) -> bool:
 
 
 def is_refusal(error: psycopg.Error) -> bool:
-    """Return whether no later attempt to connect can help. The server sends no code then, only words."""
+    """Return whether no later attempt to connect can help. The server then sends only words, without a code."""
     text = str(error)
     return any(
         words in text

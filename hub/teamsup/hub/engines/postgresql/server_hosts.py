@@ -151,7 +151,9 @@ class ServerHosts:
         self._run(lambda db: db.execute(query, (number, answer.content, answer.exit_code)))
 
     def _run(self, action: Callable[[ServerConnection], T]) -> T:
-        """Run an action on the connection. Raise StoreError; nothing is tried again here, because time counts."""
+        """Run an action on the connection. Raise StoreError; do not retry, because the caller must know the failure in
+        time.
+        """
         with self._lock:
             try:
                 return action(self._connected())

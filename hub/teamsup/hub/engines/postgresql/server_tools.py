@@ -1,4 +1,4 @@
-"""What tools need of a database on a server: search, sizes, checks and space."""
+"""The functions of a database on a server for tools: search, sizes, checks and space."""
 
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
@@ -52,18 +52,18 @@ _SERVER = """
 
 @dataclass(frozen=True, slots=True)
 class ServerHealth:
-    """What makes a server slow in the course of years."""
+    """The figures of a server that grows slow over the years."""
 
     dead_rows: dict[str, tuple[int, int]]
     """The live and the dead rows of each table, as the server estimates them."""
     open_transactions: list[tuple[float, str, str]]
-    """Seconds, holder and advice; the oldest first. The server keeps each row that they could see."""
+    """Seconds, holder and advice; the oldest first. The server cannot remove a row that one of them may still see."""
     notification_queue: float
     connections: float
-    """Both as a share of what there can be."""
+    """Both as a share of the server's limit."""
     transaction_age: int
     slot_age: int
-    """Transactions since the oldest one that a replication slot needs."""
+    """The number of transactions since the oldest one that a replication slot still needs."""
 
 
 def describe_health(health: ServerHealth) -> list[str]:
@@ -106,7 +106,7 @@ class ServerTools:
     """The verbs for tools on one store."""
 
     def __init__(self, store: PostgresStore, back_up: "Callable[[Path, Collection[ComponentTables]], None]") -> None:
-        """``back_up`` writes a file of another engine."""
+        """``back_up`` writes the backup, which is a SQLite file."""
         self._store = store
         self._back_up = back_up
         self._must_rewrite = False
@@ -154,7 +154,7 @@ class ServerTools:
         ]
 
     def check_integrity(self) -> list[str]:
-        """Return what keeps the server from its work. The server itself checks its pages."""
+        """Return the faults that keep the server from its work. The server itself checks its pages."""
         problems = describe_health(self.read_health())
         try:
             check_pooler(self._store.address)

@@ -1,4 +1,4 @@
-"""Hear of writers that ring no doorbells on this host: foreign programs, and members of the team on other hosts.
+"""Learn of writers that ring no doorbells on this host: foreign programs, and programs of the team on other hosts.
 
 One process of a host listens for all its readers, because each NOTIFY wakes every listening connection of a database.
 """
@@ -18,7 +18,7 @@ from .server_errors import as_store_error
 
 _REPORT_SECONDS = 30.0
 RING_EVERYBODY = "SELECT pg_notify('teamsup ' || current_schema(), '')"
-"""The statement after whose commit all readers of all hosts look at once."""
+"""The statement whose commit makes all readers of all hosts look at once."""
 
 # Register, listen, then wait for the transactions that may not know of us yet. The first look sees what they stored.
 _BEGIN_LISTENING = """
@@ -33,7 +33,7 @@ _WAIT_FOR_OTHERS = """
 
 
 class ServerWatch:
-    """A connection that listens. It begins when recipients() does."""
+    """A connection that listens, from the first step of recipients() on."""
 
     def __init__(self, address: ServerAddress, host: str) -> None:
         self._address = address
@@ -48,7 +48,7 @@ class ServerWatch:
         os.close(self._wake_reader)
 
     def recipients(self) -> Generator[Iterable[str] | None, None, None]:
-        """Yield the agents that are to be rung. Raise StoreError when the connection is lost."""
+        """Yield the agents whose doorbells must ring. Raise StoreError when the connection is lost."""
         try:
             with closing(open_connection(self._address)) as connection:
                 schema = run_script(connection, _BEGIN_LISTENING.format(host=quote_text(self._host)))[0]["schema"]
@@ -73,7 +73,9 @@ class ServerWatch:
         return self._wake_reader not in ready
 
     def _names_in(self, notifications: list[psycopg.Notify]) -> Iterable[str] | None:
-        """Return the agents to be rung; None: all. A payload is the host of the sender, if a member, and names."""
+        """Return the agents to be rung; None: all. A payload is the sender's host, empty for a foreign program, and the
+        names.
+        """
         names: set[str] = set()
         for each in notifications:
             host, *agents = each.payload.split("\n")

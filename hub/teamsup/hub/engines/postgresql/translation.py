@@ -31,7 +31,9 @@ _TYPES = {
 
 @functools.lru_cache(maxsize=1000)
 def translate(sql: str) -> tuple[str, tuple[str, ...] | None]:
-    """Return a statement with ``$1`` for its placeholders; also their names in this order, None if they are ``?``."""
+    """Return a statement with ``$1`` for its placeholders. Also return their names in this order; None if they are
+    ``?``.
+    """
     sql = _OWN_TEXTS.get(sql, sql)
     names: dict[str, int] = {}
     count = 0

@@ -1,8 +1,8 @@
 """Decide whether messages.db is the same file as before, a new one, or another one in its place.
 
-SQLite finds the write-ahead log (``-wal``) by its name. Another database beside a log of the old one would get pages of
-the old one. Everything here uses stat alone: a plain open and close of the database or its ``-shm`` drops SQLite's
-locks in this process.
+SQLite finds the write-ahead log (``-wal``) by its name. If another database takes the place of the old one, SQLite
+would write pages of the old log into it. Everything here uses stat alone: a plain open and close of the database or its
+``-shm`` drops SQLite's locks in this process.
 """
 
 import json
@@ -57,7 +57,7 @@ def check_open(path: Path, known: DatabaseFiles, found: DatabaseFiles) -> None:
 
 
 def check_log(path: Path, known: DatabaseFiles, found: DatabaseFiles) -> None:
-    """Raise StoreReplaced when the log belongs to another database than the present one."""
+    """Raise StoreReplaced when the log does not belong to the present database."""
     if found.log is None or found.log != known.log or found.database == known.database:
         return
     if found.database is None:
@@ -83,7 +83,9 @@ def read_record(run: Path) -> DatabaseFiles | None:
 
 
 def write_record(run: Path, found: DatabaseFiles) -> None:
-    """Record the found files for the next process. If that fails, it may not notice that a file was replaced."""
+    """Record the found files for the next process. If this write fails, the next process may not notice a replaced
+    file.
+    """
     new = run / f"{_RECORD_FILE}.{os.getpid()}"
     with suppress(OSError):
         descriptor = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)

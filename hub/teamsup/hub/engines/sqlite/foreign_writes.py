@@ -104,7 +104,7 @@ class Pauses:
         self._is_second_look = False
 
     def set_length(self, milliseconds: float) -> None:
-        """Pause for so long from now on."""
+        """Set the length of each pause from now on."""
         self._milliseconds = milliseconds
 
     def stop(self) -> None:

@@ -187,7 +187,7 @@ class Store:
         *,
         shared: bool = False,  # noqa: ARG002 - SQLite's writers take turns
     ) -> Generator[sqlite3.Connection, None, None]:
-        """Do the same for a generator, with the first and last actions of an outermost transaction.
+        """Be transaction() for a generator, with the first and last actions of an outermost transaction.
 
         ``longest`` in seconds replaces MAX_TRANSACTION_SECONDS. ``busy_seconds`` is how long to wait while another
         program holds the database, if longer than usual.

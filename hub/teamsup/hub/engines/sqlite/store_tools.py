@@ -40,7 +40,7 @@ class StoreTools:
         return StoreSize(SCHEMA_VERSION, self._file_bytes(""), self._file_bytes("-wal"))
 
     def metrics(self) -> list[StoreMetric]:
-        """Return none: a file keeps no rows for others."""
+        """Return no figures: a file does not keep rows for other transactions."""
         return []
 
     def check_integrity(self) -> list[str]:

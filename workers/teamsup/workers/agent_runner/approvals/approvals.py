@@ -1,7 +1,7 @@
 """Ask people about a parked call, turn their decision into a verdict, and withdraw requests that need no decision.
 
-The runner sends and receives all of it, so an agent neither asks nor gets the answer first. Only a person's word
-allows.
+The runner sends and receives all these messages: an agent neither asks nor gets the answer first. Only a person can
+allow a call.
 """
 
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ class Approvals:
         self._hub = hub
 
     def ask(self, run: Run, agent: AgentSection, call: DeferredCall, folder: Path) -> Message | None:
-        """Ask people for a parked call, once. None when they cannot be asked: then its denial is written.
+        """Ask people for a parked call, once. If they cannot be asked, write its denial and return None.
 
         People must see the whole input before they decide.
         """
@@ -96,7 +96,7 @@ class Approvals:
             return None
 
     def accept(self, answer: Message) -> CallVerdict | None:
-        """Return the decision of this message; None: it decides nothing.
+        """Return the decision that this message reports; None: it does not report one.
 
         user_comm alone says which answer counts. Only a person's permission allows the call. A deadline, an error or an
         agent as decider denies it.

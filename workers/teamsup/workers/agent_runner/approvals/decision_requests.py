@@ -19,7 +19,7 @@ _MAX_INPUT_CHARACTERS = 3000
 
 @dataclass(frozen=True, slots=True)
 class DecisionOfPeople:
-    """The decision of people. ``chosen`` is None if nobody has chosen."""
+    """The decision of people. ``chosen`` is None if no option was chosen."""
 
     chosen: int | None
     answer: str

@@ -112,7 +112,7 @@ def _is_executable(program: str, directory: Path, path: str) -> bool:
 
 
 class _Logins:
-    """The logins of the agents. Claude Code takes a second to answer, so each is asked about once."""
+    """The logins of the agents. Claude Code takes a second to answer, so ask once for each login."""
 
     def __init__(self) -> None:
         self._known: dict[frozenset[tuple[str, str]], tuple[str, bool]] = {}
@@ -159,7 +159,7 @@ def _describe_last_run(team: Team, name: str) -> str:
 
 
 def _describe_unknown_rules(section: AgentSection, environment: Mapping[str, str]) -> str:
-    """Return the rules of denial that apply only after people were asked; empty: none."""
+    """Return the rules of denial that apply only after people have decided; empty: none."""
     rules = denied_rules(section, Path(section.directory).expanduser(), environment)
     unknown = [
         rule

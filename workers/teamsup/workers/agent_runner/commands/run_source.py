@@ -176,7 +176,7 @@ def _title_of(hub: MessageHub, run: Run) -> str:
 
 
 def _words_of(run: Run, message: Message | None) -> str:
-    """Return the first line of the message that is the cause, or what else the cause is."""
+    """Return the cause of a run: the first line of its message, or a phrase for any other cause."""
     lines = () if message is None else (each for each in message.content.splitlines() if each.strip())
     first = next(iter(lines), "")
     return to_single_line(first, _MAX_TITLE) if first else describe_cause(run, time.time())

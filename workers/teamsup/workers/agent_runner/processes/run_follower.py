@@ -35,7 +35,7 @@ _PROGRESS_SECONDS = 5.0
 _STORE_PAUSE_SECONDS = 1.0
 _MINUTE = 60.0
 WITHDRAWN = "its message was withdrawn"
-"""The reason for ending a run if nobody waits for its answer any more."""
+"""The reason for the end of a run whose message was withdrawn."""
 
 
 class RunFollower:
@@ -292,14 +292,14 @@ class RunFollower:
         return output.lacks_tools
 
     def _section(self, run: Run) -> AgentSection:
-        """Return the section of its agent, with the folder of the run's beginning."""
+        """Return the section of its agent, with the folder in which the run began."""
         return replace(self._settings.section(run.agent), directory=run.directory)
 
     def _program(self, run: Run, section: AgentSection) -> AgentProgram:
         return self._programs[run.program or section.kind]
 
     async def _until_stored(self, action: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401
-        """Store it as soon as the store is writable: no process may be forgotten, or started twice."""
+        """Retry the action until the store takes it: no process may be forgotten, or started twice."""
         while True:
             try:
                 return await asyncio.to_thread(action, *arguments)

@@ -1,4 +1,4 @@
-"""The rest of a run's limits when another process continues it. A program counts only its own process."""
+"""The limits that are left when another process continues a run. A program counts only its own process."""
 
 import json
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ def used_seconds(folder: Path, run: Run) -> float:
 
 
 def record_seconds(folder: Path, run: Run, seconds: float | None) -> None:
-    """Store the seconds of the latest process. None: nobody saw its end, so its last output counts as its end."""
+    """Store the seconds of the latest process. None: its end was not observed, so its last output counts as the end."""
     if run.started_at is None:
         return
     # A run must reach its end even if these seconds cannot be stored.

@@ -19,7 +19,7 @@ class RunPresence:
         self._notes: dict[int, tuple[str, str]] = {}
 
     def report(self, run: Run, note: str) -> None:
-        """Report the current work of a run; empty: it no longer has a process. Raise StoreError."""
+        """Report the current work of a run. An empty text means that it no longer has a process. Raise StoreError."""
         hub = self._open_hub(run.agent)
         if note:
             self._notes[run.id] = run.agent, note

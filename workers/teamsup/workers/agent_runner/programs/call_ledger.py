@@ -1,4 +1,4 @@
-"""The files through which the gate of a run and the runner know of each other: policy, ledger and verdicts.
+"""The files through which the gate of a run and the runner communicate: policy, ledger and verdicts.
 
 The gate, deploy/claude/gate.py, writes the ledger and uses up the verdicts; the runner writes the rest.
 """
@@ -79,7 +79,7 @@ class CallLedger:
                 self._append({"id": call.id, "tool": call.tool, "event": _DROPPED, "at": time.time()})
 
     def give_up(self, calls: Iterable[Call]) -> None:
-        """Note that the run goes on although nobody knows the outcome of these calls: a later death is not in them."""
+        """Note that the run continues with these calls of unknown outcome. A later death did not happen in them."""
         for call in calls:
             if call.event == "began" and call.id != WHOLE_PROGRAM:
                 given = {"id": call.id, "tool": call.tool, "input": dict(call.input)}
@@ -104,7 +104,7 @@ class CallLedger:
         self._replace(folder / f"{call.id}.json", {**said, "verdict": verdict, "reason": reason})
 
     def verdict_on(self, call_id: str) -> Verdict | None:
-        """Return the verdict on a call, used up or not."""
+        """Return the verdict on a call, whether the gate has used it or not."""
         for folder in (self._folder / "verdicts", self._folder / "verdicts" / "used"):
             try:
                 said = json.loads((folder / f"{call_id}.json").read_text("utf-8"))

@@ -55,7 +55,7 @@ _HOOK_SECONDS = 30
 _MAX_READERS = 100
 _MAX_INSTRUCTIONS = 100_000
 _MAX_FRUITLESS_STARTS = 3
-"""After this many silent processes that continued at a deferred call, the session no longer has such a call."""
+"""If this many processes in a row continue at a deferred call and print nothing, the session has lost the call."""
 _ENVIRONMENT = {
     "API_TIMEOUT_MS": "120000",
     "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",

@@ -83,7 +83,7 @@ class OutputReader:
                 self._read_result(said)
 
     def _begin_turn(self) -> None:
-        """The end of an earlier turn no longer counts."""
+        """Begin a turn: the end of an earlier turn no longer counts."""
         self._output = replace(
             self._output, ending="none", text="", detail="", resets_at=None, deferred=None, lacks_tools=False
         )
@@ -172,7 +172,9 @@ class OutputReader:
         self._output = replace(self._output, ending=ending, detail=_line(detail), resets_at=resets_at)
 
     def _count_result(self, usage: Mapping[str, Any]) -> None:
-        """The result has better counts of its process's tokens than the lines of the answers."""
+        """Take the tokens from the result line, because it counts those of its process better than the lines of
+        answers.
+        """
         if usage:
             counted, lines = _tokens(usage), self._tokens.values()
             self._tokens = {"result": (max(counted[0], sum(n for n, _ in lines)), max(counted[1], 0))}
@@ -226,7 +228,8 @@ def read_lines(lines: Iterable[bytes]) -> RunOutput:
 
 
 def _find_server_fault(listed: object) -> str:
-    """Return the fault of the MCP servers in the ``init`` line; empty: the team's server is there, and none has failed.
+    """Return the fault of the MCP servers in the ``init`` line. Empty: the team's server is there, and no server has
+    failed.
 
     A server may still be connecting.
     """

@@ -19,7 +19,7 @@ _TRY_AGAIN = 75
 _CANNOT_RUN = (126, 127)
 _KILLED = 128
 _LAST_SIGNAL = 64
-"""A shell's exit code of 128 and a signal's number means that this signal ended its program."""
+"""The largest number of a signal. A shell exits with 128 plus the number of the signal that ended its program."""
 _MAX_OUTPUT_BYTES = 4 * 2**20
 _MAX_DETAIL_CHARACTERS = 500
 _BEGAN, _EXIT, _OUTPUT, _ERRORS = "began", "exit", "stdout.jsonl", "stderr.log"
@@ -32,7 +32,9 @@ _WRAPPER = (
 
 
 class CommandProgram:
-    """The user's own program. It has no sessions, and its calls are unknown, so it counts as one call itself."""
+    """The user's own program. It has no sessions, and its calls are unknown, so the whole program counts as
+    one call.
+    """
 
     def __init__(self, team: Team) -> None:
         self._team = team

@@ -70,7 +70,7 @@ class RunOutput:
     detail: str = ""
     """Why it ended, for people."""
     resets_at: float | None = None
-    """With "limit": until when, in Unix seconds, if it says so."""
+    """With "limit": the end of the limit in Unix seconds, if the program reports it."""
     deferred: DeferredCall | None = None
     turns: int = 0
     tokens_in: int = 0

@@ -50,8 +50,9 @@ class Wait:
     is_notified: bool = True
     """Whether the waiting sender should get a notice."""
     setting: str = ""
-    """The key of the limit that keeps it, of [agent.NAME]. One of [agent-runner] has that name before it, with a
-    point."""
+    """The key of the limit in [agent.NAME]. A limit of [agent-runner] is written with its section:
+    "agent-runner.KEY".
+    """
 
     def name_setting(self, agent: str) -> str:
         """Return where a person finds the limit, such as "usd_per_day in [agent.lead]"; empty: there is none."""

@@ -25,7 +25,7 @@ _MAX_NOTIFIED = 50
 _WITH_SESSION = "a session has its message"
 _MINUTE = 60.0
 _LOGIN_CACHE_MINUTES, _KEY_CACHE_MINUTES = 55.0, 4.0
-"""Minutes in which a session surely is in the prompt cache, which has 60 with a login and 5 with an API key."""
+"""Minutes in which a session is certainly in the prompt cache, which lasts 60 with a login and 5 with an API key."""
 
 
 @dataclass(slots=True)
@@ -142,7 +142,7 @@ class Dispatcher:
     def _start_planned(
         self, name: str, section: AgentSection, at: _Situation, followed: Collection[int], found: Dispatch
     ) -> bool:
-        """Start runs that wait for it; return whether others may start too."""
+        """Start the waiting runs of an agent; return whether others may start too."""
         for run in [each for each in at.open_runs if each.agent == name and each.state == "planned"]:
             if run.id in followed:
                 continue
@@ -163,7 +163,9 @@ class Dispatcher:
         return True
 
     def _hand_over(self, name: str, run: Run) -> None:
-        """Let the live session read the message of a run that has had no process. If it leaves it, the run returns."""
+        """Let the live session read the message of a run that has not had a process. If the session leaves it unread,
+        the run starts later.
+        """
         hub = self._open_hub(name)
         with hub.transaction():
             if run.lease_token:
@@ -277,8 +279,9 @@ class Dispatcher:
         found.wait_until(verdict.until)
 
     def _notify_person(self, name: str, message: Message, verdict: Wait, at: _Situation) -> None:
-        """Notify a waiting console once of the start time. user_comm, agents and programs see it in the team's
-        status, and user_comm passes it on."""
+        """Notify a waiting console once of the start time. Other senders see it in the team's status, and user_comm
+        passes it on to people.
+        """
         sender = at.agents.get(message.sender)
         if sender is None or sender.kind != "console" or (name, message.id) in self._notified:
             return

@@ -76,7 +76,9 @@ class RunRequests:
         raise RefusedRequest(_USAGE)
 
     def _check_sender(self, message: Message) -> None:
-        """Agents start each other by messages. They must not change the pauses and limits of people."""
+        """Raise RefusedRequest for an agent. Agents start each other by messages, and must not change pauses and limits
+        of people.
+        """
         sender = self._hub.find_agent(message.sender)
         is_person = sender is not None and sender.kind == "console" and SESSION_AGENT not in message.metadata
         if message.sender != USER_COMM and not is_person:
@@ -138,7 +140,8 @@ class RunRequests:
 
     def _write_decision(self, run: Run, message: Message, decision: DecisionOfPeople) -> bool:
         """Write the decision where the run finds it, before the row of the run says that the run continues. Return
-        whether the decision decides anything."""
+        whether the message was a decision.
+        """
         folder = run_folder(self._hub.team, run.id)
         if CallLedger(folder).parked_call() is not None:
             verdict = self._approvals.accept(message)

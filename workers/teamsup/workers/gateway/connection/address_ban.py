@@ -1,4 +1,4 @@
-"""Cloudflare's ban of this host's address: one try now and then, because every request prolongs the ban."""
+"""Cloudflare's ban of this host's address. During a ban, try only now and then, because every request prolongs it."""
 
 import time
 from collections.abc import Callable
@@ -29,10 +29,10 @@ class AddressBan:
         self._pause = 0.0
         self._next_try_at = 0.0
         self.note = ""
-        """A sentence about the ban; empty: there is none. It changes with the next try, and not while time passes."""
+        """A sentence about the ban; empty: there is none. It changes only with a try, not with the time."""
 
     def check(self) -> None:
-        """Return if a request may be sent: without a ban each, during a ban one at a time. Raise BanError."""
+        """Return if a request may be sent: during a ban only one at a time. Raise BanError if it may not."""
         if not self._pause:
             return
         now = self._clock()

@@ -26,9 +26,9 @@ class DiscordCalls:
         self._log = log
         self._client_changed = asyncio.Event()
         self.client: discord.Client | None = None
-        """None: there was no connection yet."""
+        """None: there has not been a connection yet."""
         self.failure = ""
-        """The call without an answer for a while; empty: Discord answers."""
+        """The call that Discord has not answered for a while; empty: Discord answers."""
 
     def use_client(self, client: discord.Client) -> None:
         """Use that client from now on, also for waiting calls."""

@@ -41,7 +41,7 @@ _BASIC_FIELDS: tuple[str, ...] = (
 )
 _BASIC_FIELDS += ("timestamp", "edited_timestamp", "mentions", "mention_roles", "nonce")
 UNREADABLE_TYPE = 255
-"""The type of a message with only a readable number."""
+"""The type that we give to a message of which only the number is readable."""
 _log = logging.getLogger(__name__)
 
 

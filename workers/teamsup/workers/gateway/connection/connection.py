@@ -28,15 +28,17 @@ ClientFactory = Callable[[Callable[[], Awaitable[None]], Callable[[], None]], Di
 
 
 class ConnectionRejected(Exception):
-    """Discord does not admit the bot. That may pass without a change here. The text contains the remedy."""
+    """Discord does not admit the bot. It may admit the bot later, without a change here. The text contains
+    the remedy.
+    """
 
 
 class DiscordConnection:
     """The connection to Discord. It runs until cancelled.
 
-    ``make_client`` returns a client with the team's listeners. ``on_change`` is called when the note has changed and
-    people should know at once. ``report_failure`` is called with the reason when Discord cannot be reached, and with an
-    empty text when it can.
+    ``make_client`` returns a client with the team's listeners. ``on_change`` is called when the note has changed so
+    that people should learn of it at once. ``report_failure`` is called with the reason when Discord cannot be reached,
+    and with an empty text when it can.
     """
 
     def __init__(

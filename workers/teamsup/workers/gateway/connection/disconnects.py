@@ -16,7 +16,7 @@ class Remedy:
 
     sentence: str
     is_temporary: bool
-    """Whether a change at Discord or on the bot's page there may help, without a change of a file."""
+    """Whether a change at Discord, such as on the bot's page, may help without a change of a file here."""
 
 
 _TOKEN_REJECTED = "Discord refused the token. If that lasts, copy a new one from the bot's page in the portal."  # noqa: S105
@@ -36,8 +36,9 @@ _REMEDY_BY_CODE = {
 
 
 def root_cause(error: Exception) -> Exception:
-    """Return the original error: after a failed first connection discord.py raises another about the missing
-    connection."""
+    """Return the original error: after a failed first connection discord.py raises a second error about the missing
+    connection.
+    """
     context = error.__context__
     return context if isinstance(error, AttributeError) and isinstance(context, Exception) else error
 

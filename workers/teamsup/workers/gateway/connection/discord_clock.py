@@ -1,4 +1,4 @@
-"""Discord's time: messages have it, and the clock of this host may be wrong by minutes or days."""
+"""Discord's time. Messages are stamped with it, and the clock of this host may be wrong by minutes or days."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,9 @@ _API_PATH = "/api/"
 
 
 def _steady_seconds() -> float:
-    """Return seconds that nobody sets, and that go on while the host sleeps where the system counts these."""
+    """Return the seconds of a clock that cannot be set. Where the system allows it, the clock goes on while the host
+    sleeps.
+    """
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
@@ -38,7 +40,7 @@ class DiscordClock:
         return self.now() - (self._steady() - self._started_at)
 
     def learn(self, seconds: float) -> None:
-        """Note that Discord has just told this time."""
+        """Note this time, which Discord has just sent."""
         if abs(self._host() - seconds) <= _AGREEMENT_SECONDS:
             seconds = self._host()  # more exact, and the same for everybody who reads both
         elif self._ahead is not None and abs(self.now() - seconds) <= _AGREEMENT_SECONDS:

@@ -21,7 +21,7 @@ class ConnectionHealth:
     """The observed health of one client's connection."""
 
     down_since: float | None
-    """None: Discord has accepted us."""
+    """The time since which Discord has not accepted us; None: it has."""
     up_since: float = 0.0
     last_event: float = 0.0
     _interval: float = 0.0  # of heartbeats; 0: none yet

@@ -31,8 +31,8 @@ class OpenChannel(NamedTuple):
 
 
 class MissedMessages(NamedTuple):
-    """Missed messages, oldest first. ``skipped`` is the last skipped message, ``why`` the reason; 0: none was
-    skipped.
+    """Missed messages, oldest first. ``skipped`` is the id of the last skipped message, 0 if there is none, and ``why``
+    the reason.
     """
 
     messages: list[discord.Message]
@@ -61,7 +61,7 @@ async def fetch_missed(channel: Messageable, since: int, section: GatewaySection
 
 
 def _joined_snowflake(channel: Messageable) -> int:
-    """Return the id of the bot's invitation. Messages of a server before it are not for the bot."""
+    """Return the id of the time when the bot joined the server. Earlier messages there are not for the bot."""
     me = getattr(getattr(channel, "guild", None), "me", None)
     return 0 if me is None or me.joined_at is None else snowflake_at(me.joined_at.timestamp())
 
@@ -79,7 +79,7 @@ async def fetch_before(client: discord.Client, channel: int, snowflake: int) -> 
 
 
 async def fetch_thread_starter(client: discord.Client, author: Author) -> discord.Message | None:
-    """Return the message with which a thread began; None for a thread without one. It has the number of the thread.
+    """Return the message with which a thread began; None for a thread without one. Its number is that of the thread.
 
     A forum's post contains that message; any other thread refers to a message of its channel.
     """

@@ -116,13 +116,14 @@ class EventHandler:
                 self._skip(channel, snowflake, is_direct=is_direct)
 
     def take_foreign_message(self) -> str:
-        """Return once the last message that another program sent with the bot's token; empty: there is none."""
+        """Return and forget the last message that another program sent with the bot's token; empty: there is none."""
         found, self._foreign_message = self._foreign_message, ""
         return found
 
     async def record_skipped(self) -> None:
-        """Store the positions of channels from time to time. If a crash loses a position, the skipped messages are
-        skipped again."""
+        """Store the positions of channels with skipped messages. Call it from time to time: after a crash the same
+        messages are skipped again.
+        """
         noted, self._skipped = self._skipped, {}
         try:
             await asyncio.to_thread(self._store_skipped, noted)
@@ -194,7 +195,7 @@ class EventHandler:
         return True
 
     async def _add_unheard(self, inbound: InboundMessage) -> InboundMessage:
-        """Add the last messages of the channel that were not for the team, so that the agent knows what it is about."""
+        """Add the last messages of the channel that were not for the team, so that the agent knows the context."""
         author = inbound.author
         is_known = author.channel not in self._has_unheard and answer_mode(self._section, author) == ALWAYS
         if is_known or author.is_bot:

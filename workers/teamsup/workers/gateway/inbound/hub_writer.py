@@ -18,8 +18,8 @@ _ROUND_SECONDS = 3600.0
 
 
 def count_rounds(messages: Sequence[Message], me: str) -> int:
-    """Return how often a bot's message and an answer to it follow each other at the end of a conversation. The count
-    begins after the last message of a person, and after an hour without the bot. Pure.
+    """Return how often a bot and the team have answered each other at the end of a conversation. The count begins after
+    the last message of a person, or after an hour without the bot. Pure.
     """
     rounds, is_answered, last = 0, False, time.time()
     for message in reversed(messages):
@@ -34,7 +34,9 @@ def count_rounds(messages: Sequence[Message], me: str) -> int:
 
 
 class HubWriter:
-    """Each verb raises StoreError or UnknownRecipient, which may pass, or CallerError, which is final."""
+    """Writes to the hub. Each verb raises StoreError or UnknownRecipient, which may pass, or CallerError, which is
+    final.
+    """
 
     def __init__(self, hub: MessageHub, now: Callable[[], float]) -> None:
         """``now`` returns Discord's time in Unix seconds."""
@@ -42,7 +44,7 @@ class HubWriter:
         self._now = now
 
     def insert(self, inbound: InboundMessage, files: Sequence[str]) -> None:
-        """Store it, unless it is stored."""
+        """Store the message, unless it is already stored."""
         content = to_hub_content(inbound, files, self._now())
         with self._hub.transaction():
             self._advance_cursor(inbound)
@@ -116,7 +118,7 @@ class HubWriter:
         self._hub.send(USER_COMM, sentence, message_type="notification")
 
     def count_bot_rounds(self, inbound: InboundMessage) -> int:
-        """Return how often a bot has written after an answer of the team, since the last message of a person there."""
+        """Return how often a bot has answered the team there since the last message of a person."""
         conversation = conversation_id_of(inbound.author.channel)
         return count_rounds(self._hub.queries.find(conversation=conversation, limit=_MAX_SEARCHED), self._hub.agent)
 

@@ -1,4 +1,6 @@
-"""Receive every message of an admitted person, once and in order, also messages from a disconnected time."""
+"""Receive every message of an admitted person, once and in order, including messages from a time without a
+connection.
+"""
 
 import asyncio
 import contextlib
@@ -41,7 +43,7 @@ _PERMISSION_EVENTS = ("on_guild_channel_create", "on_guild_channel_update", "on_
 
 @dataclass(frozen=True, slots=True)
 class _RecheckEdits:
-    """A request to look for edits of a disconnected time."""
+    """A request to look for edits that were made while the gateway was not connected."""
 
 
 class Inbox:
@@ -321,7 +323,7 @@ def _bot_id(client: discord.Client) -> int:
 
 
 def _is_own(message: discord.Message, bot: int) -> bool:
-    """Return whether the bot has sent the message itself: not as the answer to an interaction."""
+    """Return whether the bot has sent the message itself, and not as the answer to an interaction."""
     is_plain = message.webhook_id is None and message.interaction_metadata is None
     return is_plain and message.author.id == bot and message.type.value in _PLAIN_TYPES
 

@@ -1,4 +1,4 @@
-"""The text of content that Discord shows in other forms: embeds, Components V2, mentions. Pure."""
+"""Turn content that Discord shows in other forms into text: embeds, Components V2, mentions. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ _MENTION = re.compile(r"<(?:@!?|@&|#)(\d{1,20})>", re.ASCII)
 
 def text_of(message: discord.Message | discord.MessageSnapshot, *, with_embeds: bool = True) -> str:
     """Return the text of a message: its content, its components and its embeds, in the order in which Discord shows
-    them. Previews of links are left out, because nobody wrote them."""
+    them. Previews of links are left out, because the author did not write them."""
     # discord.py sets this attribute only if Discord sends it.
     components = getattr(message, "components", ())
     embeds = [describe_embed(each) for each in message.embeds if each.type == "rich"] if with_embeds else []

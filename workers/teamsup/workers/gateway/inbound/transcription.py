@@ -1,4 +1,4 @@
-"""Turn voice messages into text with a command of the operator's own. What was said is untrusted, as any text is."""
+"""Turn voice messages into text with a command of the operator's own. The spoken words are untrusted, like any text."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,9 @@ class TranscriptionError(Exception):
 
 
 def command_for(command: Sequence[str], path: Path) -> list[str]:
-    """Return the command for a file: ``{file}`` is its place, else the end of the command. Pure."""
+    """Return the command for a file: ``{file}`` in the command stands for the file; without it the file comes last.
+    Pure.
+    """
     if any(_FILE in part for part in command):
         return [part.replace(_FILE, str(path)) for part in command]
     return [*command, str(path)]

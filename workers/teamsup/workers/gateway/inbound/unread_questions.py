@@ -1,4 +1,4 @@
-"""Notify people whose questions user_comm does not read, because no other worker can."""
+"""Notify people whose questions user_comm does not read. Only the gateway can do so then."""
 
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ _MAX_QUESTIONS = 200
 
 
 class UnreadQuestions:
-    """Sends one notice for each question; for several in one channel, one below the last."""
+    """Sends one notice for each question. Several questions in one channel get one notice, below the last question."""
 
     def __init__(self, hub: MessageHub, seconds: float) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""Show the answer of a slash command at the place where it was used. Discord allows that for fifteen minutes.
+"""Show the answer to a slash command where it was used. Discord allows that for fifteen minutes.
 
 A later answer, or one after a restart, goes to the channel.
 """
@@ -44,7 +44,9 @@ class CommandReplies:
         self._pending.pop(command, None)
 
     async def send(self, client: discord.Client, channel: int, message: Message) -> Outcome | None:
-        """Answer a command at the place where it was used. None: impossible, so the answer goes to the channel."""
+        """Answer a command where it was used. Return None if that is impossible, so that the answer goes to the
+        channel.
+        """
         command = snowflake_of(message.reply_to) or 0
         token = self._token_for(command)
         if token is None or client.application_id is None:

@@ -41,7 +41,7 @@ class AttributedText:
 
 
 def attribute(hub: MessageHub, message: Message) -> AttributedText:
-    """Return the text of a message and its speaker, with mentions and without invisible characters. Blocks."""
+    """Return the speaker and the text of a message, with mentions and without invisible characters. Blocks."""
     content = sanitize(message.content)
     if "@" in content:
         content = mention_people(content, find_participants(hub, message.conversation_id))

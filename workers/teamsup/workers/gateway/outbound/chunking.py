@@ -1,7 +1,8 @@
 """Split a text in Markdown for Discord: into chunks, or a beginning and a file. Pure.
 
-A chunk ends at the end of a block, else of a line, a sentence, a word, a character as a person sees it. Delimiters that
-it leaves open are closed there and opened again in the next chunk, so no chunk shows a spoiler.
+A chunk ends at the end of a block. If that is impossible, it ends after a line, a sentence, a word, or a visible
+character. A delimiter that is open at the cut is closed there and opened again in the next chunk. So no chunk shows the
+text of a spoiler.
 """
 
 import re
@@ -34,7 +35,7 @@ _LINE = re.compile(r"\n(?![ \t\r]*+\n)")
 _SENTENCE = re.compile(r"[.!?…][\"'”’»)\]*_]*+[ \t]++|[。！？]++[」』）]*+")
 _WORD = re.compile(r"(?<=[^\s>])[^\S\n\xa0\u2007\u202f]++|[、，；：]")
 _BOUNDARIES = ((_GAP, False), (_LINE, False), (_GAP, True), (_LINE, True), (_SENTENCE, False), (_WORD, None))
-"""Places to cut, the best first, and whether they count in code, outside, or both."""
+"""Places to cut, the best first. True: only in code; False: only outside of code; None: both."""
 
 _EXTENSIONS = {"c", "conf", "cpp", "cs", "css", "csv", "diff", "go", "html", "ini", "java", "js", "json", "log", "lua"}
 _EXTENSIONS |= {"md", "php", "py", "rb", "rs", "sh", "sql", "svg", "tf", "toml", "ts", "tsx", "xml", "yaml"}
@@ -215,7 +216,9 @@ class _Splitter:
 
 
 def _unformatted_in(fence: re.Match[str]) -> Iterator[tuple[int, int]]:
-    """Yield what has no format: all but the spoilers between tildes, where Discord knows no code and hides them."""
+    """Yield the spans without formats. Leave out spoilers between tildes: Discord hides them, and does not see code
+    there.
+    """
     begin = fence.start()
     if fence["mark"].startswith("~"):
         for match in MARK.finditer(fence.string, *fence.span("code")):

@@ -11,7 +11,7 @@ WHOLE = re.compile(
 )
 """A link, an address, a mention, an emoji of a server, code in a line."""
 MARK = re.compile(r"\\[\s\S]|(?P<whole>" + WHOLE.pattern + r")|(?P<mark>\|\||~~|\*{1,3}|_{1,3})")
-"""A delimiter, or text that has none."""
+"""A delimiter, or a text that cannot contain one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ _PAUSE_SECONDS, _SECONDS_PER_MESSAGE, _MAX_PAUSE_SECONDS = 1.0, 0.125, 60.0
 
 
 async def find_home_channel_error(client: discord.Client, home: int) -> str:
-    """Return why Discord would refuse messages there, as far as known; empty: no reason is known."""
+    """Return the known reason why Discord would refuse messages there; empty: none is known."""
     try:
         channel = client.get_channel(home) or await client.fetch_channel(home)
     except discord.HTTPException as error:

@@ -17,7 +17,7 @@ class OutboundKind(Enum):
     ANNOUNCEMENT = auto()
     """A message in the home channel, after the announcements before it."""
     COMMAND_REPLY = auto()
-    """The reply to a slash command, in the channel where that was used."""
+    """The reply to a slash command, in the channel where it was used."""
     PRESS_REPLY = auto()
     """The outcome of a button press, shown to its person alone."""
     BUTTON_UPDATE = auto()
@@ -39,7 +39,7 @@ def kind_of(message: Message, answered: Message | None, me: str) -> OutboundKind
 
 
 def is_for_home_channel(message: Message) -> bool:
-    """Return whether a message for Discord belongs to none of its conversations."""
+    """Return whether a message for Discord does not belong to a conversation there."""
     return channel_of(message.conversation_id) is None
 
 

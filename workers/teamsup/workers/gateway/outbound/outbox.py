@@ -1,6 +1,6 @@
 """Send messages into channels: each once and in order, and complete only when Discord has all chunks.
 
-Chunks are stored before they are sent. By their nonces Discord recognises chunks that it already has. So every failure
+Chunks are stored before they are sent. Discord recognises chunks that it already has by their nonces. So every failure
 has one remedy: the delivery returns to the queue, and the next attempt continues where this one ended.
 """
 
@@ -57,7 +57,7 @@ class Outbox:
         self._channel_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, client: discord.Client, channel: int, message: Message) -> Outcome:
-        """Send a message, and return its outcome. Progress waits for no other message, and no other waits for it."""
+        """Send a message, and return its outcome. Progress and other messages do not wait for each other."""
         if is_progress(message):
             return await self._send_or_handle(client, channel, message)
         if (turn := self._channel_locks.get(channel)) is None:

@@ -27,7 +27,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Replanned:
-    """Send it at once, from chunk number ``first`` of these chunks. ``to_sender`` as in Rejected."""
+    """Send it at once, from chunk number ``first`` of these chunks. ``to_sender`` is the same as in Rejected."""
 
     first: int
     chunks: tuple[NewChunk, ...]

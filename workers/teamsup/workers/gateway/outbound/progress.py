@@ -27,7 +27,7 @@ class ProgressMessages:
 
     async def show(self, message: Message, show: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Return the outcome of ``show``, or end earlier when another message of the conversation waits. A request that
-        Discord has by then goes on.
+        has reached Discord continues.
         """
         is_overtaken = False
         task = asyncio.create_task(_retry(show, lambda: not is_overtaken))
@@ -83,7 +83,7 @@ class ProgressMessages:
 
 
 async def _retry(show: Callable[[], Awaitable[Outcome]], goes_on: Callable[[], bool]) -> Outcome:
-    """Show progress until that succeeds. A try that waits in the hub would hold up the answer behind it."""
+    """Retry here until progress is shown. If it waited in the hub instead, the answer behind it would wait too."""
     while True:
         outcome = await show()
         if not isinstance(outcome, Retry) or not goes_on():

@@ -1,4 +1,4 @@
-"""Notify the person whose answer Discord refuses, in a place where Discord accepts the notice.
+"""Notify a person that Discord refuses their answer, in a channel where Discord accepts the notice.
 
 It tries the channel, then the channel of the thread, then a direct message. If all fail, user_comm notifies all
 consoles and the home channel. A notice is a message of the gateway to itself: it is sent like an answer, and after a
@@ -47,7 +47,7 @@ class RejectionNotice:
     reply_to: str | None = None
 
     def send(self, hub: MessageHub) -> None:
-        """Store it. Blocks, and raises UnknownRecipient in a team without user_comm."""
+        """Store the notice. Blocks, and raises UnknownRecipient in a team without user_comm."""
         person = {} if self.rejected.person is None else {"person": f"discord:{self.rejected.person}"}
         if self.channel is None:
             hub.send(USER_COMM, self.text, message_type="notification", metadata=person)
@@ -75,7 +75,7 @@ class NoticeRouter:
         self._notified_at: dict[int, float] = {}  # by channel, the time of the last notice about announcements
 
     def find_rejected(self, message: Message, channel: int, why: str) -> RejectedAnswer | None:
-        """Return the notice about an answer; None: no person waits for it. Blocks."""
+        """Return the refused answer for a notice; None: no person waits for it. Blocks."""
         if is_rejection_notice(message, self._hub.agent):
             known: dict[str, Any] = message.metadata[_METADATA_KEY]
             if known["person"] is None:

@@ -1,5 +1,5 @@
-"""Handle an answer that Discord refuses. It waits, is sent without its files, or ends with a notice to its sender and
-to people.
+"""Handle an answer that Discord refuses. The answer waits, is sent without its files, or ends with notices to its
+sender and to people.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class ChannelRejections(dict[int, RejectionRow]):
         return now - first
 
     def seconds_rejecting(self, channel: int) -> float:
-        """Return the seconds for which it has refused everything; 0: it has not."""
+        """Return the seconds for which the channel has refused everything; 0: it accepts messages."""
         row = self.get(channel)
         return 0.0 if row is None else self._clock() - row.first
 
@@ -97,7 +97,7 @@ class RejectionHandler:
         self.channel_rejections = ChannelRejections()
 
     def rejection_of(self, channel: int) -> str | None:
-        """Return why Discord has refused a channel for too long; empty: it does not. None: still open."""
+        """Return why Discord refuses a channel. Empty: it does not. None: it does, but not for long enough yet."""
         if (row := self.channel_rejections.get(channel)) is None:
             return ""
         is_late = self.channel_rejections.seconds_rejecting(channel) >= self._section.refused_seconds
@@ -138,7 +138,7 @@ class RejectionHandler:
     async def _create_notice(
         self, client: discord.Client, channel: int, message: Message, refusal: Defer | Reject
     ) -> RejectionNotice | None:
-        """Return the notice for people; none about progress, which the answer supersedes."""
+        """Return the notice for people. Progress gets none, because the answer supersedes it."""
         if is_progress(message):
             return None
         about = await asyncio.to_thread(self._notice_router.find_rejected, message, channel, refusal.reason)
@@ -147,7 +147,7 @@ class RejectionHandler:
         return await self._notice_router.next_notice(client, about, message, is_channel_wide=is_channel_wide(refusal))
 
     def drop_files(self, message: Message, chunk: Chunk, paths: Sequence[str], notes: Sequence[str]) -> Replanned:
-        """Return that chunk with these files alone, and a text about the dropped ones. Blocks."""
+        """Return the chunk with only these files, and a text about the dropped files. Blocks."""
         is_text_again = "" in chunk.files and "" not in paths
         texts = attribute(self._hub, message).chunks() if is_text_again else [chunk.content]
         planned = (
@@ -164,7 +164,7 @@ def describe_dropped_files(message: Message, notes: Sequence[str]) -> str:
 
 
 def _may_only_write(client: discord.Client, channel: int) -> bool:
-    """Return whether the bot may write there, but attach nothing."""
+    """Return whether the bot may write there, but may not attach files."""
     known = client.get_channel(channel)
     me = getattr(getattr(known, "guild", None), "me", None)
     rights = getattr(known, "permissions_for", None)

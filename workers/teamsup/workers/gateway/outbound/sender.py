@@ -104,7 +104,7 @@ class Sender:
         """Return the id of the message from the first source that knows it.
 
         discord.py returns only after the channel's rate limit, and a cancellation does not end it sooner. So its task
-        runs on alone.
+        continues alone.
         """
         task = asyncio.create_task(sending)
         self._pending_sends.add(task)
@@ -151,7 +151,7 @@ class Sender:
         return None
 
     def _participants_in(self, message: Message, chunk: Chunk) -> set[int]:
-        """Return the people who take part and whom the chunk mentions. Progress notifies nobody. Blocks."""
+        """Return the participants whom the chunk mentions. Progress does not notify them. Blocks."""
         mentioned = set() if is_progress(message) else mentioned_people(chunk.content)
         return mentioned & find_participants(self._hub, message.conversation_id).keys() if mentioned else set()
 

@@ -57,7 +57,7 @@ def first_snowflake(channel: int, beginning: int) -> int:
 
 
 def first_run(hub: MessageHub, started_at: float) -> int:
-    """Return the time when this team's gateway first ran: earlier messages were not written to it. ``started_at`` is
+    """Return the time when this team's gateway first ran. Earlier messages were not written for it. ``started_at`` is
     Discord's time in Unix seconds when this gateway started.
     """
     return int(get_state(hub, _FIRST_RUN) or set_state_once(hub, _FIRST_RUN, str(snowflake_at(started_at))))

@@ -42,7 +42,9 @@ class Chunk:
 
 
 class SentNonces(deque[str]):
-    """The last nonces with which this process has sent something. Another one means another program."""
+    """The last nonces with which this process has sent messages. An unknown nonce means that another
+    program has sent.
+    """
 
     def __init__(self) -> None:
         super().__init__(maxlen=_MAX_NONCES)
@@ -71,8 +73,8 @@ class ChunkTable:
     def insert(
         self, message: int, planned: Sequence[NewChunk], first: int = 0, *, channel: int | None = None
     ) -> list[Chunk]:
-        """Store chunks from that number on, and replace earlier ones. With a channel, the first is about to be sent
-        there.
+        """Store chunks from that number on, in place of earlier ones. ``channel`` is where the first is about to be
+        sent.
         """
         found = [
             Chunk(message, number, each.content, each.files, self._nonces.create())

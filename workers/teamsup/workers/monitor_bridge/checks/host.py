@@ -24,10 +24,10 @@ class HostMonitor:
         self._cpu_times: tuple[float, float] | None = None
         self._network_errors: tuple[float, int] | None = None
         self.note = ""
-        """For people."""
+        """The host's figures, for people."""
 
     def record_failure(self, error: Exception) -> None:
-        """Return for people why the host cannot be measured."""
+        """Note for people why the host cannot be measured."""
         self.note = f"The host cannot be measured: {error}."
 
     def measure(self) -> list[CheckResult]:

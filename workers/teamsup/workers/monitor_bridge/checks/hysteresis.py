@@ -12,7 +12,7 @@ class CheckResult:
 
     key: str
     is_bad: bool | None
-    """None: the value is between the level of the beginning and that of the end, so the state does not change."""
+    """None: the value is between the levels at which a problem begins and ends, so the state does not change."""
     title: str
     severity: Severity = "warning"
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class CheckState:
 
 
 def apply_hysteresis(value: float, enter: float, leave: float) -> bool | None:
-    """Return whether a value is bad: above its beginning, below its end, or in between."""
+    """Return whether a value is bad: True above ``enter``, False below ``leave``, and None in between."""
     if value > enter:
         return True
     return False if value < leave else None

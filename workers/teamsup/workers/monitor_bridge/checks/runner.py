@@ -22,7 +22,7 @@ HOST, WATCHDOG = "host", "watchdog"
 
 
 class CheckRunner:
-    """Run the checks, and turn problems into incidents. A restart does not report known problems again."""
+    """Run the checks, and turn problems into incidents. After a restart, known problems are not reported again."""
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from ..source_section import SourceSection, stale_after
 INTERNAL_SOURCES = ("host", "team", "watchdog")
 """Our own checks: a problem that they no longer find has ended."""
 _GAP_SECONDS = 900.0
-"""Seconds. After such a time without receiving, silence counts from its end."""
+"""Seconds. After such a gap in receiving, silence counts only from the end of the gap."""
 
 
 def find_overdue(
@@ -55,7 +55,7 @@ class StalenessCheck:
         self._receiving_since = 0.0
 
     def find_overdue(self, incidents: Sequence[Incident]) -> list[Incident]:
-        """Return those of these incidents that were not repeated in time."""
+        """Return the incidents that were not repeated in time."""
         now = self._clock()
         if not 0 <= now - self._checked_at <= _GAP_SECONDS:
             self._receiving_since = now

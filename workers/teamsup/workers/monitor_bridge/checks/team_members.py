@@ -64,8 +64,8 @@ def check_agents(
     heartbeat_timeout_seconds: float,
     unread_alert_seconds: float,
 ) -> list[CheckResult]:
-    """Return the results for all agents except people; for ourselves only our own report. A crash loop hides other
-    problems.
+    """Return the results for all agents except people. For ourselves, only our own report counts. A crash loop hides
+    other problems of a worker.
     """
     known = list(agents)
     failed = next((_as_mapping(agent.metadata.get("fatal")) for agent in known if agent.name == SUPERVISOR), {})

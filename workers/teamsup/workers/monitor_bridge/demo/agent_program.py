@@ -17,7 +17,7 @@ LEFT = "I have not restarted queue-worker on web-01. Its memory is full since 02
 
 
 def main() -> None:
-    """Act once: look and ask, or act as people have decided."""
+    """Run once: inspect and ask people, or act on their decision."""
     given: Mapping[str, Any] = json.load(sys.stdin)
     if "firing" not in given["message"]["message_id"]:
         _write(cost=0.0)  # such as the end of the problem, which needs no words

@@ -22,7 +22,7 @@ _SCRIPT = Path(__file__).with_name("agent_program.py")
 
 
 def show_agent_story(pause: float) -> None:
-    """Show it, with pauses of this many seconds for reading. Raise DemoFailed."""
+    """Show the story, with pauses of this many seconds for reading. Raise DemoFailed."""
     narrate(
         "It is night, and nobody sits at an agent's session. A temporary team on this machine handles one alert. "
         "A script stands in for the model, and its costs are pretended."

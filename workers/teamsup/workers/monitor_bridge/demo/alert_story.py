@@ -30,7 +30,7 @@ autostart = false
 
 
 def show_alert_story(pause: float) -> None:
-    """Show it, with pauses of this many seconds for reading. Raise DemoFailed."""
+    """Show the story, with pauses of this many seconds for reading. Raise DemoFailed."""
     narrate("This is one alert from its first message to its end. A temporary team on this machine handles it.")
     with temporary_team(_CONFIGURATION) as (team, port, besides):
         besides.start(_act_as_agent, team, pause)

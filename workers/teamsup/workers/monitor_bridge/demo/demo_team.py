@@ -1,4 +1,4 @@
-"""The temporary team of a demo: started, sent an alert, asked, and removed in any case."""
+"""The temporary team of a demo: start it, send it an alert, read its messages, and remove it in any case."""
 
 import contextlib
 import json
@@ -69,7 +69,7 @@ class _SignalGuard:
         self._is_held = True
 
     def release(self) -> None:
-        """Let signals end the demo from now on, also one that arrived meanwhile."""
+        """Let signals end the demo from now on. A signal that has already arrived ends it too."""
         self._is_held = False
         if self._received:
             self._exit()
@@ -147,7 +147,7 @@ def wait_until(condition: Callable[[], bool], otherwise: str) -> None:
 
 
 def post_alert(port: int, labels: Mapping[str, str], summary: str, began: datetime, ended: datetime | None) -> None:
-    """Send the alert as Alertmanager would. ``ended`` is the end of its problem."""
+    """Send the alert as Alertmanager would. ``ended`` is the time when its problem ended."""
     import urllib.error  # too slow for --help
     import urllib.request
 

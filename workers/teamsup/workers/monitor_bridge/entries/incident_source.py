@@ -1,4 +1,4 @@
-"""Incidents for pages: the list, each with its timeline, what needs a person, and what a person can do."""
+"""Incidents for pages: the list, each incident's timeline, the needs for a person, and the actions of a person."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -43,7 +43,7 @@ _CLOSE = EntryAction(
 
 
 _NO_GROUP = ("{}", "{}:{}")
-"""The name of a group that Alertmanager makes without labels. It says nothing."""
+"""The name of a group that Alertmanager makes without labels. It has no meaning for people."""
 
 
 def sources() -> tuple[EntrySource, ...]:
@@ -61,7 +61,7 @@ class IncidentSource:
     filters: Mapping[str, tuple[str, ...]] = {"show": ("open", "all"), "words": ()}
 
     def needs(self, hub: MessageHub, now: datetime) -> Sequence[Need]:
-        """Return the firing incidents that nobody has acknowledged or silenced: the worst of each group."""
+        """Return the firing incidents that were neither acknowledged nor silenced: the worst of each group."""
         worst: dict[int, Incident] = {}
         counts: dict[int, int] = {}
         for each in incident_table.open_incidents(hub):
@@ -150,7 +150,9 @@ def _state_of(each: Incident, now: datetime) -> EntryState:
 
 
 def _version_of(each: Incident, now: datetime) -> str:
-    """Return what a person must have seen before acting: an answer of an agent does not change it."""
+    """Return a version of the facts that a person must have seen before acting. An agent's answer does not
+    change it.
+    """
     return "|".join((each.state, each.acknowledged_by or "", "silenced" if _is_silenced(each, now) else ""))
 
 
@@ -173,7 +175,7 @@ def _actions_of(each: Incident, now: datetime) -> tuple[EntryAction, ...]:
 
 
 def _evidence_of(each: Incident, firing: int, verb: str = "firing") -> Text:
-    """Return the facts of the moment. ``verb`` stands before the time; beside the state "firing" it is not repeated."""
+    """Return the present facts, with ``verb`` before the time. Leave the verb out beside the state "firing"."""
     severity = each.severity.capitalize()
     began = each.first_seen
     if not each.is_open:
@@ -184,7 +186,7 @@ def _evidence_of(each: Incident, firing: int, verb: str = "firing") -> Text:
 
 
 def _response_of(each: Incident) -> Text:
-    """Return who has it, or who was notified last and has not acted."""
+    """Return the agent or person that has the incident, or that was notified last and has not acted."""
     if each.state == ACKNOWLEDGED and each.acknowledged_at is not None:
         return (f" {each.acknowledged_by} takes care of it, since ", Age(each.acknowledged_at), ".")
     if each.responded_by is not None and each.responded_at is not None:
@@ -259,7 +261,7 @@ def _read_policy(hub: MessageHub) -> EscalationPolicy | None:
 def _read_next_step(
     hub: MessageHub, each: Incident, policy: EscalationPolicy | None, now: datetime
 ) -> NextEscalation | None:
-    """Return what happens next if nobody acts; without monitor-bridge, return that this is unknown."""
+    """Return the next step without a response. While monitor-bridge does not run, return that the step is unknown."""
     group = group_table.get_group(hub, each.group_id)
     if group is None or group.is_resolved or each.state == ACKNOWLEDGED:
         return None

@@ -1,4 +1,4 @@
-"""The timeline of an incident: what happened, who was notified when, and what comes next. Pure."""
+"""The timeline of an incident: its events, each notification with its time, and the next step. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ _ABOUT = {
     "report": "what an agent reports",
     "stale": "that its source does not repeat it",
 }
-"""What a message tells, by the status in its id."""
+"""The subject of a notice, by the status in the message's id."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotifiedRecipient:
-    """A message about a group. ``status`` is "firing", or why else it was sent."""
+    """A message about a group. ``status`` is "firing", or another reason for the message."""
 
     recipient: str
     status: str

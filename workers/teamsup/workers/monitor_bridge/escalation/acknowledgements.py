@@ -48,8 +48,8 @@ class Acknowledgements:
         person: str | None = None,
     ) -> AcknowledgeResult:
         """Acknowledge these incidents with their groups, or ``all``. ``agent`` gets no notice. People in the
-        conversation ``where`` get none either, because they read the answer. ``person`` is the id of ``who``, unless
-        the name is the id. Raise UnknownIncident, and CallerError for words that are not numbers.
+        conversation ``where`` do not get one either, because they read the answer. ``person`` is the id of ``who``, if
+        the name is not the id. Raise UnknownIncident, and CallerError for words that are not numbers.
         """
         with self._hub.transaction():
             wanted = _select_incidents(self._hub, words)
@@ -81,7 +81,7 @@ class Acknowledgements:
             return AcknowledgeResult(text or self._describe_result(wanted, [], who), people=(person,))
 
     def group_of(self, message: Message) -> int | None:
-        """Return the group that a message belongs to: it answers a message of the group, or is in its conversation."""
+        """Return the group of a message, which answers a message of the group or is in its conversation."""
         if message.reply_to is not None:
             with contextlib.suppress(UnknownMessage):
                 replied = self._hub.queries.message(message.reply_to)

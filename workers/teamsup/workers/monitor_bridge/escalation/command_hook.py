@@ -1,4 +1,6 @@
-"""The command hook: runs the command of [monitor-bridge] when nobody has acted, until it succeeds or somebody acts."""
+"""The command hook: runs the command of [monitor-bridge] for a group without a response, until it succeeds or a
+response comes.
+"""
 
 import asyncio
 import logging
@@ -54,7 +56,7 @@ class CommandRunner:
         self._failing: set[int] = set()
         """Groups for which the command has failed, and is run again."""
         self._results: dict[int, tuple[float, str]] = {}
-        """By group, until it is stored: the step that the command was run for, and why it failed."""
+        """The results that are not stored yet, by group: the step for which the command ran, and why it failed."""
 
     def start(self, group: int) -> None:
         """Run the command for a group, unless it runs already."""
@@ -63,7 +65,7 @@ class CommandRunner:
             self._start_task(self._run_once(group))
 
     async def retry(self, group: int, failure: str) -> None:
-        """Run a failed command again, until it succeeds or somebody acts."""
+        """Run a failed command again, until it succeeds or a response comes."""
         pauses = backoff(_RETRY_SECONDS, _MAX_RETRY_SECONDS)
         self._failing.add(group)
         while failure:
@@ -107,7 +109,7 @@ class CommandRunner:
             return self._escalator.command_due_since(group), incident_table.open_in_group(self._hub, group)
 
     def _open_without_response(self, group: int) -> list[Incident]:
-        """Return the open incidents of a group if nobody has responded since the command."""
+        """Return the open incidents of a group, if there is no response since the command."""
         found = group_table.get_group(self._hub, group)
         if found is None or found.step != "command" or found.responded_by is not None:
             return []
@@ -142,5 +144,5 @@ def command_environment(incidents: Sequence[Incident]) -> dict[str, str]:
 
 
 def _concerns_only(name: str, incidents: Sequence[Incident]) -> bool:
-    """Return whether the only problem is this member of the team, as when the command itself fails."""
+    """Return whether the only problem is this member of the team. That is so when the command itself fails."""
     return all(each.source == TEAM and each.labels.get(AGENT_LABEL) == name for each in incidents)

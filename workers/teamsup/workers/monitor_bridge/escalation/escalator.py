@@ -38,7 +38,7 @@ class EscalationResult:
 
 
 class Escalator:
-    """Take each group from step to step until somebody acts."""
+    """Take each group from step to step until an agent or a person acts."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Escalator:
             group_table.update_group(self._hub, group_id, step="command", since=self._clock())
 
     def _correct_clock(self, group: IncidentGroup, now: float) -> IncidentGroup:
-        """After the clock was set back, let no step wait longer than before."""
+        """Correct the times after the clock was set back, so that no step waits longer than before."""
         due = group.notify_at
         longest = MAX_NOTIFY_DELAY_SECONDS if group.responded_by is None else SILENCE_SECONDS
         if group.since <= now + 1 and (due is None or due <= now + longest):
@@ -179,7 +179,7 @@ class Escalator:
         )
 
     def _explain_handover(self, group: IncidentGroup, agents: Mapping[str, Agent], now: float) -> str:
-        """Return why the next agent gets it."""
+        """Return why the next agent gets the group."""
         moment = datetime.fromtimestamp(now, UTC)
         had_it = agents.get(group.agent or "")
         if had_it is None and group.step != "new" and group.agent is not None:

@@ -29,15 +29,17 @@ class Alert:
     """The time of the beginning or end, by the source's clock. A source may change the beginning of the same
     problem."""
     route: str | None = None
-    """The NAME of the matching [alert_route.NAME]; empty: none. It is searched before the alert is stored, because that
-    may take a while."""
+    """The NAME of the matching [alert_route.NAME]; empty: none. It is found before the alert is stored, because the
+    search may take a while.
+    """
     is_test: bool = False
     """A test by a person."""
     is_presumed_over: bool = False
     """An end without a report of the source, because the source no longer repeats the problem."""
     reuses_fingerprint: bool = False
-    """When the same problem comes back, the source uses the key again with another ``at``. So ``at`` shows the
-    order."""
+    """Whether the source uses the same fingerprint again when the problem comes back. Then ``occurred_at`` shows the
+    order.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,9 +110,7 @@ class Correlator:
         return storm.group_id, self._notify_time(storm, alert)
 
     def _notify_time(self, group: IncidentGroup, alert: Alert) -> float:
-        """Return the time to notify of a new member: at once if it is the first or more severe than all before, else
-        later.
-        """
+        """Return the time to notify of a new member: now if it is the first or the most severe so far, else later."""
         if group.notified_at is None:
             return group.notify_at or self.now
         is_worse = alert.severity == "critical" and not incident_table.has_open_critical(self._hub, group.group_id)
@@ -150,7 +148,7 @@ class Correlator:
         return incident_table.count_opened_groups(self._hub, self._source, since, limit) >= limit
 
     def _merge_into_storm(self, storm: int, chain: EscalationChain) -> None:
-        """Merge the first incidents into the storm, if nobody has read them."""
+        """Merge the first incidents into the storm, if they are unread."""
         since = format_time(self.now - _STORM_WINDOW_SECONDS)
         for group_id in group_table.groups_before_storm(self._hub, self._source, chain, since):
             if not self._groups.withdraw(group_id):

@@ -11,7 +11,7 @@ NotificationOutcome = Literal["unread", "read", "gone"]
 MAX_NOTIFY_DELAY_SECONDS = 300.0
 """The longest wait until an agent is notified of new incidents in a group."""
 SILENCE_SECONDS = 3600.0
-"""The time in which nobody is notified of a silenced group."""
+"""Seconds for which a silence lasts: in this time no agent or person is notified of the group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ NextStep = WaitUntil | RemindAgent | NotifyAgent | PagePeople | RunCommand
 
 
 def next_step(state: EscalationState, policy: EscalationPolicy, now: float) -> NextStep | None:
-    """Return the next step, or the end of the wait; None: nothing is left to do."""
+    """Return the next step, or the time until which to wait; None: there is no further step."""
     if state.has_response:
         return None
     match state.step:
@@ -127,7 +127,7 @@ def _hand_over(state: EscalationState) -> NextStep:
 
 
 def outcome_for(states: Sequence[DeliveryState], agent: str) -> NotificationOutcome:
-    """Return the state of an agent's message. Without a delivery the message is gone."""
+    """Return the state of an agent's message. A message without a delivery is gone."""
     for state in states:
         if state.recipient == agent:
             if state.undeliverable or state.state in ("dead", "expired", "cancelled"):

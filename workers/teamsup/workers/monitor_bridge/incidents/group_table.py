@@ -91,8 +91,8 @@ def groups_before_storm(hub: MessageHub, source: str, chain: EscalationChain, mo
 
 
 def active_groups(hub: MessageHub, steps: Iterable[str], unanswered: str) -> list[int]:
-    """Return the open groups that wait for a notification, and those whose step is one of ``steps`` and has no
-    response. The latter need a row of the query ``unanswered`` for the group ``c``.
+    """Return the open groups that wait for a notification, and those at one of ``steps`` without a response. For the
+    latter, the query ``unanswered`` must find a row for the group ``c``.
     """
     after = tuple(steps)
     marks = ", ".join("?" for _ in after)
@@ -144,7 +144,7 @@ def messages_of(hub: MessageHub, group_id: int) -> list[tuple[int, str]]:
 
 
 def group_of_message(hub: MessageHub, number: int) -> int | None:
-    """Return the group of a message: a single incident may have joined a storm since."""
+    """Return the present group of a message. Its incident may have joined a storm since."""
     rows = hub.query("SELECT group_id FROM incident_messages WHERE message = ?", (number,))
     return int(rows[0]["group_id"]) if rows else None
 

@@ -64,8 +64,9 @@ class Incident:
 
     @property
     def silenced_until(self) -> datetime | None:
-        """The end of the silence that a person has asked for; None: there is none. Any other time is that of a
-        further incident."""
+        """The end of the silence that a person has asked for; None: there is none. ``notify_at`` may also be the time
+        of a further incident.
+        """
         if self.state != FIRING or self.responded_at is None:
             return None
         end = self.responded_at + timedelta(seconds=SILENCE_SECONDS)

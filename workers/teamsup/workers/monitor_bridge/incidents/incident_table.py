@@ -64,8 +64,8 @@ def resolved_in_group(hub: MessageHub, group_id: int) -> list[Incident]:
 
 
 def select_to_notify(hub: MessageHub, group_id: int, most: int) -> tuple[list[Incident], int]:
-    """Return the worst open incidents of a group, and the number of others. Only unacknowledged and uninhibited ones
-    count; if there are none, all open ones.
+    """Return the worst open incidents of a group, and the number of others. Count only unacknowledged, uninhibited
+    incidents. If there are none, count all open ones.
     """
     (row,) = hub.query(
         f"SELECT count(*) AS count, coalesce(sum(CASE WHEN {_UNANSWERED} THEN 1 ELSE 0 END), 0) AS unanswered"  # noqa: S608
@@ -192,7 +192,7 @@ def acknowledge_group(hub: MessageHub, group_id: int, who: str, person: str, now
 
 
 def people_named(hub: MessageHub, incidents: Sequence[Incident]) -> list[str]:
-    """Return the ids of those who acknowledged these incidents or responded to their groups, whom a text may name."""
+    """Return the ids of people whom a text may name: they acknowledged these incidents or responded to their groups."""
     marks = ", ".join("?" for _ in incidents)
     rows = hub.query(
         "SELECT i.acknowledged_by_id, c.responded_by_id FROM incidents AS i"  # noqa: S608

@@ -41,7 +41,7 @@ def render_for_agent(incidents: Sequence[Incident], why: str = "", *, is_storm: 
 
 
 def render_for_people(incidents: Sequence[Incident], why: str = "", *, is_storm: bool = False, more: int = 0) -> str:
-    """Return the same for people, who may read it on a telephone."""
+    """Return the notification of people, who may read it on a telephone."""
     head = _render_headline(incidents, is_storm=is_storm, more=more)
     parts = (
         (render_title(incidents[0]), _defuse(_render_body(incidents[0])))
@@ -85,7 +85,7 @@ def render_acknowledged(incidents: Sequence[Incident], who: str) -> str:
 
 
 def render_acknowledged_note(who: str) -> str:
-    """Return the same for the line below the notification."""
+    """Return the sentence that a group is acknowledged, for the line below the notification."""
     return f"{sanitize(who)} takes care of it."
 
 
@@ -131,7 +131,7 @@ def render_resolved(incidents: Sequence[Incident], now: datetime) -> str:
 
 
 def render_resolved_note(incidents: Sequence[Incident], now: datetime) -> str:
-    """Return the same for the line below the notification."""
+    """Return the sentence that a group is resolved, for the line below the notification."""
     return f"{_render_resolution(incidents, now)}.{_render_acknowledgers(incidents)}"
 
 

@@ -37,7 +37,7 @@ class AlertRoutes:
     matcher: PatternMatcher = field(default_factory=PatternMatcher)
 
     def with_routes(self, items: Iterable[Alert | SourceHeartbeat]) -> Alerts:
-        """Return the alerts with their routes: the first in the file that matches. May take a while."""
+        """Return the alerts, each with the first route in the file that matches. May take a while."""
         search = self.matcher.start_search()
 
         def route(alert: Alert) -> str:
@@ -81,5 +81,5 @@ def _matches(route: AlertRouteSection, alert: Alert, search: PatternSearch) -> b
 
 
 def _exclude(agents: list[str], about: str) -> tuple[str, ...]:
-    """Return each agent once, without people (who come last), ourselves, and the agent that the alert is about."""
+    """Return each agent once. Leave out people (who come last), ourselves, and the agent that the alert is about."""
     return tuple(dict.fromkeys(name for name in agents if name not in (USER_COMM, MONITOR_BRIDGE, about)))

@@ -33,7 +33,9 @@ class AmazonSignatures:
         self._keys: dict[str, RSAPublicKey] = {}
 
     async def check(self, envelope: JsonObject) -> None:
-        """Raise InvalidPayload unless Amazon has signed this envelope, CertificateUnavailable if that is unknown."""
+        """Raise InvalidPayload unless Amazon has signed this envelope. Raise CertificateUnavailable if that
+        is unknown.
+        """
         text, address = signed_text(envelope), certificate_address(envelope)
         if address not in self._keys:
             key = read_public_key(await self._fetch(address))

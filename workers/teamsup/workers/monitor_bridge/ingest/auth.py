@@ -67,7 +67,7 @@ class SourceSecrets:
 
 
 def _read_secret(name: str, source: SourceSection) -> str | None:
-    """Return the secret that the section names; None: it names none. Raise NotConfigured."""
+    """Return the secret that the section names; None: it does not name one. Raise NotConfigured."""
     if not source.has_secret:
         return None
     label = f"The secret of [source.{name}] in {source.secret_file or '$' + source.secret_variable}"

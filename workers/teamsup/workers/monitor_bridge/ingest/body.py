@@ -13,7 +13,7 @@ from aiohttp import web
 from .sources import InvalidPayload
 
 MAX_BYTES = 16 * 2**20
-"""Of one request."""
+"""Bytes of one request."""
 MAX_TOTAL_BYTES = 64 * 2**20
 """Bytes of all requests that are being read or stored."""
 _READ_SECONDS = 20.0
@@ -58,7 +58,7 @@ class MemoryBudget:
 
 
 class MemoryShare:
-    """The bytes of one request."""
+    """The part of the budget that one request uses."""
 
     def __init__(self, memory: MemoryBudget) -> None:
         self._budget = memory
@@ -71,7 +71,7 @@ class MemoryShare:
 
 
 async def read_body(request: web.BaseRequest, share: MemoryShare, kept: int, longest: int = MAX_BYTES) -> RequestBody:
-    """Return the body; of a longer one the first ``kept`` bytes, after reading the rest.
+    """Return the body. If it is longer than ``longest`` bytes, read all of it and return its first ``kept`` bytes.
 
     Raise MemoryLimitReached, and TimeoutError when it arrives too slowly.
     """

@@ -25,7 +25,7 @@ AnswerRequest = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class BoundedHttpServer(web.Server):
-    """An HTTP server. At its limit it closes the oldest connection that has shown no secret."""
+    """An HTTP server. At its limit it closes the oldest connection that has not shown a secret."""
 
     def __init__(self, answer: AnswerRequest, trusted_proxies: Collection[str], log: logging.Logger) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class BoundedHttpServer(web.Server):
         """Connections with their addresses, the oldest first."""
 
     def mark_authenticated(self, connection: RequestHandler) -> None:
-        """Note that the connection has shown a source's secret, so it is not closed to make room for others."""
+        """Note that the connection has shown a source's secret. It is then not closed to make room for others."""
         self._unauthenticated.pop(connection, None)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:

@@ -29,7 +29,7 @@ _LOG_INTERVAL_SECONDS = 60.0
 _GROUP_KINDS = ("alertmanager", "grafana")
 """Kinds of sources that send each group of problems separately and repeatedly."""
 _SMALL_BYTES = 64 * 2**10
-"""A payload up to this size is parsed sooner than a thread starts."""
+"""Bytes. It takes less time to parse a payload of up to this size than to start a thread."""
 
 ConfirmLink = Callable[[str], Awaitable[bool]]
 
@@ -157,8 +157,8 @@ class PayloadReceiver:
         return IngestOutcome(200, "Stored.")
 
     def _is_read_again(self, name: str) -> bool:
-        """Return whether a readable payload means that all are readable. A readable group does not prove that a
-        rejected one is readable now. The rejected group would have come again in this time.
+        """Return whether a readable payload proves that all payloads are readable again. A readable group alone does
+        not prove that. After some time it does, because a rejected group would have come again.
         """
         last = self._rejected_at.get(name)
         return last is not None and not 0 <= time.time() - last < self._repeats.get(name, 0.0)

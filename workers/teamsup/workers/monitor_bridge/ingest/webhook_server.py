@@ -28,7 +28,7 @@ _READY_PATH = "/-/ready"
 _STATE_PATHS = ("/", "/-/healthy", _READY_PATH)
 _RETRY_AFTER_SECONDS = 5
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 30.0
-"""Seconds until a taken port or an unreadable secret is tried again: first, and longest."""
+"""The first and the longest pause in seconds until a taken port or an unreadable secret is tried again."""
 _MAX_PING_BYTES = 64 * 2**10
 """Bytes that are kept of a ping's log, which may have any length."""
 

@@ -119,14 +119,16 @@ class Silencer:
         return [each for each in self._open_incidents(name) if each.state == incident.ACKNOWLEDGED]
 
     def _candidates(self, name: str) -> tuple[list[Incident], list[Incident], list[Incident]]:
-        """Return incidents that may have ended without a report, stale ones, and those not yet seen there."""
+        """Return incidents that may have ended without a report, stale ones, and those that Alertmanager has not shown
+        yet.
+        """
         found = self._open_incidents(name)
         seen = incident_table.ids_seen_at_source(self._hub)
         acknowledged = [each for each in found if each.state == incident.ACKNOWLEDGED]
         return acknowledged, self._staleness.find_overdue(found), [each for each in found if each.id not in seen]
 
     def _update_seen(self, name: str, fires: Sequence[tuple[str, Mapping[str, str]]]) -> list[Incident]:
-        """Return the incidents that no longer fire there."""
+        """Return the incidents that no longer fire in Alertmanager."""
         acknowledged, overdue, unseen = self._candidates(name)
         may_end = {each.id: each for each in (*acknowledged, *overdue)}
         new = {each.id for each in unseen}
@@ -178,5 +180,5 @@ class Silencer:
 
 
 def _last_known_firing(each: Incident) -> datetime:
-    """Return the time when the incident last fired there, or was silenced on request."""
+    """Return the time when the incident last fired in Alertmanager, or was silenced on request."""
     return each.acknowledged_at or each.last_seen or datetime.min.replace(tzinfo=UTC)

@@ -1,4 +1,6 @@
-"""A decision that an agent asks people for: the allowed requests, the answer that counts, and the due actions. Pure."""
+"""A decision that an agent requests from people: the allowed requests, the answer that counts, and the due actions.
+Pure.
+"""
 
 import math
 import re
@@ -36,8 +38,9 @@ class DecisionSpec:
     default: str | None = None
     """The answer that counts when no person has decided by the deadline."""
     default_denies: bool = False
-    """Whether the agent has declared that the default permits nothing. The text cannot show that: "no" to "Any
-    objections?" is a permission."""
+    """Whether the agent has declared that the default is a denial. The text cannot show that: "no" to "Any objections?"
+    is a permission.
+    """
 
     @property
     def deciders_on_discord(self) -> tuple[int, ...]:
@@ -131,8 +134,8 @@ def evaluate(
 ) -> AcceptedAnswer | InvalidAnswer:
     """Return whether this answer counts. ``on_discord`` has the users who may decide there; empty: all.
 
-    An agent may decide only if it is a named decider. Nobody may decide their own question (``is_own``, also under
-    another name).
+    An agent may decide only if it is a named decider. ``is_own``: the answer comes from the asker, perhaps under
+    another name, and does not count.
     """
     if decision.state != "open":
         return InvalidAnswer("closed")
@@ -167,7 +170,7 @@ def canonical_person(name: str) -> str:
 
 
 def match_answer(line: str, shown: Sequence[Decision], written: datetime) -> Decision | None:
-    """Return the decision that a line answers. ``shown`` has the decisions shown there, the last first.
+    """Return the decision that a line answers. ``shown`` has the decisions in that conversation, the last first.
 
     A decision that ended while the person wrote the line still matches.
     """
@@ -180,7 +183,7 @@ def match_answer(line: str, shown: Sequence[Decision], written: datetime) -> Dec
 def find_mistyped(
     line: str, shown: Sequence[Decision], person: str, on_discord: Collection[int] = ()
 ) -> Decision | None:
-    """Return the only decision open to this person, if the line is a number without an option."""
+    """Return the decision if it is the only one open to this person and the line is a number without an option."""
     open_ones = [each for each in shown if each.state == "open" and may_decide(each, person, on_discord)]
     is_meant = len(open_ones) == 1 and open_ones[0].spec.options and _ANY_NUMBER.fullmatch(line.strip())
     return open_ones[0] if is_meant else None
@@ -192,7 +195,7 @@ def is_answerable(decision: Decision, at: datetime) -> bool:
 
 
 def next_action(decision: Decision, now: datetime, first_reminder: float, shown_at: datetime | None) -> DueAction:
-    """Return the due action. Until the deadline people are reminded, each time after twice the time.
+    """Return the due action. Until the deadline people are reminded, after twice as long each time.
 
     A default that may permit something waits until people could object. The default of a
     decision that no person has seen does not count.

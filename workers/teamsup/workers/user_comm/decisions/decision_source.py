@@ -1,4 +1,4 @@
-"""Decisions for pages: the list, who has seen and decided each, what needs a person, and its options as actions."""
+"""Decisions for pages: the list, who has seen and decided each, the needs for a person, and the options as actions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -48,7 +48,7 @@ def sources() -> tuple[EntrySource, ...]:
 
 
 class DecisionSource:
-    """What agents ask people to decide."""
+    """The decisions that agents request from people."""
 
     kind = "decision"
     title = "Decisions"
@@ -123,7 +123,9 @@ def _find(table: DecisionTable, entry_id: str) -> Decision | None:
 
 
 def _answer_of(decision: Decision, action: str, text: str) -> str:
-    """Return the answer in words: an option's text, not its number, so that it means what the person has read."""
+    """Return the answer in words. Use an option's text instead of its number, so that its meaning is what the person
+    has read.
+    """
     options = decision.spec.options
     number = parse_number(action.removeprefix(_OPTION))
     if options and action.startswith(_OPTION) and number is not None and number < len(options):

@@ -1,4 +1,4 @@
-"""Decisions: agents ask, people answer in any place that shows the question, and the first valid answer counts
+"""Decisions: agents ask, and people answer in any conversation that shows the question. The first valid answer counts
 everywhere.
 
 Their whole state is in the team's tables, and each step is one transaction with its messages.
@@ -51,7 +51,9 @@ _MAX_POLL_SECONDS = 60.0  # a machine may have slept meanwhile
 
 
 class DecisionService:
-    """Its verbs block, and raise the hub's errors. All except ``run_due`` run inside the caller's transaction."""
+    """Opens and ends decisions. Its verbs block, and raise the hub's errors. All except ``run_due`` run inside the
+    caller's transaction.
+    """
 
     def __init__(
         self, hub: MessageHub, table: DecisionTable, rules: LiveRules, relays: Relays, log: logging.Logger
@@ -64,7 +66,9 @@ class DecisionService:
         self._overdue_since: dict[int, float] = {}
 
     def open_decision(self, message: Message) -> Outcome:
-        """Open a decision: show it in the conversation of the question that it is about, else to all people."""
+        """Open a decision. Show it in the conversation of the question that it is about. Without such a question, show
+        it to all people.
+        """
         question = self._relays.person_question_of(message)
         people = {} if question is None else self._people_by_name(question)
         try:
@@ -106,7 +110,7 @@ class DecisionService:
         return Reply(sentence, kind, ({} if decision is None else to_metadata(decision)) | about)
 
     def find_answered(self, message: Message) -> int | None:
-        """Return the number of the decision that this message answers. 0: one that does not exist."""
+        """Return the number of the decision that this message answers. 0: there is no such decision."""
         if message.message_type != DECISION_ANSWER:
             return self._match_line(message) if message.reply_to is None else None
         number = message.metadata.get("decision")
@@ -232,7 +236,7 @@ class DecisionService:
     def _close(
         self, decision: Decision, state: DecisionState, answer: str | None = None, by: Message | None = None
     ) -> Decision:
-        """Store the outcome. Notify the agent, and all who were shown it except the one who decided."""
+        """Store the outcome. Notify the agent, and all people who have seen the decision except the decider."""
         person, name = (None, None) if by is None else (canonical_person(person_of(by)), display_name_of(by))
         if state == "defaulted":
             answer = decision.spec.default
@@ -259,8 +263,8 @@ class DecisionService:
         self._hub.answer(question, text, message_type=kind, metadata=about)
 
     def _people_by_name(self, question: Message) -> dict[str, tuple[str, ...]]:
-        """Return the people whom an agent may name as deciders. On Discord people choose their names, perhaps that of a
-        console.
+        """Return the people whom an agent may name as deciders. On Discord people choose their own names, and may
+        choose the name of a console.
         """
         name, person = name_of(question), canonical_person(person_of(question))
         consoles = (self._hub.find_agent(each) for each in (name, f"console-{name}"))
@@ -303,7 +307,7 @@ class DecisionService:
         return len(newcomers)
 
     def _show_to_deciders(self, decision: Decision, but: str) -> None:
-        """Show the decision to named deciders even if another person's question is its subject."""
+        """Show the decision to named deciders, even if its subject is a question of another person."""
         for name in decision.spec.deciders:
             for recipient in (name, f"console-{name}"):
                 agent = self._hub.find_agent(recipient)
@@ -318,7 +322,7 @@ class DecisionService:
         return [recipient for recipient in everywhere if recipient not in known]
 
     def _remind(self, decision: Decision, now: float) -> None:
-        """Show it again in places where it has been seen; in other places it still waits."""
+        """Show it again where people have seen it. Elsewhere it still waits to be read."""
         reminded = set()
         for showing, recipient in self._table.showings(decision.number):
             states = self._hub.queries.trace(showing.message_id)

@@ -23,7 +23,7 @@ _SHOWINGS_IN = """
 
 
 class DecisionTable:
-    """Reads and writes; in a transaction, as part of it."""
+    """Reads and writes decisions, as part of the open transaction if there is one."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
@@ -124,7 +124,9 @@ class DecisionTable:
         return not self._hub.query("SELECT 1 FROM decisions LIMIT 1")
 
     def shown_in(self, recipient: str, conversation: str | None, since: float) -> list[Decision]:
-        """Return the decisions shown to that agent, the last first: open ones, and those that ended since then."""
+        """Return the open decisions shown to that agent, and those that have ended since that time. The last one comes
+        first.
+        """
         rows = self._hub.query(_SHOWINGS_IN, (format_time(since), recipient))
         numbers = {row["message"]: row["question"] for row in rows}
         labels, states = self._hub.queries.labels(numbers), self._hub.queries.trace_each(numbers)

@@ -25,7 +25,7 @@ from .progress import (
 from .relays import Relays
 
 _MAX_POLL_SECONDS = 2.0
-"""Seconds between two checks without a message."""
+"""The most seconds between two checks, if no message arrives."""
 
 
 _AGE_DIVISOR = 30
@@ -63,7 +63,7 @@ class _LastProgress:
 class FollowUp:
     """Checks all open relays when a message arrives or a time is due.
 
-    ``relays_in_doubt`` returns the relays whose agent waits for a decision: nobody is reminded of these.
+    ``relays_in_doubt`` returns the relays whose agent waits for a decision. Those agents are not reminded.
     """
 
     def __init__(

@@ -30,7 +30,9 @@ _OUTPUT_COMMANDS = tuple(f"/{command.name}" for command in people_commands() if 
 
 
 class Forwarder:
-    """Its verbs block, raise the hub's errors, and run inside the caller's transaction."""
+    """Forwards questions and answers. Its verbs block, raise the hub's errors, and run inside the caller's
+    transaction.
+    """
 
     def __init__(self, hub: MessageHub, relays: Relays, conversations: Conversations, rules: LiveRules) -> None:
         self._hub = hub
@@ -178,8 +180,8 @@ class Forwarder:
         return self._hub.queries.message(notice.reply_to).recipient if notice.reply_to else None
 
     def _question_hint(self, question: Message) -> str:
-        """Return the question for an answer that is late, or that comes after a later question. On Discord no question
-        is needed, because the answer is a reply.
+        """Return the question for an answer that is late, or that comes after a later question. On Discord the question
+        is not needed, because the answer is a reply to it.
         """
         if question.sender == GATEWAY:
             return ""

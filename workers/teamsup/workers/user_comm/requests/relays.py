@@ -41,7 +41,7 @@ class Withdrawal:
 
 
 class Relays:
-    """Its verbs block, and raise the hub's errors."""
+    """Sends and closes relays. Its verbs block, and raise the hub's errors."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
@@ -129,7 +129,7 @@ class Relays:
         return self._hub.queries.message(f"#{rows[0]['question']}") if rows else None
 
     def restart_waiting(self, relay: str, now: float) -> None:
-        """Record that the person waits for the agent again, and the agent no longer for people."""
+        """Record that the person waits for the agent again, because the agent no longer waits for people."""
         if (found := self.find_message(relay)) is not None:
             sql = "UPDATE relays SET waiting_since = ?, reminded_at = NULL WHERE message = ?"
             self._hub.execute(sql, (format_time(now), found.id))
@@ -188,15 +188,16 @@ class Relays:
         return None
 
     def question_of(self, relay: Message | None) -> Message | None:
-        """Return the question that this message of ours forwards, or is about; else None."""
+        """Return the question that this message of ours forwards or reports on; else None."""
         if relay is None or relay.sender != self._hub.agent:
             return None
         question = relay.metadata.get(QUESTION_KEY) or relay.metadata.get(QUESTION_REF_KEY)
         return self.find_message(str(question)) if question else None
 
     def person_question_of(self, message: Message) -> Message | None:
-        """Return the person's question that an agent's message belongs to: the replied one, else the last one of its
-        conversation."""
+        """Return the person's question that an agent's message belongs to: the question that it replies to, else the
+        last one of its conversation.
+        """
         question = self.question_of(self.find_message(message.reply_to))
         if question is not None:
             return question if self._is_of_person(question) else None
@@ -291,7 +292,7 @@ class Relays:
         return Withdrawal(tuple(relay.message_id for relay in relays), tuple(agents))
 
     def _show_withdrawal(self, relays: Sequence[Message]) -> None:
-        """Replace the progress that Discord shows of these questions, because nothing else would."""
+        """Replace the progress that Discord shows of these questions, because no answer will replace it."""
         shown = {
             row["question"]
             for relay in relays

@@ -18,9 +18,9 @@ from ..sections import MessageRouteSection, UserCommSection
 _COMMAND = re.compile(r"/(?P<name>[a-zA-Z][a-zA-Z0-9_-]*)(?:\s+(?P<rest>.*))?", re.DOTALL)
 _MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")
 _EVERYBODY = ("everyone", "here")
-"""Discord's names for everybody in a channel. No agent has them."""
+"""Discord's names for all people in a channel. No agent has such a name."""
 _MAX_SEARCHED = 4000
-"""The number of characters of a line that are searched, because a pattern may take long on an unknown person's text."""
+"""The characters of a line that are searched. A pattern may take long on the text of an unknown person."""
 
 _GREETINGS = {
     "hello": "Hi there! 👋",

@@ -34,7 +34,7 @@ class Authenticator:
 
     async def find_session(self, cookies: Mapping[str, str], *, is_recent_enough: bool = False) -> Session | None:
         """Return the session of a request's cookies. With ``is_recent_enough`` it may have ended elsewhere some seconds
-        ago: many pages that are open ask for many regions.
+        ago, because many open pages request many regions.
         """
         secret = cookies.get(self.cookie, "")
         known = self._known.get(secret)
@@ -54,7 +54,9 @@ class Authenticator:
         return Viewer(session.person, session.person in self._operators, session.csrf_token, session.id)
 
     async def sign_in(self, secret: str, address: str, user_agent: str = "") -> Session | None:
-        """Return a new session for the secret of a link; None if it is wrong. Call it if ``seconds_to_wait`` is 0."""
+        """Return a new session for the secret of a link; None if it is wrong. Call it only while ``seconds_to_wait`` is
+        0.
+        """
         self._tries.count_try(address, time.monotonic())
         is_wrong = False
         try:
@@ -86,7 +88,7 @@ def accepts_token(session: Session, token: str) -> bool:
 def cookie_name(team: Team) -> str:
     """Return the name of the team's cookie. Browsers send cookies to all ports of a host, so each team has its own.
 
-    A team of the same name in another folder has another one too.
+    A team of the same name in another folder also has its own.
     """
     return f"teamsup-{team.name}-{hashlib.sha256(os.fsencode(team.folder)).hexdigest()[:8]}"
 

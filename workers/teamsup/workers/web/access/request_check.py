@@ -1,4 +1,4 @@
-"""Refuse what another page, or another name for this address, has made a browser send. Pure."""
+"""Refuse requests that a foreign page, or a foreign name for this address, has made a browser send. Pure."""
 
 import ipaddress
 from collections.abc import Collection, Iterable, Mapping
@@ -10,9 +10,9 @@ SAFE_METHODS = ("GET", "HEAD")
 
 
 def check_host(headers: Mapping[str, str], hosts: Collection[str]) -> str:
-    """Return why a request is refused; empty: it names us. ``hosts`` are our names.
+    """Return why a request is refused; empty: its Host is one of our names, ``hosts``.
 
-    A page on a name that its owner points at this address (DNS rebinding) sends that name.
+    With DNS rebinding, the owner of a foreign name points it at this address. A page there sends that name.
     """
     if host_name_of(headers.get("Host", "")) in hosts:
         return ""
@@ -33,7 +33,7 @@ def check_origin(method: str, headers: Mapping[str, str]) -> str:
 
 def find_client(remote: str, forwarded: Iterable[str], proxies: Collection[str]) -> str:
     """Return the address of the browser. ``forwarded`` has the values of X-Forwarded-For, which only our proxies may
-    set: the last address that is not one of them is the browser's.
+    set. The last address that is not a proxy of ours is the browser's.
     """
     networks = [ipaddress.ip_network(each, strict=False) for each in proxies]
     address = remote
@@ -46,7 +46,7 @@ def find_client(remote: str, forwarded: Iterable[str], proxies: Collection[str])
 
 
 def is_local_path(path: str) -> bool:
-    """Return whether a redirect to it stays with us: "//host" and "/\\host" name other servers."""
+    """Return whether a redirect to this path stays on our server: "//host" and "/\\host" name other servers."""
     return path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
 
 

@@ -10,11 +10,13 @@ from teamsup.hub.timestamps import format_time, parse_time
 
 LINK_SECONDS = 600.0
 SESSION_SECONDS = 30 * 86400.0
-"""A session ends when nobody has used it for this time."""
+"""A session ends when it was not used for this time."""
 RENEWAL_SECONDS = 3600.0
-"""Seconds after which a use is written down again, so that few requests write."""
+"""Seconds between two stored times of use, so that few requests write."""
 _BROWSERS = ("Edg", "OPR", "Firefox", "Chromium", "Chrome", "Safari")
-"""The words of a User-Agent that name a browser. Each may have the later ones too."""
+"""The words of a User-Agent that name a browser. The first one found counts, because a browser may send
+later ones too.
+"""
 _SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "CrOS", "Linux")
 _MAX_SECRET_CHARACTERS = 200
 
@@ -34,13 +36,13 @@ class Session:
 
     @property
     def id(self) -> str:
-        """Its name in lists. Nobody can sign in with it."""
+        """Its name in lists. It cannot be used to sign in."""
         return _digest(self.secret)
 
 
 @dataclass(frozen=True, slots=True)
 class ListedSession:
-    """A browser that is signed in, as a list shows it. ``used_at`` is true within RENEWAL_SECONDS. None: unknown."""
+    """A browser that is signed in, as a list shows it. ``used_at`` is exact to RENEWAL_SECONDS; None: unknown."""
 
     id: str
     person: str
@@ -116,7 +118,7 @@ def list_sessions(hub: MessageHub, now: float, person: str | None = None) -> lis
 
 
 def end_session(hub: MessageHub, session_id: str, person: str | None = None) -> bool:
-    """Sign a browser out: its cookie means nothing from now on. With ``person`` only if it is theirs.
+    """Sign a browser out, so that its cookie is no longer valid. With ``person``, only if it is that person's.
 
     Return whether it was signed in.
     """
@@ -136,7 +138,7 @@ def end_all_sessions(hub: MessageHub, person: str) -> int:
 
 
 def name_browser(user_agent: str) -> str:
-    """Return what a person calls a browser, such as "Firefox on Linux"; empty: it does not say. Pure."""
+    """Return the usual name of a browser, such as "Firefox on Linux"; empty: its header does not show it. Pure."""
     names = {"Edg": "Edge", "OPR": "Opera", "Mac OS X": "macOS", "CrOS": "ChromeOS"}
     browser = next((each for each in _BROWSERS if f"{each}/" in user_agent), "")
     system = next((each for each in _SYSTEMS if each in user_agent), "")

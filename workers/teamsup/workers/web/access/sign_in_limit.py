@@ -8,11 +8,11 @@ _MAX_ADDRESSES = 1000
 
 
 class SignInLimit:
-    """Counts wrong secrets for each address: ten, and then one every six seconds."""
+    """Counts wrong secrets for each address. It allows ten, and then one every six seconds."""
 
     def __init__(self) -> None:
         self._full_at: OrderedDict[str, float] = OrderedDict()
-        """The time when an address has all of its tries again, the oldest change first."""
+        """The times when addresses have all their tries again. The order is that of the last change, oldest first."""
 
     def seconds_to_wait(self, address: str, now: float) -> float:
         """Return the seconds until this address may try; 0: now. ``now`` is monotonic."""
@@ -20,8 +20,8 @@ class SignInLimit:
         return max(0.0, self._full_at.get(address, now) + each - _PERIOD_SECONDS - now)
 
     def count_try(self, address: str, now: float) -> None:
-        """Note that this address tries a secret. It counts until the secret has proved right, so that many tries at the
-        same moment are not free.
+        """Note that this address tries a secret. It counts until the secret proves to be right, so that many tries at
+        the same moment also count.
         """
         self._full_at[address] = max(now, self._full_at.pop(address, now)) + _PERIOD_SECONDS / MAX_TRIES
         if len(self._full_at) > _MAX_ADDRESSES:

@@ -20,13 +20,15 @@ LOOK_SECONDS = 0.05
 _RENEWAL_SECONDS = 5.0
 """Seconds after which pages are rendered without a change, because time alone also changes a state."""
 MAX_SHARE = 0.3
-"""The share of a core that rendering for open pages may take for long. Therefore many changes are reported together."""
+"""The share of a core that rendering for open pages may take over time. Beyond it, changes wait and are reported
+together.
+"""
 MAX_CREDIT_SECONDS = 0.5
-"""Seconds of rendering that a burst of changes may take at once, after a time with few changes."""
+"""Seconds of rendering that are saved up in quiet times, and that a burst of changes may use at once."""
 
 
 class RenderingBudget:
-    """Decide how long to rest after each rendering, so that all of them together keep within their share."""
+    """Decide how long to rest after each rendering, so that all renderings together stay within their share."""
 
     def __init__(self, now: float) -> None:
         self._credit = MAX_CREDIT_SECONDS
@@ -41,7 +43,7 @@ class RenderingBudget:
 
 
 class LivePages:
-    """All open pages. ``find_change`` returns a value that differs after each change, and takes no time."""
+    """All open pages. ``find_change`` is quick, and returns a value that differs after each change."""
 
     def __init__(self, find_change: Callable[[], object], log: logging.Logger) -> None:
         self._find_change = find_change
@@ -52,7 +54,7 @@ class LivePages:
 
     @property
     def count(self) -> int:
-        """The number of open pages, each window for itself."""
+        """The number of open pages. Each window counts."""
         return sum(len(page.streams) for page in self._pages.values())
 
     @asynccontextmanager
@@ -80,7 +82,7 @@ class LivePages:
                 self._loop = None
 
     def find_region(self, key: Hashable, region: str) -> RenderedRegion | None:
-        """Return the content of a region that an open page shows now; None if none shows it."""
+        """Return the content of a region that an open page shows now; None if no page shows it."""
         page = self._pages.get(key)
         return None if page is None else page.find_region(region)
 

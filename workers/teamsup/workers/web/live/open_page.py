@@ -11,9 +11,9 @@ from ..page import RenderedRegion
 from .stream import Stream
 
 STUCK_SECONDS = 30.0
-"""A page that was not rendered for this time does not know its state: perhaps the hub, or a component, hangs."""
+"""A page that was not rendered for this time reports its state as unknown: the hub or a component may hang."""
 EVIDENCE_SECONDS = 10.0
-"""A region that differs only in ages and figures is reported after this time at the earliest."""
+"""The least seconds between two reports of a region that differs only in ages and figures."""
 
 Regions = Mapping[str, RenderedRegion]
 RenderRegions = Callable[[], Regions]
@@ -53,7 +53,7 @@ class OpenPage:
             self._report_all((stream,))
 
     async def report_changes(self) -> None:
-        """Render, and report what differs from what was reported."""
+        """Render, and report the regions that differ from those that were reported."""
         async with self._lock:
             if had_trouble := await self._refresh():
                 self._report_all(self.streams)
@@ -96,7 +96,7 @@ class OpenPage:
 
 
 def is_due(reported: RenderedRegion, shown: RenderedRegion, seconds: float) -> bool:
-    """Return whether a region is reported again after so many seconds. Pure."""
+    """Return whether to report a region again after this many seconds. Pure."""
     if reported.version == shown.version:
         return False
     return reported.meaning != shown.meaning or seconds >= EVIDENCE_SECONDS

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 
 BEAT_SECONDS = 15.0
-"""A page that has heard nothing for 20 seconds counts itself as not live."""
+"""Seconds between two signs of life. A page without any for 20 seconds shows that it is not live."""
 
 
 class Stream:
@@ -22,7 +22,7 @@ class Stream:
         self._wake = asyncio.Event()
 
     def report_all(self, versions: Mapping[str, str]) -> None:
-        """Report the versions of all regions. What was not reported before is in them."""
+        """Report the versions of all regions, which contain all changes so far."""
         self._whole, self._trouble = versions, None
         self._changed.clear()
         self._wake.set()

@@ -1,4 +1,4 @@
-"""A page that asks before something ends: it names what happens, and works without a script."""
+"""A page that asks before an action that ends something. It names the consequences, and works without a script."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,19 +18,19 @@ class ActionQuestion:
     button: str
     back: str
     quoted: str = ""
-    """The text of another that this is about."""
+    """The text of another person or agent that the question is about."""
     text_label: str = ""
     """The label of the text that the person must write; empty: none."""
     version: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
     is_grave: bool = True
-    """Whether it takes something away."""
+    """Whether the action removes or ends something."""
     is_for_all: bool = False
-    """Whether those who may not act may do it too."""
+    """Whether people who may not act may do it too."""
 
 
 def ask_page(route: str, section: str, ask: Callable[[PageContext], ActionQuestion]) -> Page:
-    """Return the page that asks what ``ask`` returns."""
+    """Return the page that asks the question of ``ask``."""
 
     def show(context: PageContext, regions: Mapping[str, RenderedRegion]) -> str:
         question = ask(context)

@@ -36,7 +36,7 @@ _PEOPLE, _INCIDENTS = ("console-", "discord:"), ("incident:",)
 _SECTION = "conversations"
 _LAST_CHARACTERS = 120
 _MORE = 3
-"""Copies are folded into their sources, so more messages are read than a page shows."""
+"""A page reads this many times the messages that it shows, because copies are folded into their sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class ListedConversation:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who takes part in a conversation. A person has no presence: a page says only when they last wrote."""
+    """A person in a conversation. People do not send heartbeats, so a page shows only when they last wrote."""
 
     name: str
     wrote_at: datetime | None
@@ -62,7 +62,7 @@ class Person:
 
 
 def title_of(conversation: str) -> str:
-    """Return what people call a conversation. Pure."""
+    """Return the title of a conversation for people. Pure."""
     owner, _, rest = conversation.partition(":")
     if conversation.startswith(_INCIDENTS):
         return f"Incident {rest}"
@@ -133,12 +133,14 @@ def _render_list(context: PageContext, regions: Mapping[str, RenderedRegion]) ->
 
 
 def is_whole(context: PageContext) -> bool:
-    """Return whether every message is shown, also copies and progress."""
+    """Return whether every message is shown, including copies and progress."""
     return context.query.get("messages") == "all"
 
 
 def _read_messages(context: PageContext) -> tuple[list[Message], int, datetime | None]:
-    """Return the newest messages of the conversation, or those before another; and how many are earlier."""
+    """Return the newest messages of the conversation, or those before another one. Also return the number of earlier
+    ones.
+    """
     conversation, before = context.path["id"], context.query.get("before", "")
     position = parse_number(before)
     limit = MESSAGES_A_PAGE * _MORE
@@ -176,7 +178,7 @@ def _show_messages(context: PageContext) -> str:
 def _new_of(
     context: PageContext, views: Sequence[MessageView], messages: Sequence[Message], path: str
 ) -> Mapping[str, object]:
-    """Return what the template needs to begin the new messages with a line, and to end their deliveries."""
+    """Return the template's values for the line before new messages, and for ending their deliveries."""
     return {
         "viewer": context.viewer,
         "first_new": find_first_new(views, reader_of(context.viewer)),
@@ -192,7 +194,7 @@ def _view(context: PageContext, messages: Sequence[Message], *, folds: bool = Tr
 
 
 def _mark_shown(context: PageContext, fields: Mapping[str, str]) -> Outcome:
-    """End the viewer's own deliveries up to a message. A script asks for it when they stand on the screen."""
+    """End the viewer's own deliveries up to a message. A script requests it when the messages are on the screen."""
     newest, queries = parse_number(fields.get("newest")), context.hub.queries
     if newest is None:
         raise CallerError("The number of the newest message is missing.")
@@ -222,7 +224,7 @@ def _end_deliveries(context: PageContext, messages: Sequence[Message]) -> None:
 
 
 def _show_progress(context: PageContext) -> str:
-    """Return a line for each agent that works on something here, with the newest report on it."""
+    """Return a line for each agent that works on a question here, with its newest report."""
     messages = context.hub.queries.find(conversation=context.path["id"], limit=MESSAGES_A_PAGE)
     reports = newest_progress(messages)
     lines = [
@@ -250,7 +252,7 @@ def _show_people(context: PageContext) -> str:
 def _find_people(
     messages: Sequence[Message], agents: Mapping[str, Agent], described: Mapping[str, TeamMember]
 ) -> list[Person]:
-    """Return who wrote or was written to, who wrote last comes first. Pure."""
+    """Return the people and agents that wrote or received messages. The last writer comes first. Pure."""
     found: dict[str, Person] = {}
     for message in reversed(messages):
         name, kind, _ = author_of(message, agents)

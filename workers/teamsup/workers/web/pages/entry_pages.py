@@ -1,4 +1,4 @@
-"""The list and the page of each kind of entry, such as incidents, and what a person does about one."""
+"""The list and the page of each kind of entry, such as incidents, and the actions of people on one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -139,7 +139,7 @@ class SourcePages:
         return Outcome(self._address_after(context, fields.get("back", ""), now_of(context)), sentence)
 
     def _address_after(self, context: PageContext, back: str, now: datetime) -> str:
-        """Return where the person came from, or the list if the entry is gone."""
+        """Return the address from which the person came, or the list if the entry is gone."""
         own = self._address_of(context.path["id"])
         if not is_local_path(back) or (back == own and self.source.entry(context.hub, context.path["id"], now) is None):
             return self.source.address

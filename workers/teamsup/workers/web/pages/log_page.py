@@ -1,4 +1,4 @@
-"""The newest lines of the logs, of all workers or of one, as they come."""
+"""The newest lines of the logs, of all workers or of one, updated as they arrive."""
 
 import heapq
 import re
@@ -42,7 +42,7 @@ def parse_lines(worker: str, lines: Sequence[str]) -> Iterator[LogLine]:
 
 
 def choose_lines(lines: Sequence[LogLine], level: str, words: str) -> Iterator[LogLine]:
-    """Yield the lines of a level and with these words. Pure."""
+    """Yield the lines that have this level and these words. Pure."""
     levels, wanted, belongs = _SHOWN_LEVELS.get(level, ()), words.casefold(), False
     for line in lines:
         # The lines of a traceback have no level, and belong to the error before them.

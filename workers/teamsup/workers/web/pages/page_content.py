@@ -1,4 +1,4 @@
-"""What all pages have in common: their head, the navigation with its counts, and the sources of entries."""
+"""The common parts of all pages: their head, the navigation with its counts, and the sources of entries."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ from .views.dead_letters import DeadLetterSource
 from .views.participants import TeamMember, describe_participants
 
 _SHARED = 4
-"""Pages that are made at the same time; each has a moment of its own."""
+"""The most pages that are made at the same time. Each has its own moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class SectionLink:
-    """A page in the navigation. ``count`` is the number of things to do in it, and ``meaning`` names them. None: its
-    source cannot be read, so the count is unknown.
+    """A page in the navigation. ``count`` is the number of open tasks on it, and ``meaning`` names them. None: the
+    count is unknown, because the source cannot be read.
     """
 
     section: str
@@ -37,7 +37,7 @@ class SectionLink:
 
 @dataclass(frozen=True, slots=True)
 class FilterLink:
-    """One value of a filter. The filters of a list stand in its address."""
+    """One value of a filter. The address of a list contains its filters."""
 
     label: str
     address: str
@@ -47,7 +47,7 @@ class FilterLink:
 
 @dataclass(frozen=True, slots=True)
 class PageContent:
-    """The head of a page. ``address`` is where a form returns to."""
+    """The head of a page. A form returns to ``address``."""
 
     team: str
     section: str
@@ -56,7 +56,7 @@ class PageContent:
     viewer: Viewer
     notice: str
     words: str = ""
-    """What is searched for."""
+    """The words of the search."""
 
 
 def now_of(context: PageContext) -> datetime:
@@ -118,7 +118,7 @@ def address_of(*parts: str) -> str:
 def filter_links(
     path: str, query: Mapping[str, str], name: str, values: Sequence[str], labels: Mapping[str, str] | None = None
 ) -> list[FilterLink]:
-    """Return a link for each value of a filter. The first value is the default, and stands in no address."""
+    """Return a link for each value of a filter. The first value is the default, which an address does not contain."""
     current = query.get(name) or values[0]
     names = labels or {}
     kept = {key: value for key, value in query.items() if key not in (name, "before")}
@@ -139,7 +139,7 @@ def all_sources() -> Mapping[str, EntrySource]:
 
 
 def listed_sources() -> list[EntrySource]:
-    """Return the sources that have a list of their own. Another one only has needs."""
+    """Return the sources that have a list. The others have only needs."""
     return [source for source in all_sources().values() if source.title]
 
 
@@ -169,7 +169,7 @@ def reader_of(viewer: Viewer) -> str:
 
 
 def navigation(section: str) -> Region:
-    """Return the region with the pages and what there is to do in each."""
+    """Return the region with the pages, and the number of open tasks on each."""
 
     def show(context: PageContext) -> str:
         links = _section_links(context)

@@ -1,4 +1,4 @@
-"""Pages without a session: to sign in, and to explain what went wrong."""
+"""Pages without a session: one to sign in, and one for errors."""
 
 from datetime import UTC, datetime
 
@@ -6,10 +6,12 @@ from .rendering import render
 
 
 def render_sign_in(team: str, wanted: str, trouble: str) -> str:
-    """Return the page that exchanges the secret of a link. ``wanted`` is the address to show then."""
+    """Return the page that exchanges the secret of a link for a session. ``wanted`` is the address to show
+    after that.
+    """
     return render("sign_in.html", datetime.now(UTC), team=team, wanted=wanted, trouble=trouble)
 
 
 def render_error(title: str, sentence: str, retry_seconds: int = 0) -> str:
-    """Return the page that says why there is no other. After ``retry_seconds`` a browser asks again; 0: it does not."""
+    """Return the page that explains an error. After ``retry_seconds`` a browser asks again; 0: it does not."""
     return render("error.html", datetime.now(UTC), title=title, sentence=sentence, retry_seconds=retry_seconds)

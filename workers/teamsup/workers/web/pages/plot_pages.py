@@ -1,4 +1,4 @@
-"""The plots of the team, for the last hour, day or week: on the team's page, and one page with those of the workers."""
+"""The plots of the last hour, day or week: those of the team on its page, and those of the workers on another."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _STEP_SECONDS = 60.0
 """A plot moves once a minute, and not with each look at the page."""
 _ROUND_SECONDS = 600
 _CLOSER = {"day": ("hour", 3600.0), "week": ("day", 86400.0)}
-"""The range and the seconds of a part of a plot, for those that can be looked at closer."""
+"""The range of a closer look at a part of a plot, and the seconds of that part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def _range_of(context: PageContext) -> PlotRange:
 
 
 def _draw(context: PageContext) -> DrawnPlots:
-    """Return the plots of now. They are drawn once for all pages, until the next sample or minute."""
+    """Return the present plots. They are drawn once for all pages, until the next sample or minute."""
     limit, past = read_cost_limit(agents_of(context).values()), _past_of(context)
     minute = context.now - context.now % _STEP_SECONDS if past is None else past
     return _draw_once(
@@ -94,11 +94,11 @@ class MemberPlots:
 
     workers: Mapping[str, tuple[Markup, Markup]]
     host: TeamSample | None
-    """None: the newest is too old to be true now."""
+    """None: the newest sample is too old."""
 
 
 def read_hour(context: PageContext) -> MemberPlots:
-    """Return what the rows of the team show of the last hour. It is drawn once for all pages in each minute."""
+    """Return the small plots of the last hour for the rows of the team. They are drawn once a minute for all pages."""
     minute = context.now - context.now % _STEP_SECONDS
     return _read_hour_once(context.team, samples_version(context.team), minute)
 
@@ -152,7 +152,7 @@ def _link_steps(context: PageContext) -> list[tuple[str, list[tuple[str, str]]]]
 
 
 def show_worker_plots(context: PageContext, worker: str) -> str:
-    """Return the plots of one worker; empty if it has not run in that time and never was sampled."""
+    """Return the plots of one worker; empty if there is no sample of it."""
     plots = _draw(context).workers.get(worker, ())
     path = address_of("team", worker)
     return render(

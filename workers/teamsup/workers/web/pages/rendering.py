@@ -1,6 +1,6 @@
 """Render the pages: Jinja templates with escaping, and the forms of ages, times, states and numbers.
 
-What a page does not know is a question mark, what does not apply is a dash, and 0 is counted.
+An unknown value is a question mark, and a value that does not apply is a dash. 0 means that it was counted.
 """
 
 import functools
@@ -90,7 +90,9 @@ def format_span(seconds: float, units: int = 1) -> str:
 
 
 def format_age(moment: datetime, now: datetime, form: Form = "ago", units: int = 1) -> str:
-    """Return the age of a time in its form. A time on the other side of now is named, because a clock may be wrong."""
+    """Return the age of a time in its form. If a past time is in the future, or the reverse, say so, because a clock
+    may be wrong.
+    """
     seconds = (now - moment).total_seconds()
     if form == "in":
         return f"in {format_span(-seconds, units)}" if seconds <= 0 else f"{format_span(seconds, units)} late"
@@ -116,7 +118,7 @@ def format_money(usd: float) -> str:
 
 
 def format_clock(moment: datetime, now: datetime) -> str:
-    """Return a time as people of this machine say it: with the day if it is not today's."""
+    """Return a local time of this machine, with the day if it is not today."""
     local, today = moment.astimezone(), now.astimezone()
     if local.date() == today.date():
         return f"{local:%H:%M:%S}"
@@ -171,7 +173,7 @@ def _rich(context: Context, text: str | Text) -> Markup:
 
 
 def _value(value: object) -> Markup:
-    """Return a cell's text: a question mark if nobody knows, a dash if it does not apply."""
+    """Return a cell's text: a question mark for an unknown value, a dash for one that does not apply."""
     if value is Missing.UNKNOWN:
         return Markup('<span class="not-known">?<span class="unseen"> unknown</span></span>')
     if value is Missing.NOT_APPLICABLE:

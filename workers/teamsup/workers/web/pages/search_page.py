@@ -53,7 +53,7 @@ def message_address(message: Message) -> str:
 
 
 def _search(context: PageContext, words: str) -> tuple[list[SearchResult], str]:
-    """Return what was found, and a sentence if the search failed."""
+    """Return the results, and a sentence if the search failed."""
     queries, trouble = context.hub.queries, ""
     found: list[Message] = []
     try:

@@ -14,11 +14,11 @@ _PATH, _SECTION = "/sessions", "sessions"
 
 
 class UnknownSession(CallerError):
-    """That browser is not signed in, or it is another person's."""
+    """The browser is not signed in, or belongs to another person."""
 
 
 def _whose(context: PageContext) -> str | None:
-    """Return whose browsers the viewer sees. None: those of all people, because the viewer may act."""
+    """Return the person whose browsers the viewer sees. None: the viewer may act, and sees those of all people."""
     return None if context.viewer.may_act else context.viewer.name
 
 

@@ -1,4 +1,6 @@
-"""The page of the team: what needs a person, who takes part, and how each is. Also the page of one participant."""
+"""The page of the team: the needs for a person, and the participants with their states. Also the page of one
+participant.
+"""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -48,7 +50,7 @@ def choose(participants: Sequence[TeamMember], shown: str) -> list[TeamMember]:
 
 
 def describe_answers(participants: Sequence[TeamMember]) -> str:
-    """Return the headline of a team that needs nobody. Pure."""
+    """Return the headline of a team that does not need a person. Pure."""
     answering = sum(map(is_answering, participants))
     expected = sum(1 for each in participants if is_answering(each) or not each.is_well)
     if answering < expected:
@@ -77,7 +79,7 @@ def _show_needs(context: PageContext) -> str:
 
 
 def _own_address(need: Need) -> str:
-    """Return the address under which its actions are done."""
+    """Return the address to which the forms of its actions are sent."""
     source = all_sources().get(need.kind)
     return need.address if source is None else f"{source.address}{address_of(need.id)}"
 

@@ -15,7 +15,7 @@ from .page_content import reader_of
 _ANSWER_SECONDS = 15.0
 _OWN_DELAY_SECONDS = 1.5
 _WAIT = {"seconds": 10.0}
-"""How long the supervisor waits for the worker before it answers."""
+"""The metadata of a request: the seconds that the supervisor waits for the worker before it answers."""
 
 
 class RequestNotDone(CallerError):
@@ -30,7 +30,9 @@ def open_as_viewer(context: PageContext) -> MessageHub:
 
 
 def ask_supervisor(context: PageContext, verb: str, worker: str) -> str:
-    """Let the supervisor start, stop or restart a worker, and return its answer. Raise RequestNotDone and NoAnswer."""
+    """Ask the supervisor to start, stop or restart a worker, and return its answer. Raise RequestNotDone
+    and NoAnswer.
+    """
     person = reader_of(context.viewer)
     if worker == WEB:
         # Its answer would come after our end, so the browser first gets this page.

@@ -1,4 +1,4 @@
-"""The connections of one store: one writes, and reads while it is free; another one reads meanwhile."""
+"""The connections of one store. One writes, and reads while it is free. The other reads while the first is busy."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ _RETRY_SECONDS = 0.05
 
 
 class ServerConnections:
-    """They are opened when they are needed, and again after they were lost."""
+    """The connections, each opened when it is needed, and again after it was lost."""
 
     def __init__(self, address: ServerAddress) -> None:
         self.address = address
@@ -45,7 +45,7 @@ class ServerConnections:
         return self.current
 
     def idle_writer(self) -> ServerConnection:
-        """Return the writer's connection. An interrupt may have left it at work."""
+        """Return the writer's connection, after undoing what an interrupt may have left in it."""
         self.roll_back()
         return self.writer()
 
@@ -57,7 +57,7 @@ class ServerConnections:
         return self._reader
 
     def roll_back(self) -> None:
-        """Undo the open transaction. Close a connection that is lost, or that an interrupt has left at work."""
+        """Undo the open transaction. Close a connection that is lost, or that an interrupt has left busy."""
         connection = self.current
         if connection is None:
             return
@@ -74,8 +74,8 @@ class ServerConnections:
     def retry(self, action: Callable[[], T], busy_seconds: float = 0.0, *, only_lost: bool = False) -> T:
         """Run an action outside of a transaction, and repeat it while the server cannot be reached.
 
-        It ends after ``busy_seconds``, but not before BUSY_SECONDS, and logs a longer wait once. With ``only_lost``
-        another reason of the server to undo it is raised.
+        It ends after ``busy_seconds``, but not before BUSY_SECONDS, and logs a longer wait once. With ``only_lost``,
+        repeat it only after a lost connection.
         """
         began = time.monotonic()
         deadline = began + max(BUSY_SECONDS, busy_seconds)

@@ -25,7 +25,7 @@ _KINDS = re.compile(r"(?is)(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:SELECT|INSERT|UPDATE|D
 
 @dataclass(slots=True)
 class StatementAnswer:
-    """What the server answered to one statement."""
+    """The server's answer to one statement."""
 
     rowcount: int = -1
     rows: list[NamedRow] = field(default_factory=list)
@@ -54,7 +54,7 @@ _PLAN = Statement("SET LOCAL plan_cache_mode = 'auto'", is_prepared=False)
 
 
 def make_statement(sql: str, values: Values) -> Statement | None:
-    """Return a statement of the hub for the server; None: only psycopg can send it. Raise psycopg.DataError."""
+    """Return a statement of the hub for the server; None: only psycopg itself can send it. Raise psycopg.DataError."""
     text, names = translate(sql)
     if not _can_be_prepared(text):
         return None
@@ -72,8 +72,8 @@ def run_with_psycopg(connection: ServerConnection, sql: str, values: Values) -> 
 def run_alone(
     connection: ServerConnection, sql: str, values: Values = (), *, is_planned: bool = True
 ) -> StatementAnswer:
-    """Run one statement, outside of a transaction that waits to begin. ``is_planned``: the server may plan it for its
-    values, which is for queries whose best way through the tables depends on them.
+    """Run one statement at once. With ``is_planned`` the server plans it for these values, because they decide which
+    index is best.
     """
     statement = make_statement(sql, values)
     if statement is None:
@@ -94,7 +94,9 @@ def run_for_each(connection: ServerConnection, sql: str, rows: Iterable[Values])
 
 
 def run_statements(connection: ServerConnection, statements: Sequence[Statement]) -> list[StatementAnswer]:
-    """Run statements in one message, and return their answers. Raise psycopg.Error: then the later ones did not run."""
+    """Run statements in one message, and return their answers. Raise psycopg.Error; the statements after the error do
+    not run.
+    """
     _forget_failed(connection)
     script: list[str] = []
     wanted: list[int] = []
@@ -143,7 +145,7 @@ def _read_answers(connection: ServerConnection, script: str, wanted: set[int]) -
 
 
 def _forget_failed(connection: ServerConnection) -> None:
-    """After an error ask the server which of the newest statements it has prepared."""
+    """Ask the server after an error which of the newest statements it has prepared."""
     if connection.unsure and connection.info.transaction_status != TransactionStatus.INERROR:
         there = {row["name"] for row in run_script(connection, "SELECT name FROM pg_prepared_statements")}
         for sql in connection.unsure:
@@ -159,7 +161,7 @@ def _can_be_prepared(text: str) -> bool:
 
 
 def _quote_value(value: Any) -> str | None:  # noqa: ANN401
-    """Return a value as SQL whose type the server finds; None: psycopg knows how."""
+    """Return a value as SQL, so that the server chooses its type; None: only psycopg can send it."""
     if value is None:
         return "NULL"
     if isinstance(value, str):

@@ -1,7 +1,7 @@
 """Begin and end the transactions of a store, with the lock of the team. Statements wait until a result is needed.
 
 Transactions read what is committed, and take locks: one for each conversation, and one of the team. A single verb
-shares that of the team; a longer transaction has it alone.
+shares the team's lock; a longer transaction has it alone.
 """
 
 import math
@@ -41,7 +41,7 @@ _FLUSH = """
 """
 _MOST_WAITING = 500
 _STATEMENT_SECONDS = 60.0
-"""A statement that takes longer is cancelled, if no maintenance was announced: perhaps the server's disk hangs."""
+"""A statement that takes longer is cancelled, unless maintenance was announced. The server's disk may hang."""
 
 
 class ServerResult:
@@ -78,18 +78,18 @@ class ServerResult:
 
 
 class ServerTransaction:
-    """The hub's SQL in one transaction. ``begin`` opens it with the first message; it calls send_on()."""
+    """The hub's SQL in one transaction. ``begin`` opens it with the first message, and calls send_on()."""
 
     def __init__(self, begin: "Callable[[ServerTransaction], ServerConnection]") -> None:
         self._begin = begin
         self.connection: ServerConnection | None = None
-        """None: it has not begun, so nothing of it has reached the server."""
+        """None: the transaction has not begun, so the server has received nothing of it."""
         self._is_over = False  # also while it begins, in case that fails
         self._waiting: list[tuple[Statement, ServerResult]] = []
 
     @property
     def is_waiting(self) -> bool:
-        """Whether statements of it have not been sent."""
+        """Whether it has statements that have not been sent."""
         return bool(self._waiting)
 
     def execute(self, sql: str, values: Values = (), /) -> "ServerResult | StatementAnswer":
@@ -110,7 +110,7 @@ class ServerTransaction:
         return result
 
     def drop_waiting(self, first: ServerResult) -> bool:
-        """Forget the statements from this one on if they have not been sent. Return whether they had not."""
+        """Forget this statement and later ones. If they have been sent, do nothing and return False."""
         for number, (_, result) in enumerate(self._waiting):
             if result is first:
                 del self._waiting[number:]
@@ -118,7 +118,7 @@ class ServerTransaction:
         return False
 
     def run(self) -> ServerConnection:
-        """Send what waits, and begin before if that was not done. Raise psycopg.Error and StoreError."""
+        """Send the waiting statements; first begin the transaction if needed. Raise psycopg.Error and StoreError."""
         if self._is_over:
             raise StoreError("An earlier error has undone this transaction.")
         if self.connection is None:
@@ -133,7 +133,7 @@ class ServerTransaction:
         return self.connection
 
     def send_on(self, connection: ServerConnection, opening: Iterable[Statement] = ()) -> list[StatementAnswer]:
-        """Send ``opening`` and what waits in one message. Return the answers to ``opening``."""
+        """Send ``opening`` and the waiting statements in one message. Return the answers to ``opening``."""
         opening, waiting = list(opening), self._waiting
         answers = run_statements(connection, [*opening, *(statement for statement, _ in waiting)])
         for (_, result), answer in zip(waiting, answers[len(opening) :], strict=True):
@@ -291,7 +291,9 @@ class ServerTransactions:
     def _begin(
         self, transaction: ServerTransaction, *, shared: bool, longest: float | None, busy_seconds: float
     ) -> ServerConnection:
-        """Begin a transaction, with its lock, and send what waits. Raise SchemaTooNew and ComponentTooNew."""
+        """Begin a transaction with its lock, and send the waiting statements. Raise SchemaTooNew and
+        ComponentTooNew.
+        """
         own = self.own_tables
         opening = self._make_opening(shared=shared, longest=longest, busy_seconds=busy_seconds)
 
@@ -328,7 +330,7 @@ class ServerTransactions:
         return [*(Statement(command, is_prepared=False) for command in commands), lock, versions]
 
     def _commit(self, transaction: ServerTransaction) -> None:
-        """Commit together with what waits. A transaction without a statement has nothing to commit."""
+        """Send the waiting statements and commit, in one message. A transaction without a statement needs no commit."""
         if transaction.connection is None:
             if not transaction.is_waiting:
                 return

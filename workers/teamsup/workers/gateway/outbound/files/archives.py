@@ -23,7 +23,7 @@ _UNKNOWN = {
     b"LZIP": "lzip",
     b"\x1f\x9d": "compress",
 }
-"""The first bytes of formats that Python has no module for."""
+"""The first bytes of formats that no module of Python can read."""
 
 
 class UnreadableArchive(Exception):

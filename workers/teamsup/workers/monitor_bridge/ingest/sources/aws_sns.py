@@ -95,8 +95,8 @@ def certificate_address(envelope: JsonObject) -> str:
 
 
 def confirmation_link(envelope: JsonObject) -> str | None:
-    """Return the address that confirms a subscription; None: this is not about one. Raise InvalidPayload unless the
-    address is Amazon's.
+    """Return the address that confirms a subscription; None: the request is not about one. Raise InvalidPayload unless
+    the address is Amazon's.
     """
     if envelope.raw_text("Type") != CONFIRMATION:
         return None
@@ -107,7 +107,7 @@ def confirmation_link(envelope: JsonObject) -> str | None:
 
 
 def is_of_amazon(address: str) -> bool:
-    """Return whether we may call this address: otherwise any client could make us call any."""
+    """Return whether this address is Amazon's. We must not call any other address that a client may send."""
     if len(address) > MAX_LINK or not address.isascii() or not address.isprintable() or re.search(r"[\s\\]", address):
         return False
     try:

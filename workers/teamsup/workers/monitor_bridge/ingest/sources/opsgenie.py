@@ -9,7 +9,7 @@ _IGNORED_ACTIONS = (
     *("addrecipient", "addresponder", "addteam", "assignownership", "takeownership", "removefromallowedlist"),
     *("updatedescription", "updatemessage", "unacknowledge", "escalate", "escalatenext", "custom", "customaction"),
 )
-"""They change nothing about the problem. Any other action counts as an open one."""
+"""Actions that do not change the problem. Any other action means that the problem is open."""
 _CLOSED_ACTIONS = ("close", "delete")
 
 

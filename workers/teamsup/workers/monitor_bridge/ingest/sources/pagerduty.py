@@ -1,4 +1,4 @@
-"""PagerDuty: what programs send to its Events API, version 2, and what its own webhooks, version 3, send."""
+"""PagerDuty: events that programs send to its Events API, version 2, and its own webhooks, version 3."""
 
 from ...incidents.alert import Alert, Alerts
 from .payload import JsonObject, as_object, join_lines, parse_severity

@@ -19,18 +19,18 @@ from .webhook import InvalidPayload, ParsedAlerts, UnreadablePart
 MAX_KEY = 120
 MAX_TITLE = 200
 MAX_TEXT = 4000
-"""Of one field."""
+"""Characters of one field."""
 MAX_ALERT_TEXT = 5 * MAX_TEXT
 MAX_LABELS = 64
 MAX_LABEL_NAME = 100
 MAX_LABEL = 500
 MAX_LINK = 1000
 MAX_ALERTS = 10_000
-"""Of one request."""
+"""Alerts of one request."""
 
 _NUMBER = re.compile(r"[0-9]{9,20}(\.[0-9]{0,9})?")
 _MAX_SECONDS = 1e11
-"""A larger number, which would be after the year 5138 in seconds, is in a smaller unit."""
+"""The largest number that counts as seconds, in the year 5138. A larger number is in a smaller unit."""
 
 SEVERITY_LABELS = ("severity", "priority", "level")
 _TYPE_NAMES = {
@@ -174,7 +174,7 @@ def sanitize_text(text: str, longest: int = MAX_TEXT) -> str:
 
 
 def sanitize_line(text: str, longest: int = MAX_TITLE) -> str:
-    """Return the same on one line."""
+    """Return the text of sanitize_text() on one line."""
     return sanitize_text(" ".join(text[: 4 * longest].split()), longest)
 
 

@@ -7,7 +7,7 @@ from .payload import JsonObject, as_object, parse_severity, sanitize_line
 from .webhook import InvalidPayload, WebhookRequest
 
 _DAYS_LEFT = re.compile(r"[0-9]+ days?")
-"""Until a certificate ends: the same problem each day."""
+"""The remaining days of a certificate. They change each day, while the problem is the same."""
 _UP, _PENDING, _MAINTENANCE = 1, 2, 3  # 0 is down
 
 

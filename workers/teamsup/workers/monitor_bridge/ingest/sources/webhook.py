@@ -38,4 +38,4 @@ class WebhookRequest:
     path: tuple[str, ...] = ()
     """The parts of the path after the source's name."""
     mapping: Mapping[str, str] = field(default_factory=dict)
-    """Where the parts of an alert are, for a source of the kind "json"."""
+    """The path of each part of an alert, for a source of the kind "json"."""

@@ -1,4 +1,4 @@
-"""Dead letters as entries: what failed too often, and whether to retry or drop it."""
+"""Dead letters as entries: deliveries that failed too often, with the actions to retry or drop them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ KIND, ADDRESS = "dead-letter", "/dead-letters"
 RETRY, DROP = "retry", "drop"
 _STATE = EntryState("letter", "given up")
 _MAX_NEEDS = 3
-"""More of them stand in one line, or they would hide what is urgent."""
+"""More dead letters than this share one line, because they would hide urgent needs."""
 _TITLE_CHARACTERS = 90
 _MAX_LETTERS = 1000
 _ACTIONS = (
@@ -33,7 +33,7 @@ _ACTIONS = (
 
 
 class DeadLetterSource:
-    """Deliveries that failed too often. Its ids are the number of the message and its recipient: ``4790-ben``."""
+    """Deliveries that failed too often. An id has the number of the message and the recipient: ``4790-ben``."""
 
     kind = KIND
     title = "Dead letters"
@@ -99,7 +99,7 @@ def id_of(letter: DeadLetter) -> str:
 
 
 def version_of(letter: DeadLetter) -> str:
-    """Return what differs after another try."""
+    """Return a version that changes with each try."""
     return "" if letter.died_at is None else letter.died_at.isoformat()
 
 

@@ -1,7 +1,7 @@
-"""Messages as a page shows them: who wrote, and how far each delivery is. Pure.
+"""Messages as a page shows them: their authors, and the progress of each delivery. Pure.
 
-user_comm forwards what people and agents write to each other. Such a copy is folded into its source: one message is
-shown, with the deliveries of both.
+user_comm forwards messages between people and agents. Such a copy is folded into its source: the page shows one message
+with the deliveries of both.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,9 @@ _URGENT = ("high", "urgent")
 
 @dataclass(frozen=True, slots=True)
 class DeliveryView:
-    """One delivery. An event is its seconds after storing, ``None``: not yet, ``Missing.UNKNOWN``: nobody knows."""
+    """One delivery. An event is its seconds after storing. ``None``: it has not happened. ``Missing.UNKNOWN``: it is
+    unknown whether it has.
+    """
 
     recipient: str
     state: EntryState
@@ -43,7 +45,7 @@ class DeliveryView:
 
 @dataclass(frozen=True, slots=True)
 class MessageView:
-    """One message. ``summary`` says how far its deliveries are; ``is_quiet``: all have ended well."""
+    """One message. ``summary`` describes the state of its deliveries; ``is_quiet``: all have ended well."""
 
     id: int
     message_id: str
@@ -69,7 +71,7 @@ def view_messages(
     *,
     folds: bool = True,
 ) -> list[MessageView]:
-    """Return what a page shows of these messages, the oldest first. With ``folds`` neither copies nor progress."""
+    """Return these messages as a page shows them, the oldest first. With ``folds``, leave out copies and progress."""
     sources = _find_sources(messages) if folds else {}
     copies: dict[str, list[Message]] = {}
     for message in messages:
@@ -83,7 +85,7 @@ def view_messages(
 
 
 def _find_sources(messages: Iterable[Message]) -> dict[str, str]:
-    """Return the message_id of the source of each copy whose source is there too."""
+    """Return by copy the message_id of its source, if the source is among the messages too."""
     found: dict[str, str] = {}
     for message in messages:
         found[message.message_id] = _source_of(message)
@@ -106,7 +108,7 @@ def newest_progress(messages: Sequence[Message]) -> dict[str, Message]:
 
 
 def author_of(message: Message, agents: Mapping[str, Agent]) -> tuple[str, Author, str]:
-    """Return the name, the kind and the role of who wrote a message."""
+    """Return the name, the kind and the role of the author of a message."""
     agent = agents.get(message.sender)
     if message.sender == GATEWAY and message.metadata.get("author_name"):
         return to_single_line(str(message.metadata["author_name"]), _NAME_CHARACTERS), "person", "person on Discord"
@@ -142,7 +144,7 @@ def open_deliveries(views: Iterable[MessageView]) -> list[tuple[MessageView, Del
 
 
 def _source_of(message: Message) -> str:
-    """Return the message_id of the message that user_comm forwards with this one; empty: it forwards none."""
+    """Return the message_id of the message that user_comm forwards with this one; empty: it does not forward one."""
     # Its own progress names the question too, and is not a copy of it.
     given = message.metadata.get(SOURCE_KEY) or (None if is_progress(message) else message.metadata.get(QUESTION_KEY))
     return given if message.sender == USER_COMM and isinstance(given, str) else ""

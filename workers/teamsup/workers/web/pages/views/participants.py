@@ -1,6 +1,6 @@
 """The participants of a team as a page shows them: a state with its evidence, and figures. Pure.
 
-A state without recent evidence is not heard or unknown; it never looks well.
+A state without recent evidence is shown as "not heard" or unknown, never as well.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ OLD_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class TeamMember:
-    """One line of the team. Evidence that is older than ``limit_seconds`` no longer shows its state."""
+    """One line of the team. Evidence that is older than ``limit_seconds`` no longer proves the state."""
 
     name: str
     is_worker: bool
@@ -57,7 +57,7 @@ def describe_participants(status: TeamStatus, now: datetime) -> list[TeamMember]
 
 
 def count_words(participants: Sequence[TeamMember]) -> list[tuple[EntryState, int]]:
-    """Return how many participants are in each state, what is worst first."""
+    """Return the number of participants in each state, the worst state first."""
     order = ("failed", "unknown", "silent", "degraded", "working", "paused", "well")
     counts: dict[EntryState, int] = {}
     for each in participants:
@@ -66,7 +66,7 @@ def count_words(participants: Sequence[TeamMember]) -> list[tuple[EntryState, in
 
 
 def is_answering(participant: TeamMember) -> bool:
-    """Return whether it takes part now, as far as its evidence shows."""
+    """Return whether its evidence shows that it takes part now."""
     return participant.state.shape in ("well", "working", "degraded")
 
 

@@ -19,7 +19,7 @@ _SHORTEST_LABEL = 44.0
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where times and values are in a plot."""
+    """The positions of times and values in a plot."""
 
     start: float
     end: float
@@ -39,7 +39,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One day. ``value`` is None if nobody knows it."""
+    """One day. ``value`` is None if it is unknown."""
 
     label: str
     value: float | None
@@ -48,7 +48,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The events of one worker, as times: crashes, and starts that somebody wanted."""
+    """The events of one worker, as times: crashes, and requested starts."""
 
     name: str
     crashes: tuple[float, ...]
@@ -80,7 +80,7 @@ def draw_lines(
 def draw_lanes(
     start: float, end: float, marks: Sequence[tuple[float, str]], lanes: Sequence[Lane], gaps: Sequence[Gap], label: str
 ) -> Markup:
-    """Return one line for each worker, with a mark for each crash and each wanted start."""
+    """Return one line for each worker, with a mark for each crash and each requested start."""
     frame = Frame(start, end, left=_LANES_LEFT, right=_LANES_RIGHT)
     parts = []
     height = min(20.5, (_BOTTOM - _TOP - 4) / max(1, len(lanes)))
@@ -97,7 +97,7 @@ def draw_lanes(
 
 
 def draw_bars(axis: ValueAxis, bars: Sequence[Bar], label: str, *, limit: float | None = None) -> Markup:
-    """Return one bar for each day; a day that nobody knows is hatched."""
+    """Return one bar for each day; an unknown day is hatched."""
     frame = Frame(0.0, float(len(bars)), top=axis.top)
     parts = _value_axis(frame, axis)
     width = (frame.right - frame.left) / max(1, len(bars))
@@ -116,7 +116,7 @@ def draw_bars(axis: ValueAxis, bars: Sequence[Bar], label: str, *, limit: float 
 
 
 def draw_sparkline(series: Series, gaps: Sequence[Gap], start: float, end: float, label: str) -> Markup:
-    """Return a small line without axes, 72 by 20. What is not known is hatched."""
+    """Return a small line without axes, 72 by 20. Unknown times are hatched."""
     most = max((value for _, value in series.points if value is not None), default=0.0)
 
     def x(at: float) -> float:
@@ -134,7 +134,9 @@ def draw_sparkline(series: Series, gaps: Sequence[Gap], start: float, end: float
 
 
 def _names(frame: Frame, lines: Sequence[Series]) -> Iterable[str]:
-    """Yield the name of each series at its end, unless there is only one. From the lowest up, none covers another."""
+    """Yield the name of each series at its end, unless there is only one. Place them from the lowest up, so that none
+    covers another.
+    """
     ends = sorted(((frame.y(each.last), each.name) for each in lines if each.last is not None), reverse=True)
     below = _BOTTOM + _NAME_HEIGHT
     for y, name in ends if len(lines) > 1 else ():

@@ -8,7 +8,7 @@ from teamsup.status.samples import TeamSample, combine
 
 _LEAST_GAP_SECONDS = 90.0
 _GAP_SHARE = 1 / 400
-"""A gap that is shorter than this share of the plot could not be seen."""
+"""A gap that is shorter than this share of the plot would be invisible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The values of one figure, each with its time. None: there is no value, which may be well known."""
+    """The values of one figure, each with its time. None: there was no value at that time, which is not a gap."""
 
     name: str
     points: tuple[tuple[float, float | None], ...]
@@ -56,7 +56,7 @@ class Series:
 def find_gaps(
     samples: Sequence[TeamSample], start: float, end: float, is_known: Callable[[TeamSample], bool]
 ) -> list[Gap]:
-    """Return the gaps between samples that know a figure, also before the first and after the last."""
+    """Return the gaps between samples with a known figure, also before the first and after the last one."""
     least = max(_LEAST_GAP_SECONDS, (end - start) * _GAP_SHARE)
     known = [(each.at - each.seconds, each.at) for each in samples if is_known(each)]
     edges = [(start, start), *known, (end, end)]
@@ -69,7 +69,7 @@ def find_gaps(
 
 
 def thin_out(samples: Sequence[TeamSample], plot_range: PlotRange) -> list[TeamSample]:
-    """Return one sample for each step, so that a plot has as many points as can be seen."""
+    """Return one sample for each step, so that a plot does not have more points than can be seen."""
     if all(each.seconds <= plot_range.step for each in samples) and plot_range.step <= _LEAST_GAP_SECONDS:
         return list(samples)
     return [combine(list(group)) for _, group in groupby(samples, key=lambda each: int(each.at // plot_range.step))]

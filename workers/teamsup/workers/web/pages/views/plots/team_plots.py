@@ -31,7 +31,9 @@ Figure = Callable[[TeamSample], float | None]
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One plot. ``now`` is the present value, with its unit in ``unit``; a question mark is an unknown one."""
+    """One plot. ``now`` is the present value, with its unit in ``unit``; a question mark stands for an
+    unknown value.
+    """
 
     id: str
     title: str
@@ -95,7 +97,7 @@ def draw_team_plots(
 def draw_worker_plots(
     samples: Sequence[TeamSample], worker: str, plot_range: PlotRange, end: float
 ) -> tuple[Plot, ...]:
-    """Return the plots of one worker: processor and memory; none if it has not run in that time."""
+    """Return the plots of one worker: processor and memory; an empty list if it has not run in that time."""
     view = _View(samples, plot_range, end)
     if not any(worker in each.workers and each.workers[worker].memory_bytes for each in view.samples):
         return ()
@@ -181,7 +183,7 @@ def _plot_restarts(view: _View) -> Plot:
 
 
 def _plot_cost(week: Sequence[TeamSample], end: float, today: float | None, limit: float | None) -> Plot:
-    """Return the cost of each day. Each day has the highest cost that was known on it."""
+    """Return the cost of each day: the highest cost that was known on that day."""
     last = datetime.fromtimestamp(end, UTC).astimezone().date()
     days = [last - timedelta(days=back) for back in range(_DAYS - 1, -1, -1)]
     costs: dict[object, float] = {}
@@ -206,7 +208,7 @@ _NOTHING = WorkerSample()
 
 
 def _knows(worker: str) -> Callable[[TeamSample], bool]:
-    """Return whether a sample knows a worker, also that it does not run."""
+    """Return whether a sample contains the state of a worker, which may also be that it did not run."""
     return lambda sample: worker in sample.workers
 
 
