@@ -49,7 +49,7 @@ def check_text(name: str, value: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidValue(f"{name} has half a character: {quote(value)}.") from None
+        raise InvalidValue(f"{name} has a lone surrogate, half of a character: {quote(value)}.") from None
     return value
 
 

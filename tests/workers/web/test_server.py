@@ -254,6 +254,16 @@ def test_a_sentence_about_a_form_stands_only_where_the_form_leads(served: Served
     assert "Sent done." not in client.get("/").text
 
 
+def test_a_page_does_not_move_while_nothing_happens() -> None:
+    """A browser without a graphics card would draw each frame of an endless animation on a core."""
+    style = read_static_files()["style.css"].content.decode()
+    outside, _, inside = style.partition("@media (prefers-reduced-motion: no-preference)")
+
+    assert "animation" not in outside
+    assert "animation" in inside
+    assert "infinite" not in style
+
+
 def test_the_scripts_are_small() -> None:
     files = {name: file.content for name, file in read_static_files().items() if name.endswith(".js")}
     assert len(files["app.js"]) <= 8 * 1024

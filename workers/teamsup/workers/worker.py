@@ -116,9 +116,7 @@ class Worker(ABC):
             await self.recover(cause)
 
     async def until_stop(self, work: Awaitable[T], grace: float = 0.0) -> T | None:
-        """Return the result of the work. Return None if the worker ends, and the work does not end within ``grace``
-        seconds.
-        """
+        """Return the result of the work; None if the worker ends and the work lasts longer than ``grace`` seconds."""
         task, end = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
         try:
             await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)

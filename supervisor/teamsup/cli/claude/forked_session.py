@@ -142,7 +142,7 @@ def parse_request(received: bytes, descriptors: tuple[int, ...]) -> LaunchReques
         environment = dict(variable.split("=", 1) for variable in variables)
         return LaunchRequest(installation, directory, int(claude), tuple(words), environment, descriptors)
     except ValueError as error:
-        raise Refused("its request is not one") from error
+        raise Refused("its request has the wrong form") from error
 
 
 def _take_over(connection: socket.socket, request: LaunchRequest) -> None:

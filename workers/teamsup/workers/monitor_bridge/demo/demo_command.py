@@ -28,5 +28,5 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         show_alert_story(pause)
         page = "docs/monitoring.md"
-    narrate(f"The team has stopped, and its folder is removed. For your own run teamsup start, and read {page}.")
+    narrate(f"The team has stopped, and its folder is removed. To run your own team: teamsup start. Then read {page}.")
     return 0

@@ -1,5 +1,5 @@
 // Keep the page live: one stream says which regions have changed, and each is fetched and changed in place.
-// A page that does not know says so, and freezes. docs/web.md describes what a template must contain for this.
+// A page that does not know says so, and freezes. docs/web.md describes its templates.
 import { clockTime, serverNow, setClock, showAges } from "./ages.js";
 import { isBusy } from "./busy.js";
 import { morphChildren } from "./morph.js";
@@ -67,7 +67,7 @@ function revive() {
   markShown();
 }
 
-/** What stands here was known until `at`. Without a sentence the page warns only if it is not live again soon. */
+/** The page was true until `at`. Without a sentence it warns only if this lasts. */
 function die(sentence, at = Date.now()) {
   clearTimeout(warning);
   if (live || !frozen) {
@@ -86,7 +86,7 @@ function die(sentence, at = Date.now()) {
   else warning = setTimeout(warn, 1000);
 }
 
-/** Texts stay, and can be read and copied, but neither changed nor sent. */
+/** Texts can be read and copied, but neither changed nor sent. */
 function freeze(wish) {
   frozen = wish;
   for (const control of document.querySelectorAll("button, input, select, textarea")) {
@@ -149,7 +149,7 @@ function show(region, html) {
   showAges(live, region);
   if (live) markShown();
   if (focus !== document.activeElement) {
-    // It was moved, or has gone: then the keyboard goes on in its region.
+    // The keyboard goes on in its region.
     if (!focus.isConnected) region.tabIndex = -1;
     (focus.isConnected ? focus : region).focus({ preventScroll: true });
     if (focus.isConnected && caret[0] != null) focus.setSelectionRange(...caret);
@@ -166,7 +166,7 @@ function showMore(count) {
   link.hidden = false;
 }
 
-/** A form with data-live is sent without leaving the page; its <output> has what came of it. */
+/** A form with data-live is sent without leaving the page; its <output> shows the result. */
 addEventListener("submit", async (event) => {
   const form = event.target;
   if (frozen) return event.preventDefault();
@@ -180,7 +180,7 @@ addEventListener("submit", async (event) => {
 });
 
 find("new-below")?.addEventListener("click", (event) => (event.target.hidden = true));
-/** Connect a page that somebody sees again. Until it has the whole state, it warns. */
+/** Connect a page that is seen again. It warns until it has the whole state. */
 function wake() {
   die("", tickedAt);
   connect();
@@ -189,7 +189,7 @@ function wake() {
 addEventListener("pageshow", (event) => event.persisted && wake());
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) return wake();
-  // A hidden page fetches nothing, so it knows nothing until somebody looks.
+  // A hidden page fetches nothing, so it knows nothing.
   stream?.close();
   clearTimeout(retry);
   die("");

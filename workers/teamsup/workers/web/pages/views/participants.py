@@ -133,7 +133,7 @@ def _worker_state(row: ParticipantStatus, now: datetime) -> tuple[EntryState, Te
         case State.EXITED:
             return EntryState("paused" if row.well else "failed", "ended"), note, None
         case State.FATAL:
-            return EntryState("failed", "failed"), (*note, "; nothing starts it again but a person"), None
+            return EntryState("failed", "failed"), (*note, "; only a person can start it again"), None
         case "DEGRADED":
             return EntryState("degraded", "degraded"), (*note, *_since(row, now)), None
         case _ if row.state == NOT_CONFIGURED:
