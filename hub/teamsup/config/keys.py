@@ -45,10 +45,10 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class TextPattern:
-    """What a text must look like: a regular expression for all of it, and the same in words."""
+    """The form of a text: a regular expression for all of it, and the same in words."""
 
     pattern: str
-    """Of both Python and JavaScript, because a JSON Schema has it."""
+    """A pattern that Python and JavaScript both know, because a JSON Schema has it."""
     words: str
     """Such as "a size such as "500 MiB"."""
 

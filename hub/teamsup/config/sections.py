@@ -56,13 +56,13 @@ class CheckSection:
     """
 
     http: Annotated[str, Example('"http://127.0.0.1:8080/health"')] = ""
-    """An address of this machine or another; a status from 200 to 399 is well."""
+    """An address of this machine or another. It works if the status is from 200 to 399."""
     tcp: Annotated[str, Example('"8080"')] = ""
-    """A port of this machine, or "HOST:PORT", that takes a connection."""
+    """A port of this machine, or "HOST:PORT". It works if the port accepts a connection."""
     exec: Annotated[tuple[str, ...] | str, Example('["pg_isready"]')] = ()
-    """A command that ends with 0."""
+    """A command. The worker works if the command exits with 0."""
     log: Annotated[str, Example('"listening on"')] = ""
-    """A text in a line of its output. Only for ready."""
+    """A text. The worker works once a line of its output contains the text. Only for ready."""
     every_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("10")] = None
     """Time between two checks. By default 0.5 s until it is ready, then 10 s."""
     timeout_seconds: Annotated[float, UP_TO_AN_HOUR] = 5.0

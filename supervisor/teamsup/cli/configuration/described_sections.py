@@ -29,7 +29,7 @@ class DescribedKey:
 
     key: SectionKey
     meaning: str
-    """Sentences for people; empty: nobody has written them."""
+    """Sentences for people; empty: there are none."""
     table: "DescribedSection | None" = None
     """The keys of its value, if that is a table of keys."""
 
@@ -45,7 +45,7 @@ class DescribedKey:
 
     @property
     def range(self) -> str:
-        """What its value may be, in words."""
+        """The allowed values, in words."""
         if self.table is not None:
             return f"a table: {self.table.title}"
         if self.key.number:
@@ -70,7 +70,7 @@ class DescribedSection:
     """Such as "[worker.NAME]"."""
     kind: type[Any]
     text: str
-    """What it is for."""
+    """Its purpose."""
     is_group: bool
     keys: tuple[DescribedKey, ...]
 

@@ -12,7 +12,7 @@ from .described_sections import DescribedKey, DescribedSection, describe_section
 
 Origin = Literal["file", "environment", "default"]
 SET = "(set)"
-"""What is shown in place of a secret."""
+"""The text that is shown in place of a secret."""
 _VARIABLES = {("team", "hub"): ADDRESS_VARIABLE}
 """The variables that come before a key of the file."""
 _PASSWORD = re.compile(r"(?<=://)([^/\s:@]*:)[^/\s@]+(?=@)|((?:ssl)?password=)[^&\s]+", re.IGNORECASE)

@@ -29,9 +29,9 @@ class GatewaySection:
     roles: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
     """Roles whose members may write."""
     channels: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
-    """Channels in which everybody may write, with their threads."""
+    """Channels in which all users may write, with their threads."""
     guilds: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
-    """Servers on which everybody may write."""
+    """Servers on which all users may write."""
     bots: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
     """Other bots that may write."""
     webhooks: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()

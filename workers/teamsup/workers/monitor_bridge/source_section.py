@@ -44,7 +44,7 @@ class SourceSection:
     silence_url: Annotated[str, Example('"http://127.0.0.1:9093"')] = ""
     """Alertmanager's address: acknowledged alerts are silenced there. Empty: they are not."""
     silence_seconds: Annotated[float, Number("seconds", 60, 30 * 86400)] = 7200.0
-    """How long such an alert is silenced."""
+    """Time for which such an alert is silenced."""
     stale_seconds: Annotated[float | None, Number("seconds", 60, 365 * 86400, or_zero=True), Example("18000")] = None
     """Without a repetition for this time a problem is stale; 0: never. By default 604800; for alertmanager and
     grafana 18000."""
