@@ -15,7 +15,7 @@ from helpers.support import TIMEOUT_SECONDS, clean_environment, run_foreign_sql
 from teamsup.hub import MessageHub, Team
 
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
-MAX_STEPS = 31
+MAX_STEPS = 25
 PROGRAMS = {
     "gateway": ("fake_discord.redirect", "teamsup.workers.gateway.discord_gateway"),
     "user_comm": ("teamsup.workers.user_comm.user_comm_daemon",),

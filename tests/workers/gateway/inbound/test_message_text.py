@@ -6,7 +6,7 @@ import discord
 import pytest
 from discord.components import _component_factory
 
-from teamsup.workers.gateway.inbound.message_text import _describe_components, describe_embed, name_mentions
+from teamsup.workers.gateway.inbound.message_text import describe_component, describe_embed, name_mentions
 
 TEXT = {"type": 10, "content": "# Build 7"}
 PICTURE = {"type": 11, "media": {"url": "https://ci.example/p.png"}, "description": "a graph"}
@@ -50,7 +50,7 @@ def test_an_embed_is_heard(embed: Any, text: str) -> None:  # noqa: ANN401 - JSO
     ],
 )  # fmt: skip
 def test_a_component_is_heard(component: Any, text: str) -> None:  # noqa: ANN401 - JSON
-    assert "\n".join(_describe_components([_component_factory(component)])) == text
+    assert "\n".join(describe_component(_component_factory(component))) == text
 
 
 @pytest.mark.parametrize(

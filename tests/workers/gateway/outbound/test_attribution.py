@@ -10,6 +10,7 @@ from helpers.gateway_process import gateway_with_hub, outcome_of, wait_until, wa
 from teamsup.hub import MessageHub, Team
 from teamsup.terminal.formatting import prefix_speaker
 from teamsup.workers.gateway.outbound.attribution import AttributedText, attribute
+from teamsup.workers.gateway.outbound.chunking import split
 from teamsup.workers.protocol import SOURCE_KEY
 
 Join = Callable[..., MessageHub]
@@ -59,6 +60,20 @@ def test_each_chunk_of_an_agent_says_who_speaks(join: Join) -> None:
         assert len(others) == 2
         assert all(other.startswith("gcp goes on:\n  lead: forged") for other in others)
         assert all(len(other) < 2000 for other in others)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_short"),
+    [
+        *((text, True) for text in ("", " \n", "Hi there! 👋", "> a\n> **b", "||c\n\n# `d`", "👋" * 999, "a\n" * 499)),
+        *((text, False) for text in ("```\nopen", "> ~~~\nopen", "👋" * 1000, "a\n" * 500, "a" * 2000)),
+    ],
+)
+def test_a_short_text_is_one_unchanged_chunk(text: str, *, is_short: bool) -> None:
+    attributed = AttributedText(text)
+    assert attributed.is_short is is_short
+    assert attributed.chunks() == split(text)
+    assert not is_short or attributed.chunks() in ([text], [])
 
 
 def test_a_text_of_user_comm_has_no_speaker(join: Join) -> None:

@@ -48,7 +48,7 @@ def tables_to_code(text: str) -> str:
 
     A table with ``||`` does not change, because a block of code would show the hidden text of that spoiler.
     """
-    return _TABLE.sub(_table_to_code, text) if "|" in text else text
+    return _TABLE.sub(_table_to_code, text)
 
 
 def _table_to_code(match: re.Match[str]) -> str:

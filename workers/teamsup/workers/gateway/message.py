@@ -10,7 +10,7 @@ import discord
 from teamsup.terminal.formatting import format_duration, sanitize, to_single_line
 
 from .ids import created_at
-from .inbound.message_text import mentioned_names, mentioned_roles, name_mentions, text_of
+from .inbound.message_text import describe_component, describe_embed, name_mentions
 from .markup import escape
 
 _MAX_QUESTION = 300  # characters of a poll's question
@@ -114,15 +114,15 @@ def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
     author = author_of(message.author, message.channel.id, message.guild.id if message.guild else None, message.channel)
     if message.webhook_id is not None:
         author = replace(author, is_bot=True, webhook=message.webhook_id, application=message.application_id)
-    own_roles = [role.id for role in mentioned_roles(message) if role.tags is not None and role.tags.bot_id == bot]
+    own_roles = [role.id for role in _mentioned_roles(message) if role.tags is not None and role.tags.bot_id == bot]
     quoted = _quoted_message(message)
-    others = (*mentioned_roles(message), *message.mentions)  # Discord mentions the author of a quoted message too
-    text = _strip_bot_mention(text_of(message, with_embeds=author.is_bot), bot, own_roles)
+    others = (*_mentioned_roles(message), *message.mentions)  # Discord mentions the author of a quoted message too
+    text = _strip_bot_mention(_text_of(message, with_embeds=author.is_bot), bot, own_roles)
     return InboundMessage(
         message.id,
         author,
         message.author.display_name,
-        name_mentions(text, mentioned_names(message)),
+        _name_mentions(text, message),
         tuple(_attachments(message)),
         tuple(_quotations(message)),
         tuple(_extras(message)),
@@ -135,6 +135,28 @@ def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
         thread=message.channel.name if isinstance(message.channel, discord.Thread) else "",
         edited_at=None if message.edited_at is None else round(message.edited_at.timestamp() * 1e6),
     )
+
+
+def _text_of(message: discord.Message | discord.MessageSnapshot, *, with_embeds: bool = True) -> str:
+    """Return the text of a message: its content, its components and its embeds, in the order in which Discord shows
+    them. Previews of links are left out, because the author did not write them."""
+    # discord.py sets this attribute only if Discord sends it.
+    components = (text for each in getattr(message, "components", ()) for text in describe_component(each))
+    embeds = [describe_embed(each) for each in message.embeds if each.type == "rich"] if with_embeds else []
+    return "\n".join(filter(None, (message.content, *components, *embeds)))
+
+
+def _name_mentions(text: str, message: discord.Message) -> str:
+    """Return the text with the name beside each user, role and channel that the message mentions, if it is known."""
+    names = {user.id: f"@{user.display_name}" for user in message.mentions}
+    names |= {role.id: f"@{role.name}" for role in _mentioned_roles(message)}
+    names |= {channel.id: f"#{channel.name}" for channel in message.channel_mentions}
+    return name_mentions(text, names) if names else text
+
+
+def _mentioned_roles(message: discord.Message) -> Sequence[discord.Role]:
+    """Return the mentioned roles. discord.py sets this attribute only if Discord sends it."""
+    return getattr(message, "role_mentions", ())
 
 
 def _strip_bot_mention(text: str, bot: int, roles: Sequence[int]) -> str:
@@ -180,7 +202,7 @@ def _quoted_message(message: discord.Message) -> discord.Message | None:
 
 def _quotations(message: discord.Message) -> Iterator[Quotation]:
     for snapshot in message.message_snapshots:
-        yield Quotation("forwarded", text_of(snapshot))
+        yield Quotation("forwarded", _text_of(snapshot))
     if (quoted := _quoted_message(message)) is not None:
         yield quote(quoted, "in reply to")
     elif message.type == discord.MessageType.reply and message.reference is not None:
@@ -192,8 +214,8 @@ def _quotations(message: discord.Message) -> Iterator[Quotation]:
 def quote(quoted: discord.Message, relation: str) -> Quotation:
     """Return the quotation of a message, with its author in the relation."""
     names = " ".join(f"[{each.name}]" for each in quoted_attachments(quoted))
-    forwarded = (text_of(each) for each in quoted.message_snapshots)
-    text = name_mentions(text_of(quoted), mentioned_names(quoted))
+    forwarded = (_text_of(each) for each in quoted.message_snapshots)
+    text = _name_mentions(_text_of(quoted), quoted)
     author = to_single_line(quoted.author.display_name, 100)
     return Quotation(f"{relation} {author}", " ".join(filter(None, (text, *forwarded, names))))
 

@@ -87,7 +87,8 @@ class DiscordClient(discord.Client):
             self._connection.guild_ready_timeout = _ALL_GUILDS_READY_SECONDS
 
     async def _request_safely(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - discord.py's own
-        self._ban.check()
+        if self._ban.note:
+            self._ban.check()
         try:
             answer = await self._request(*args, **kwargs)
         except discord.HTTPException as error:
@@ -98,7 +99,8 @@ class DiscordClient(discord.Client):
             # request is cancelled, discord.py never sends a request again.
             self.http._global_over.set()
             raise
-        self._ban.record(None)
+        if self._ban.note:
+            self._ban.record(None)
         return answer
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - discord.py's own

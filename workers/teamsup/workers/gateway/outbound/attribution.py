@@ -31,8 +31,16 @@ class AttributedText:
         """Return another text of the same speaker."""
         return AttributedText("\n\n".join(texts), self.speaker)
 
+    @property
+    def is_short(self) -> bool:
+        """Return whether the text is one chunk, unchanged: it fits, and leaves no block of code open."""
+        # A character has at most two UTF-16 units.
+        return 2 * len(self.text) <= MAX_LENGTH and "```" not in self.text and "~~~" not in self.text
+
     def chunks(self) -> list[str]:
-        """Return the text in chunks for Discord, each with its speaker."""
+        """Return the text in chunks for Discord, each with its speaker; none for white space alone."""
+        if self.is_short:
+            return [self.text] if self.text.strip() else []
         if not self.speaker:
             return [part.text for part in iterate_chunks(self.text)]
         head = f"{self.speaker} goes on:\n"
@@ -45,7 +53,8 @@ def attribute(hub: MessageHub, message: Message) -> AttributedText:
     content = sanitize(message.content)
     if "@" in content:
         content = mention_people(content, find_participants(hub, message.conversation_id))
-    content = tables_to_code(content)
+    if "|" in content:
+        content = tables_to_code(content)
     if message.sender == USER_COMM:
         return AttributedText(content, _speaker_of(hub, message.metadata.get(SOURCE_KEY)))
     name = to_single_line(message.sender, _MAX_NAME)

@@ -154,7 +154,7 @@ class Outbox:
         voice = attribute(self._hub, message)
         if is_progress(message):
             return Replanned(0, (NewChunk(first_chunk(voice.text)),), "")
-        file = to_file(voice.text)
+        file = None if voice.is_short else to_file(voice.text)
         if file is not None and len(file.content) > limit:
             file = None
         wanted = message.metadata.get("files")

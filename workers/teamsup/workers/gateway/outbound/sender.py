@@ -152,8 +152,9 @@ class Sender:
 
     def _participants_in(self, message: Message, chunk: Chunk) -> set[int]:
         """Return the participants whom the chunk mentions. Progress does not notify them. Blocks."""
-        mentioned = set() if is_progress(message) else mentioned_people(chunk.content)
-        return mentioned & find_participants(self._hub, message.conversation_id).keys() if mentioned else set()
+        if "<@" not in chunk.content or is_progress(message):
+            return set()
+        return mentioned_people(chunk.content) & find_participants(self._hub, message.conversation_id).keys()
 
     def _files_of(self, message: Message, chunk: Chunk, limit: int) -> LoadedFiles:
         """Return the files of a chunk. Blocks."""
