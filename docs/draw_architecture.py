@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from test_architecture import graph, modules
+from helpers.import_graph import graph, modules
 
 PICTURE = Path(__file__).with_name("architecture.svg")
 WIDTH, BOX, HEIGHT, GAP = 1180, 224, 106, 60
@@ -27,7 +27,7 @@ def package_of(module: str) -> str:
 
 def is_package(module: str) -> bool:
     """Return whether the module is a folder."""
-    return modules()[module][0].name == "__init__.py"
+    return modules()[module].name == "__init__.py"
 
 
 def arrows() -> Counter[tuple[str, str]]:

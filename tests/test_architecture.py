@@ -2,15 +2,13 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, combinations
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-ROOTS = ("hub", "supervisor", "workers")
+from helpers.import_graph import graph, modules
+from helpers.source_tree import ROOT, ROOTS, nodes_in, nodes_of
 
 # Each package with what it may import beside itself, from the ground floor up.
 FLOORS = {
@@ -28,42 +26,6 @@ WORKERS = sorted(file.parent.name for file in (ROOT / "workers/teamsup/workers")
 ENGINES = tuple(f"teamsup.hub.engines.{name}" for name in ("sqlite", "postgresql", "copying"))
 MODULES_A_FOLDER = 14
 LINES_A_MODULE = 350
-
-
-@cache
-def modules() -> dict[str, tuple[Path, ast.Module]]:
-    """Return every module of teamsup by its dotted name, with its file and its tree."""
-    found = {}
-    for root in ROOTS:
-        for path in sorted((ROOT / root / "teamsup").rglob("*.py")):
-            parts = path.relative_to(ROOT / root).with_suffix("").parts
-            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            found[name] = path, ast.parse(path.read_text())
-    return found
-
-
-def imports_of(name: str) -> Iterator[str]:
-    """Yield the modules of teamsup that this one imports, also lazily and for types alone."""
-    path, tree = modules()[name]
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in modules())
-        elif isinstance(node, ast.ImportFrom):
-            base = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
-            origin = ".".join(filter(None, (base, node.module)))
-            for alias in node.names:
-                target = f"{origin}.{alias.name}"
-                if target in modules():
-                    yield target
-                elif origin in modules():
-                    yield origin
-
-
-@cache
-def graph() -> dict[str, frozenset[str]]:
-    """Return what each module imports."""
-    return {name: frozenset(set(imports_of(name)) - {name}) for name in modules()}
 
 
 def floor(name: str) -> str:
@@ -92,8 +54,8 @@ def test_only_the_choice_of_the_engine_knows_which_engines_there_are() -> None:
     ]
     drivers = [
         f"{name} imports {alias.name}"
-        for name, (_path, tree) in modules().items()
-        for node in ast.walk(tree)
+        for name, path in modules().items()
+        for node in nodes_of(path)
         if isinstance(node, ast.Import) and not name.startswith(ENGINES)
         for alias in node.names
         if alias.name in ("sqlite3", "psycopg")
@@ -117,9 +79,9 @@ def test_the_supervisor_knows_no_worker_by_its_name() -> None:
     workers = {worker for name in WORKERS for worker in (name, name.replace("_", "-"), name.upper())}
     wrong = [
         f"{name}:{node.lineno}: {word}"
-        for name, (_path, tree) in modules().items()
+        for name, path in modules().items()
         if floor(name) == "supervisor"
-        for node in ast.walk(tree)
+        for node in nodes_of(path)
         for word in (
             getattr(node, "id", None),
             getattr(node, "value", None) if isinstance(node, ast.Constant) else None,
@@ -168,15 +130,15 @@ def test_a_folder_can_be_seen_at_a_glance(root: str) -> None:
 
 
 def test_a_module_can_be_read_at_once() -> None:
-    sizes = {name: path.read_text().count("\n") for name, (path, _tree) in modules().items()}
+    sizes = {name: path.read_text().count("\n") for name, path in modules().items()}
     assert {name: lines for name, lines in sizes.items() if lines > LINES_A_MODULE} == {}
 
 
 def test_no_two_public_classes_share_a_name() -> None:
     homes = defaultdict(list)
-    for name, (_path, tree) in modules().items():
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+    for name, path in modules().items():
+        for node in nodes_of(path):
+            if isinstance(node, ast.ClassDef) and not node.col_offset and not node.name.startswith("_"):
                 homes[node.name].append(name)
     assert {name: places for name, places in homes.items() if len(places) > 1} == {}
 
@@ -200,9 +162,8 @@ def folder_graph() -> dict[str, frozenset[str]]:
 
 def folder_of(name: str) -> tuple[str, ...]:
     """Return the steps of the dotted name of the folder that a module is in."""
-    path, _tree = modules()[name]
     steps = tuple(name.split("."))
-    return steps if path.name == "__init__.py" else steps[:-1]
+    return steps if modules()[name].name == "__init__.py" else steps[:-1]
 
 
 # Whose attributes another object sets, by module and expression, and why.
@@ -236,8 +197,8 @@ def test_only_its_own_class_sets_an_attribute_of_an_object() -> None:
     """An object gets what it needs when it is made, and has a verb for what changes: else an arrow is hidden."""
     found = {
         f"{name.removeprefix('teamsup.')}: {owner}": line
-        for name, (_path, tree) in modules().items()
-        for line, owner in set_from_outside(tree)
+        for name, path in modules().items()
+        for line, owner in set_from_outside(nodes_of(path))
     }
     assert {where: line for where, line in found.items() if where not in SET_FROM_OUTSIDE} == {}
     assert set(SET_FROM_OUTSIDE) - set(found) == set()
@@ -257,16 +218,18 @@ def test_only_its_own_class_sets_an_attribute_of_an_object() -> None:
     ],
 )
 def test_every_way_to_set_an_attribute_is_found(source: str, owners: list[str]) -> None:
-    assert [owner for _line, owner in set_from_outside(ast.parse(source))] == owners
+    assert [owner for _line, owner in set_from_outside(nodes_in(source))] == owners
 
 
-def set_from_outside(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def set_from_outside(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
     """Yield each assignment to an attribute of another object, as its line and that object.
 
     argparse's parsers are set up so, and files of our own process.
     """
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
+            case ast.Attribute(value=ast.Name("self")):
+                continue
             case ast.Attribute(value=owner, ctx=ast.Store()) | ast.Call(func=ast.Name("setattr"), args=[owner, *_]):
                 if ast.unparse(owner) not in ("self", "cls", "parser", "sys"):
                     yield owner.lineno, ast.unparse(owner)

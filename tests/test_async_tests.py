@@ -12,6 +12,8 @@ EVENT_LOOPS = {("asyncio", "run"), ("anyio", "run"), ("asyncio", "Runner"), ("as
 
 def own_event_loops(module: str) -> list[str]:
     """Return each function of a module that runs an event loop in its body, with its line."""
+    if not any(f"{library}.{name}" in module for library, name in EVENT_LOOPS):
+        return []
     functions = (node for node in ast.walk(ast.parse(module)) if isinstance(node, ast.FunctionDef))
     return [f"{function.lineno}: {function.name}" for function in functions if any(loops_of(function))]
 

@@ -2,13 +2,12 @@
 
 import ast
 import builtins
-import functools
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
+from functools import cache
 
-ROOT = Path(__file__).parents[1]
-ROOTS = ("hub", "supervisor", "workers")
+from helpers.source_tree import ROOT, nodes_of, teamsup_modules
+
 _RAISES = re.compile(r"\b[Rr]aises? [^.;]*")
 _THIRD_PERSON = re.compile(r"(^|[.:;] )(Returns|Raises|Yields) ")
 _FRAGMENT = re.compile(r"(How|Of|What|Where|Which|Who|Whose|That|Those|Neither|Nothing)\b")
@@ -16,32 +15,27 @@ _ACTORS = re.compile(r"\b([Nn]obody|[Ss]omebody|[Ee]verybody|stands?(?! for\b)|s
 _CLASS_NAME = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b")
 
 
-@functools.cache
-def trees() -> dict[str, ast.Module]:
-    """Return every module of teamsup by its path."""
-    paths = [path for root in ROOTS for path in (ROOT / root / "teamsup").rglob("*.py")]
-    return {str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8")) for path in paths}
-
-
-def docstrings(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield each docstring with the name of what it describes."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name, ast.get_docstring(node) or ""
+@cache
+def docstrings() -> list[tuple[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, str, str]]:
+    """Return every class and function of teamsup with its place and its docstring."""
+    return [
+        (node, f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}", ast.get_docstring(node) or "")
+        for path in teamsup_modules()
+        for node in nodes_of(path)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
 def test_an_error_that_a_docstring_says_is_raised_exists() -> None:
-    found = trees()
     known = set(dir(builtins))
-    for tree in found.values():
-        for node in ast.walk(tree):
+    for path in teamsup_modules():
+        for node in nodes_of(path):
             match node:
                 case ast.ClassDef(name=name) | ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
                     known.add(name)
     unknown = [
-        f"{path}: {name}: {error}"
-        for path, tree in found.items()
-        for name, text in docstrings(tree)
+        f"{place}: {error}"
+        for _node, place, text in docstrings()
         for sentence in _RAISES.findall(text)
         for error in _CLASS_NAME.findall(sentence)
         if error not in known
@@ -52,11 +46,7 @@ def test_an_error_that_a_docstring_says_is_raised_exists() -> None:
 def test_a_function_is_described_as_a_command() -> None:
     """Write Return, Raise and Yield, not Returns, Raises and Yields."""
     found = [
-        f"{path}:{node.lineno}: {node.name}"
-        for path, tree in trees().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and _THIRD_PERSON.search(ast.get_docstring(node) or "")
+        place for node, place, text in docstrings() if not isinstance(node, ast.ClassDef) and _THIRD_PERSON.search(text)
     ]
     assert found == []
 
@@ -74,9 +64,9 @@ def test_a_description_names_who_acts_and_where_things_are() -> None:
 def find_descriptions(is_hard: Callable[[str], re.Match[str] | None]) -> list[str]:
     """Return the docstrings, also those of attributes and constants, in which words of ours match."""
     return [
-        f"{path}:{node.lineno}: {found[0]!r}: {text}"
-        for path, tree in trees().items()
-        for node in ast.walk(tree)
+        f"{path.relative_to(ROOT)}:{node.lineno}: {found[0]!r}: {text}"
+        for path in teamsup_modules()
+        for node in nodes_of(path)
         if isinstance(node, ast.Expr) and isinstance(text := getattr(node.value, "value", None), str)
         if (found := is_hard(re.sub(r"``?[^`]*``?", "CODE", text)))
     ]

@@ -2,13 +2,14 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
 import pytest
 
-from helpers.sql_texts import ROOT, VERBS, files, texts_of
+from helpers.source_tree import ROOT, nodes_of, teamsup_modules
+from helpers.sql_texts import VERBS, files, texts_of
 
 ENGINES = ROOT / "hub" / "teamsup" / "hub" / "engines"
 _VALUE = r"(?:\?|:\w+)"
@@ -17,6 +18,7 @@ _FUNCTIONS = (
     *("strftime", "julianday", "unixepoch", "datetime", "date", "time", "group_concat", "random", "randomblob"),
     "last_insert_rowid",
 )
+_HAS_VERB = re.compile(rf"\.({'|'.join(VERBS)})\(")
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,7 @@ FORBIDDEN = {
 }
 
 
+@cache
 def without_literals(sql: str) -> str:
     """Return SQL without its comments and what stands in its texts."""
     return re.sub(r"'(?:[^']|'')*'|--[^\n]*", lambda match: "''" if match[0][0] == "'" else "", sql)
@@ -231,9 +234,9 @@ def test_no_boolean_is_stored_as_a_number() -> None:
     """SQLite stores True as 1, PostgreSQL refuses it: int(…)."""
     wrong = {
         f"{path.relative_to(ROOT).as_posix()}:{value.lineno}: {ast.unparse(value)}"
-        for path in files()
-        if path.suffix == ".py" and not path.is_relative_to(ENGINES)
-        for value in values_of(ast.parse(path.read_text("utf-8")))
+        for path in teamsup_modules()
+        if not path.is_relative_to(ENGINES) and _HAS_VERB.search(path.read_text("utf-8"))
+        for value in values_of(nodes_of(path))
         if isinstance(value, ast.Compare)
         or (isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.Not))
         or (isinstance(value, ast.Constant) and isinstance(value.value, bool))
@@ -242,19 +245,20 @@ def test_no_boolean_is_stored_as_a_number() -> None:
     assert wrong == set()
 
 
-def values_of(tree: ast.AST) -> Iterator[ast.expr]:
+def values_of(nodes: Iterable[ast.AST]) -> Iterator[ast.expr]:
     """Yield the values that are handed to SQL, as far as they stand beside it or in a name of the same function."""
-    for function in ast.walk(tree):
+    for function in nodes:
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
+        inside = list(ast.walk(function))
         named = {
             target.id: node.value
-            for node in ast.walk(function)
+            for node in inside
             if isinstance(node, ast.Assign)
             for target in node.targets
             if isinstance(target, ast.Name)
         }
-        for call in ast.walk(function):
+        for call in inside:
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in VERBS:
                 for given in call.args[1:]:
                     yield from _items_of(named.get(given.id, given) if isinstance(given, ast.Name) else given)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.sql_texts import ROOT, files, tables_named_in, texts_in, texts_of
+from helpers.source_tree import ROOT
+from helpers.sql_texts import files, tables_named_in, texts_in, texts_of
 from teamsup.config.components import installed_tables
 
 HUB = ROOT / "hub" / "teamsup" / "hub"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from helpers.prose import PAGES, ROOT
+from helpers.prose import PAGES
+from helpers.source_tree import ROOT
 from teamsup.cli.configuration.reference_page import render_page
 from teamsup.cli.configuration.schema import make_schema
 from teamsup.hub import Team

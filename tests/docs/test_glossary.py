@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from helpers.vocabulary import ROOT, ROOTS, words_of
+from helpers.source_tree import ROOT, ROOTS, nodes_of
+from helpers.vocabulary import words_of
 
 PLAIN_WORDS = Path(__file__).with_name("plain_words.txt")
 ENDINGS = ("ness", "ation", "ator", "ate", "ies", "s", "ing", "ed", "er", "or", "ion", "ment", "al", "e", "y")
@@ -47,9 +48,7 @@ def public_names() -> set[str]:
 def _names_below(package: Path) -> Iterator[str]:
     for path in package.rglob("*.py"):
         yield from path.relative_to(package).with_suffix("").parts
-        yield from (
-            node.name for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ClassDef)
-        )
+        yield from (node.name for node in nodes_of(path) if isinstance(node, ast.ClassDef))
     scripts = "".join(path.read_text("utf-8") for path in package.rglob("*.sql"))
     new_names = dict(re.findall(r"ALTER TABLE (\w+) RENAME TO (\w+)", scripts))
     made = re.findall(r'CREATE (?:VIRTUAL )?TABLE (?:IF NOT EXISTS )?"?(\w+)', scripts)

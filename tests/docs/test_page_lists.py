@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from helpers.prose import ROOT
+from helpers.source_tree import ROOT
 from teamsup.cli.command_line import COMMANDS
 from teamsup.cli.component_commands import find_commands
 from teamsup.workers.monitor_bridge.ingest.sources import PARSERS

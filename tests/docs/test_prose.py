@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.prose import MODULES, PAGES, ROOT, module_sentences, page_sentences
+from helpers.prose import MODULES, PAGES, module_sentences, page_sentences
+from helpers.source_tree import ROOT
 
 WORDS = 25
 _PHRASES = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.prose import ROOT
+from helpers.source_tree import ROOT
 from helpers.support import OpenCommand, TeamsupCommand, eventually
 from teamsup.hub import MessageHub
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from helpers.prose import ROOT
+from helpers.source_tree import ROOT
 from teamsup.hub import Team
 from teamsup.workers.agent_runner.programs.command import CommandProgram
 from teamsup.workers.agent_runner.programs.program import RunOutput

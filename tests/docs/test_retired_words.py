@@ -1,11 +1,13 @@
 """A retired word is not a part of a name, also not of a local variable or a parameter: one word for one thing."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 
 import pytest
 
-from helpers.vocabulary import ROOT, parse_modules, words_of
+from helpers.source_tree import ROOT, nodes_in, nodes_of, teamsup_modules
+from helpers.vocabulary import words_of
 
 RETIRED_WORDS = {
     "anew": "forced, or a name for what happens",
@@ -38,8 +40,8 @@ def test_no_name_is_built_of_a_retired_word() -> None:
     """Take the word of today, or a better one of docs/glossary.md."""
     found = [
         f"{path.relative_to(ROOT)}:{line}: {name}: instead of {word!r} take {RETIRED_WORDS[word]}"
-        for path, tree in parse_modules()
-        for line, name in names_in(tree)
+        for path in teamsup_modules()
+        for line, name in names_in(nodes_of(path))
         if name not in EXCEPTIONS
         for word in retired_in(name)
     ]
@@ -58,12 +60,12 @@ def test_no_name_is_built_of_a_retired_word() -> None:
     ],
 )
 def test_a_retired_word_is_found_where_a_name_is_made(source: str, words: list[str]) -> None:
-    assert [word for _, name in names_in(ast.parse(source)) for word in retired_in(name)] == words
+    assert [word for _, name in names_in(nodes_in(source)) for word in retired_in(name)] == words
 
 
-def names_in(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def names_in(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
     """Yield the names that a module makes, with their lines: classes, functions, parameters, variables, attributes."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 yield node.lineno, name
@@ -73,6 +75,7 @@ def names_in(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
 
 
+@cache
 def retired_in(name: str) -> list[str]:
     """Return the retired words of which a name is built, also in the plural."""
     return [word for each in words_of(name) for word in RETIRED_WORDS if each in (word, f"{word}s")]

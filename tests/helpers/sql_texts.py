@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-ROOTS = ("hub", "supervisor", "workers")
+from helpers.source_tree import ROOT, ROOTS, nodes_in, nodes_of
+
 VERBS = ("query", "execute", "executemany", "executescript", "read", "read_on_writer")
 """The methods that take SQL first."""
 
@@ -60,7 +60,7 @@ def texts_of(path: Path, *, with_imports: bool = True) -> tuple[SqlText, ...]:
 
 def texts_in(source: str) -> list[SqlText]:
     """Return the SQL in the source of a module; docstrings do not count."""
-    return list(_Reader(source, ROOT).texts({}))
+    return list(_Reader(nodes_in(source), ROOT).texts({}))
 
 
 @cache
@@ -76,18 +76,17 @@ def shared_constants() -> Mapping[str, str]:
 
 @cache
 def _reader_of(path: Path) -> "_Reader":
-    source = path.read_text("utf-8")
-    return _Reader(source if _HAS_SQL.search(source) else "", path)
+    return _Reader(nodes_of(path) if _HAS_SQL.search(path.read_text("utf-8")) else nodes_in(""), path)
 
 
 class _Reader:
     """A module, whose texts are put together."""
 
-    def __init__(self, source: str, path: Path) -> None:
-        self._tree = ast.parse(source)
+    def __init__(self, nodes: tuple[ast.AST, ...], path: Path) -> None:
+        self._tree = nodes[0]
         self._path = path
         self._shared: Mapping[str, str] = {}
-        self._nodes = list(ast.walk(self._tree))
+        self._nodes = nodes
         self._parents = {child: node for node in self._nodes for child in ast.iter_child_nodes(node)}
         self._scopes: dict[tuple[ast.AST, str], list[ast.expr]] = {}
         self._reading: set[tuple[ast.AST, str]] = set()
@@ -210,7 +209,8 @@ class _Reader:
         return "{" + ast.unparse(node).replace("{", "(").replace("}", ")") + "}" if text is None else text
 
 
-def tables_named_in(sql: str) -> set[str]:
+@cache
+def tables_named_in(sql: str) -> frozenset[str]:
     """Return the tables and views that a text of SQL names; one whose name is not known stands in braces."""
     tokens = [token for token in _TOKEN.findall(sql) if not token.startswith(("'", "--", "/*"))]
     found: set[str] = set()
@@ -237,7 +237,7 @@ def tables_named_in(sql: str) -> set[str]:
         if word == "FROM" and before != "DISTINCT":
             is_list[-1] = is_expected = True
         is_expected = is_expected or _introduces_table(word, before, tokens[index + 1 : index + 3])
-    return found
+    return frozenset(found)
 
 
 def _introduces_table(word: str, before: str, following: list[str]) -> bool:

@@ -2,10 +2,11 @@
 
 import ast
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
-HUB = Path(__file__).parents[2] / "hub" / "teamsup" / "hub"
+from helpers.source_tree import ROOT, nodes_of
+
+HUB = ROOT / "hub" / "teamsup" / "hub"
 WORKERS_WORDS = re.compile(
     r"user_comm|gateway|discord|monitor|opinion|decision|incident|relay|alert|webhook", re.IGNORECASE
 )
@@ -17,7 +18,7 @@ def test_no_name_and_no_text_of_the_hub_is_about_a_worker() -> None:
     found = [
         f"{path.relative_to(HUB)}:{line}: {text[:60]!r}"
         for path in sorted(HUB.rglob("*.py"))
-        for line, text in words_of(ast.parse(path.read_text("utf-8")))
+        for line, text in words_of(nodes_of(path))
         if WORKERS_WORDS.search(text) and not NUMBERED_SCRIPT.fullmatch(text)
     ]
     assert found == []
@@ -30,9 +31,9 @@ def test_no_table_or_trigger_of_a_new_database_is_about_a_worker() -> None:
     assert [path.name for path in scripts if WORKERS_WORDS.search(path.read_text("utf-8"))] == []
 
 
-def words_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
+def words_of(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
     """Yield the texts and the names of a module, each with its line."""
-    for node in ast.walk(tree):
+    for node in nodes:
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield line, node.value

@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import teamsup.supervisor
+from helpers.source_tree import nodes_of
 from teamsup.supervisor.processes.managed_process import ManagedProcess
 
 FOLDER = Path(next(iter(teamsup.supervisor.__path__)))
@@ -16,7 +17,7 @@ def test_a_managed_process_is_changed_by_the_process_manager_alone() -> None:
         f"{path.name}:{target.lineno}: {ast.unparse(target)}"
         for path in FOLDER.rglob("*.py")
         if path.name != "process_manager.py"
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes_of(path)
         if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)
         for top in (node.targets if isinstance(node, ast.Assign) else [node.target])
         for target in ast.walk(top)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fake_discord import ANN, BOB, CHANNEL, FakeDiscord
 from helpers.gateway_process import next_delivery, running_gateway, wait_until, wait_until_connected
+from helpers.source_tree import nodes_of
 from helpers.support import TIMEOUT_SECONDS, clean_environment
 from teamsup.hub import MessageHub, Team
 from teamsup.workers import gateway
@@ -76,7 +77,7 @@ def test_only_the_loop_of_the_gateway_ends_a_delivery_or_answers_it() -> None:
     callers = {
         path.name
         for path in Path(gateway.__path__[0]).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes_of(path)
         if isinstance(node, ast.Attribute) and node.attr in ends and ast.unparse(node.value).endswith("hub")
     }
     assert callers == {"app.py"}

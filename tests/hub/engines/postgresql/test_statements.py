@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from helpers.sql_texts import ROOT, SqlText, files, texts_of
+from helpers.source_tree import ROOT
+from helpers.sql_texts import SqlText, files, texts_of
 from teamsup.config.components import installed_tables
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines.postgresql.translation import order_values, translate, translate_types
