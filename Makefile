@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP = PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
 .DEFAULT_GOAL := help
-.PHONY: help start demo test slow check bench soak site size coverage pictures reference clean
+.PHONY: help start demo test slow check bench soak site size coverage pictures reference release clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
@@ -63,6 +63,15 @@ pictures: .venv/dev ## draw the pictures of README and docs again
 reference: .venv/dev ## write docs/configuration.md again
 	$(BIN)/python docs/write_configuration.py
 
+release: .venv/release ## build wheel, sdist, list of licences and SBOM in dist/release; look for known weaknesses
+	rm -rf dist/release
+	$(BIN)/python -m hatchling build -d dist/release
+	$(PYTHON) -m venv dist/clean && PIP_CONSTRAINT=constraints.txt dist/clean/bin/pip install --quiet dist/release/*.whl
+	$(BIN)/pip-licenses --python dist/clean/bin/python --ignore-packages teamsup --format markdown --output-file dist/release/licences.md
+	$(BIN)/cyclonedx-py environment dist/clean/bin/python --output-file dist/release/sbom.json
+	$(BIN)/pip-audit --path dist/clean/lib/python*/site-packages --skip-editable || echo "Read what pip-audit says above before you publish."
+	rm -rf dist/clean
+
 site: .venv/docs ## build the documentation as a site in dist/site; a warning is an error
 	$(BIN)/sphinx-build -q -W --keep-going -E -c docs . dist/site
 	@echo "Open dist/site/docs/index.html"
@@ -88,7 +97,7 @@ clean: ## remove .venv and everything generated
 	@$(PIP) install --quiet --editable .
 	@touch $@
 
-.venv/dev .venv/bench .venv/docs: .venv/%: .venv/runtime
+.venv/dev .venv/bench .venv/docs .venv/release: .venv/%: .venv/runtime
 	@echo "Installing what $* needs."
 	@$(PIP) install --quiet --editable '.[$*]'
 	@touch $@
