@@ -1,13 +1,12 @@
 """``teamsup config``: check teamsup.toml, show what it means, and print its JSON Schema."""
 
 import argparse
-import json
 import os
 
 from teamsup.hub import Team
 from teamsup.hub.errors import ExitCode
 from teamsup.terminal.formatting import sanitize
-from teamsup.terminal.hints import command_hint
+from teamsup.terminal.hints import UnknownTeam, command_hint, suggest_team
 from teamsup.terminal.json_output import print_json
 from teamsup.terminal.verbs import add_verb
 
@@ -41,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(team: Team, arguments: argparse.Namespace) -> int:
     from teamsup.supervisor.configuration.mistakes import find_mistakes
 
+    from ..configuration.schema import is_schema_old
+
     mistakes = find_mistakes(team)
     if arguments.json:
         print_json(team.name, file=team.configuration, mistakes=mistakes)
@@ -49,6 +50,8 @@ def _check(team: Team, arguments: argparse.Namespace) -> int:
             print(sanitize(f"{team.configuration}{'' if each.line is None else f':{each.line}'}: {each.text}"))
         if not mistakes:
             print(f"{team.configuration} has no mistake. Apply it with: {command_hint(team, 'reload')}")
+        if is_schema_old(team):
+            print(f"Its schema is of another version. Renew it with: {command_hint(team, 'config schema --write')}")
     return ExitCode.NOT_CONFIGURED if mistakes else ExitCode.DONE
 
 
@@ -66,6 +69,7 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
         else:
             print("\n".join(render_defaults(sections)).lstrip())
         return ExitCode.DONE
+    _require_folder(team)
     has_file = team.configuration.exists()
     found = require_sound(parse_configuration(team, load_file(team, must_exist=False)))
     sections, secrets = find_values(found.tables, os.environ), find_secrets(found, os.environ)
@@ -80,10 +84,17 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
 
 
 def _schema(team: Team, arguments: argparse.Namespace) -> int:
-    from ..configuration.schema import make_schema, write_schema
+    from ..configuration.schema import render_schema, write_schema
 
     if arguments.write:
+        _require_folder(team)
         print(f"Wrote {write_schema(team)}.")
     else:
-        print(json.dumps(make_schema(), indent=2, ensure_ascii=False))
+        print(render_schema(), end="")
     return ExitCode.DONE
+
+
+def _require_folder(team: Team) -> None:
+    if not team.folder.is_dir():
+        hint = f"Write its configuration with: {command_hint(team, 'init')}"
+        raise UnknownTeam(f"There is no team {team.name!r} in {team.folder.parent} yet.{suggest_team(team)} {hint}")

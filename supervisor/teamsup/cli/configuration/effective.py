@@ -15,7 +15,12 @@ SET = "(set)"
 """The text that is shown in place of a secret."""
 _VARIABLES = {("team", "hub"): ADDRESS_VARIABLE}
 """The variables that come before a key of the file."""
-_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*:)[^/\s@]+(?=@)|((?:ssl)?password=)[^&\s]+", re.IGNORECASE)
+_CONFIDENTIAL = r"[\w-]*(?:token|secret|passw(?:or)?d|passphrase|api[_-]?key)[\w-]*"
+_SECRET = re.compile(
+    rf"(?<=://)([^/\s:@]*:)[^/\s@]+(?=@)|(\b{_CONFIDENTIAL}\s*[=:]\s*|--?{_CONFIDENTIAL}\s+|\bbearer\s+)[^&\s]+",
+    re.IGNORECASE,
+)
+_SECRET_OPTION = re.compile(rf"--?{_CONFIDENTIAL}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +79,12 @@ def find_secrets(found: TeamConfiguration, environment: Mapping[str, str]) -> li
 
 
 def hide_secrets(value: Any) -> Any:  # noqa: ANN401 - a value of TOML
-    """Return the value with the passwords of addresses hidden."""
+    """Return the value with its secrets hidden, as far as a name or the form of an address shows that they are some."""
     if isinstance(value, str):
-        return _PASSWORD.sub(lambda match: f"{match[1] or match[2]}{SET}", value)
+        return _SECRET.sub(lambda match: f"{match[1] or match[2]}{SET}", value)
     if isinstance(value, list | tuple):
-        return [hide_secrets(each) for each in value]
+        behind = [isinstance(each, str) and bool(_SECRET_OPTION.fullmatch(each)) for each in value]
+        return [SET if before else hide_secrets(each) for before, each in zip([False, *behind], value, strict=False)]
     if isinstance(value, Mapping):
         return {name: hide_secrets(each) for name, each in value.items()}
     return value
@@ -111,4 +117,4 @@ def _find_secret(name: str, workers: list[str], found: TeamConfiguration, enviro
             return f"[worker.{worker}] environment"
         if program is not None and name in dict(program.env_file_values or ()):
             return f"[worker.{worker}] env_file"
-    return "environment" if environment.get(name) else ""
+    return "the environment" if environment.get(name) else ""

@@ -38,8 +38,21 @@ def write_schema(team: Team) -> Path:
     """Write the schema beside teamsup.toml, and return its file. Raise OSError."""
     file = team.folder / SCHEMA_FILE
     new = file.with_suffix(".new")
-    new.write_text(json.dumps(make_schema(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    new.write_text(render_schema(), "utf-8")
     return new.replace(file)
+
+
+def is_schema_old(team: Team) -> bool:
+    """Return whether the schema beside teamsup.toml is not that of today. Without one it is not."""
+    try:
+        return (team.folder / SCHEMA_FILE).read_text("utf-8") != render_schema()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def render_schema() -> str:
+    """Return the schema as a text of JSON."""
+    return json.dumps(make_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _describe_section(section: DescribedSection) -> dict[str, Any]:
