@@ -1,5 +1,6 @@
 """Which roles a host may run, from its renewals, its own clock and what the server has last answered: the tables."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,24 @@ def test_a_host_that_has_ended_in_order_leaves_its_roles_to_the_next_that_starts
 def test_a_host_is_live_stale_or_has_ended(age: float, ended: bool, live: bool, stale: bool) -> None:
     host = HostReport(ALPHA, "alpha", age, ended, {})
     assert (host.is_live, host.is_stale) == (live, stale)
+
+
+@pytest.mark.parametrize(
+    ("found", "standby", "always", "seconds"),
+    [
+        (lease(BETA, 17.0), True, (), 14.0),
+        (lease(BETA, 17.0), False, (), math.inf),
+        (lease(BETA, 17.0), False, ("web",), 14.0),
+        (lease(BETA, 2.0), True, (), math.inf),  # it has ended: nothing more to aim at
+        (lease(ALPHA, 17.0), True, (), math.inf),  # it is ours
+        (lease(BETA, 17.0, role="bot"), True, (), math.inf),  # nobody wants it here
+    ],
+)
+def test_a_standby_looks_when_a_lease_ends_and_not_up_to_a_renewal_later(
+    found: RoleLease, standby: bool, always: tuple[str, ...], seconds: float
+) -> None:
+    clock = Clock()
+    roles = LeasedRoles(ALPHA, is_standby=standby, clock=clock)
+    roles.accept(TeamView(leases=(found,)), 100.0, ["web"])
+    clock.now = 103.0
+    assert roles.seconds_to_takeover({"web"}, always) == seconds

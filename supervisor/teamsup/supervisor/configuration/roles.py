@@ -4,9 +4,10 @@ Each worker with a mailbox is a role, because its mailbox has one reader. The su
 one more. A worker without heartbeats is not a role, so it runs on each host that configures it.
 """
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from teamsup.hub.engines.hosts.role_fence import FENCE_VARIABLE
 from teamsup.hub.engines.hosts.team_hosts import Hold, RoleLease, TeamView, hold_of, is_takeable
@@ -101,6 +102,14 @@ class LeasedRoles(Roles):
                 is_standby=self._is_standby or role in self._taken_over or role in always,
             )
         ]
+
+    def seconds_to_takeover(self, wanted: Collection[str], always: Collection[str]) -> float:
+        """Return the seconds until the first of the wanted roles may be taken over; infinity: none will be."""
+        passed = self._clock() - self._read_at
+        ended = TeamView(leases=tuple(replace(lease, seconds_left=0.0) for lease in self.view.leases))
+        takeable = self.takeable(ended, wanted, always)
+        left = (lease.seconds_left - passed for lease in self.view.leases if lease.role in takeable)
+        return min((seconds for seconds in left if seconds > 0), default=math.inf)
 
     def accept(self, view: TeamView, asked_at: float, asked: Collection[str]) -> set[str]:
         """Note the server's answers to a renewal, and to a take-over of the ``asked`` roles. ``asked_at`` is the time

@@ -107,8 +107,10 @@ class HostMembership:
     async def _renew_loop(self) -> None:
         while True:
             await asyncio.sleep(_LEAST_PAUSE_SECONDS)
+            # A lease that others want ends between two renewals. Look at its end, not up to a renewal later.
+            takeover = self._roles.seconds_to_takeover(self._wanted(), (SUPERVISOR,))
             try:
-                async with asyncio.timeout(RENEWAL_SECONDS - _LEAST_PAUSE_SECONDS):
+                async with asyncio.timeout(min(RENEWAL_SECONDS - _LEAST_PAUSE_SECONDS, takeover)):
                     await self._woken.wait()
             except TimeoutError:
                 pass
