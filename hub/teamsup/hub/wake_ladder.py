@@ -1,17 +1,18 @@
 """The wake ladder: the unread messages that an agent must still learn of, and the next step for each. Only reading ends
 it."""
 
+from .engines.statements import IS_CLAIMABLE, SELECT_ANY_CLAIMABLE
 from .errors import InvalidValue
 from .models import Message, WakeStep
 from .session import HubSession
-from .tables import clock_step, deliveries
+from .tables import clock_step
 from .tables.row_values import message_from_row
 from .timestamps import format_time
 from .validation import check_seconds, check_text, check_type
 
 _TAKE_WAKE_STEP = f"""
     UPDATE deliveries SET wake_steps = wake_steps | :step, offered_at = coalesce(offered_at, :now)
-    WHERE {deliveries.IS_CLAIMABLE} AND wake_steps & :steps = 0 RETURNING message, rank
+    WHERE {IS_CLAIMABLE} AND wake_steps & :steps = 0 RETURNING message, rank
 """  # noqa: S608
 
 # The cross join keeps SQLite from reading all messages: it reads only those of open deliveries.
@@ -42,7 +43,7 @@ class WakeLadder:
         check_type("step", step, WakeStep)
         now, steps = format_time(self._clock()), int(step.ended_by)
         values = {"me": self._session.agent, "now": now, "step": int(step), "steps": steps}
-        if not self._store.read(deliveries.SELECT_ANY_CLAIMABLE, values):
+        if not self._store.read(SELECT_ANY_CLAIMABLE, values):
             return []
         with self._write(durable=False) as db:
             # RETURNING returns rows in any order.

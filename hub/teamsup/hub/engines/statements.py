@@ -9,3 +9,26 @@ SELECT_FOR_CLAIM = (
     " ORDER BY d.rank, d.message LIMIT ?"
 )
 """The first claimable deliveries. No other reader may claim them before this transaction ends."""
+
+IS_CLAIMABLE = """
+    recipient = :me AND state = 'ready' AND is_head = 1 AND available_at IS NULL
+      AND (expires_at IS NULL OR expires_at > :now)
+"""
+"""The condition of deliveries that ``me`` could claim now."""
+
+SELECT_ANY_CLAIMABLE = f"""
+    SELECT 1 FROM deliveries
+    WHERE {IS_CLAIMABLE} AND (CAST(:steps AS INTEGER) IS NULL OR wake_steps & :steps = 0) LIMIT 1
+"""  # noqa: S608
+
+SELECT_NEXT_DUE = """
+    SELECT min(due) FROM (
+      SELECT min(available_at) AS due FROM deliveries
+        WHERE recipient = :me AND state = 'ready' AND available_at IS NOT NULL
+      UNION ALL
+      SELECT min(lease_expires_at) FROM deliveries WHERE recipient = :me AND state = 'leased'
+      UNION ALL
+      SELECT min(expires_at) FROM deliveries WHERE recipient = :me AND state = 'ready' AND expires_at IS NOT NULL
+    ) AS deadlines
+"""
+"""The next deadline of a mailbox."""

@@ -21,28 +21,6 @@ from .row_values import message_from_row
 _FIRST_BACKOFF_SECONDS = 0.5
 _MAX_BACKOFF_SECONDS = 300.0
 
-IS_CLAIMABLE = """
-    recipient = :me AND state = 'ready' AND is_head = 1 AND available_at IS NULL
-      AND (expires_at IS NULL OR expires_at > :now)
-"""
-"""Deliveries that ``me`` could claim now."""
-
-SELECT_ANY_CLAIMABLE = f"""
-    SELECT 1 FROM deliveries
-    WHERE {IS_CLAIMABLE} AND (CAST(:steps AS INTEGER) IS NULL OR wake_steps & :steps = 0) LIMIT 1
-"""  # noqa: S608
-
-SELECT_NEXT_DUE = """
-    SELECT min(due) FROM (
-      SELECT min(available_at) AS due FROM deliveries
-        WHERE recipient = :me AND state = 'ready' AND available_at IS NOT NULL
-      UNION ALL
-      SELECT min(lease_expires_at) FROM deliveries WHERE recipient = :me AND state = 'leased'
-      UNION ALL
-      SELECT min(expires_at) FROM deliveries WHERE recipient = :me AND state = 'ready' AND expires_at IS NOT NULL
-    ) AS deadlines
-"""
-
 
 def mark_offered(db: Transaction, offers: Iterable[tuple[int, str]], now: float) -> None:
     """Record the messages whose doorbells are about to ring."""

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..engines.engine import Row, Transaction
+from ..engines.statements import IS_CLAIMABLE
 from ..models import Delivery, DeliveryState, Message
 from ..timestamps import format_time, parse_time
-from .deliveries import IS_CLAIMABLE
 
 Read = Callable[[str, tuple[str | int, ...]], list[Any]]
 

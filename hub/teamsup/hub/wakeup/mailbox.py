@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 
 from ..engines.repetition import repeat
-from ..engines.statements import SELECT_FOR_CLAIM
+from ..engines.statements import SELECT_ANY_CLAIMABLE, SELECT_FOR_CLAIM, SELECT_NEXT_DUE
 from ..errors import StoreUnavailable
 from ..models import Delivery, WakeStep
 from ..presence import Presence
@@ -89,11 +89,11 @@ class AgentMailbox:
         """Return the Unix second of the next deadline; -inf if a delivery is claimable now."""
         session = self._session
         me = {"me": session.agent, "now": format_time(session.clock()), "steps": step and int(step.ended_by)}
-        if session.store.read_on_writer(deliveries.SELECT_ANY_CLAIMABLE, me):
+        if session.store.read_on_writer(SELECT_ANY_CLAIMABLE, me):
             return -math.inf
         if session.clock_went_back():
             return 0.0
-        (text,) = session.store.read_on_writer(deliveries.SELECT_NEXT_DUE, me)[0]
+        (text,) = session.store.read_on_writer(SELECT_NEXT_DUE, me)[0]
         due = parse_time(text)
         return math.inf if text is None else due.timestamp() if due is not None else 0.0
 
@@ -114,7 +114,7 @@ class AgentMailbox:
             with session.write(durable=False, shared=True) as db:
                 self._presence.refresh(listening=False)
                 # A server gets both questions at once.
-                due = db.execute(deliveries.SELECT_NEXT_DUE, {"me": session.agent})
+                due = db.execute(SELECT_NEXT_DUE, {"me": session.agent})
                 ready = db.execute(SELECT_FOR_CLAIM, (session.agent, limit))
                 (next_due,), now = due.fetchone(), session.clock()
                 if has_settled or next_due is None or next_due > format_time(now):

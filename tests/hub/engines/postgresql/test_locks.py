@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from helpers.postgres_server import PostgresServer
+from helpers.postgres_server import PostgresServer, run_sql_on_server
 from helpers.support import run_foreign_sql
 from teamsup.hub import MessageHub, StaleLease, Team
 from teamsup.hub.models import Delivery
@@ -92,7 +92,15 @@ def read_all(hub: MessageHub, sent: threading.Event, batch: int, times: Times | 
             hub.wait(0.05)
 
 
-def test_conversations_of_many_writers_are_read_whole_and_in_order(open_hub: OpenHub, postgres: PostgresServer) -> None:
+def raise_floors(address: str, stop: threading.Event) -> None:
+    """Raise the floors of claims again and again, as the team's watcher does while a snapshot is held open."""
+    while not stop.wait(0.05):
+        run_sql_on_server(address, "SELECT raise_floors(0)")
+
+
+def test_conversations_of_many_writers_are_read_whole_and_in_order(
+    open_hub: OpenHub, postgres: PostgresServer, address: str
+) -> None:
     """Without a lock of the conversation its next message is never offered, or two are at once."""
     mailboxes = [f"box{number}" for number in range(4)]
     writers = [open_hub(f"writer{number}") for number in range(WRITERS)]
@@ -103,6 +111,7 @@ def test_conversations_of_many_writers_are_read_whole_and_in_order(open_hub: Ope
             SECONDS,
             *(lambda stop, hub=hub: write_conversations(hub, mailboxes, stop) for hub in writers),
             *(lambda stop, hub=hub: read_all(hub, stop, 1, times) for hub in readers),
+            lambda stop: raise_floors(address, stop),
         )
     sent = sum(count for count in results if isinstance(count, int))
     read = [delivery for found in results if isinstance(found, list) for delivery in found]

@@ -4,9 +4,9 @@ from contextlib import ExitStack
 
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import rule, run_state_machine_as_test
 
-from helpers.postgres_server import PostgresServer
+from helpers.postgres_server import PostgresServer, run_sql_on_server
 from hub.test_model import QUICK, HubAgainstModel
 
 
@@ -16,9 +16,13 @@ def test_random_histories_do_not_differ_from_the_model(postgres: PostgresServer)
         def __init__(self) -> None:
             super().__init__()
             self.stack = ExitStack()
-            address = self.stack.enter_context(postgres.schema())
+            address = self.address = self.stack.enter_context(postgres.schema())
             self.team.folder.mkdir(mode=0o700)
             self.team.configuration.write_text(f'[team]\nhub = "{address}"\n')
+
+        @rule()
+        def raise_floors(self) -> None:
+            run_sql_on_server(self.address, "SELECT raise_floors(0)")
 
         def teardown(self) -> None:
             super().teardown()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..component_tables import ComponentTables
 
 _OF_THE_ENGINE = (
-    *("schema_versions", "stored_team", UNFINISHED_COPY),
+    *("schema_versions", "stored_team", UNFINISHED_COPY, "delivery_floors"),
     *("listening_hosts", "team_hosts", "role_leases", "host_requests"),  # of hosts that run the team
 )
 """Tables that are not copied."""
@@ -144,6 +144,7 @@ class ServerRows:
         columns = ", ".join(map(quote_name, shape.names))
         with self.transaction() as connection:
             run_script(connection, f"ALTER TABLE {name} DISABLE TRIGGER USER")
+            run_script(connection, "DELETE FROM delivery_floors")  # without its triggers nothing lowers them
             run_for_each(connection, f"DELETE FROM {name} WHERE {which}", removed)  # noqa: S608
             with connection.cursor() as cursor, cursor.copy(f"COPY {name} ({columns}) FROM STDIN") as copy:
                 for row in added:

@@ -6,12 +6,35 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..engine import Values
-from ..statements import SELECT_BY_MESSAGE_ID, SELECT_FOR_CLAIM
+from ..statements import IS_CLAIMABLE, SELECT_BY_MESSAGE_ID, SELECT_FOR_CLAIM, SELECT_NEXT_DUE
 
+
+def _above_floor(column: str, reader: str = ":me", lowest: str = "-infinity") -> str:
+    """Return a condition that lets a walk along an index begin at the floor: schema/3-delivery-floors.sql."""
+    return (
+        f"{column} >= (SELECT coalesce(min(f.{column}), '{lowest}') FROM delivery_floors AS f"  # noqa: S608
+        f" WHERE f.recipient = {reader})"
+    )
+
+
+_LOWEST_RANK = str(-(2**63))
+_OWN_CONDITION = f"{IS_CLAIMABLE} AND {_above_floor('rank', lowest=_LOWEST_RANK)}"
 _OWN_TEXTS = {
     SELECT_BY_MESSAGE_ID: "SELECT * FROM messages WHERE message_id = ?",
     # Another reader skips the rows that this one is about to lease.
-    SELECT_FOR_CLAIM: f"{SELECT_FOR_CLAIM} FOR UPDATE OF d SKIP LOCKED",
+    SELECT_FOR_CLAIM: SELECT_FOR_CLAIM.replace(
+        "d.recipient = ?", f"d.recipient = ? AND {_above_floor('rank', '$1', _LOWEST_RANK)}"
+    )
+    + " FOR UPDATE OF d SKIP LOCKED",
+    SELECT_NEXT_DUE: f"""
+        SELECT least(
+          (SELECT min(available_at) FROM deliveries
+            WHERE recipient = :me AND state = 'ready' AND available_at IS NOT NULL AND {_above_floor("available_at")}),
+          (SELECT min(lease_expires_at) FROM deliveries
+            WHERE recipient = :me AND state = 'leased' AND {_above_floor("lease_expires_at")}),
+          (SELECT min(expires_at) FROM deliveries
+            WHERE recipient = :me AND state = 'ready' AND expires_at IS NOT NULL AND {_above_floor("expires_at")}))
+    """,  # noqa: S608
 }
 LITERAL = r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/"
 _PLACEHOLDER = re.compile(rf"(?s){LITERAL}|\?|(?<![:\w]):(?P<name>[a-zA-Z_]\w*)")
@@ -34,7 +57,7 @@ def translate(sql: str) -> tuple[str, tuple[str, ...] | None]:
     """Return a statement with ``$1`` for its placeholders. Also return their names in this order; None if they are
     ``?``.
     """
-    sql = _OWN_TEXTS.get(sql, sql)
+    sql = _OWN_TEXTS.get(sql, sql).replace(IS_CLAIMABLE, _OWN_CONDITION)
     names: dict[str, int] = {}
     count = 0
 

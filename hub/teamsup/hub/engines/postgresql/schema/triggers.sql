@@ -151,7 +151,7 @@ DECLARE
 BEGIN
   IF (NEW.recipient IS DISTINCT FROM OLD.recipient AND NEW.status IN ('pending', 'processing'))
     OR (NEW.status = 'pending' AND was_changed
-      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id AND done_at IS NULL)) THEN
+      AND NOT is_any_open(NEW.id)) THEN
     IF NEW.conversation_id IS NOT NULL THEN
       PERFORM lock_conversation(NEW.conversation_id);
     END IF;
@@ -200,6 +200,14 @@ END $$;
 CREATE OR REPLACE TRIGGER deliveries_returned AFTER UPDATE OF state ON deliveries FOR EACH ROW
   WHEN (NEW.state = 'ready' AND OLD.state <> 'ready') EXECUTE FUNCTION deliveries_returned();
 
+-- Whether a delivery of a message is open. The index of open deliveries looks small to the server, which would read all
+-- of it, with the entries of ended ones. So this condition is one that the index does not know.
+CREATE OR REPLACE FUNCTION is_any_open(of_message BIGINT) RETURNS boolean LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+  RETURN EXISTS (SELECT 1 FROM deliveries WHERE message = of_message AND coalesce(done_at, '-infinity') = '-infinity');
+END $$;
+
 -- Two readers may end the last two deliveries of a broadcast at once. So lock the message before looking at the others.
 CREATE OR REPLACE FUNCTION deliveries_ended() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
@@ -208,7 +216,7 @@ BEGIN
   UPDATE messages SET processed_at = coalesce(processed_at, NEW.done_at),
       status = CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.message AND state = 'done')
         THEN 'processed' ELSE NEW.state END
-    WHERE id = NEW.message AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.message AND done_at IS NULL);
+    WHERE id = NEW.message AND NOT is_any_open(NEW.message);
   RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER deliveries_ended AFTER UPDATE OF done_at ON deliveries FOR EACH ROW
@@ -235,3 +243,48 @@ CREATE OR REPLACE TRIGGER deliveries_ended_in_conversation AFTER UPDATE OF done_
   EXECUTE FUNCTION deliveries_next_head();
 CREATE OR REPLACE TRIGGER deliveries_deleted AFTER DELETE ON deliveries FOR EACH ROW
   WHEN (OLD.done_at IS NULL AND OLD.conversation_id IS NOT NULL) EXECUTE FUNCTION deliveries_next_head();
+
+-- Whoever opens a delivery below a floor lowers it, in the same transaction. A row more is never in the way of others.
+CREATE OR REPLACE FUNCTION deliveries_lower_floors() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+DECLARE
+  low RECORD;
+BEGIN
+  SELECT min(rank) AS rank, min(available_at) AS available_at, min(lease_expires_at) AS lease_expires_at,
+      min(expires_at) AS expires_at
+    INTO low FROM delivery_floors WHERE recipient = NEW.recipient;
+  IF NEW.rank < low.rank OR NEW.available_at < low.available_at OR NEW.lease_expires_at < low.lease_expires_at
+    OR NEW.expires_at < low.expires_at THEN
+    INSERT INTO delivery_floors (recipient, rank, available_at, lease_expires_at, expires_at)
+    VALUES (NEW.recipient, NEW.rank, NEW.available_at, NEW.lease_expires_at, NEW.expires_at);
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER deliveries_lower_floors AFTER INSERT OR UPDATE ON deliveries FOR EACH ROW
+  WHEN (NEW.done_at IS NULL AND (NEW.state = 'leased' OR NEW.is_head = 1)) EXECUTE FUNCTION deliveries_lower_floors();
+
+-- Raise the floors if dead entries are in the way. Every writer shares the lock of the team, so none is between its
+-- change and its commit. When the team is too busy, the next call does it.
+CREATE OR REPLACE FUNCTION raise_floors(least_dead BIGINT) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+  IF coalesce((SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = CAST('deliveries' AS regclass)), 0)
+    < least_dead THEN
+    RETURN;
+  END IF;
+  PERFORM set_config('lock_timeout', '1s', true);
+  PERFORM pg_advisory_xact_lock(hashtextextended('teamsup ' || current_schema(), 0));
+  DELETE FROM delivery_floors;
+  INSERT INTO delivery_floors (recipient, rank, available_at, lease_expires_at, expires_at)
+  SELECT name,
+    coalesce((SELECT min(rank) FROM deliveries
+      WHERE recipient = name AND state = 'ready' AND is_head = 1 AND available_at IS NULL), 9223372036854775807),
+    coalesce((SELECT min(available_at) FROM deliveries
+      WHERE recipient = name AND state = 'ready' AND available_at IS NOT NULL), 'infinity'),
+    coalesce((SELECT min(lease_expires_at) FROM deliveries WHERE recipient = name AND state = 'leased'), 'infinity'),
+    coalesce((SELECT min(expires_at) FROM deliveries
+      WHERE recipient = name AND state = 'ready' AND expires_at IS NOT NULL), 'infinity')
+  FROM (SELECT DISTINCT lower(btrim(agent_name, E' \t\n\r')) AS name FROM agent_status) AS agents;
+EXCEPTION WHEN lock_not_available THEN
+  RETURN;
+END $$;
