@@ -56,8 +56,8 @@ def insert_rejected(hub: MessageHub, source: str, rejected: Sequence[NewRejected
         (
             source,
             hashlib.sha256(each.payload).hexdigest(),
-            each.reason[:500],
-            each.payload[:MAX_PAYLOAD_BYTES].decode("utf-8", "replace"),
+            _storable(each.reason[:500]),
+            _storable(each.payload[:MAX_PAYLOAD_BYTES].decode("utf-8", "replace")),
             len(each.payload),
             now,
             now,
@@ -113,6 +113,11 @@ def render_payload(payload: RejectedPayload, now: datetime) -> str:
         f"{payload.id}  from {payload.source}, {times}, last {format_age(payload.last_at, now)}\n"
         f"refused: {sanitize(payload.reason)}\n{payload.bytes} bytes{cut}:\n\n{sanitize(payload.payload)}"
     )
+
+
+def _storable(text: str) -> str:
+    """Return the text without NULs, which a server does not store."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _select(hub: MessageHub, where: str, *values: object) -> list[RejectedPayload]:
