@@ -135,7 +135,8 @@ class AgentRunner(Worker):
         open_runs = self._table.open_runs()
         for name in {*self._settings.agents, *(run.agent for run in open_runs)}:
             self.hub.enroll(name)
-        running = [run for run in open_runs if run.state == "running"]
+        self._follower.leave_elsewhere(open_runs)
+        running = [run for run in self._table.open_runs() if run.state == "running"]
         self._follower.conclusion.end_removed({run.id for run in running})
         for kind in ("agent", "login"):
             # Perhaps a person has mended it before this start; else the next run finds the fault again.

@@ -12,7 +12,7 @@ from .sections import AgentSection, RunnerSection
 _SCHEMA = Path(__file__).with_name("schema")
 _TABLES = ComponentTables(
     AGENT_RUNNER,
-    scripts=(_SCHEMA / "1-tables.sql", _SCHEMA / "2-program.sql"),
+    scripts=(_SCHEMA / "1-tables.sql", _SCHEMA / "2-program.sql", _SCHEMA / "3-folder.sql"),
     goes_with_message={"runs": ("message_number",)},
     # The messages of runs that have not ended.
     keeps=(

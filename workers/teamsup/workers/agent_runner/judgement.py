@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .programs.program import Call, DeferredCall, RunOutput
+from .programs.program import WHOLE_PROGRAM, Call, DeferredCall, RunOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,9 @@ class Unknown:
 
     call: Call
 
+
+ELSEWHERE = Call(WHOLE_PROGRAM, "a process on another host, whose files are not here", "began")
+"""The call with an unknown outcome of a run that was under way on another host."""
 
 Judgement = Finish | Park | Resume | StartAgain | Pause | Unknown
 

@@ -9,7 +9,7 @@ from teamsup.claude_code.rendering import render_message
 from teamsup.hub import Message
 from teamsup.hub.timestamps import format_time
 
-from .programs.program import Call
+from .programs.program import WHOLE_PROGRAM, Call
 from .run import Run
 from .sections import AgentSection
 
@@ -127,7 +127,9 @@ def _render_interruption(briefing: Briefing) -> str:
 
 
 def describe_call(call: Call) -> str:
-    """Return a tool call in one line."""
+    """Return a tool call in one line. A whole program has only a name."""
+    if call.id == WHOLE_PROGRAM and not call.input:
+        return call.tool
     given = ", ".join(f"{key}={str(value)!r}" for key, value in call.input.items())
     return f"{call.tool}({given[:_MAX_INPUT_CHARACTERS]}{'…' if len(given) > _MAX_INPUT_CHARACTERS else ''})"
 

@@ -1,5 +1,7 @@
 """A run: one cause for which an agent is started, and its result."""
 
+import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -81,9 +83,27 @@ class Run:
     is_resumed: bool = False
     """Whether it continues in the session of an earlier run of its conversation."""
 
+    folder_id: str = ""
+    """The id of the folder that has its files; empty: unknown."""
+
+    def is_elsewhere(self, folder_id: str) -> bool:
+        """Return whether its process, if it lives, and its files are on another host than this folder of runs."""
+        return self.starts > 0 and self.folder_id not in ("", folder_id)
+
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
+
+
+def folder_id(team: Team) -> str:
+    """Return the id of this team's folder of runs. The first call makes it. Raise OSError."""
+    path = team.folder / "runs" / "id"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        draft = path.with_name(f"id.{os.getpid()}")
+        draft.write_text(uuid.uuid4().hex)
+        draft.rename(path)
+    return path.read_text()
 
 
 def run_folder(team: Team, number: int) -> Path:

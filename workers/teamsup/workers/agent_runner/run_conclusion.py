@@ -13,7 +13,7 @@ from teamsup.hub.timestamps import as_datetime
 from .approvals import decision_requests
 from .approvals.approvals import Approvals, request_id
 from .approvals.decision_requests import DecisionOfPeople
-from .judgement import Finish, Judgement, Park, Pause, Resume, StartAgain, Unknown
+from .judgement import ELSEWHERE, Finish, Judgement, Park, Pause, Resume, StartAgain, Unknown
 from .processes.agent_settings import AgentSettings
 from .programs.call_ledger import CallLedger
 from .programs.program import WHOLE_PROGRAM, Call, DeferredCall, RunOutput
@@ -83,8 +83,8 @@ class RunConclusion:
         obstacle = ""
         section, folder = self._settings.section(run.agent), run_folder(self._hub.team, run.id)
         if run.state == "unknown":
-            if (unfinished := next((call for call in calls if call.event == "began"), None)) is not None:
-                obstacle = decision_requests.ask_about_unknown(self._hub, run, section, unfinished)
+            unfinished = next((call for call in calls if call.event == "began"), ELSEWHERE)
+            obstacle = decision_requests.ask_about_unknown(self._hub, run, section, unfinished)
         elif run.state != "parked":
             return run
         elif (parked := next((call for call in calls if call.event == "parked"), None)) is None:

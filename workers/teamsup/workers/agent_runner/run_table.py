@@ -92,7 +92,7 @@ class RunTable:
         self._hub.execute(f"UPDATE runs SET {columns} WHERE id = :id", values | {"id": run.id})  # noqa: S608
         return self.get(run.id) or run
 
-    def record_start(self, run: Run, mark: str, now: float, program: str = "") -> Run | None:
+    def record_start(self, run: Run, mark: str, now: float, program: str = "", folder_id: str = "") -> Run | None:
         """Store, before the start, that a process with this mark is started for the run. Return None if the run is no
         longer planned: then start nothing.
         """
@@ -106,6 +106,7 @@ class RunTable:
                 reason="",
                 mark=mark,
                 program=program,
+                folder_id=folder_id,
                 is_decided=False,
                 starts=run.starts + 1,
                 started_at=now,

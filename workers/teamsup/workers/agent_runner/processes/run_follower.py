@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 from teamsup.hub import Message, MessageHub, NotConfigured, StoreError, UnknownMessage
 
 from ..approvals.decision_requests import DecisionOfPeople
-from ..judgement import Finish, Pause, StartAgain, judge
+from ..judgement import ELSEWHERE, Finish, Pause, StartAgain, Unknown, judge
 from ..programs.call_ledger import CallLedger
 from ..programs.command import BRIEFING, CommandProgram
-from ..programs.program import AgentProgram, Call
+from ..programs.program import AgentProgram, Call, RunOutput
 from ..prompt import Allowance, Briefing, describe_call, render_prompt, to_json
-from ..run import Run, run_folder
+from ..run import Run, folder_id, run_folder
 from ..run_conclusion import RunConclusion, has_answered, judge_stopped
 from ..run_table import RunTable
 from ..sections import AgentSection
@@ -26,6 +26,7 @@ from . import run_limits, run_process
 from .agent_settings import AgentSettings
 from .gate_command import ask_gate
 from .run_process import RunProcess, run_mark
+from .run_watch import start_watch
 
 T = TypeVar("T")
 DECISION = "decision.json"
@@ -59,6 +60,7 @@ class RunFollower:
         self._log = log
         self._stops: dict[int, asyncio.Event] = {}
         self._stop_reasons: dict[int, str] = {}
+        self._folder_id = folder_id(hub.team)
         self.conclusion = RunConclusion(hub, settings, open_hub, log)
 
     def request_stop(self, number: int, reason: str) -> None:
@@ -137,13 +139,16 @@ class RunFollower:
                 self.conclusion.wait, run, Pause("agent", str(error).rstrip("."), until, is_incident)
             )
             return None
-        recorded = await self._until_stored(self._table.record_start, run, marked.mark, time.time(), section.kind)
+        recorded = await self._until_stored(
+            self._table.record_start, run, marked.mark, time.time(), section.kind, self._folder_id
+        )
         if recorded is None:
             return None
         planned, run = run, recorded
         try:
+            await asyncio.to_thread(start_watch, self._hub.team)
             process = await asyncio.to_thread(run_process.spawn, launch, folder, run.mark)
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        except (OSError, StoreError, ValueError, subprocess.SubprocessError) as error:
             is_incident = isinstance(error, FileNotFoundError | PermissionError | ValueError)
             until = None if is_incident else time.time() + _MINUTE
             pause = Pause("agent", f"its program cannot be started: {error}", until, is_incident)
@@ -210,6 +215,17 @@ class RunFollower:
         run = self.conclusion.ask_people(run, output, calls)
         self._log.info("run %d of %s is %s%s", run.id, run.agent, run.state, f": {run.reason}" if run.reason else "")
         return run
+
+    def leave_elsewhere(self, runs: Sequence[Run]) -> None:
+        """Leave to people what was under way on another host. Raise StoreError.
+
+        That host has ended its processes, but its calls are in its files. So a second start may repeat them.
+        """
+        for run in runs:
+            if run.state in ("planned", "running", "parked") and run.is_elsewhere(self._folder_id):
+                self._log.warning("run %d of %s was under way on another host", run.id, run.agent)
+                known = RunOutput(turns=run.turns, tokens_in=run.tokens_in, tokens_out=run.tokens_out, tools=run.tools)
+                self._table.update(self.conclusion.conclude(run, known, (), Unknown(ELSEWHERE)), folder_id="")
 
     def ask_people(self, run: Run) -> None:
         """Ask people about a parked or unknown run, unless they were asked. Raise StoreError."""
