@@ -39,6 +39,7 @@ bench: .venv/bench ## measure, beside peers where they are installed
 	$(BIN)/python -m benchmarks.alerts
 	$(BIN)/python -m benchmarks.foreign_writers
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.agent_runs
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.server_store
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.two_hosts
 
 soak: .venv/dev ## random kills and random histories, for some minutes

@@ -53,7 +53,7 @@ def measure(kind: type[Method]) -> Sample:
             messages = method.messages // ROUNDS
             count = messages + (WARM_UP if messages > WARM_UP * 2 else 1)
             receiver = multiprocessing.get_context("spawn").Process(
-                target=_receive, args=(kind, method.address, theirs, count), daemon=True
+                target=receive_all, args=(kind, method.address, theirs, count), daemon=True
             )
             receiver.start()
             ours.recv()
@@ -72,7 +72,8 @@ def measure(kind: type[Method]) -> Sample:
             method.close()
 
 
-def _receive(kind: type[Method], address: Any, results: Connection, count: int) -> None:  # noqa: ANN401
+def receive_all(kind: type[Method], address: Any, results: Connection, count: int) -> None:  # noqa: ANN401
+    """Send "up" when the receiver is there, then the milliseconds of all messages."""
     arrived: list[float] = []
     acknowledged: list[float] = []
     incoming = kind.receive(address)

@@ -254,10 +254,15 @@ class Hub(Method):
     def receive(address: tuple[str, Any]) -> Iterator[str | None]:
         folder, durability = address
         with MessageHub(Team("bench", Path(folder)), agent="reader", durability=durability) as hub:
-            for delivery in hub.listen():
-                yield delivery.message.content
-                hub.acknowledge(delivery)
-                yield None
+            yield from take_from_hub(hub)
+
+
+def take_from_hub(hub: MessageHub) -> Iterator[str | None]:
+    """The receiver of a hub, wherever it is stored."""
+    for delivery in hub.listen():
+        yield delivery.message.content
+        hub.acknowledge(delivery)
+        yield None
 
 
 class HubFull(Hub):
@@ -431,21 +436,26 @@ class Postgres(Method):
 
     @staticmethod
     def receive(address: int) -> Iterator[str | None]:
-        db = Postgres._connect(address)
-        db.execute("LISTEN q")
-        take = (
-            "DELETE FROM q WHERE id = (SELECT id FROM q ORDER BY id FOR UPDATE SKIP LOCKED LIMIT 1) RETURNING content"
-        )
-        while True:
-            with db.transaction():
-                row = db.execute(take).fetchone()
-                if row is not None:
-                    yield row[0]
+        yield from take_from_postgres(Postgres._connect(address), "q")
+
+
+def take_from_postgres(db: Any, table: str) -> Iterator[str | None]:  # noqa: ANN401
+    """The receiver of a queue in plain SQL, for each server."""
+    db.execute(f"LISTEN {table}")
+    take = (
+        f"DELETE FROM {table} WHERE id = (SELECT id FROM {table} ORDER BY id FOR UPDATE SKIP LOCKED LIMIT 1)"  # noqa: S608
+        " RETURNING content"
+    )
+    while True:
+        with db.transaction():
+            row = db.execute(take).fetchone()
             if row is not None:
-                yield None
-            else:
-                for _ in db.notifies(timeout=1, stop_after=1):
-                    pass
+                yield row[0]
+        if row is not None:
+            yield None
+        else:
+            for _ in db.notifies(timeout=1, stop_after=1):
+                pass
 
 
 class LiteQueue(Method):

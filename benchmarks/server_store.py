@@ -12,15 +12,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ClassVar
 
 from helpers.postgres_server import NoServer, PostgresServer, running_server
 from teamsup.hub import MessageHub, Team
 
-from .latency import CONTENT, WARM_UP, Figure, both
-from .methods import Method, Missing, package
+from .latency import CONTENT, WARM_UP, Figure, both, receive_all
+from .methods import Method, Missing, package, take_from_hub, take_from_postgres
 
 ROUNDS = 3
 MESSAGES = {1: 300, 8: 100}
@@ -63,21 +62,7 @@ class Plain(OnServer):
     def receive(address: Any) -> Iterator[str | None]:  # noqa: ANN401
         url, table = address
         db = package("psycopg").connect(url, autocommit=True)
-        db.execute(f"LISTEN {table}")
-        take = (
-            f"DELETE FROM {table} WHERE id = (SELECT id FROM {table} ORDER BY id FOR UPDATE SKIP LOCKED LIMIT 1)"  # noqa: S608
-            " RETURNING content"
-        )
-        while True:
-            with db.transaction():
-                row = db.execute(take).fetchone()
-                if row is not None:
-                    yield row[0]
-            if row is not None:
-                yield None
-            else:
-                for _ in db.notifies(timeout=1, stop_after=1):
-                    pass
+        yield from take_from_postgres(db, table)
 
 
 class PlainStatement(Plain):
@@ -155,10 +140,7 @@ class Hub(OnServer):
     def receive(address: Any) -> Iterator[str | None]:  # noqa: ANN401
         folder, name = address
         with MessageHub(Team("bench", Path(folder)), agent=name) as hub:
-            for delivery in hub.listen():
-                yield delivery.message.content
-                hub.acknowledge(delivery)
-                yield None
+            yield from take_from_hub(hub)
 
 
 class HubInFile(Hub):
@@ -185,7 +167,7 @@ def measure(kind: type[OnServer], pairs: int) -> tuple[list[float], list[float]]
             for method in methods:
                 ours, theirs = CONTEXT.Pipe()
                 arguments = (kind, method.address, theirs, MESSAGES[pairs] + WARM_UP)
-                processes.append(CONTEXT.Process(target=_receive, args=arguments, daemon=True))
+                processes.append(CONTEXT.Process(target=receive_all, args=arguments, daemon=True))
                 pipes.append(ours)
             for process in processes:
                 process.start()
@@ -201,7 +183,8 @@ def measure(kind: type[OnServer], pairs: int) -> tuple[list[float], list[float]]
             for process in processes:
                 process.kill()
                 process.join()
-    return [x for arrived, _ in results for x in arrived], [x for _, ended in results for x in ended]
+    arrived = [x for found, _ in results for x in found[WARM_UP:]]
+    return arrived, [x for _, found in results for x in found[WARM_UP:]]
 
 
 def _send(method: OnServer, pairs: int) -> None:
@@ -211,23 +194,6 @@ def _send(method: OnServer, pairs: int) -> None:
     for _ in range(MESSAGES[pairs] + WARM_UP):
         send(f"{time.monotonic_ns():<{CONTENT}}")
         time.sleep(chance.uniform(pause / 2, pause))
-
-
-def _receive(kind: type[OnServer], address: Any, results: Connection, count: int) -> None:  # noqa: ANN401
-    arrived: list[float] = []
-    ended: list[float] = []
-    results.send("up")
-    sent = 0
-    for content in kind.receive(address):
-        now = time.monotonic_ns()
-        if content is None:
-            ended.append((now - sent) / 1e6)
-            if len(ended) == count:
-                break
-        else:
-            sent = int(content)
-            arrived.append((now - sent) / 1e6)
-    results.send((arrived[WARM_UP:], ended[WARM_UP:]))
 
 
 def run() -> None:
