@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from teamsup.cli.commands import config, init
-from teamsup.cli.configuration.effective import EffectiveValue, find_values, hide_secrets
+from teamsup.cli.configuration.effective import EffectiveValue, find_values, find_waiting, hide_secrets
 from teamsup.cli.configuration.schema import make_schema
 from teamsup.hub import NotConfigured, Team, UnknownTeam
 
@@ -94,6 +94,17 @@ def test_it_refuses_to_show_a_file_with_a_mistake(team: Team, command: Callable[
     team.configuration.write_text("[team]\nkeep_days = 0\n")
     with pytest.raises(NotConfigured, match=r"\[team\] keep_days must be above 0 and at most 3650\.$"):
         command(config, "show")
+
+
+def test_the_sections_that_wait_for_a_reload_are_named(team: Team) -> None:
+    tables = {"team": {"keep_days": 7}, "worker": {"bot": {"command": ["run"], "environment": {"KEY": "hush"}}}}
+    in_use = {"tables": {"worker": {"bot": {"command": ["run"], "environment": {"KEY": None}}, "old": {}}}}
+    team.create()
+    assert find_waiting(team, tables) == []
+
+    team.accepted_configuration.write_text(json.dumps(in_use))
+
+    assert find_waiting(team, tables) == ["team", "worker.old"]
 
 
 def test_the_defaults_are_shown_with_their_ranges(command: Callable[..., str]) -> None:

@@ -57,9 +57,11 @@ def _check(team: Team, arguments: argparse.Namespace) -> int:
 
 def _show(team: Team, arguments: argparse.Namespace) -> int:
     from teamsup.config.loader import load_file
+    from teamsup.hub.validation import list_names
+    from teamsup.status.team_lock import owner_pid
     from teamsup.supervisor.configuration.team_configuration import parse_configuration, require_sound
 
-    from ..configuration.effective import find_defaults, find_secrets, find_values
+    from ..configuration.effective import find_defaults, find_secrets, find_values, find_waiting
     from ..configuration.show import render_defaults, render_values
 
     if arguments.defaults:
@@ -73,12 +75,16 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
     has_file = team.configuration.exists()
     found = require_sound(parse_configuration(team, load_file(team, must_exist=False)))
     sections, secrets = find_values(found.tables, os.environ), find_secrets(found, os.environ)
+    waiting = find_waiting(team, found.tables) if owner_pid(team) is not None else []
     if arguments.json:
         file = team.configuration if has_file else None
-        print_json(team.name, file=file, sections=sections, secrets=secrets)
+        print_json(team.name, file=file, sections=sections, secrets=secrets, waiting=waiting)
     else:
-        note = "as saved" if has_file else "does not exist, so the defaults apply"
-        lines = [f"# {team.configuration}: {note}", *render_values(sections, secrets)]
+        notes = [f"{team.configuration}: {'as saved' if has_file else 'does not exist, so the defaults apply'}"]
+        if waiting:
+            names = list_names([f"[{name}]" for name in waiting])
+            notes.append(f"The running team has other values in {names} until: {command_hint(team, 'reload')}")
+        lines = [*(f"# {note}" for note in notes), *render_values(sections, secrets)]
         print("\n".join(map(sanitize, lines)))
     return ExitCode.DONE
 

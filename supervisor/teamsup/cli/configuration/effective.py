@@ -1,10 +1,12 @@
-"""The values that teamsup.toml, the environment and the defaults give together. Pure, except for env_files."""
+"""The values that teamsup.toml, the environment and the defaults give together. Pure, except for find_waiting."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from teamsup.hub import Team
 from teamsup.hub.engines.choice import ADDRESS_VARIABLE
 from teamsup.supervisor.configuration.team_configuration import TeamConfiguration, secrets_of
 
@@ -68,6 +70,18 @@ def find_defaults() -> list[EffectiveSection]:
         EffectiveSection(f"{each.name}.NAME" if each.is_group else each.name, tuple(_find_values(each, {}, {})))
         for each in describe_sections()
     ]
+
+
+def find_waiting(team: Team, tables: Mapping[str, Any]) -> list[str]:
+    """Return the sections that differ from those that the team has accepted. Values of variables are not compared,
+    because the file of what it has accepted does not contain them.
+    """
+    try:
+        accepted = json.loads(team.accepted_configuration.read_text("utf-8"))["tables"]
+        ours, theirs = ({each.name: each for each in find_values(some, {})} for some in (tables, accepted))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return []
+    return [name for name in dict.fromkeys((*ours, *theirs)) if ours.get(name) != theirs.get(name)]
 
 
 def find_secrets(found: TeamConfiguration, environment: Mapping[str, str]) -> list[SecretVariable]:
