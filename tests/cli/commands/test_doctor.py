@@ -21,11 +21,11 @@ from unittest import mock
 import pytest
 
 from helpers.support import TeamsupCommand, eventually, refusal_of, run_foreign_sql
-from teamsup.cli import team_check
+from teamsup.cli.checks import team as team_check
+from teamsup.cli.checks.mailbox import Mailbox, check_mailbox
 from teamsup.cli.claude.mcp_check import EXPECTED_TOOLS, check_mcp_server
 from teamsup.cli.claude.project_settings import effective_settings, is_teamsup_server
 from teamsup.cli.commands import doctor
-from teamsup.cli.mailbox_check import Mailbox, check_mailbox
 from teamsup.cli.main import main
 from teamsup.config.components import Component
 from teamsup.config.resources import resource_path
@@ -292,9 +292,9 @@ def test_a_team_that_never_was_is_not_a_failure_and_is_not_made(doctor_setup: Do
     result = doctor_setup.doctor_here()
 
     assert result.returncode == 0
-    lines = result.stdout.splitlines()
-    assert lines[0].startswith("warning  team     there is no team 'default'")
-    assert lines[1].strip().startswith("Start it with: teamsup start")
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    at = next(at for at, line in enumerate(lines) if line.startswith("warning team there is no team 'default'"))
+    assert lines[at + 1].startswith("Start it with: teamsup start")
     assert not doctor_setup.team.folder.exists()
 
 
@@ -417,7 +417,47 @@ def test_a_store_that_is_damaged_is_a_failure_and_nobody_is_said_to_have_read_al
 
     assert code == 4
     assert "is not a SQLite database" in found["team"]["text"]
-    assert [*found] == ["team", "disk", "supervisor", "server", "claude", "project"]
+    of_host = {"versions", "file system", "inotify", "service"}
+    assert {*found} - of_host == {"team", "disk", "supervisor", "server", "claude", "project"}
+
+
+def test_dead_letters_are_a_warning(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="lead", create=True) as lead:
+        lead.register()
+        lead.send("lead", "No program can do this.")
+        for _ in range(5):
+            (delivery,) = lead.claim()
+            lead.release(delivery, error="it cannot be read", delay=0)
+
+    code, found = doctor_setup.examined()
+
+    assert code == 0
+    assert (found["store"]["verdict"], found["store"]["text"]) == ("warning", "1 dead letter: nobody could handle them")
+    assert "teamsup hub retry ID" in found["store"]["hint"]
+
+
+def test_a_row_that_belongs_to_nothing_is_a_failure_of_the_store(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="lead", create=True) as lead:
+        lead.register()
+        message = lead.send("lead", "hello")
+    run_foreign_sql(doctor_setup.team, "DROP TRIGGER IF EXISTS messages_deleted")
+    run_foreign_sql(doctor_setup.team, "UPDATE deliveries SET message = 99 WHERE message = ?", message.id)
+
+    code, found = doctor_setup.examined()
+
+    assert code == 4
+    assert found["store"]["text"].endswith("belong to no message") or "pending messages" in found["store"]["text"]
+    assert "teamsup hub restore FILE" in found["store"]["hint"]
+
+
+def test_a_store_that_would_take_minutes_is_not_called_sound(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="lead", create=True) as lead:
+        lead.register()
+    with mock.patch.object(doctor, "_MAX_CHECKED_BYTES", 0):
+        code, found = doctor_setup.examined()
+
+    assert (found["store"]["verdict"], code) == ("warning", 0)
+    assert "teamsup hub check" in found["store"]["hint"]
 
 
 def test_a_folder_that_is_not_there_is_refused(doctor_setup: DoctorSetup) -> None:
@@ -819,7 +859,7 @@ def test_settings_that_claude_code_cannot_read_are_a_failure(doctor_setup: Docto
 
     assert result.returncode == 4
     place = f"{doctor_setup.project}/.mcp.json, line 1, column 2: Expecting property name"
-    assert f"FAILED   project  {place}" in result.stdout
+    assert f"FAILED project {place}" in " ".join(result.stdout.split())
 
     (doctor_setup.project / ".mcp.json").write_text('{"a": 1, "a": 1e999}')
     assert doctor_setup.examined()[0] == 0

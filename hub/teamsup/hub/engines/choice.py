@@ -132,6 +132,13 @@ def describe_store(team: "Team") -> str:
     return parse_address(url).name
 
 
+def sqlite_version() -> str:
+    """Return the version of SQLite; a team on a server does without it."""
+    from .sqlite.connection import LIBRARY_VERSION
+
+    return LIBRARY_VERSION
+
+
 def check_address(url: str) -> None:
     """Raise NotConfigured unless this is an address without a password."""
     _check_kind(url)

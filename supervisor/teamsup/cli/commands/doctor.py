@@ -4,11 +4,12 @@ import argparse
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from teamsup.config.components import installed_components, load_function
+from teamsup.config.components import installed_components, installed_tables, load_function
 from teamsup.hub import Agent, MessageHub, StoreError, Team
 from teamsup.hub.engines.choice import has_store
 from teamsup.hub.errors import ExitCode
@@ -21,13 +22,16 @@ from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, installed_command, is_invocation_of
 from teamsup.terminal.json_output import print_json
 
+from ..checks.machine import check_machine
+from ..checks.mailbox import Mailbox, check_mailbox
 from ..claude.mcp_check import check_mcp_server
 from ..claude.native_teams import check_native_teams
 from ..claude.project_check import check_project, check_subagent_names, read_project_settings
 from ..claude.project_settings import find_project, team_of
-from ..mailbox_check import Mailbox, check_mailbox
+from .service import check_service
 
 _CLAUDE_SECONDS = 10.0
+_MAX_CHECKED_BYTES = 512 * 2**20
 
 
 EXAMPLES = ("teamsup doctor", "teamsup doctor --agent lead")
@@ -47,14 +51,18 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = None if arguments.agent is None else normalize_name(arguments.agent)
     team = team_of(read_project_settings(project).effective.environment, arguments.team)
     call = partial(command_hint, team)
-    agents, undeliverable, trouble = _read_hub(team)
+    hub = _read_hub(team)
+    agents, trouble = hub.agents, hub.trouble
     findings = [
+        *check_machine(team, hub.newest, datetime.now(UTC)),
         *_check_team(team, agents, trouble, call),
+        *_check_store(hub, call),
+        *check_service(team, call),
         check_mcp_server(installed_command(), call),
         _check_claude(),
         *check_project(project, team, call),
         *check_subagent_names(project, agents),
-        *([] if trouble else _check_agents(team, agents, undeliverable, chosen, call)),
+        *([] if trouble else _check_agents(team, agents, hub.undeliverable, chosen, call)),
     ]
     failed = any(finding.verdict is Verdict.FAILED for finding in findings)
     if arguments.json:
@@ -64,18 +72,56 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.UNWELL if failed else 0
 
 
-def _read_hub(team: Team) -> tuple[list[Agent], dict[str, int], str]:
-    """Return all agents, the unclaimed messages, and the reason why the store cannot be used."""
+@dataclass(frozen=True, slots=True)
+class _HubState:
+    """The hub as doctor finds it. ``trouble`` is why it cannot be used. ``faults`` is None for a large store."""
+
+    agents: list[Agent] = field(default_factory=list)
+    undeliverable: dict[str, int] = field(default_factory=dict)
+    trouble: str = ""
+    newest: datetime | None = None
+    dead: int = 0
+    faults: list[str] | None = None
+    file_bytes: int = 0
+
+
+def _read_hub(team: Team) -> _HubState:
+    """Return the state of the hub. A large file is not searched for faults, because that takes minutes."""
     if not has_store(team):
-        return [], {}, ""
+        return _HubState(faults=[])
     try:
         with MessageHub(team) as hub:
             # Check that it is writable; a transaction without changes has no effect.
             with hub.transaction():
                 pass
-            return hub.agents(), dict(hub.queries.undeliverable()), ""
+            newest = hub.queries.history(limit=1)
+            size = hub.queries.stats().file_bytes
+            return _HubState(
+                hub.agents(),
+                dict(hub.queries.undeliverable()),
+                newest=newest[-1].created_at if newest else None,
+                dead=hub.queries.count_dead_letters(),
+                faults=hub.maintenance.check_integrity(installed_tables()) if size <= _MAX_CHECKED_BYTES else None,
+                file_bytes=size,
+            )
     except StoreError as error:
-        return [], {}, str(error)
+        return _HubState(trouble=str(error), faults=[])
+
+
+def _check_store(hub: _HubState, call: CommandHint) -> list[Finding]:
+    """Check what the store has: faults, and dead letters."""
+    found = [
+        Finding("store", Verdict.FAILED, fault.rstrip("."), f"Restore a backup: {call('hub', 'restore', 'FILE')}")
+        for fault in hub.faults or ()
+    ]
+    if hub.faults is None:
+        text = f"{hub.file_bytes / 2**30:.1f} GiB are not searched for faults here"
+        found.append(Finding("store", Verdict.WARNING, text, f"Search them: {call('hub', 'check')}"))
+    if hub.dead:
+        text = f"{hub.dead} dead letter{'' if hub.dead == 1 else 's'}: nobody could handle them"
+        hint = f"List them: {call('hub', 'dead-letters')}; deliver one again: {call('hub', 'retry', 'ID')}"
+        found.append(Finding("store", Verdict.WARNING, text, hint))
+    return found
 
 
 def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint) -> list[Finding]:
@@ -88,7 +134,7 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
     # These imports take a tenth of a second, and --help does not need them.
     from teamsup.status.team_status import read_team_status
 
-    from ..team_check import check_configuration, check_folder, check_hub, check_participants
+    from ..checks.team import check_configuration, check_folder, check_hub, check_participants
 
     if not has_store(team) and not trouble and owner_pid(team) is None:
         hint = f"Start it with: {call('start')}"

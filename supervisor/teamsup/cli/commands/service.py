@@ -14,6 +14,7 @@ from pathlib import Path
 from teamsup.hub import CallerError, Team
 from teamsup.hub.errors import ExitCode
 from teamsup.status.team_lock import AlreadyRunning, owner_pid
+from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.hints import UnknownTeam, command_hint, installed_command
 from teamsup.terminal.verbs import add_verb
 
@@ -59,17 +60,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             verb.add_argument("--dry-run", action="store_true", help="only show the steps")
 
 
+def check_service(team: Team, call: CommandHint) -> list[Finding]:
+    """Return whether a service manager starts the team after a boot, for doctor; nothing where there is none."""
+    managers = [_manager_of(team, scope) for scope in ("user", "system")]
+    if shutil.which(managers[0].tool) is None:
+        return []
+    installed = [manager for manager in managers if manager.path.exists()]
+    if not installed:
+        hint = f"Let a service manager start it: {call('service', 'install')}"
+        return [Finding("service", Verdict.OK, "the team is not a service, so nothing starts it after a boot", hint)]
+    return [
+        Finding("service", Verdict.OK, f"active: {manager.path}")
+        if _is_active(manager)
+        else Finding("service", Verdict.WARNING, f"not active: {manager.path}", f"See: {manager.logs_command}")
+        for manager in installed
+    ]
+
+
 def run(arguments: argparse.Namespace) -> int:
     scope: ServiceScope = arguments.scope or ("system" if os.geteuid() == 0 else "user")
     if scope == "system" and (caller := os.environ.get("SUDO_USER")):
         # Under sudo, ~ is root's home; the team belongs to the person who called sudo.
         os.environ["HOME"] = os.path.expanduser(f"~{caller}")
     team = Team.named(arguments.team)
+    return int(arguments.verb(team, _manager_of(team, scope), scope, arguments))
+
+
+def _manager_of(team: Team, scope: ServiceScope) -> ServiceManager:
     if platform.system() == "Darwin":
-        manager = launchd_manager(team, scope, Path.home(), os.getuid())
-    else:
-        manager = systemd_manager(team, scope, Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"))
-    return int(arguments.verb(team, manager, scope, arguments))
+        return launchd_manager(team, scope, Path.home(), os.getuid())
+    return systemd_manager(team, scope, Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"))
 
 
 def _install(team: Team, manager: ServiceManager, scope: ServiceScope, arguments: argparse.Namespace) -> int:

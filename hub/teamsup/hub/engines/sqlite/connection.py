@@ -10,6 +10,7 @@ from typing import Any
 from ..stored_json import metadata_text
 from .migrations import migrate, read_version
 
+LIBRARY_VERSION = sqlite3.sqlite_version
 # A message changes a few bytes in each of some ten pages, and SQLite writes whole pages. With 1 KiB instead of SQLite's
 # 4, a quarter more messages a second pass.
 _PAGE_BYTES = 1024

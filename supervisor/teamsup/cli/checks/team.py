@@ -27,11 +27,12 @@ from teamsup.supervisor.health.write_lock import find_lock_owner
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import format_duration
 
-from .command_line import COMMANDS
-from .component_commands import find_faults
+from ..command_line import COMMANDS
+from ..component_commands import find_faults
 
 _MIN_FREE_BYTES = 2**30
 _PROBE_BYTES = 4096
+_RECENT_SECONDS = 86400.0
 _RETRY_SECONDS = 60.0
 """Seconds. A start this soon after the planned time of a next try counts as that try."""
 
@@ -174,6 +175,7 @@ def check_participants(team_status: TeamStatus, call: CommandHint) -> list[Findi
         *found,
         *(_starting_finding(row, time.time(), call) for row in starting),
         *(_participant_finding(row, call) for row in unwell),
+        *(finding for row in daemons for finding in _crash_findings(row, time.time(), call)),
     ]
 
 
@@ -199,6 +201,14 @@ def _starting_finding(row: ParticipantStatus, now: float, call: CommandHint) -> 
         return Finding(row.name, Verdict.WARNING, f"{text}, after a crash: {last.reason}", _hint_at_worker(row, call))
     text += f", after {last.failures} crashes in a row, last: {last.reason}"
     return Finding(row.name, Verdict.FAILED, text, _hint_at_worker(row, call))
+
+
+def _crash_findings(row: ParticipantStatus, now: float, call: CommandHint) -> Iterator[Finding]:
+    """Yield a warning about a worker that runs again, for a day after its crash. ``now`` is in Unix seconds."""
+    last = row.crashes[-1] if row.well and row.pid is not None and row.crashes else None
+    if last is not None and last.reason != NOT_CONFIGURED and now - last.at < _RECENT_SECONDS:
+        text = f"is well now; it last died {format_duration(now - last.at)} ago: {last.reason}"
+        yield Finding(row.name, Verdict.WARNING, text, _hint_at_worker(row, call))
 
 
 def _hint_at_worker(row: ParticipantStatus, call: CommandHint) -> str:

@@ -1,0 +1,112 @@
+"""Doctor's checks of the machine: versions, the file system of the team, the limits of inotify, and the clock."""
+
+import os
+import platform
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+from teamsup.hub import Team
+from teamsup.hub.engines.choice import find_address, sqlite_version
+from teamsup.terminal.findings import Finding, Verdict
+from teamsup.terminal.formatting import format_duration
+
+_NETWORK_TYPES = frozenset({"9p", "ceph", "cifs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"})
+_FUSE = "fuse."
+_LIMITS = Path("/proc/sys/fs/inotify")
+_MIN_FREE_INSTANCES = 8
+"""A team needs about one for each process of it that waits."""
+_MAX_AHEAD = timedelta(minutes=1)
+
+
+def check_machine(team: Team, newest: datetime | None, now: datetime) -> list[Finding]:
+    """Return the findings about this machine. ``newest`` is the time of the newest message, if there is one."""
+    return [
+        check_versions(),
+        *check_file_system(team.folder, _read_mounts(), is_file=find_address(team) is None),
+        *check_watches(_read_limit("max_user_instances"), _count_instances(), _read_limit("max_user_watches")),
+        *check_clock(newest, now),
+    ]
+
+
+def check_versions() -> Finding:
+    """Return the versions of what a team runs with."""
+    python = f"Python {platform.python_version()}, SQLite {sqlite_version()}"
+    return Finding("versions", Verdict.OK, f"teamsup {version('teamsup')}, {python}, {platform.system()}")
+
+
+def check_file_system(folder: Path, mounts: Iterable[tuple[str, str]], *, is_file: bool) -> list[Finding]:
+    """Return a failure where the folder of the team is on another machine.
+
+    ``mounts`` are pairs of a mount point and its type. The WAL of SQLite needs memory that all processes share
+    (https://www.sqlite.org/wal.html). The locks and sockets of a team need one machine too.
+    """
+    path = os.path.realpath(folder)
+    kind, best = "", -1
+    for point, each in mounts:
+        if (point == "/" or path == point or path.startswith(f"{point}/")) and len(point) >= best:
+            kind, best = each, len(point)
+    if kind not in _NETWORK_TYPES and not kind.startswith(_FUSE):
+        return [Finding("file system", Verdict.OK, f"{folder} is on {kind}")] if kind else []
+    stored = "the database needs a local disk" if is_file else "locks and sockets need a local disk"
+    hint = "Let TEAMSUP_HOME name a folder on a local disk"
+    return [Finding("file system", Verdict.FAILED, f"{folder} is on {kind}: {stored}", f"{hint}.")]
+
+
+def check_watches(instances: int | None, used: int, watches: int | None) -> list[Finding]:
+    """Return whether processes of this user may still watch files; nothing where the system has no such limit."""
+    if instances is None or watches is None:
+        return []
+    text = f"{used} of {instances} inotify instances of this user are in use"
+    if instances - used < _MIN_FREE_INSTANCES:
+        more = f"sudo sysctl fs.inotify.max_user_instances={2 * instances}"
+        hint = f"Writes of other programs may be found late. Allow more: {more}"
+        return [Finding("inotify", Verdict.WARNING, text, hint)]
+    return [Finding("inotify", Verdict.OK, f"{text}; {watches} watches are allowed")]
+
+
+def check_clock(newest: datetime | None, now: datetime) -> list[Finding]:
+    """Return a warning if a message is from the future."""
+    if newest is None or newest - now <= _MAX_AHEAD:
+        return []
+    ahead = format_duration((newest - now).total_seconds())
+    text = f"the newest message is {ahead} ahead of this machine's clock"
+    return [
+        Finding("clock", Verdict.WARNING, text, "One of the two clocks was wrong. Compare: date --utc; timedatectl")
+    ]
+
+
+def _read_mounts() -> list[tuple[str, str]]:
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        # The system writes blanks of a path as octal numbers.
+        point = before.split()[4].encode().decode("unicode_escape", "replace")
+        found.append((point, after.split()[0]))
+    return found
+
+
+def _read_limit(name: str) -> int | None:
+    try:
+        return int((_LIMITS / name).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _count_instances() -> int:
+    """Return the inotify instances of processes that we may look at: those of this user."""
+    count = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if process.stat().st_uid != os.getuid():
+                continue
+            for descriptor in (process / "fd").iterdir():
+                count += os.readlink(descriptor) == "anon_inode:inotify"
+        except OSError:
+            continue  # it has ended
+    return count
