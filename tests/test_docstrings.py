@@ -11,7 +11,7 @@ from helpers.source_tree import ROOT, nodes_of, teamsup_modules
 _RAISES = re.compile(r"\b[Rr]aises? [^.;]*")
 _THIRD_PERSON = re.compile(r"(^|[.:;] )(Returns|Raises|Yields) ")
 _FRAGMENT = re.compile(r"(How|Of|What|Where|Which|Who|Whose|That|Those|Neither|Nothing)\b")
-_ACTORS = re.compile(r"\b([Nn]obody|[Ss]omebody|[Ee]verybody|stands?(?! for\b)|stood)\b")
+_ACTORS = re.compile(r"\b([Nn]obody|[Ss]omebody|[Ee]verybody|stands?(?! for\b)|stood|(?:ends?|ended) in order)\b")
 _CLASS_NAME = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b")
 
 

@@ -155,7 +155,7 @@ async def _listen(path: Path) -> SocketListener:
 
 def _lock_folder(folder: Path) -> int:
     """Lock the folder. If two servers start at once, one must notice the other. Return the lock to close.
-    Raise OSError unless the folder is ours alone.
+    Raise OSError unless only we may write in the folder.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()

@@ -157,7 +157,7 @@ class Participant:
             await self.send_heartbeat()
 
     async def begin_turn(self) -> None:
-        """Note that a turn runs, in which hooks announce; ``teamsup watch`` is silent meanwhile."""
+        """Note that a turn runs. Hooks announce messages in it, and ``teamsup watch`` is silent until its end."""
         async with self.use_read_tracker() as reader:
             reader.mark_delivered_to_model()
         if not self.presence_details.get("in_turn"):

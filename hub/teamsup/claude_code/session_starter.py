@@ -25,7 +25,7 @@ class SessionStarter:
 
 
 class Launcher(SessionStarter):
-    """A launcher, which Claude Code has started and which is not our parent: ``connection`` is a socket to it."""
+    """A launcher that Claude Code has started. It is not our parent; ``connection`` is a socket to it."""
 
     def __init__(self, claude: int, connection: int) -> None:
         super().__init__(claude)

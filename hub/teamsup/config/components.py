@@ -92,7 +92,9 @@ class Component:
     """The function, "module:function", that returns ComponentMetrics. It gets the open hub, in a thread of the
     supervisor, so its module must be light."""
     entries: str = ""
-    """The function, "module:function", that returns its EntrySources: what pages show of it besides its messages."""
+    """The function, "module:function", that returns its EntrySources: the entries that pages show besides
+    its messages.
+    """
     terminal_command: tuple[str, ...] = ()
     """The words of a teamsup command that ``teamsup start`` runs, only in a terminal, once the team is ready."""
     people_commands: tuple[CommandDefinition, ...] = ()

@@ -13,7 +13,7 @@ DECISION_REQUEST, DECISION_ANSWER = "opinion_request", "opinion_response"
 """The message types of a question that people decide, and of its answer."""
 
 DECISION_WITHDRAWAL = "opinion_withdrawn"
-"""The message type with which the one who asked takes a decision back. It replies to the request."""
+"""The message type with which the asker takes back a request for a decision. It replies to the request."""
 
 UNKNOWN_DECIDERS = "unknown_deciders"
 """The metadata key with the named deciders that the team does not know. Its message is a notice, not a decision."""

@@ -106,7 +106,7 @@ class WorkerSection:
     timezone: Annotated[str, Example('"Europe/Berlin"')] = ""
     """The time zone of the schedule; empty: this machine's."""
     ready: Annotated[CheckSection | None, Example('{ http = "http://127.0.0.1:8080/health" }')] = None
-    """It counts as running when this check is well: http, tcp, exec or log."""
+    """It counts as running when this check succeeds: http, tcp, exec or log."""
     alive: Annotated[CheckSection | None, Example('{ tcp = "8080", every_seconds = 10, failures = 3 }')] = None
     """It is replaced when this check fails several times: http, tcp or exec."""
     depends_on: Annotated[tuple[str, ...], Example('["database"]')] = ()

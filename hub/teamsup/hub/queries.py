@@ -170,8 +170,7 @@ class Queries:
         return [message_from_row(row) for row in reversed(rows)]
 
     def versions(self, message_id: str, *, sender: str | None = None) -> list[Message]:
-        """Return the message of that id and those whose ids begin with it and a colon, in the order in which they were
-        stored."""
+        """Return the message with that id, and those whose ids begin with it and a colon, in the order of storing."""
         first = check_text("message_id", message_id)
         rows = self._store.read(
             "SELECT * FROM messages WHERE (message_id = :first OR (message_id > :from AND message_id < :to))"

@@ -110,9 +110,9 @@ class Team:
         return self
 
     def create(self) -> None:
-        """Make the team's folders, for their owner alone. Raise StoreError if that is impossible. Raise UnsafeFile when
-        another user owns or may write the team's folder or its database. Raise StoreUnavailable when the folder of a
-        worker's team is missing: the supervisor had it at the worker's start.
+        """Make the team's folders, which only their owner may open. Raise StoreError if that is impossible. Raise
+        UnsafeFile when another user owns or may write the team's folder or its database. Raise StoreUnavailable when
+        the folder of a worker's team is missing: the supervisor had it at the worker's start.
         """
         if os.environ.get(CONFIGURATION_VARIABLE) == str(self.accepted_configuration) and not self.folder.is_dir():
             raise StoreUnavailable(

@@ -54,7 +54,7 @@ class TeamState:
     started_at: float
     workers: tuple[WorkerState, ...]
     ended: bool = False
-    """Whether it ended in order; False while it runs."""
+    """Whether it shut down cleanly; False while it runs."""
     trouble: str = ""
     """The supervisor's own troubles, in sentences."""
     trouble_since: float | None = None
@@ -91,7 +91,7 @@ def read_state(team: Team) -> TeamState | None:
 
 def read_last_state(team: Team) -> TeamState | None:
     """Return the last written state of any supervisor; None if none exists. An unreadable file only shows that its
-    writer did not end in order.
+    writer did not shut down cleanly.
     """
     try:
         return parse_state(json.loads(_state_path(team).read_text("utf-8")))

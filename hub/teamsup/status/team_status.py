@@ -273,7 +273,7 @@ def _worker_row(
 def _condition(
     worker: WorkerState, agent: Agent | None, now: datetime, *, is_alive: bool, trouble: StoreError | None
 ) -> tuple[str, str, bool]:
-    """Return a worker's state, its reason or note, and whether it is well. An unknown state is not well."""
+    """Return a worker's state, its reason or note, and whether it works. An unknown state does not count as working."""
     own = ""
     if agent is not None and (
         worker.state == State.EXITED or (worker.state == State.RUNNING and is_from_process(worker, agent, now))

@@ -56,7 +56,7 @@ def suggest_option(unknown: Sequence[str], known: Sequence[str]) -> str:
 
 
 def suggest_choice(message: str) -> str:
-    """Return argparse's refusal of a verb or value, with the one that was probably meant."""
+    """Return argparse's refusal of a verb or value, with a suggestion."""
     found = _CHOICE.search(message)
     if found is None:
         return message

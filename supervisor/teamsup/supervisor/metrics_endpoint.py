@@ -33,7 +33,7 @@ class MetricsEndpoint:
         return MetricsServer(port, self._hub, self._state)
 
     async def replace(self, server: "MetricsServer | None", port: int) -> None:
-        """Use this server, or serve no metrics for None. Close the previous server if it is another one."""
+        """Use this server, or serve no metrics for None. Close the previous server if it was replaced."""
         old, self.server = self.server, server
         if old is not None and old is not server:
             await asyncio.to_thread(old.close)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 SERVICE_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-"""Variables for the supervisor alone, not for its workers."""
+"""Variables only for the supervisor, not for its workers."""
 
 
 class ServiceNotifier:

@@ -16,8 +16,8 @@ _REPEATED_SIGNAL_SECONDS = 0.5
 
 
 class SignalHandler:
-    """SIGTERM and Ctrl-C end the team in order, a second Ctrl-C at once. SIGHUP reloads; if the terminal has gone, it
-    ends the team.
+    """SIGTERM and Ctrl-C shut the team down cleanly; a second Ctrl-C ends it at once. SIGHUP reloads; if the terminal
+    has gone, it ends the team.
     """
 
     def __init__(

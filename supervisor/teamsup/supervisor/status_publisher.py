@@ -108,7 +108,7 @@ class StatusPublisher:
         self._check_ready()
 
     def publish_end(self) -> None:
-        """Write that the team has ended in order."""
+        """Write that the team has shut down cleanly."""
         self._has_ended = True
         self.publish()
 

@@ -149,7 +149,7 @@ class Supervisor:
         return self._reloader.configuration
 
     async def run(self) -> None:
-        """Run the team until it is stopped. Raise SchemaTooNew when a newer program has migrated the hub meanwhile."""
+        """Run the team until it is stopped. Raise SchemaTooNew if a newer program migrates the hub in that time."""
         self._signals.install()
         orphans.become_subreaper()
         with open_doorbell(self._team.run, SUPERVISOR, PRESENCE_TOPIC) as bell:

@@ -90,7 +90,8 @@ def open_tools(engine: "Engine") -> "EngineTools":
 
 
 def find_address(team: "Team") -> str | None:
-    """Return the address of the server that stores the team; None: its folder does. Raise NotConfigured and UnsafeFile.
+    """Return the address of the server that stores the team; None: the team is in its folder. Raise NotConfigured and
+    UnsafeFile.
 
     It may have a password in it: check_address() first.
     """

@@ -1,4 +1,4 @@
-"""The tables of one component in the team's database, as far as the hub must know them."""
+"""The facts that the hub must know about the tables of one component."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ def reads_nothing_expired(_: Message) -> bool:
 class ComponentTables:
     """The tables that the hub creates for one component, and respects in maintenance.
 
-    All SQL is in the subset that SQLite and PostgreSQL share. It names tables of this component alone.
+    All SQL is in the subset that SQLite and PostgreSQL share. It names only tables of this component.
     """
 
     component: str

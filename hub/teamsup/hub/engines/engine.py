@@ -219,7 +219,7 @@ class Engine(Protocol):
         ...
 
     def newest_id(self) -> int:
-        """Return an ``id`` that is lower than that of every message that appears from now on."""
+        """Return an ``id`` below the ids of all messages that appear from now on."""
         ...
 
     def migrate_component(self, tables: "ComponentTables") -> None:

@@ -50,7 +50,7 @@ def _exit_scope(
 
 
 class _CloseWhenDropped(weakref.ref[Any]):
-    """Roll back and unlock, unless the block ended in order. Its callback is C code, because an exception of a signal
+    """Roll back and unlock, unless the block ended normally. Its callback is C code, because an exception of a signal
     handler in a callback would be lost.
     """
 

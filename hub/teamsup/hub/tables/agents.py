@@ -90,7 +90,9 @@ def record_heartbeat(
 def _note_degraded_since(
     db: "Transaction", name: str, metadata: Mapping[str, Any] | None, now: str
 ) -> Mapping[str, Any]:
-    """Return the metadata with the time since when the agent is degraded; None for them means the stored ones."""
+    """Return the metadata with the time since which the agent is degraded. Metadata of None stand for the
+    stored ones.
+    """
     before = db.execute("SELECT status, metadata FROM agent_status WHERE lower(agent_name) = ?", (name,)).fetchone()
     stored = decode_metadata(before["metadata"])
     began = stored.get(DEGRADED_SINCE) if before["status"] == DEGRADED else None

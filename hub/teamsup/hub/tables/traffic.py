@@ -20,7 +20,7 @@ class Traffic:
     """The ``id`` of the newest message; 0: there is none."""
     messages: int
     wait_seconds: tuple[float, ...]
-    """From the storing of a message to its first reading by each recipient, for the newest ones."""
+    """The seconds from the storing of a message to its first reading by each recipient, for the newest messages."""
 
 
 def read_traffic(read: Read, after: int, oldest: int, since: datetime) -> Traffic:

@@ -21,7 +21,7 @@ _MAX_HISTORY_BYTES = 512 * 1024
 
 
 def open_history(team: Team) -> History:
-    """Open the history of earlier input to this team: a file for its owner alone."""
+    """Open the history of earlier input to this team: a file that only its owner may read."""
     path = team.logs / "chat.history"
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))

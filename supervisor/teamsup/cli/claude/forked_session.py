@@ -177,7 +177,7 @@ def _take_over(connection: socket.socket, request: LaunchRequest) -> None:
 
 
 def _show_command(words: Sequence[str]) -> None:
-    """Let ``ps`` and similar programs show this command, as far as there is room, and not that of the fork server."""
+    """Replace the fork server's command in ``ps`` by this command, as far as there is room."""
     with suppress(OSError, ValueError, IndexError):
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         begin, end = int(fields[45]), int(fields[46])  # arg_start and arg_end, see proc(5)

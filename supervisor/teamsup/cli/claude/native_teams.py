@@ -17,7 +17,7 @@ _CREDENTIAL_FILES = ("token_file", "secret_file", "env_file", "password_file")
 
 
 def check_native_teams(team: Team) -> list[Finding]:
-    """Check that Claude Code has no team in the team's folder, and that no credential is where sessions may read."""
+    """Check that Claude Code does not keep a team in the team's folder, and that sessions cannot read credentials."""
     found = []
     if (team.folder / "config.json").is_file() or (team.folder / "inboxes").is_dir():
         text = f"Claude Code has an agent team of its own in {team.folder}, and removes that folder with it"

@@ -71,7 +71,7 @@ def session_can_read() -> bool:
 
 
 def check_project(project: Path, team: Team, call: CommandHint) -> list[Finding]:
-    """Check sessions that start there from now on; ``team`` is the one that they should be in."""
+    """Check future sessions in the project. ``team`` is the team that they should be in."""
     found_settings = read_project_settings(project)
     settings = found_settings.effective
     init = call("init", "--claude", "--project", shlex.quote(str(project)))

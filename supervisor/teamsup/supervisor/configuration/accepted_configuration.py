@@ -96,7 +96,7 @@ def _restore_environments(team: Team, tables: dict[str, Any]) -> dict[str, Any]:
 
 
 def _load_last_accepted(team: Team) -> TeamConfiguration | None:
-    """Return the last accepted configuration, if all of it was valid and not only defaults."""
+    """Return the last accepted configuration, unless a part of it was invalid or it had only defaults."""
     try:
         found = json.loads(team.accepted_configuration.read_text("utf-8"))
         tables = dict(found["tables"]) if found["whole"] else {}

@@ -105,7 +105,7 @@ class CrashNotifier:
 
     def track_degraded(self, reasons: Mapping[str, str], *, is_watched: bool) -> None:
         """Report lasting degradation once, and the recovery once. ``reasons`` has all degraded workers; ``is_watched``
-        as in collect().
+        has the same meaning as in collect().
         """
         now = self._clock()
         for name, reason in reasons.items():

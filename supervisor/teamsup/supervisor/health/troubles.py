@@ -34,7 +34,9 @@ class Troubles:
             self._on_change()
 
     async def attempt(self, action: Callable[[], Awaitable[None]], trouble: str) -> None:
-        """Run the action. A bug in it is a trouble until it succeeds, and must not end the rest of the supervisor."""
+        """Run the action. A bug in the action is a trouble until the action succeeds. It must not end the
+        supervisor.
+        """
         try:
             await action()
         except Exception as error:

@@ -62,7 +62,7 @@ class HostMembership:
     async def join(self) -> None:
         """Take the leases of the workers that are about to start, if the server answers soon.
 
-        A host that has ended in order has left its roles to the next host that starts. End the runs of agents that an
+        A host that has shut down cleanly leaves its roles to the next host that starts. End the runs of agents that an
         earlier supervisor has left here, if another host may run those agents now.
         """
         workers = self._manager.processes.values()

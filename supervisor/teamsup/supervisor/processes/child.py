@@ -35,7 +35,7 @@ def inherited_environment(withheld: Container[str]) -> dict[str, str]:
 
 
 class Child:
-    """A process in its own session, so that Ctrl-C reaches the supervisor alone.
+    """A process in its own session, so that Ctrl-C reaches only the supervisor.
 
     On Linux the kernel kills it when the supervisor dies. Elsewhere a worker notices that its parent's pid has changed.
     """
@@ -65,7 +65,7 @@ class Child:
             **dict(program.environment),
             **environment,
         }
-        """The environment at its start, if something is to be executed in it later."""
+        """The environment at its start, in which commands such as checks run later."""
         _require_program(program)
         try:
             self._popen = subprocess.Popen(
@@ -114,7 +114,7 @@ class Child:
         self._signal(signal.SIGCONT)
 
     def send_signal(self, number: int) -> None:
-        """Send a signal to the process alone, not to its group."""
+        """Send a signal only to the process, not to its group."""
         with suppress(ProcessLookupError, PermissionError):
             os.kill(self.pid, number)
 

@@ -101,7 +101,9 @@ class HubContent:
 
 
 def author_of(user: discord.User | discord.Member, channel: int, guild: int | None, where: object) -> Author:
-    """Return the author of a message, command or press. ``where`` is the channel as far as discord.py knows it."""
+    """Return the author of a message, command or press. ``where`` is the channel, in the form in which discord.py knows
+    it.
+    """
     parent = where.parent_id if isinstance(where, discord.Thread) else None
     return Author(user.id, channel, guild, parent, frozenset(role.id for role in getattr(user, "roles", ())), user.bot)
 

@@ -1,4 +1,4 @@
-"""Outcomes: the results of handling a message. A handler returns one, and the daemon alone acts on it."""
+"""Outcomes: the results of handling a message. A handler returns one, and only the daemon acts on it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

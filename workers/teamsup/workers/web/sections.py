@@ -1,4 +1,4 @@
-"""[web]: where the page listens, and who may act in it."""
+"""[web]: the address of the page, and the people who may act in it."""
 
 import re
 from dataclasses import dataclass

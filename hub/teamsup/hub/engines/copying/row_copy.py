@@ -52,7 +52,7 @@ def make_columns(kinds: Mapping[str, ColumnKind], key: Sequence[str]) -> TableCo
 
 
 class RowStore(Protocol):
-    """A store whose rows are copied. No other program of the team uses it meanwhile."""
+    """A store whose rows are copied. No other program of the team uses it during the copy."""
 
     name: str
     is_unfinished: bool
@@ -149,7 +149,7 @@ def replace_rows(source: RowStore, target: RowStore, components: "Collection[Com
 
 
 def _components_of(source: RowStore, components: "Collection[ComponentTables]") -> "list[ComponentTables]":
-    """Return the components whose tables the source has. Raise CallerError for one that is not installed."""
+    """Return the components whose tables the source has. Raise CallerError if one of them is not installed."""
     versions = source.component_versions()
     missing = sorted(versions.keys() - {tables.component for tables in components})
     if missing:

@@ -184,7 +184,7 @@ def open_rows(address: ServerAddress, team: str, *, alone: bool, may_create: boo
     """Connect to the schema of a team, and migrate the hub's tables. An empty schema gets them only with
     ``may_create``.
 
-    With ``alone``, no other program may have it open now, or open it before the connection is closed. Raise
+    With ``alone``, no other program may have it open until the connection is closed. Raise
     CallerError if there is no team; StoreInUse and StoreError.
     """
     try:

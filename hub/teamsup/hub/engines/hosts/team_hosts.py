@@ -57,7 +57,7 @@ class HostReport:
     age_seconds: float
     """Seconds since the report, by the server's clock."""
     has_ended: bool
-    """Whether the supervisor there has ended in order."""
+    """Whether the supervisor there has shut down cleanly."""
     state: Mapping[str, Any]
 
     @property
@@ -102,7 +102,7 @@ class TeamView:
         return next((lease for lease in self.leases if lease.role == role), None)
 
     def left_roles(self) -> set[str]:
-        """Return the roles of hosts that have ended in order."""
+        """Return the roles of hosts that have shut down cleanly."""
         ended = {host.identity for host in self.hosts if host.has_ended}
         return {lease.role for lease in self.leases if lease.holder in ended}
 

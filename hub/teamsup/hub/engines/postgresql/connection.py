@@ -22,7 +22,7 @@ _DEFAULTS = {
 OPEN_LOCK = "hashtextextended('teamsup open ' || current_schema(), 0)"
 """The lock that every connection of the team shares. A copy of the team holds it exclusively."""
 # A commit is flushed after the doorbells have rung: PostgresStore.flush(). Triggers know our connections by
-# teamsup.member. What only waits in a transaction would hold up everybody. The statements of verbs always find
+# teamsup.member. A program that only waits in a transaction would block all others. The statements of verbs always find
 # their rows by an index, so none is planned again for its values.
 _SETTINGS = f"""
     SET standard_conforming_strings = 'on'; SET client_min_messages = 'warning';

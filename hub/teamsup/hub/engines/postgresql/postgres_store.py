@@ -135,7 +135,9 @@ class PostgresStore:
         """Do nothing: the server refuses such values."""
 
     def newest_id(self) -> int:
-        """Return the largest ``id`` at a moment without an open send. Sends share the lock, which this takes alone."""
+        """Return the largest ``id`` at a moment without an open send. Sends share the lock, and this takes it
+        exclusively.
+        """
         with self.transaction() as db:
             return int(db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchall()[0][0])
 

@@ -128,7 +128,7 @@ class ServerHosts:
         def ask(db: ServerConnection) -> int:
             db.execute(_FORGET_REQUESTS)
             number = int(db.execute(_ASK, values).fetchall()[0][0])
-            # A payload without names rings everybody of the other hosts.
+            # A payload without names rings all readers on the other hosts.
             db.execute("SELECT pg_notify('teamsup ' || current_schema(), $1)", (f"{self.identity}\nsupervisor",))
             return number
 

@@ -63,7 +63,9 @@ def open_observer(path: Path) -> sqlite3.Connection:
 
 
 def begin_immediate(db: sqlite3.Connection) -> None:
-    """Begin a transaction that writes. Raise SchemaTooNew when a newer program has changed the tables meanwhile."""
+    """Begin a transaction that writes. Raise SchemaTooNew if a newer program has changed the tables since they were
+    opened.
+    """
     # A deferred transaction that reads first could fail at its first write.
     db.execute("BEGIN IMMEDIATE")
     check_schema(db)

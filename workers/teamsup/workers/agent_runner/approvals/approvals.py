@@ -98,8 +98,8 @@ class Approvals:
     def accept(self, answer: Message) -> CallVerdict | None:
         """Return the decision that this message reports; None: it does not report one.
 
-        user_comm alone says which answer counts. Only a person's permission allows the call. A deadline, an error or an
-        agent as decider denies it.
+        Only user_comm decides which answer counts. Only a person's permission allows the call. A deadline, an error or
+        an agent as decider denies it.
         """
         about = parse_request_id(answer.reply_to or "")
         if about is None or answer.sender not in (USER_COMM, HUB_SENDER):

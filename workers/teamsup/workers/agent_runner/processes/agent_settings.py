@@ -46,7 +46,9 @@ class AgentSettings:
         return (self.agents, self.runner) != before
 
     def section(self, name: str) -> AgentSection:
-        """Return the section of an agent; one that was removed has the defaults until its last run is over."""
+        """Return the section of an agent. A removed section is replaced by the defaults until the agent's last run is
+        over.
+        """
         return self.agents.get(name) or AgentSection()
 
     def directory(self, name: str) -> str:

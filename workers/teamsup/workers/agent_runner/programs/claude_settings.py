@@ -42,8 +42,8 @@ def check_hooks(run: Run, files: Iterable[Path]) -> None:
 
 
 def denied_rules(agent: AgentSection, directory: Path, environment: Mapping[str, str]) -> list[str]:
-    """Return the rules of denial of this run: people are not asked about a call that these refuse. Claude Code reads
-    them too. An unreadable file has no rules for us.
+    """Return the rules of denial of this run. People are not asked about a call that a rule refuses, because Claude
+    Code applies these rules too. An unreadable file counts as one without rules.
     """
     return [rule for file in setting_files(agent, directory, environment) for rule in _read_denied(file)]
 

@@ -24,7 +24,7 @@ _MAX_OUTPUT_BYTES = 4 * 2**20
 _MAX_DETAIL_CHARACTERS = 500
 _BEGAN, _EXIT, _OUTPUT, _ERRORS = "began", "exit", "stdout.jsonl", "stderr.log"
 BRIEFING = "briefing.json"
-# A signal to the group must not end the shell before its program has ended in order.
+# A signal to the group must not end the shell before its program has shut down.
 _WRAPPER = (
     'trap : TERM; folder=$1; shift; : >"$folder/began" || exit 75; "$@"; code=$?;'
     ' printf %s "$code" >"$folder/.exit" && mv "$folder/.exit" "$folder/exit"; exit "$code"'
@@ -77,7 +77,7 @@ class CommandProgram:
         )
 
     def read_calls(self, folder: Path) -> Sequence[Call]:
-        """Return the program itself as a call. If it began and did not end in order, it may have acted."""
+        """Return the program itself as a call. If it began and did not end normally, it may have acted."""
         if not (folder / _BEGAN).exists():
             return ()
         code = _exit_code(folder)

@@ -1,1 +1,1 @@
-"""Decide the starts of runs: causes, schedules, limits. All of it is pure except the reads of the table."""
+"""Decide the starts of runs: causes, schedules, limits. All functions are pure, except the reads of the table."""

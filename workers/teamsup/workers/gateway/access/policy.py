@@ -59,7 +59,8 @@ def is_for_team(section: GatewaySection, inbound: InboundMessage) -> bool:
 class RateLimiter:
     """Limit the messages of one person in a minute; further ones wait.
 
-    The times of writing count. So messages that were written slowly are accepted at once, however late they arrive.
+    The limit uses the times at which messages were written. So slowly written messages are accepted at once, even if
+    they arrive together.
     """
 
     def __init__(self, per_minute: int) -> None:

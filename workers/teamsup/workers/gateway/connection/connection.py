@@ -36,9 +36,9 @@ class ConnectionRejected(Exception):
 class DiscordConnection:
     """The connection to Discord. It runs until cancelled.
 
-    ``make_client`` returns a client with the team's listeners. ``on_change`` is called when the note has changed so
-    that people should learn of it at once. ``report_failure`` is called with the reason when Discord cannot be reached,
-    and with an empty text when it can.
+    ``make_client`` returns a client with the team's listeners. ``on_change`` is called when a change of the note should
+    reach people at once. ``report_failure`` is called with the reason when Discord cannot be reached, and with an empty
+    text when it can.
     """
 
     def __init__(

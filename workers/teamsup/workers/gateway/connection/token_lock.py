@@ -72,7 +72,7 @@ def _find_holder(name: str) -> str:
     """Return the number of the process that has bound the name, as the end of a sentence."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            # The holder accepts nobody. When its queue is full, a connect would wait for its end.
+            # The holder accepts no connection. When its queue is full, a connect would wait for its end.
             client.setblocking(False)
             client.connect(f"\0{name}")
             found = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)

@@ -1,4 +1,4 @@
-"""Download attachments into the team's folder, readable by its owner alone.
+"""Download attachments into the team's folder, which only its owner may read.
 
 A message waits for its attachments for a moment only. A slow download goes on, and its line tells where the file will
 be.

@@ -38,7 +38,9 @@ class ChannelQueue(Generic[T]):
         self._ensure_running()
 
     def mark_caught_up(self, listening: int) -> None:
-        """Note that no catch-up is needed before that number of ``listening``, so that no event waits for one."""
+        """Note that no catch-up is needed before that number of ``listening``, so that events do not wait for a
+        catch-up.
+        """
         if self.is_idle:
             self._caught_up_to = listening
 

@@ -19,7 +19,7 @@ class OutboundKind(Enum):
     COMMAND_REPLY = auto()
     """The reply to a slash command, in the channel where it was used."""
     PRESS_REPLY = auto()
-    """The outcome of a button press, shown to its person alone."""
+    """The outcome of a button press, shown only to the person who pressed."""
     BUTTON_UPDATE = auto()
     """A message that disables the buttons of another one."""
 

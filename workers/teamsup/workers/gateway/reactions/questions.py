@@ -181,7 +181,7 @@ def determine_status(steps: Sequence[QuestionDelivery]) -> QuestionStatus:
         return QuestionStatus.ANSWERED
     if done or any(answer.state in _LOST for answer in answers):
         return QuestionStatus.FAILED
-    # An agent may have read what was withdrawn from it later.
+    # An agent may have read a message before it was withdrawn.
     is_read = any(step.is_read and step.state != "cancelled" for step in passed_on)
     if is_read or any(step.state == "leased" for step in asked):
         return QuestionStatus.WORKING

@@ -42,7 +42,7 @@ class NotifiedRecipient:
 
 @dataclass(frozen=True, slots=True)
 class NextEscalation:
-    """The next step of an escalation. ``at`` is None for one that is due."""
+    """The next step of an escalation. ``at`` is None if the step is due."""
 
     at: datetime | None
     text: str

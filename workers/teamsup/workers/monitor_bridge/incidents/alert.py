@@ -55,4 +55,4 @@ class SourceHeartbeat:
 
 
 Alerts = tuple[Alert | SourceHeartbeat, ...]
-"""The content of one request of a source; empty if nothing of it matters, such as a pause for maintenance."""
+"""The content of one request of a source; empty if the request does not matter, such as a notice of maintenance."""

@@ -37,7 +37,7 @@ class EscalationState:
     outcome: NotificationOutcome = "unread"
     """The state of that agent's last notification."""
     has_response: bool = False
-    """Whether an agent or person has acknowledged, answered or reported since. Reading alone is not acting."""
+    """Whether an agent or person has acknowledged, answered or reported since. Reading does not count as acting."""
 
 
 @dataclass(frozen=True, slots=True)

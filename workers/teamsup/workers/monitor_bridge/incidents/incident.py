@@ -64,8 +64,8 @@ class Incident:
 
     @property
     def silenced_until(self) -> datetime | None:
-        """The end of the silence that a person has asked for; None: there is none. ``notify_at`` may also be the time
-        of a further incident.
+        """The end of the silence that a person has asked for; None: there is none. The notification of a further
+        incident may be planned instead; then ``notify_at`` is not the end of the silence.
         """
         if self.state != FIRING or self.responded_at is None:
             return None

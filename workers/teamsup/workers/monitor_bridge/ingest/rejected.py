@@ -50,7 +50,7 @@ class NewRejectedPayload:
 
 
 def insert_rejected(hub: MessageHub, source: str, rejected: Sequence[NewRejectedPayload]) -> None:
-    """Keep the rejected parts of one request, at most the first ones. Raise StoreError."""
+    """Keep the first rejected parts of one request. Raise StoreError."""
     now = format_time(time.time())
     rows = [
         (

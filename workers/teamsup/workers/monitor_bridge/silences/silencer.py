@@ -165,7 +165,7 @@ class Silencer:
                 self._with_silences.add(name)
 
     def _is_silence_for(self, name: str, number: int, labels: Mapping[str, str]) -> bool:
-        """Return whether that silence belongs to this incident, and not to another team with the same name."""
+        """Return whether that silence belongs to this incident. Another team may have the same name."""
         try:
             found = incident_table.get_incident(self._hub, number)
         except incident.UnknownIncident:

@@ -41,7 +41,9 @@ class DecisionTable:
         return self._select("ORDER BY question DESC LIMIT ?", limit)[::-1]
 
     def page(self, before: int | None, limit: int, *, is_open: bool) -> list[Decision]:
-        """Return the newest decisions, the newest first: all or open ones, with ``before`` only older ones."""
+        """Return the newest decisions, or only the open ones, the newest first. With ``before`` return only older
+        decisions.
+        """
         wanted = ["state = 'open'"] * is_open + ["question < ?"] * (before is not None)
         where = f"WHERE {' AND '.join(wanted)} " if wanted else ""
         older = () if before is None else (before,)

@@ -106,7 +106,7 @@ class LiveRules:
 
 
 def _read_access(settings: Config) -> DiscordAccess:
-    """Read the section through the gateway's component, which alone defines it."""
+    """Read the section through the gateway's component, which defines it."""
     component = installed_components().get(GATEWAY)
     if component is None or component.section is None:
         return DiscordAccess()

@@ -18,7 +18,7 @@ from .stream import Stream
 LOOK_SECONDS = 0.05
 """Seconds between two looks for a change. A look takes some microseconds."""
 _RENEWAL_SECONDS = 5.0
-"""Seconds after which pages are rendered without a change, because time alone also changes a state."""
+"""Seconds after which pages are rendered without a change, because a state also changes with time."""
 MAX_SHARE = 0.3
 """The share of a core that rendering for open pages may take over time. Beyond it, changes wait and are reported
 together.

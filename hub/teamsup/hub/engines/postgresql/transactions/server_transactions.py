@@ -1,7 +1,7 @@
 """Begin and end the transactions of a store, with the lock of the team. Statements wait until a result is needed.
 
 Transactions read what is committed, and take locks: one for each conversation, and one of the team. A single verb
-shares the team's lock; a longer transaction has it alone.
+shares the team's lock; a longer transaction holds it exclusively.
 """
 
 import math
@@ -218,7 +218,7 @@ class ServerTransactions:
             self._deadline = math.inf
             self.open = ServerTransaction(begin)
             if not shared:
-                self.open.run()  # what the caller does before its first statement is also done alone
+                self.open.run()  # also exclusive for the caller's work before its first statement
             self._thread = threading.get_ident()
             on_begin(self.open)
             yield self.open
