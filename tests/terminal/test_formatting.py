@@ -2,12 +2,14 @@
 
 import re
 import unicodedata
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teamsup.terminal.formatting import sanitize, strip_tag, to_single_line
+from teamsup.terminal.formatting import format_clock, format_moment, sanitize, strip_tag, to_single_line
 
 
 @pytest.mark.slow
@@ -64,3 +66,32 @@ def test_a_tag_is_taken_out_of_a_text_in_every_spelling_and_nothing_else() -> No
     )
     assert strip_tag("<" + " \ufffd" * 999 + "/alert", "alert")[0] == "\u2039"
     assert strip_tag("a < b, <b>x</b>, al < ert", "alert") == "a < b, <b>x</b>, al < ert"
+
+
+AT = datetime(2030, 1, 15, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+
+
+def test_a_time_for_people_is_in_utc_and_has_its_day_unless_it_is_today() -> None:
+    assert format_moment(AT) == "2030-01-14 23:30:00 UTC"
+    assert format_clock(AT, datetime(2030, 1, 14, 1, tzinfo=UTC)) == "23:30:00 UTC"
+    assert format_clock(AT, datetime(2030, 1, 15, 1, tzinfo=UTC)) == "2030-01-14 23:30:00 UTC"
+
+
+OF_ANOTHER_FORM = {
+    "hub/teamsup/config/startable_agents.py": "the same form; what writes it imports from here",
+    "hub/teamsup/terminal/formatting.py": "the one form of a time is written here",
+    "supervisor/teamsup/supervisor/processes/worker_logs.py": "a line of a log has milliseconds",
+    "workers/teamsup/workers/agent_runner/agent_runner.py": "a day's costs begin at midnight of this machine",
+    "workers/teamsup/workers/web/pages/rendering.py": "a page has the time of its host, and UTC behind the pointer",
+    "workers/teamsup/workers/web/pages/views/plots/axes.py": "the same",
+    "workers/teamsup/workers/web/pages/views/plots/team_plots.py": "the same",
+}
+
+
+def test_no_other_module_writes_times_for_people_in_a_form_of_its_own() -> None:
+    root = Path(__file__).parents[2]
+    own = re.compile(r"%H:%M|localtime\(|\.astimezone\(\)")
+    files = [path for folder in ("hub", "supervisor", "workers") for path in (root / folder).rglob("*.py")]
+    found = {str(path.relative_to(root)) for path in files if own.search(path.read_text("utf-8"))}
+
+    assert found == {*OF_ANOTHER_FORM, *(name for name in found if name.startswith("hub/teamsup/hub/engines/"))}

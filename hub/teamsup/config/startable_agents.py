@@ -68,9 +68,8 @@ class StartableAgent:
         """Return why it is not started now, with the time until which it is not, for people."""
         if self.until is None:
             return f"not started now: {self.obstacle}"
-        local = datetime.fromtimestamp(self.until).astimezone()
-        is_today = local.date() == datetime.now().astimezone().date()
-        return f"not started before {local:{'%H:%M' if is_today else '%Y-%m-%d %H:%M'}}: {self.obstacle}"
+        # The form of terminal.formatting, which imports from here.
+        return f"not started before {datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M:%S} UTC: {self.obstacle}"
 
     def describe_now(self, note: str) -> str:
         """Return what it does or waits for; empty: nothing. ``note`` is its own."""

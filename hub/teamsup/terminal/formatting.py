@@ -97,8 +97,15 @@ def format_age(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def format_moment(moment: datetime | None) -> str:
-    """Return a time of day in UTC; empty: there is none."""
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    """Return a time in UTC, as people write it; empty: there is none."""
+    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def format_clock(moment: datetime, now: datetime | None = None) -> str:
+    """Return a time in UTC, without the day if it is today's."""
+    today = (now or datetime.now(UTC)).astimezone(UTC).date()
+    in_utc = moment.astimezone(UTC)
+    return f"{in_utc:%H:%M:%S} UTC" if in_utc.date() == today else format_moment(moment)
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> list[str]:

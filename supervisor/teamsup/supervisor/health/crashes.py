@@ -6,12 +6,12 @@ reports the crashes of many workers. A recovery is reported once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from teamsup.hub.models import NOT_CONFIGURED
 from teamsup.status.crash import SPAWN_FAILED_PREFIX, Crash
 from teamsup.status.process_state import State
-from teamsup.terminal.formatting import format_duration
+from teamsup.terminal.formatting import format_duration, format_moment
 
 _BATCH_SECONDS = 1.0
 """Seconds that a first crash waits for others, and for its outcome."""
@@ -124,7 +124,8 @@ def _describe_cause(crash: Crash) -> str:
 def describe_recovery(name: str, series: CrashSeries, condition: WorkerCondition) -> str:
     """Return the report about a recovered worker."""
     times = "once" if series.count == 1 else f"{series.count} times, last: {series.last.reason}"
-    since = "" if condition.started_at is None else f" since {_format_seconds(condition.started_at)}"
+    began = condition.started_at
+    since = "" if began is None else f" since {format_moment(datetime.fromtimestamp(began, UTC))}"
     return f"{name} runs again{since}. It had died {times}."
 
 
@@ -143,7 +144,3 @@ def _describe_outcome(name: str, condition: WorkerCondition, now: float) -> str:
 
 def _series_duration(series: CrashSeries) -> str:
     return format_duration(max(1.0, series.last.at - series.began_at))
-
-
-def _format_seconds(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -3,7 +3,7 @@
 import queue
 import threading
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from teamsup.terminal.formatting import sanitize
@@ -45,7 +45,8 @@ class WorkerLogs:
 
     def write(self, name: str, *lines: str) -> None:
         """Write lines of output to the file, and to the terminal if there is one."""
-        at = datetime.now().astimezone().isoformat(" ", "milliseconds")[:23]
+        # In UTC, which alone has each hour once, so that lines stand in their order.
+        at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"[:23] + "Z"
         shown = [sanitize(line.rstrip()) for line in lines]
         # A few at a time: a worker that prints without end must cost little, and its files must stay small.
         for some in range(0, len(shown), _LINES_PER_WRITE):

@@ -60,11 +60,11 @@ def test_a_table_without_reasons_has_no_column_for_them() -> None:
     assert render_table([DONE], NOW)[0].split()[-1] == "COST"
 
 
-def test_a_tick_is_shown_in_local_time_with_the_day_if_it_is_another() -> None:
-    for seconds, form in ((5, "%H:%M"), (-90_000, "%Y-%m-%d %H:%M")):
+def test_a_tick_is_shown_with_the_day_if_it_is_another() -> None:
+    for seconds, form in ((5, "%H:%M:%S UTC"), (-90_000, "%Y-%m-%d %H:%M:%S UTC")):
         tick = datetime.fromtimestamp(NOW + seconds, UTC)
         run = replace(LIMITED, cause=Cause("schedule", tick.isoformat()))
-        assert describe_cause(run, NOW) == f"schedule {tick.astimezone():{form}}"
+        assert describe_cause(run, NOW) == f"schedule {tick:{form}}"
 
 
 def test_an_unknown_cost_is_not_shown_as_nothing() -> None:

@@ -82,7 +82,9 @@ async def test_an_outage_is_reported_and_waited_for(team: Team, join: Join) -> N
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(lead)
         await discord.stop()
-        shown = r"no connection to Discord since \d\d:\d\d, next try at \d\d:\d\d:\d\d: .+"
+        shown = (
+            r"no connection to Discord since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, next try at .*\d\d:\d\d:\d\d UTC: .+"
+        )
         await wait_until(lambda: re.fullmatch(shown, gateway_note(lead)), "the status says so")
         assert re.fullmatch(shown, _trouble(lead))
         await discord.start()

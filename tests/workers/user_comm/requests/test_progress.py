@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from teamsup.hub import Agent
+from teamsup.terminal.formatting import format_clock
 from teamsup.workers.user_comm.requests.progress import (
     NextAction,
     OpenRelay,
     ProgressTimeouts,
     RequestStatus,
     decide_next_action,
-    format_clock,
 )
 
 NOW = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)
@@ -90,7 +90,3 @@ def test_the_sentence_does_not_change_while_nothing_does() -> None:
     for agent in (LEAD, BUSY, GONE, SILENT, NEVER):
         told = {decide_next_action(standing(agent, age, is_offered=True), PATIENCE, NOW).sentence for age in (5, 6, 50)}
         assert len(told) == 1
-
-
-def test_another_day_is_shown() -> None:
-    assert format_clock(NOW - timedelta(days=3), NOW).startswith("01 Mar ")

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from teamsup.terminal.formatting import format_age, format_duration, format_table, sanitize, to_single_line
+from teamsup.terminal.formatting import (
+    format_age,
+    format_clock,
+    format_duration,
+    format_table,
+    sanitize,
+    to_single_line,
+)
 
 from ..run import Run
 
@@ -76,7 +83,7 @@ def describe_cause(run: Run, now: float) -> str:
     """Return the cause of the run: a message's number, its schedule's local time, or a person."""
     if run.cause.kind == "message":
         return f"message #{run.cause.message_number}" if run.cause.message_number is not None else "message"
-    return f"schedule {_local_time(run.cause.key, now)}" if run.cause.kind == "schedule" else "a person"
+    return f"schedule {_format_tick(run.cause.key, now)}" if run.cause.kind == "schedule" else "a person"
 
 
 def describe_cost(run: Run) -> str:
@@ -100,13 +107,12 @@ def _describe_transcript(run: Run, transcript: Path | None) -> str:
     return str(transcript) if transcript is not None else "there is no file of this session"
 
 
-def _local_time(tick: str, now: float) -> str:
-    """Return the local time of a schedule's tick, with the day if it is not today."""
+def _format_tick(tick: str, now: float) -> str:
+    """Return the time of a schedule's tick, for people."""
     try:
-        local, today = datetime.fromisoformat(tick).astimezone(), datetime.fromtimestamp(now).astimezone().date()
+        return format_clock(datetime.fromisoformat(tick), datetime.fromtimestamp(now, UTC))
     except ValueError:
         return tick
-    return f"{local:%H:%M}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
 
 
 def _describe_starts(count: int) -> str:

@@ -11,6 +11,7 @@ from teamsup.config.schedule import find_zone, last_due_tick, next_tick
 from teamsup.config.startable_agents import RUN
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StaleLease, StoreError, UnknownMessage
 from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS
+from teamsup.terminal.formatting import format_clock
 
 from ..processes.agent_settings import AgentSettings
 from ..processes.run_process import measure_memory, run_mark
@@ -320,6 +321,4 @@ def describe_wait(verdict: Wait) -> str:
     """Return the time of its start, and the reason why it waits."""
     if verdict.until is None:
         return f"waits: {verdict.reason}"
-    at = datetime.fromtimestamp(verdict.until).astimezone()
-    is_today = at.date() == datetime.now().astimezone().date()
-    return f"starts at {at:%H:%M}: {verdict.reason}" if is_today else f"starts on {at:%Y-%m-%d %H:%M}: {verdict.reason}"
+    return f"starts at {format_clock(datetime.fromtimestamp(verdict.until, UTC))}: {verdict.reason}"

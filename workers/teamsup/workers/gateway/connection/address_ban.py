@@ -7,6 +7,8 @@ from http import HTTPStatus
 
 import discord
 
+from teamsup.terminal.formatting import format_clock
+
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 60.0, 900.0
 _TRY_SECONDS = 30.0  # for the answer to a try, before another request is the next one
 _CLOUDFLARE_CODES = ("1015", "1020")
@@ -51,8 +53,8 @@ class AddressBan:
 
     def _wait(self, seconds: float) -> None:
         self._next_try_at = self._clock() + seconds
-        then = datetime.fromtimestamp(time.time() + seconds, UTC).astimezone()
-        self.note = f"{ADDRESS_BLOCKED}; next try at {then:%H:%M:%S}"
+        then = datetime.fromtimestamp(time.time() + seconds, UTC)
+        self.note = f"{ADDRESS_BLOCKED}; next try at {format_clock(then)}"
 
 
 def is_address_ban(error: discord.HTTPException) -> bool:

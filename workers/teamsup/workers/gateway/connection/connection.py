@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from teamsup.hub import MessageHub, NotConfigured
+from teamsup.terminal.formatting import format_clock, format_moment
 
 from ...backoff import backoff
 from .address_ban import ADDRESS_BLOCKED, BanError
@@ -124,9 +125,9 @@ class DiscordConnection:
 
     async def _wait_before_retry(self, seconds: float, why: str) -> None:
         """Show the wait, and wait that long or until the token changes."""
-        then = datetime.fromtimestamp(time.time() + seconds, UTC).astimezone()
-        self._down_since = self._down_since or _format_clock(datetime.now(UTC).astimezone())
-        self._retry_note = f"next try at {then:%H:%M:%S}: {self._token.redact(why)}"
+        then = datetime.fromtimestamp(time.time() + seconds, UTC)
+        self._down_since = self._down_since or format_moment(datetime.now(UTC))
+        self._retry_note = f"next try at {format_clock(then)}: {self._token.redact(why)}"
         await self._report_note()
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
@@ -192,7 +193,7 @@ class DiscordConnection:
                 self._retry_pauses, self._rejections = backoff(), 0
             if health.is_up(now) != was_up:
                 was_up = not was_up
-                self._down_since = "" if was_up else _format_clock(datetime.now(UTC).astimezone())
+                self._down_since = "" if was_up else format_moment(datetime.now(UTC))
                 await self._on_change()
             if was_up:
                 self._last_up_at, self._has_reported_failure = now, False
@@ -203,7 +204,3 @@ class DiscordConnection:
     async def _report_note(self) -> None:
         self._has_reported_failure = True
         await self._report_failure(self.note)
-
-
-def _format_clock(moment: datetime) -> str:
-    return f"{moment:%H:%M}"

@@ -10,10 +10,12 @@ import logging
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import discord
 
 from teamsup.hub import CallerError, MessageHub, StoreError
+from teamsup.terminal.formatting import format_moment
 
 from ...attached_files import remove_orphaned_files
 from ...worker import retry_in_thread
@@ -329,7 +331,7 @@ def _is_own(message: discord.Message, bot: int) -> bool:
 
 
 def _describe_skipped(missed: catch_up.MissedMessages, channel: str) -> str:
-    since = time.strftime("%H:%M on %-d %B", time.localtime(created_at(missed.skipped + 1)))
+    since = format_moment(datetime.fromtimestamp(created_at(missed.skipped + 1), UTC))
     return (
         f"On Discord {missed.why} were written in {channel} while the gateway was down: what was written before "
         f"{since} was skipped."

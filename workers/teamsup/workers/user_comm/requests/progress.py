@@ -6,7 +6,7 @@ from datetime import datetime
 from teamsup.config.startable_agents import ASLEEP, OBSTACLE, is_followed
 from teamsup.hub import Agent
 from teamsup.hub.models import OFFLINE, ONLINE
-from teamsup.terminal.formatting import format_duration, sanitize
+from teamsup.terminal.formatting import format_clock, format_duration, sanitize
 
 from ..people import shorten
 from ..sections import UserCommSection
@@ -119,13 +119,6 @@ def describe_absence(agent: Agent, now: datetime) -> str:
 def describe_report(name: str, report: str) -> str:
     """Return an agent's report as one line."""
     return f"{name}: {shorten(sanitize(report), _MAX_NOTE)}"
-
-
-def format_clock(moment: datetime, now: datetime) -> str:
-    """Return the local time, with the day if it is not today."""
-    local = moment.astimezone()
-    same_day = local.date() == now.astimezone().date()
-    return local.strftime("%H:%M" if same_day else "%d %b %H:%M")
 
 
 def _describe_unread(status: RequestStatus, age: float, timeouts: ProgressTimeouts, now: datetime) -> str:
