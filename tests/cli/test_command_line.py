@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers.support import TeamsupCommand
-from teamsup.cli.command_line import COMMANDS, _parse, _parser
+from teamsup.cli.command_line import COMMANDS, _parse, build_parser
 from teamsup.cli.component_commands import find_commands
 from teamsup.cli.suggestions import suggest_choice, suggest_command, suggest_option
 from teamsup.hub import MessageHub
@@ -87,7 +87,7 @@ def test_a_mistyped_name_gets_the_one_that_was_meant(teamsup: TeamsupCommand) ->
 def test_help_names_each_command_in_the_width_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for columns in (60, 80, 200):
         monkeypatch.setenv("COLUMNS", str(columns))
-        shown = _parser(["--help"]).format_help()
+        shown = build_parser(["--help"]).format_help()
         assert max(map(len, shown.splitlines())) <= columns
         assert [name for name in MODULES if not re.search(rf"^  {name}\b", shown, re.MULTILINE)] == []
 
@@ -97,7 +97,7 @@ def examples() -> list[Sequence[str]]:
     import shlex
 
     shown = [line for name in MODULES.values() for line in getattr(import_module(name), "EXAMPLES", ())]
-    of_help = re.findall(r"^  (teamsup .*?)(?:  |$)", _parser(["--help"]).format_help(), re.MULTILINE)
+    of_help = re.findall(r"^  (teamsup .*?)(?:  |$)", build_parser(["--help"]).format_help(), re.MULTILINE)
     assert of_help
     lines = [*(part for line in shown for part in line.split(" && ")), *of_help]
     return [shlex.split(line, comments=True)[1:] for line in lines]

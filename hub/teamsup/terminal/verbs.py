@@ -8,9 +8,8 @@ from typing import Any, NoReturn
 def add_verb(
     verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, run: Callable[..., Any]
 ) -> argparse.ArgumentParser:
-    """Add a verb, which ``arguments.verb`` runs. It takes --team, as its command does."""
+    """Add a verb, which ``arguments.verb`` runs."""
     verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    verb.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
     verb.set_defaults(verb=run)
     return verb
 

@@ -5,6 +5,7 @@ import math
 import os
 
 from teamsup.hub.validation import quote
+from teamsup.terminal.candidates import Kind, complete_as
 
 
 def add_timeout(parser: argparse.ArgumentParser, seconds: float) -> None:
@@ -20,12 +21,15 @@ def add_timeout(parser: argparse.ArgumentParser, seconds: float) -> None:
 def add_agent(parser: argparse.ArgumentParser, help_text: str) -> None:
     """Add --agent NAME, which is optional if $TEAMSUP_AGENT names an agent."""
     default = os.environ.get("TEAMSUP_AGENT") or None
-    parser.add_argument(
-        "--agent",
-        default=default,
-        required=default is None,
-        metavar="NAME",
-        help=f"{help_text} (default: $TEAMSUP_AGENT)",
+    complete_as(
+        Kind.MEMBER,
+        parser.add_argument(
+            "--agent",
+            default=default,
+            required=default is None,
+            metavar="NAME",
+            help=f"{help_text} (default: $TEAMSUP_AGENT)",
+        ),
     )
 
 

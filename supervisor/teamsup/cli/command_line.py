@@ -1,16 +1,18 @@
 """The command line: import only the sub-command, run it, and turn errors into a sentence and an exit code."""
 
 import argparse
+import contextlib
 import importlib
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from teamsup.hub.errors import ExitCode, TeamsupError
 from teamsup.hub.team import Team
+from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.formatting import sanitize
 
 from .help_text import HelpFormatter, render_help
@@ -31,6 +33,7 @@ COMMANDS = {
     "config": "check teamsup.toml, show where each value comes from, and print its JSON Schema",
     "service": "let systemd or launchd run the team: install, uninstall, status",
     "teams": "list the teams of this machine",
+    "completion": "let bash, zsh or fish complete commands, options and names",
     "chat": "talk to the team",
     "send": "send one message",
     "read": "read your messages",
@@ -40,14 +43,35 @@ COMMANDS = {
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
     "watch": "print a line when a new message waits for an agent, to wake its Claude Code session",
 }
-_LOOK_THEMSELVES = ("ps", "doctor", "service", "teams", "config")
+_LOOK_THEMSELVES = ("ps", "doctor", "service", "teams", "config", "completion")
 """Commands that report a missing team folder themselves."""
+_FOR_PROGRAMS = ("mcp", "watch")
+"""Commands whose output a program reads, so that there is no sense in being quiet."""
+_FLUSH_THEMSELVES = ("start",)
+"""Commands that may have a thread in the middle of printing to a terminal that takes nothing."""
+_QUIET = "print nothing but errors; the exit code says what came of it"
+_VERBOSE = "with an error, also show where in the program it arose"
 _MAX_ERROR_CHARACTERS = 500
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
+    _mend_streams()
+    try:
+        try:
+            return _run_words(words)
+        finally:
+            # Python flushes at its exit too, but it cannot report there that the reader has left.
+            if find_command(words) not in _FLUSH_THEMSELVES:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output has left. Without this, Python would report an error at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.NO_READER
+
+
+def _mend_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             # Our caller has closed this stream.
@@ -56,24 +80,53 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A message must be printed in spite of an old terminal's encoding, or bytes that are not text.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    arguments = _parse(words)
+
+
+def _run_words(words: list[str]) -> int:
+    """Run one command, and turn its errors into a sentence and an exit code. Raise BrokenPipeError."""
+    try:
+        arguments = _parse(words)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
     os.umask(0o077)
     try:
-        if not arguments.looks_itself:
-            _require_folder(arguments.team)
-        return int(arguments.run(arguments))
+        with _silence() if arguments.quiet else contextlib.nullcontext():
+            if not arguments.looks_itself:
+                _require_folder(arguments.team)
+            return int(arguments.run(arguments))
     except TeamsupError as error:
+        _show_origin(arguments)
         print(f"teamsup: {sanitize(_qualify(arguments.team, str(error)))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has left. Without this, Python would report an error at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.NO_READER
+        raise
     except OSError as error:
+        _show_origin(arguments)
         print(f"teamsup: {sanitize(str(error))[:_MAX_ERROR_CHARACTERS]}", file=sys.stderr)
         return ExitCode.STORE_FAILED
+    except Exception:
+        _show_origin(argparse.Namespace(verbose=True))
+        print("teamsup: This is a fault of the command. Please report it with the lines above.", file=sys.stderr)
+        return ExitCode.INTERNAL
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Print neither results nor progress: only errors, and questions to a person."""
+    from teamsup.terminal import progress
+
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere), progress.silenced():
+        yield
+
+
+def _show_origin(arguments: argparse.Namespace) -> None:
+    """Print where in the program the current error arose, if -v asks for it."""
+    if arguments.verbose:
+        import traceback
+
+        print(sanitize(traceback.format_exc()), end="", file=sys.stderr)
 
 
 def _qualify(name: str | None, text: str) -> str:
@@ -98,19 +151,22 @@ def _parse(words: list[str]) -> argparse.Namespace:
     """Return the arguments of the chosen command. Exit for --help, and for words that are not understood."""
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
-    parser = _parser(words)
+    parser = build_parser(words)
     arguments, rest = parser.parse_known_args(words)
     if rest:
         parser.refuse_options(rest, words)
     return arguments
 
 
-def _parser(words: Sequence[str]) -> "_Parser":
+def build_parser(words: Sequence[str]) -> "_Parser":
     """Return a parser that knows the chosen command. Without one it shows the state of the team."""
     parser = _Parser(prog="teamsup", allow_abbrev=False, render=_render_help)
-    parser.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
+    team = parser.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
+    complete_as(Kind.TEAM, team)
+    parser.add_argument("-q", "--quiet", action="store_true", help=_QUIET)
+    parser.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE)
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    chosen = _find_command(words)
+    chosen = find_command(words)
     if chosen is None:
         parser.add_argument("--json", action="store_true", help="print JSON for programs")
         parser.set_defaults(run=_show_overview, looks_itself=True)
@@ -133,14 +189,20 @@ def _parser(words: Sequence[str]) -> "_Parser":
     return parser
 
 
-def _find_command(words: Sequence[str]) -> str | None:
+def find_command(words: Sequence[str]) -> str | None:
     """Return the first word that is neither an option nor the name after --team."""
-    rest = iter(words)
-    for word in rest:
+    place = place_of_command(words)
+    return None if place is None else words[place]
+
+
+def place_of_command(words: Sequence[str]) -> int | None:
+    """Return how many words stand before the command; None: there is no command."""
+    rest = enumerate(words)
+    for place, word in rest:
         if word == "--team":
             next(rest, None)
         elif not word.startswith("-"):
-            return word
+            return place
     return None
 
 
@@ -177,12 +239,31 @@ def _examples_of(module: ModuleType) -> Sequence[str]:
 
 
 def _load(command: argparse.ArgumentParser, name: str, module: Any) -> None:  # noqa: ANN401 - a module
-    # Without a default, so that it does not replace the team of ``teamsup --team NAME COMMAND``.
-    command.add_argument(
-        "--team", metavar="NAME", default=argparse.SUPPRESS, help="the team; --team may also come before the command"
-    )
     module.add_arguments(command)
+    _add_common_options(command, with_quiet=name not in _FOR_PROGRAMS)
     command.set_defaults(run=module.run, looks_itself=name in _LOOK_THEMSELVES)
+
+
+def _add_common_options(command: argparse.ArgumentParser, *, with_quiet: bool) -> None:
+    """Let a command and each of its verbs take what ``teamsup`` takes before them.
+
+    The options have no default, because it would replace what was given before the command.
+    """
+    common: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+        (("--team",), {"metavar": "NAME", "help": "the team; --team may also come before the command"}),
+        *([(("-q", "--quiet"), {"action": "store_true", "help": _QUIET})] if with_quiet else []),
+        (("-v", "--verbose"), {"action": "store_true", "help": _VERBOSE}),
+    ]
+    for names, options in common:
+        if names[-1] not in command._option_string_actions:
+            action = command.add_argument(*names, default=argparse.SUPPRESS, **options)
+            if names == ("--team",):
+                complete_as(Kind.TEAM, action)
+    for action in command._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb in action.choices.values():
+                if verb.add_help:
+                    _add_common_options(verb, with_quiet=with_quiet)
 
 
 def _as_sentence(text: str) -> str:

@@ -5,15 +5,26 @@ import os
 import sys
 from collections.abc import Mapping
 
-_GROUPS = {
-    "Run the team": ("init", "start", "stop", "restart", "reload", "signal", "config", "service", "teams"),
+GROUPS = {
+    "Run the team": (
+        "init",
+        "start",
+        "stop",
+        "restart",
+        "reload",
+        "signal",
+        "config",
+        "service",
+        "teams",
+        "completion",
+    ),
     "See how it is": ("ps", "logs", "doctor", "open"),
     "Talk and decide": ("chat", "send", "read", "trace", "decisions", "pair", "forget"),
     "Alerts": ("alerts", "demo"),
     "Agents and the hub": ("agents", "runs", "hub", "mcp", "watch"),
 }
 _OTHERS = "Of other packages"
-_EXAMPLES = {
+EXAMPLES = {
     "teamsup": "show what needs you",
     "teamsup start --detach": "run the team in the background",
     "teamsup ps gateway": "show one worker, with its last crashes",
@@ -49,18 +60,20 @@ def render_help(own: Mapping[str, str], of_components: Mapping[str, str]) -> str
     import textwrap
 
     known = {**own, **of_components}
-    grouped = [name for names in _GROUPS.values() for name in names]
-    groups = {**_GROUPS, _OTHERS: tuple(name for name in known if name not in grouped)}
+    grouped = [name for names in GROUPS.values() for name in names]
+    groups = {**GROUPS, _OTHERS: tuple(name for name in known if name not in grouped)}
     lines = ["usage: teamsup [--team NAME] [COMMAND …]", ""]
     lines += textwrap.wrap("A message hub, a supervisor and bridges for a team of agents.", _help_columns())
     for title, names in groups.items():
         if shown := [name for name in names if name in known]:
             lines += ["", f"{title}:", *(line for name in shown for line in _entry(name, known[name], 14))]
-    width = max(map(len, _EXAMPLES))
-    lines += ["", "Examples:", *(line for text, why in _EXAMPLES.items() for line in _entry(text, why, width + 2))]
+    width = max(map(len, EXAMPLES))
+    lines += ["", "Examples:", *(line for text, why in EXAMPLES.items() for line in _entry(text, why, width + 2))]
     lines += ["", "Options:"]
     lines += _entry("--team NAME", "the team, before or after the command (default: $TEAMSUP_TEAM or 'default')", 14)
     lines += _entry("--json", "print JSON for programs, in each command that shows something", 14)
+    lines += _entry("-q, --quiet", "print nothing but errors; the exit code says what came of it", 14)
+    lines += _entry("-v, --verbose", "with an error, also show where in the program it arose", 14)
     lines += _entry("--version", "show the version and exit", 14)
     lines += ["", *textwrap.wrap(_END, _help_columns())]
     return "\n".join(lines) + "\n"

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 
 def main(argv: "Sequence[str] | None" = None) -> int:
     """Run one command, by default that of this process. Return its exit code."""
-    if argv is None and sys.argv[1:2] == ["mcp"] and (code := _run_by_fork_server()) is not None:
-        return code
-    _import_when_needed("inspect")
-    from . import command_line
+    try:
+        if argv is None and sys.argv[1:2] == ["mcp"] and (code := _run_by_fork_server()) is not None:
+            return code
+        _import_when_needed("inspect")
+        from . import command_line
 
-    return command_line.main(argv)
+        return command_line.main(argv)
+    except KeyboardInterrupt:
+        return 130  # of ExitCode, whose module may not be imported yet
 
 
 def _import_when_needed(name: str) -> None:

@@ -36,7 +36,13 @@ def test_it_shows_everybody(teamsup: TeamsupCommand) -> None:
 
 @pytest.mark.usefixtures("lead")
 def test_one_that_is_gone_is_forgotten_and_what_waits_for_it_stays(teamsup: TeamsupCommand) -> None:
-    done = teamsup.run("agents", "rm", "Scout")
+    waits = "1 unread message waits until an agent of that name comes back."
+    assert teamsup.run("agents", "rm", "scout", "--dry-run").stdout == f"Would forget scout. {waits}\n"
+    refused = teamsup.run("agents", "rm", "scout")
+    asked = f"teamsup: scout will be forgotten. {waits} Add --yes to do it."
+    assert (refused.returncode, refusal_of(refused)) == (64, asked)
+
+    done = teamsup.run("agents", "rm", "Scout", "--yes")
 
     assert done.stdout == "scout is forgotten. 1 unread message waits until an agent of that name comes back.\n"
     assert "There is no agent 'scout'" in refusal_of(teamsup.run("send", "scout", "two"))

@@ -1,12 +1,12 @@
 """Logs are kept within bounds, and read across their rotation."""
 
 import contextlib
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from teamsup.cli.commands.logs import LogReader, parse_since
+from teamsup.cli.commands.logs import LogReader, parse_since, split_line
 from teamsup.supervisor.processes.worker_logs import WorkerLogs
 
 
@@ -46,7 +46,7 @@ def test_control_characters_in_output_are_defused(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out == "user   | a\ufffd[31mb\n"
 
 
-NOW = datetime(2026, 5, 4, 14, 0)  # noqa: DTZ001 - a log has the local time
+NOW = datetime(2026, 5, 4, 14, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,18 @@ NOW = datetime(2026, 5, 4, 14, 0)  # noqa: DTZ001 - a log has the local time
         ("15:00", "2026-05-03 15:00:00.000"),
         ("2026-05-01", "2026-05-01 00:00:00.000"),
         ("2026-05-01T10:20", "2026-05-01 10:20:00.000"),
+        ("2026-05-01 10:20:30 UTC", "2026-05-01 10:20:30.000"),
+        ("2026-05-01T10:20+02:00", "2026-05-01 08:20:00.000"),
+        ("2026-05-01T10:20:30.500Z", "2026-05-01 10:20:30.500"),
     ],
 )
 def test_a_time_is_meant_as_people_write_it(text: str, since: str) -> None:
     assert parse_since(text, NOW) == since
+
+
+def test_a_line_has_its_time_in_utc_and_one_of_an_older_teamsup_its_local_time() -> None:
+    assert split_line("2026-05-01 10:20:30.500Z it  began") == ("2026-05-01 10:20:30.500Z", "it  began")
+    assert split_line("2026-05-01 10:20:30.500 it  began") == ("2026-05-01 10:20:30.500", "it  began")
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "25:00", "10", "2026-13-01"])

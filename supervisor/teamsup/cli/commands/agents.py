@@ -15,8 +15,10 @@ from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.validation import list_names, quote
 from teamsup.status.state_file import read_state
 from teamsup.status.team_lock import owner_pid
+from teamsup.terminal.candidates import Kind, complete_as
+from teamsup.terminal.confirmation import require_confirmation
 from teamsup.terminal.console import ask_in_own_name, exit_code_of
-from teamsup.terminal.formatting import describe_presence, format_duration, format_table, sanitize
+from teamsup.terminal.formatting import describe_presence, format_clock, format_duration, format_table, sanitize
 from teamsup.terminal.hints import command_hint, find_team
 from teamsup.terminal.json_output import print_json
 from teamsup.terminal.verbs import add_verb
@@ -52,12 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     resume = add_verb(verbs, "resume", "allow runs of a paused agent again", _resume)
     rm = add_verb(verbs, "rm", "forget an agent; its messages stay until an agent of that name comes back", _remove)
     for verb in (start, pause, resume, rm):
-        verb.add_argument("name", metavar="NAME")
+        complete_as(Kind.MEMBER, verb.add_argument("name", metavar="NAME"))
     start.add_argument(
         "text", nargs="*", metavar="TEXT", help="the text for the agent (default: a note that you started it)"
     )
     pause.add_argument("reason", nargs="*", metavar="REASON", help="the reason, which others can read")
-    rm.add_argument("--yes", action="store_true", help="also forget an agent that is present or configured")
+    rm.add_argument("--yes", action="store_true", help="do not ask; forget also an agent that is present or configured")
+    rm.add_argument("--dry-run", action="store_true", help="only say what would be forgotten")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -109,8 +112,8 @@ def _describe_start(agent: Agent, start: StartableAgent, now: datetime) -> str:
         return current
     if start.next_tick is None:
         return ""
-    local = datetime.fromtimestamp(start.next_tick).astimezone()
-    return f"next start {local:%H:%M} (in {format_duration(start.next_tick - now.timestamp())})"
+    clock = format_clock(datetime.fromtimestamp(start.next_tick, UTC), now)
+    return f"next start {clock} (in {format_duration(start.next_tick - now.timestamp())})"
 
 
 def _start(hub: MessageHub, arguments: argparse.Namespace) -> None:
@@ -164,10 +167,15 @@ def _remove(hub: MessageHub, arguments: argparse.Namespace) -> None:
         raise AgentInUse(f"{found.name} is running. Stop it first: {stop}")
     if not arguments.yes:
         _require_unused(hub.team, found)
-    hub.maintenance.retire(found.name)
+    name = sanitize(found.name)
     count = "1 unread message waits" if found.unread == 1 else f"{found.unread} unread messages wait"
     waits = f" {count} until an agent of that name comes back." if found.unread else ""
-    print(f"{sanitize(found.name)} is forgotten.{waits}")
+    if arguments.dry_run:
+        print(f"Would forget {name}.{waits}")
+        return
+    require_confirmation(f"{name} will be forgotten.{waits}", is_given=arguments.yes)
+    hub.maintenance.retire(found.name)
+    print(f"{name} is forgotten.{waits}")
 
 
 def _running_names(team: Team) -> Iterable[str]:

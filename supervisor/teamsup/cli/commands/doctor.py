@@ -17,6 +17,8 @@ from teamsup.hub.team import normalize_name
 from teamsup.hub.timestamps import parse_time
 from teamsup.hub.wakeup.doorbell import Doorbells
 from teamsup.status.team_lock import describe_without_folder, owner_pid, owner_without_folder
+from teamsup.terminal import progress
+from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, installed_command, is_invocation_of
@@ -38,10 +40,16 @@ EXAMPLES = ("teamsup doctor", "teamsup doctor --agent lead")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--agent", metavar="NAME", help="check only this agent (default: all agents with unread messages)"
+    complete_as(
+        Kind.MEMBER,
+        parser.add_argument(
+            "--agent", metavar="NAME", help="check only this agent (default: all agents with unread messages)"
+        ),
     )
-    parser.add_argument("--project", type=Path, metavar="DIR", help="a Claude Code project (default: this folder)")
+    complete_as(
+        Kind.FOLDER,
+        parser.add_argument("--project", type=Path, metavar="DIR", help="a Claude Code project (default: this folder)"),
+    )
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
     parser.epilog = "Exit codes: 0 all checks passed, perhaps with warnings; 4 a check failed."
 
@@ -53,17 +61,18 @@ def run(arguments: argparse.Namespace) -> int:
     call = partial(command_hint, team)
     hub = _read_hub(team)
     agents, trouble = hub.agents, hub.trouble
-    findings = [
-        *check_machine(team, hub.newest, datetime.now(UTC)),
-        *_check_team(team, agents, trouble, call),
-        *_check_store(hub, call),
-        *check_service(team, call),
-        check_mcp_server(installed_command(), call),
-        _check_claude(),
-        *check_project(project, team, call),
-        *check_subagent_names(project, agents),
-        *([] if trouble else _check_agents(team, agents, hub.undeliverable, chosen, call)),
-    ]
+    with progress.during("Checking"):
+        findings = [
+            *check_machine(team, hub.newest, datetime.now(UTC)),
+            *_check_team(team, agents, trouble, call),
+            *_check_store(hub, call),
+            *check_service(team, call),
+            check_mcp_server(installed_command(), call),
+            _check_claude(),
+            *check_project(project, team, call),
+            *check_subagent_names(project, agents),
+            *([] if trouble else _check_agents(team, agents, hub.undeliverable, chosen, call)),
+        ]
     failed = any(finding.verdict is Verdict.FAILED for finding in findings)
     if arguments.json:
         print_json(team.name, well=not failed, findings=findings)

@@ -15,6 +15,8 @@ from teamsup.hub import CallerError, MessageHub, StoreCorrupt, Team
 from teamsup.hub.models import DeadLetter
 from teamsup.status import team_lock
 from teamsup.status.team_lock import AlreadyRunning
+from teamsup.terminal import progress
+from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.confirmation import require_confirmation
 from teamsup.terminal.formatting import format_age, sanitize, to_single_line
 from teamsup.terminal.hints import command_hint, find_team
@@ -37,11 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verb("stats", "show counts and sizes", _stats).add_argument(
         "--json", action="store_true", help="print JSON for programs"
     )
-    verb("check", "check whether the store is sound; exit code 74: it is not", _check)
+    verb("check", "check whether the store is sound; exit code 74: it is not", _check).add_argument(
+        "--json", action="store_true", help="print JSON for programs"
+    )
     backup = verb("backup", "write a consistent copy while the team runs", _backup)
-    backup.add_argument("file", type=Path, help="the new file; an existing file is not replaced")
+    complete_as(
+        Kind.FILE, backup.add_argument("file", type=Path, help="the new file; an existing file is not replaced")
+    )
     back = verb("restore", "take the team back to a backup; --dry-run shows the changes", _no_verb)
-    back.add_argument("file", type=Path, help="a copy that 'hub backup' wrote")
+    complete_as(Kind.FILE, back.add_argument("file", type=Path, help="a copy that 'hub backup' wrote"))
     back.add_argument(
         "--online", action="store_true", help="restore while the team runs; its programs continue from the backup"
     )
@@ -50,8 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     back.add_argument("--json", action="store_true", help="print JSON for programs")
     back.set_defaults(run_alone=_restore)
     copy = verb("copy", "copy the team to a new file or server, and compare every row", _no_verb)
-    copy.add_argument("source", metavar="FROM", help="a messages.db, or an address: postgresql://…")
-    copy.add_argument("target", metavar="TO", help="a new file, or the address of an empty schema")
+    complete_as(
+        Kind.FILE, copy.add_argument("source", metavar="FROM", help="a messages.db, or an address: postgresql://…")
+    )
+    complete_as(
+        Kind.FILE, copy.add_argument("target", metavar="TO", help="a new file, or the address of an empty schema")
+    )
     copy.add_argument("--json", action="store_true", help="print JSON for programs")
     copy.set_defaults(run_alone=_copy)
     prune = verb("prune", "remove old messages that have ended, and release their space", _prune)
@@ -65,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     dead.add_argument("--json", action="store_true", help="print JSON for programs")
     retry = verb("retry", "deliver a dead letter again", _retry)
     retry.add_argument("id", help="its message_id, or its number such as '#12'")
-    retry.add_argument("--recipient", metavar="NAME", help="only for this recipient")
+    complete_as(Kind.MEMBER, retry.add_argument("--recipient", metavar="NAME", help="only for this recipient"))
     add_renamed_verb(verbs, "dead", "dead-letters")
 
 
@@ -99,14 +109,20 @@ def _stats(hub: MessageHub, arguments: argparse.Namespace) -> None:
     print(f"{'file':14} {stats.file_bytes / 2**20:.1f} MiB, WAL {stats.wal_bytes / 2**20:.1f} MiB")
 
 
-def _check(hub: MessageHub, _: argparse.Namespace) -> None:
-    if problems := hub.maintenance.check_integrity(installed_tables()):
+def _check(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    with progress.during("Checking the store"):
+        problems = hub.maintenance.check_integrity(installed_tables())
+    if arguments.json:
+        print_json(hub.team.name, sound=not problems, problems=problems)
+    if problems:
         raise StoreCorrupt(" ".join(problems))
-    print("The store is sound.")
+    if not arguments.json:
+        print("The store is sound.")
 
 
 def _backup(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    hub.maintenance.backup(arguments.file, installed_tables())
+    with progress.during(f"Writing {arguments.file}"):
+        hub.maintenance.backup(arguments.file, installed_tables())
     print(f"Wrote {arguments.file}, {arguments.file.stat().st_size / 2**20:.1f} MiB.")
 
 
@@ -126,10 +142,12 @@ def _restore(arguments: argparse.Namespace) -> None:
             "runs with --online."
         )
     components = installed_tables()
-    taken_back = plan_restore(team, arguments.file, components)
+    with progress.during(f"Comparing {arguments.file} with the team"):
+        taken_back = plan_restore(team, arguments.file, components)
     if not arguments.dry_run:
         require_confirmation(f"{arguments.file}: {taken_back.description}.", is_given=arguments.yes)
-        taken_back = restore_and_wake(team, arguments.file, components)
+        with progress.during(f"Restoring {arguments.file}"):
+            taken_back = restore_and_wake(team, arguments.file, components)
     if arguments.json:
         print_json(team.name, **asdict(taken_back))
         return
@@ -174,7 +192,7 @@ class _RowProgress:
     def __call__(self, table: str, rows: int, total: int) -> None:
         if time.monotonic() > self._reported_at + _PROGRESS_SECONDS:
             self._reported_at = time.monotonic()
-            print(f"{table}: {100 * rows // max(1, total)} % ({rows:,} of {total:,} rows)", file=sys.stderr)
+            progress.report(f"{table}: {100 * rows // max(1, total)} % ({rows:,} of {total:,} rows)")
 
 
 def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
@@ -190,7 +208,8 @@ def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
             return
         if count:
             require_confirmation(f"{count:,} messages will be removed for good.", is_given=False)
-    gone = hub.maintenance.prune(older_than=older_than, keep=arguments.keep, components=tables)
+    with progress.during("Removing messages"):
+        gone = hub.maintenance.prune(older_than=older_than, keep=arguments.keep, components=tables)
     print(f"Removed {gone:,} messages; the file has {hub.queries.stats().file_bytes / 2**20:.1f} MiB.")
 
 

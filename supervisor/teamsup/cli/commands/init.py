@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from teamsup.hub import CallerError, Team
+from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.hints import command_hint
 
 from ..claude.project_settings import DEFAULT_AGENT
@@ -23,8 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     claude = parser.add_argument_group("for Claude Code")
     claude.add_argument("--claude", action="store_true", help="set up the Claude Code sessions of a project")
-    claude.add_argument("--project", type=Path, metavar="DIR", help="the project (default: this folder)")
-    claude.add_argument("--agent", metavar="NAME", help=f"the agent name of the sessions (default: {DEFAULT_AGENT})")
+    complete_as(
+        Kind.FOLDER,
+        claude.add_argument("--project", type=Path, metavar="DIR", help="the project (default: this folder)"),
+    )
+    complete_as(
+        Kind.MEMBER,
+        claude.add_argument(
+            "--agent", metavar="NAME", help=f"the agent name of the sessions (default: {DEFAULT_AGENT})"
+        ),
+    )
     claude.add_argument(
         "--agents",
         type=_parse_names,

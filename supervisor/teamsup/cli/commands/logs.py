@@ -5,9 +5,10 @@ import heapq
 import os
 import re
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from itertools import dropwhile
 from pathlib import Path
 from typing import TextIO
@@ -18,8 +19,10 @@ from teamsup.hub.engines.hosts.team_hosts import HostReport
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import list_names, quote
 from teamsup.supervisor.control.client import EMPTY_LOG, send_request
+from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
+from teamsup.terminal.json_output import print_json_line
 
 from ..arguments import positive_integer
 
@@ -38,7 +41,7 @@ EXAMPLES = ("teamsup logs -f", "teamsup logs gateway -n 500")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", help="one worker, or 'supervisor' (default: all)")
+    complete_as(Kind.WORKER, parser.add_argument("name", nargs="?", help="one worker, or 'supervisor' (default: all)"))
     parser.add_argument("-f", "--follow", action="store_true", help="print new lines as they come, until Ctrl-C")
     parser.add_argument(
         "-n",
@@ -52,8 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--since",
         type=parse_since,
         metavar="WHEN",
-        help='print the lines since then: 10m, 2h, 3d, "14:30", "2026-11-30" or "2026-11-30 14:30"',
+        help='print the lines since then: 10m, 2h, 3d, or a time in UTC: "14:30", "2026-11-30", "2026-11-30 14:30"',
     )
+    parser.add_argument("--json", action="store_true", help="print one JSON object in each line")
     parser.add_argument(
         "--reopen",
         action="store_true",
@@ -78,10 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
         logs = {arguments.name: logs[arguments.name]}
     tails = [[(line, name) for line in deque(_read_since(log, arguments.since), most)] for name, log in logs.items()]
     width = max(map(len, logs))
+    show = _print_json if arguments.json else partial(_print, width=width)
     for line, name in deque(heapq.merge(*tails), most):
-        _print(name, line, width)
+        show(name, line)
     if arguments.follow:
-        _follow(team, arguments.name, logs, width)
+        _follow(team, arguments.name, logs, show)
     return 0
 
 
@@ -106,25 +111,29 @@ def _show_elsewhere(team: Team, arguments: argparse.Namespace, host: HostReport)
     if arguments.follow:
         raise NoLog(f"{worker} runs on host {host.name}. Follow its log there: teamsup logs -f {worker}")
     if arguments.since:
-        raise NoLog(f"{worker} runs on host {host.name}. Use --since there: teamsup logs --since … {worker}")
+        raise NoLog(f"{worker} runs on host {host.name}. Use --since there: teamsup logs --since 2h {worker}")
     text = send_request(team, f"logs {worker}@{host.name} {arguments.lines or _USUAL_LINES}", _ANSWER_SECONDS)
+    show = _print_json if arguments.json else partial(_print, width=0)
     for line in text.splitlines() if text != EMPTY_LOG else ():
-        _print(f"{worker}@{host.name}", line, 0)
+        show(f"{worker}@{host.name}", line)
     return 0
 
 
 def parse_since(text: str, now: datetime | None = None) -> str:
-    """Return the local time that a person means, as a log writes it. Raise ValueError. Pure with ``now``."""
-    now = now or datetime.now().astimezone().replace(tzinfo=None)
-    if match := re.fullmatch(r"(\d{1,6})([smhd])", text.strip()):
+    """Return the time that a person means, as a log writes it. Without a zone it is in UTC, as all times are that
+    teamsup prints. Raise ValueError. Pure with ``now``.
+    """
+    now = (now or datetime.now(UTC)).replace(tzinfo=None)
+    given = text.strip().removesuffix("UTC").strip()
+    if match := re.fullmatch(r"(\d{1,6})([smhd])", given):
         moment = now - timedelta(**{_UNITS[match[2]]: int(match[1])})
-    elif re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", text.strip()):
-        moment = datetime.combine(now.date(), time.fromisoformat(text.strip().zfill(5 if text.count(":") == 1 else 8)))
+    elif re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", given):
+        moment = datetime.combine(now.date(), time.fromisoformat(given.zfill(5 if given.count(":") == 1 else 8)))
         moment -= timedelta(days=moment > now)
     else:
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(given)
         if moment.tzinfo is not None:
-            moment = moment.astimezone().replace(tzinfo=None)
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
     return moment.isoformat(" ", "milliseconds")
 
 
@@ -140,7 +149,7 @@ def _open_new_logs(team: Team, known: Collection[str]) -> Iterator[tuple[str, "L
             yield path.stem, LogReader(path)
 
 
-def _follow(team: Team, only: str | None, logs: dict[str, "LogReader"], width: int) -> None:
+def _follow(team: Team, only: str | None, logs: dict[str, "LogReader"], show: Callable[[str, str], None]) -> None:
     from watchfiles import watch
 
     # A timeout counts as an event: one may have come before the watch was set up.
@@ -150,12 +159,22 @@ def _follow(team: Team, only: str | None, logs: dict[str, "LogReader"], width: i
             logs |= dict(_open_new_logs(team, logs))
         for name, log in logs.items():
             for line in log.read_new():
-                _print(name, line, width)
+                show(name, line)
 
 
 def _print(name: str, line: str, width: int) -> None:
-    at, text = line[:23], line[24:]
-    print(sanitize(f"{at} {name:{width}} | {text}"), flush=True)
+    at, text = split_line(line)
+    print(sanitize(f"{at:24} {name:{width}} | {text}"), flush=True)
+
+
+def _print_json(name: str, line: str) -> None:
+    at, text = split_line(line)
+    print_json_line(at=at.replace(" ", "T"), worker=name, text=text)
+
+
+def split_line(line: str) -> tuple[str, str]:
+    """Return the time and the text of a line. A line of an older teamsup has the local time, without a Z."""
+    return line[:24].rstrip(), line[24:].removeprefix(" ") if line[23:24] == "Z" else line[24:]
 
 
 class LogReader:

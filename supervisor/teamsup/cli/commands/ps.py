@@ -14,6 +14,7 @@ from teamsup.status.crash import Crash
 from teamsup.status.process_state import State
 from teamsup.status.team_lock import describe_not_running
 from teamsup.status.team_status import ParticipantStatus, read_team_status
+from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.formatting import format_duration, format_moment, format_table, sanitize
 from teamsup.terminal.hints import qualify_hints
 
@@ -39,7 +40,10 @@ EXAMPLES = ("teamsup ps", "teamsup ps gateway   # with its last crashes", "teams
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", metavar="NAME", help="show only this member, with its last crashes")
+    complete_as(
+        Kind.MEMBER,
+        parser.add_argument("name", nargs="?", metavar="NAME", help="show only this member, with its last crashes"),
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON for programs")
     form.add_argument(

@@ -5,6 +5,7 @@ import json
 import sys
 
 from teamsup.hub import Delivery, UnknownRecipient
+from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.console import console_name, is_console_name_held, open_as
 from teamsup.terminal.formatting import format_age, sanitize
 from teamsup.terminal.hints import find_team
@@ -15,7 +16,10 @@ EXAMPLES = ("teamsup read", "teamsup read --wait 60 --json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--agent", metavar="NAME", help="the agent whose messages to read (default: you)")
+    complete_as(
+        Kind.MEMBER,
+        parser.add_argument("--agent", metavar="NAME", help="the agent whose messages to read (default: you)"),
+    )
     parser.add_argument(
         "--limit", type=positive_integer, default=20, metavar="N", help="at most N messages (default: 20)"
     )

@@ -4,6 +4,7 @@ import argparse
 
 from teamsup.hub import Team
 from teamsup.supervisor.control.client import send_request
+from teamsup.terminal.candidates import Kind, complete_as
 
 from ..arguments import add_timeout
 
@@ -11,7 +12,12 @@ EXAMPLES = ("teamsup restart gateway",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="+", metavar="NAME", help="a worker, or a pattern such as 'web-*' in quotes")
+    complete_as(
+        Kind.WORKER,
+        parser.add_argument(
+            "names", nargs="+", metavar="NAME", help="a worker, or a pattern such as 'web-*' in quotes"
+        ),
+    )
     add_timeout(parser, 30)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import PRIORITIES
+from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.console import open_as, session_metadata
 from teamsup.terminal.formatting import describe_presence, sanitize
 from teamsup.terminal.hints import find_team
@@ -15,9 +16,9 @@ EXAMPLES = ("teamsup send lead 'v2 is out'", "teamsup send lead --priority urgen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipient", help="the name of an agent, or 'all'")
+    complete_as(Kind.MEMBER, parser.add_argument("recipient", help="the name of an agent, or 'all'"))
     parser.add_argument("text", nargs="+", help="the message; '-' reads it from stdin")
-    parser.add_argument("--agent", metavar="NAME", help="the sender (default: you)")
+    complete_as(Kind.MEMBER, parser.add_argument("--agent", metavar="NAME", help="the sender (default: you)"))
     parser.add_argument("--priority", choices=PRIORITIES, default="normal", help="the priority (default: normal)")
     parser.add_argument("--type", metavar="TYPE", default="message", help="the message_type (default: message)")
     parser.add_argument("--id", metavar="ID", help="the message_id; a second send with the same id changes nothing")

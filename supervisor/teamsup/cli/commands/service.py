@@ -16,6 +16,7 @@ from teamsup.hub.errors import ExitCode
 from teamsup.status.team_lock import AlreadyRunning, owner_pid
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.hints import UnknownTeam, command_hint, installed_command
+from teamsup.terminal.json_output import print_json
 from teamsup.terminal.verbs import add_verb
 
 from ..service.units import (
@@ -56,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             ("system", "a service of the machine, which runs as the owner of the team's folder (root's default)"),
         ):
             scope.add_argument(f"--{value}", dest="scope", action="store_const", const=value, help=meaning)
-        if name != "status":
+        if name == "status":
+            verb.add_argument("--json", action="store_true", help="print JSON for programs")
+        else:
             verb.add_argument("--dry-run", action="store_true", help="only show the steps")
 
 
@@ -138,7 +141,14 @@ def _uninstall(team: Team, manager: ServiceManager, scope: ServiceScope, argumen
     return 0
 
 
-def _status(team: Team, manager: ServiceManager, _: ServiceScope, __: argparse.Namespace) -> int:
+def _status(team: Team, manager: ServiceManager, _: ServiceScope, arguments: argparse.Namespace) -> int:
+    if arguments.json:
+        installed = manager.path.exists()
+        if installed:
+            _require_tool(manager)
+        active = installed and _is_active(manager)
+        print_json(team.name, installed=installed, active=active, file=manager.path)
+        return ExitCode.DONE if active else ExitCode.NOT_RUNNING
     if not manager.path.exists():
         print(f"Team {team.name!r} is not installed as a service: there is no {manager.path}")
         print(f"Install it with: {command_hint(team, 'service', 'install')}")

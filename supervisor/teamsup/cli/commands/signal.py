@@ -4,12 +4,16 @@ import argparse
 
 from teamsup.hub import Team
 from teamsup.supervisor.control.client import send_request
+from teamsup.terminal.candidates import Kind, complete_as
 
 _SECONDS = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="the worker's name, or a pattern in quotes, such as 'web-*'")
+    complete_as(
+        Kind.WORKER,
+        parser.add_argument("name", metavar="NAME", help="the worker's name, or a pattern in quotes, such as 'web-*'"),
+    )
     parser.add_argument("signal", metavar="SIGNAL", help="such as HUP, USR1 or USR2")
     parser.description = "Send a signal to the process of a worker, but not to the processes that it has started."
 

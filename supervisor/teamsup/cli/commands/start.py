@@ -17,6 +17,8 @@ from teamsup.supervisor.control.client import WorkersNotReady, send_request
 from teamsup.supervisor.health.readiness import describe_unready
 from teamsup.supervisor.processes import resource_limits
 from teamsup.supervisor.sd_notify import ServiceNotifier
+from teamsup.terminal import progress
+from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint
 
@@ -32,12 +34,13 @@ EXAMPLES = ("teamsup start --detach", "teamsup start gateway   # one worker of a
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    names = parser.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
         help="start only this worker of a running team, or those of a pattern such as 'web-*'",
     )
+    complete_as(Kind.WORKER, names)
     add_timeout(parser, 30)
     parser.add_argument(
         "--detach",
@@ -50,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
     for name in arguments.names:
-        print(send_request(team, f"start {name.lower()}", arguments.timeout))
+        print(send_request(team, f"start {name.lower()}", arguments.timeout), flush=True)
     if arguments.names:
         return 0
     if arguments.detach:
@@ -85,7 +88,8 @@ async def _run(team: Team, supervisor: "Supervisor", ready_fd: int | None, secon
         reasons = await supervisor.requests.read_unready_reasons()
         trouble = " ".join(str(supervisor.troubles).split())
         who = next(iter(reasons)) if len(reasons) == 1 else ""
-        os.write(descriptor, f"{who}\t{describe_unready(reasons)}\t{trouble}\n".encode())
+        with contextlib.suppress(BrokenPipeError):  # Ctrl-C has ended our caller
+            os.write(descriptor, f"{who}\t{describe_unready(reasons)}\t{trouble}\n".encode())
         os.close(descriptor)
         # Our caller may wait for the end of our stderr.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
@@ -123,8 +127,14 @@ def _detach(team: Team, seconds: float) -> int:
         pass_fds=(ready_writer,),
     )
     os.close(ready_writer)
-    with open(ready_reader, "rb") as pipe:
-        line = pipe.readline().decode()
+    try:
+        with open(ready_reader, "rb") as pipe, progress.during(f"Team {team.name!r} starts"):
+            line = pipe.readline().decode()
+    except KeyboardInterrupt:
+        process.returncode = 0  # as below
+        how = command_hint(team, "stop")
+        print(f"Team {team.name!r}, pid {process.pid}, still starts. Stop it with: {how}", file=sys.stderr)
+        raise
     if not line:
         # It has written the reason to our stderr.
         return process.wait()

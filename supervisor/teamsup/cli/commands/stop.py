@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import sys
 import time
 
 from teamsup.hub import CallerError, Team
@@ -10,6 +11,9 @@ from teamsup.status.state_file import read_last_state
 from teamsup.status.team_lock import acquire_lock, owner_pid, signal_owner
 from teamsup.supervisor.control.client import send_request
 from teamsup.supervisor.processes import orphans
+from teamsup.terminal import progress
+from teamsup.terminal.candidates import Kind, complete_as
+from teamsup.terminal.hints import command_hint
 
 from ..arguments import add_timeout
 
@@ -24,12 +28,13 @@ EXAMPLES = ("teamsup stop", "teamsup stop gateway")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    names = parser.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
         help="stop only this worker, or those of a pattern such as 'web-*'",
     )
+    complete_as(Kind.WORKER, names)
     add_timeout(parser, 60)
 
 
@@ -50,11 +55,21 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"Ended the runs of agents: {', '.join(map(str, ended))}")
         return 0
     signal_owner(team, signal.SIGTERM)
-    ends = time.monotonic() + arguments.timeout
+    try:
+        with progress.during(f"Team {team.name!r} ends"):
+            _wait_for_end(team, pid, arguments.timeout)
+    except KeyboardInterrupt:
+        print(f"Team {team.name!r}, pid {pid}, still ends. See: {command_hint(team, 'ps')}", file=sys.stderr)
+        raise
+    print(f"Team {team.name!r} has ended.")
+    return 0
+
+
+def _wait_for_end(team: Team, pid: int, seconds: float) -> None:
+    """Raise StillRunning."""
+    ends = time.monotonic() + seconds
     # The lock, not the process: its parent may be slow to reap it.
     while owner_pid(team) == pid:
         if time.monotonic() > ends:
-            raise StillRunning(f"Team {team.name!r}, pid {pid}, has not ended after {arguments.timeout:.0f} s.")
+            raise StillRunning(f"Team {team.name!r}, pid {pid}, has not ended after {seconds:.0f} s.")
         time.sleep(0.02)
-    print(f"Team {team.name!r} has ended.")
-    return 0

@@ -5,6 +5,7 @@ from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import SUPERVISOR
 from teamsup.status.host_status import runs_elsewhere
 from teamsup.status.team_lock import require_running
+from teamsup.terminal import progress
 from teamsup.terminal.console import ask_once
 from teamsup.terminal.formatting import sanitize
 
@@ -40,7 +41,9 @@ def send_request(team: Team, request: str, seconds: float) -> str:
     """
     if not runs_elsewhere(team):
         require_running(team)
-    answer = ask_once(team, SUPERVISOR, request, seconds + _ANSWER_SECONDS, metadata={WAIT_SECONDS_KEY: float(seconds)})
+    about = {WAIT_SECONDS_KEY: float(seconds)}
+    with progress.during(f"The supervisor does '{request}'"):
+        answer = ask_once(team, SUPERVISOR, request, seconds + _ANSWER_SECONDS, metadata=about)
     if answer.message_type == "error":
         code = answer.metadata.get(EXIT_CODE_KEY)
         raise RequestRefused(sanitize(answer.content), code if isinstance(code, int) else CallerError.exit_code)

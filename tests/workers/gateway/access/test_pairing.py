@@ -44,7 +44,7 @@ async def test_an_unknown_user_learns_once_how_to_be_admitted_and_then_is(team: 
 
         listed = await asyncio.to_thread(teamsup.run, "pair", "--team", "crew", "--list", "--json")
         assert [each["user"] for each in json.loads(listed.stdout)["people"]] == [BOB]
-        removed = await asyncio.to_thread(teamsup.run, "pair", "--team", "crew", "--remove", str(BOB))
+        removed = await asyncio.to_thread(teamsup.run, "pair", "--team", "crew", "--remove", str(BOB), "--yes")
         assert removed.returncode == 0
         await discord.say("Still there?", channel=direct, author=BOB)
         await discord.say("Only me", author=ANN)
@@ -103,7 +103,7 @@ def test_a_user_who_has_not_paired_cannot_be_removed(teamsup: TeamsupCommand) ->
 
 def test_other_commands_do_not_look_for_it() -> None:
     check = (
-        "import sys; from teamsup.cli.command_line import _parser; _parser(['ps']); "
+        "import sys; from teamsup.cli.command_line import build_parser; build_parser(['ps']); "
         "sys.exit('importlib.metadata' in sys.modules or 'teamsup.workers.gateway.access.pairing' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -4,6 +4,7 @@ import argparse
 
 from teamsup.config.components import installed_tables
 from teamsup.hub import MessageHub
+from teamsup.terminal import progress
 from teamsup.terminal.confirmation import require_confirmation
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import find_team
@@ -32,11 +33,15 @@ def run(arguments: argparse.Namespace) -> int:
         count = hub.maintenance.count_messages_of(name)
         what = f"{count} messages of {sanitize(person)} and the answers to them"
         if arguments.dry_run:
-            print(f"Would remove {what}.")
+            if arguments.json:
+                print_json(hub.team.name, person=person, messages=count)
+            else:
+                print(f"Would remove {what}.")
             return 0
         require_confirmation(f"{what} will be removed for good.", is_given=arguments.yes)
-        gone = hub.maintenance.forget(name, installed_tables())
-        remove_orphaned_files(hub, at_least_seconds=60.0)
+        with progress.during("Removing messages"):
+            gone = hub.maintenance.forget(name, installed_tables())
+            remove_orphaned_files(hub, at_least_seconds=60.0)
     if arguments.json:
         print_json(hub.team.name, person=person, messages=gone)
     else:

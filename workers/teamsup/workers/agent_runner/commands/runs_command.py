@@ -10,6 +10,7 @@ from teamsup.config.startable_agents import AGENT_RUNNER
 from teamsup.hub import CallerError, MessageHub, Team, UnknownMessage
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import quote
+from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.console import ask_in_own_name, exit_code_of
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
@@ -41,7 +42,7 @@ class StopRejected(CallerError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "List the runs of agents, the newest first. A run is one start of an agent, for one cause."
-    parser.add_argument("--agent", metavar="NAME", help="only the runs of this agent")
+    complete_as(Kind.MEMBER, parser.add_argument("--agent", metavar="NAME", help="only the runs of this agent"))
     parser.add_argument("--state", choices=_STATES, help="only the runs in this state")
     parser.add_argument("--all", action="store_true", help=f"the newest {_MAX_LISTED:,} instead of {_DEFAULT_LISTED}")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
@@ -58,7 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stop.set_defaults(verb=_stop)
     for verb in (show, stop):
         verb.add_argument("id", help="its number")
-        verb.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
 
 
 def run(arguments: argparse.Namespace) -> int:

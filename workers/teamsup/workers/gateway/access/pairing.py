@@ -16,6 +16,7 @@ from teamsup.config.components import open_hub
 from teamsup.hub import CallerError, MessageHub
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.timestamps import format_time, parse_time
+from teamsup.terminal.confirmation import require_confirmation
 from teamsup.terminal.formatting import describe_presence, format_age, sanitize
 from teamsup.terminal.hints import find_team
 from teamsup.terminal.json_output import print_json
@@ -99,6 +100,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list paired users")
     what.add_argument("--remove", type=int, metavar="USER", help="remove a paired user, by their number on Discord")
+    parser.add_argument("--yes", action="store_true", help="with --remove: do not ask")
+    parser.add_argument("--dry-run", action="store_true", help="with --remove: only say who would be removed")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
 
 
@@ -107,12 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.list:
             _print_users(hub, as_json=arguments.json)
         elif arguments.remove is not None:
-            if not hub.execute("DELETE FROM discord_people WHERE person = ?", (arguments.remove,)):
-                raise NotPaired(f"No user with the number {arguments.remove} has paired. See: teamsup pair --list")
-            if arguments.json:
-                print_json(hub.team.name, removed=arguments.remove)
-            else:
-                print("This user may not write any longer.")
+            _remove(hub, arguments)
         else:
             code = create_code(hub)
             if arguments.json:
@@ -130,6 +128,22 @@ def run(arguments: argparse.Namespace) -> int:
                     state = "was never started" if gateway is None else f"is {describe_presence(gateway, now)}"
                     print(f"The gateway {state}; it must run to read the code.", file=sys.stderr)
     return 0
+
+
+def _remove(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    """Remove a paired user, after a question. Raise NotPaired and NotConfirmed."""
+    user = arguments.remove
+    found = next((each for each in paired_users(hub) if each.id == user), None)
+    if found is None:
+        raise NotPaired(f"No user with the number {user} has paired. See: teamsup pair --list")
+    name = sanitize(found.name)
+    if not arguments.dry_run:
+        require_confirmation(f"{name} will not be allowed to write to the bot.", is_given=arguments.yes)
+        hub.execute("DELETE FROM discord_people WHERE person = ?", (user,))
+    if arguments.json:
+        print_json(hub.team.name, removed=user)
+    else:
+        print(f"Would remove {name}." if arguments.dry_run else f"{name} may not write any longer.")
 
 
 def _print_users(hub: MessageHub, *, as_json: bool) -> None:

@@ -55,7 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     answer.add_argument("id", help="its number")
     answer.add_argument("answer", nargs="+", help="an option, its number, or your words")
-    answer.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
     answer.add_argument(
         "--timeout", type=seconds, default=10.0, metavar="SECONDS", help="how long to wait (default: 10)"
     )

@@ -1,0 +1,56 @@
+"""Tell a person at a terminal that something that takes long still goes on."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+
+from .formatting import format_duration
+
+_EVERY_SECONDS = 3.0
+_are_reports_shown = True
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Report nothing within the ``with`` block."""
+    global _are_reports_shown
+    before, _are_reports_shown = _are_reports_shown, False
+    try:
+        yield
+    finally:
+        _are_reports_shown = before
+
+
+def report(text: str) -> None:
+    """Print one line about progress on stderr, unless --quiet is given."""
+    if _are_reports_shown:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextlib.contextmanager
+def during(action: str, every_seconds: float = _EVERY_SECONDS) -> Iterator[None]:
+    """Report every few seconds that the ``with`` block still does ``action``, and how long already.
+
+    A program that reads stderr gets none of this, because only a person wonders whether it still goes on.
+    """
+    if not (_are_reports_shown and sys.stderr.isatty()):
+        yield
+        return
+    import threading  # ps needs none
+
+    ended = threading.Event()
+
+    def tell() -> None:
+        began = time.monotonic()
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            while not ended.wait(every_seconds):
+                report(f"{action}: {format_duration(time.monotonic() - began)} so far")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
