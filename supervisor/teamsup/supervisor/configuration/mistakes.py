@@ -14,6 +14,7 @@ from .team_configuration import parse_configuration
 _SECTION = re.compile(r"\[([a-z][\w.-]*)\]")
 _WORD = re.compile(r"[A-Za-z][\w-]*")
 _LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_AT_END = "(at end of document)"
 _HEADER = re.compile(r"\s*\[+\s*([^\]#]+?)\s*\]+")
 _KEY = re.compile(r"\s*([\w.\"'-]+)\s*=")
 _MOST = 100
@@ -38,6 +39,8 @@ def find_mistakes(team: Team) -> list[Mistake]:
         if not team.configuration.exists():
             raise
         text = _without_path(team, str(error))
+        if _AT_END in text:
+            return [Mistake(len(team.configuration.read_text("utf-8").splitlines()), text)]
         found = _LINE.search(text)
         return [Mistake(int(found[1]) if found else None, text)]
     lines = _number_lines(team.configuration.read_text("utf-8"))
