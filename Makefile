@@ -56,9 +56,10 @@ soak: .venv/dev ## random kills and random histories, for some minutes
 	cd tests && ../$(BIN)/python -m workers.gateway.hammer 3000
 	cd tests && ../$(BIN)/python -m workers.monitor_bridge.hammer 2000
 
-pictures: .venv/dev ## draw the pictures of README and docs again
+pictures: .venv/dev ## draw the pictures of README and docs, and the man page, again
 	$(BIN)/python docs/record_demo.py
 	$(BIN)/python docs/draw_architecture.py
+	$(BIN)/python docs/write_man_page.py
 	PYTHONPATH=tests $(BIN)/python docs/record_web.py
 
 reference: .venv/dev ## write docs/configuration.md again
