@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from teamsup.cli.command_tree import Command, all_commands, help_of, options_of, values_of
+from teamsup.cli.completion.known_commands import Command, all_commands, help_of, options_of, values_of
 from teamsup.cli.help_text import EXAMPLES, GROUPS
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ def write() -> str:
         ),
         *section("OPTIONS"),
         *entry(r"\fB\-\-team\fR \fINAME\fR", "the team (default: $TEAMSUP_TEAM or 'default')"),
-        *entry(r"\fB\-q\fR, \fB\-\-quiet\fR", "print nothing but errors; the exit code says what came of it"),
+        *entry(r"\fB\-q\fR, \fB\-\-quiet\fR", "print nothing but errors; the exit code tells the result"),
         *entry(r"\fB\-v\fR, \fB\-\-verbose\fR", "with an error, also show where in the program it arose"),
         *entry(r"\fB\-\-json\fR", "print JSON for programs, in each command that shows something"),
         *entry(r"\fB\-\-version\fR", "show the version and exit"),
@@ -126,7 +126,7 @@ def exit_codes() -> dict[str, str]:
 
 
 def escape(text: str) -> str:
-    """Return text that man shows as it is."""
+    """Return the text with the marks that let man show these characters."""
     plain = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq").replace("`", "")
     plain = "".join(each if each.isascii() else rf"\[u{ord(each):04X}]" for each in plain)
     return rf"\&{plain}" if plain.startswith(".") else plain

@@ -15,7 +15,7 @@ import pytest
 from helpers.support import TeamsupCommand
 from teamsup.cli import main as program
 from teamsup.cli.command_line import _parse, main
-from teamsup.cli.command_tree import Command, all_commands, options_of
+from teamsup.cli.completion.known_commands import Command, all_commands, options_of
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.errors import ExitCode
 

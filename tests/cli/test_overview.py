@@ -49,7 +49,7 @@ def test_a_team_that_is_well_needs_nobody(team: Team) -> None:
     )
 
 
-def test_who_is_not_well_is_named_with_the_reason(team: Team) -> None:
+def test_a_member_that_is_not_well_is_named_with_the_reason(team: Team) -> None:
     assert "1 of 2 members are well.\n  web is BACKOFF. port 9095 is taken" in shown(team, WELL, ILL)
 
 

@@ -41,13 +41,13 @@ def during(action: str, every_seconds: float = _EVERY_SECONDS) -> Iterator[None]
 
     ended = threading.Event()
 
-    def tell() -> None:
+    def notify() -> None:
         began = time.monotonic()
         with contextlib.suppress(OSError):  # the terminal may be gone
             while not ended.wait(every_seconds):
                 report(f"{action}: {format_duration(time.monotonic() - began)} so far")
 
-    thread = threading.Thread(target=tell, daemon=True)
+    thread = threading.Thread(target=notify, daemon=True)
     thread.start()
     try:
         yield

@@ -49,7 +49,7 @@ _FOR_PROGRAMS = ("mcp", "watch")
 """Commands whose output a program reads, so that there is no sense in being quiet."""
 _FLUSH_THEMSELVES = ("start",)
 """Commands that may have a thread in the middle of printing to a terminal that takes nothing."""
-_QUIET = "print nothing but errors; the exit code says what came of it"
+_QUIET = "print nothing but errors; the exit code tells the result"
 _VERBOSE = "with an error, also show where in the program it arose"
 _MAX_ERROR_CHARACTERS = 500
 
@@ -191,18 +191,18 @@ def build_parser(words: Sequence[str]) -> "_Parser":
 
 def find_command(words: Sequence[str]) -> str | None:
     """Return the first word that is neither an option nor the name after --team."""
-    place = place_of_command(words)
-    return None if place is None else words[place]
+    position = position_of_command(words)
+    return None if position is None else words[position]
 
 
-def place_of_command(words: Sequence[str]) -> int | None:
+def position_of_command(words: Sequence[str]) -> int | None:
     """Return how many words stand before the command; None: there is no command."""
     rest = enumerate(words)
-    for place, word in rest:
+    for position, word in rest:
         if word == "--team":
             next(rest, None)
         elif not word.startswith("-"):
-            return place
+            return position
     return None
 
 

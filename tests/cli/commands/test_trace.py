@@ -72,6 +72,6 @@ def test_an_expiry_is_shown(ask: Ask, lead: MessageHub) -> None:
 
 
 @pytest.mark.usefixtures("lead")
-def test_what_there_is_not_has_the_code_of_it(ask: Ask) -> None:
+def test_an_unknown_message_has_an_exit_code_of_its_own(ask: Ask) -> None:
     assert ask("trace", "nothing").code == ExitCode.UNKNOWN
     assert ask("trace", "#99").code == ExitCode.UNKNOWN

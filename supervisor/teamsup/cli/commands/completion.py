@@ -13,11 +13,7 @@ from teamsup.terminal.candidates import Kind
 from teamsup.terminal.formatting import sanitize
 
 _SHELLS = ("bash", "zsh", "fish")
-EXAMPLES = (
-    'eval "$(teamsup completion bash)"   # in ~/.bashrc',
-    'eval "$(teamsup completion zsh)"    # in ~/.zshrc, behind compinit',
-    "teamsup completion fish | source    # in ~/.config/fish/config.fish",
-)
+EXAMPLES = ("teamsup completion bash",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,12 +21,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Print the lines that let a shell complete commands, options, and the names of workers, agents and teams. "
         "They ask teamsup at each Tab, so they stay right after an update."
     )
+    parser.epilog = (
+        'Let a shell read them at its start. bash, in ~/.bashrc: eval "$(teamsup completion bash)". '
+        'zsh, in ~/.zshrc behind compinit: eval "$(teamsup completion zsh)". '
+        "fish, in ~/.config/fish/config.fish: teamsup completion fish | source"
+    )
     parser.add_argument("shell", metavar="SHELL", choices=_SHELLS, help="bash, zsh or fish")
     parser.add_argument(
         "words",
         nargs=argparse.REMAINDER,
         metavar="WORD",
-        help="a command line: print instead what fits in the place of its last word",
+        help="a command line: print instead what fits in the position of its last word",
     )
 
 
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         for line in answer(arguments.shell, arguments.words[1:] or [""]):
             print(line)
     else:
-        print(files("teamsup.cli").joinpath(f"completion.{arguments.shell}").read_text("utf-8"), end="")
+        print(files("teamsup.cli.completion").joinpath(f"completion.{arguments.shell}").read_text("utf-8"), end="")
     return 0
 
 
@@ -47,7 +48,7 @@ def answer(shell: str, words: Sequence[str]) -> list[str]:
     """Return the lines for a shell: one for each candidate, with its meaning behind a tab where the shell shows it. A
     first line ``:file`` or ``:folder`` asks the shell to complete a path.
     """
-    from ..shell_completion import complete
+    from ..completion.completion import complete
 
     joined = _join_values(words) if shell == "bash" else list(words)
     parser, rest = _find_parser(joined)
@@ -78,27 +79,27 @@ def _join_values(words: Sequence[str]) -> list[str]:
 
 def _find_parser(words: Sequence[str]) -> tuple[argparse.ArgumentParser | None, Sequence[str]]:
     """Return the parser for the last word, and the words that it understands. Without a parser, it is a command."""
-    from ..command_line import build_parser, place_of_command
-    from ..command_tree import verbs_of
+    from ..command_line import build_parser, position_of_command
+    from ..completion.known_commands import verbs_of
 
     before = words[:-1]
-    place = place_of_command(before)
-    chosen = None if place is None else before[place]
+    position = position_of_command(before)
+    chosen = None if position is None else before[position]
     if chosen == "help" or (chosen is None and not words[-1].startswith("-") and before[-1:] != ["--team"]):
         return None, words
     # A command that cannot be loaded says so, where the person runs it.
     with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
         parser = build_parser(before)
-        if place is None:
+        if position is None:
             return parser, words
         for name, _, command in verbs_of(parser):
             if name == chosen:
-                return command, words[place + 1 :]
+                return command, words[position + 1 :]
     return argparse.ArgumentParser(add_help=False), words
 
 
 def _commands() -> Iterable[tuple[str, str]]:
-    from ..command_tree import summaries
+    from ..completion.known_commands import summaries
 
     return [*summaries().items(), ("help", "show the help of a command")]
 

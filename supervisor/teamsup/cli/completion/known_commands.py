@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .command_line import COMMANDS, build_parser
-from .component_commands import find_commands, summarize
+from ..command_line import COMMANDS, build_parser
+from ..component_commands import find_commands, summarize
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import pytest
 
 from helpers.support import TeamsupCommand
 from teamsup.cli.command_line import COMMANDS, build_parser
-from teamsup.cli.command_tree import all_commands, options_of, values_of, verbs_of
 from teamsup.cli.commands import completion
-from teamsup.cli.shell_completion import complete
+from teamsup.cli.completion.completion import complete
+from teamsup.cli.completion.known_commands import all_commands, options_of, values_of, verbs_of
 from teamsup.hub import MessageHub
 from teamsup.terminal.candidates import Kind, kind_of
 
@@ -56,7 +56,7 @@ def offered(line: str) -> list[str]:
         ("ps --what-is-this ", ["gateway", "lead"]),
     ],
 )
-def test_what_fits_is_offered(line: str, words: list[str]) -> None:
+def test_each_word_that_fits_is_offered(line: str, words: list[str]) -> None:
     assert offered(line) == words
 
 
