@@ -11,8 +11,8 @@ import pytest
 
 from helpers.support import TeamsupCommand
 from teamsup.cli.command_line import COMMANDS, _parse, build_parser
+from teamsup.cli.completion.suggestions import suggest_choice, suggest_command, suggest_option
 from teamsup.cli.component_commands import find_commands
-from teamsup.cli.suggestions import suggest_choice, suggest_command, suggest_option
 from teamsup.hub import MessageHub
 from teamsup.hub.errors import ExitCode
 

@@ -1,11 +1,11 @@
-"""What a shell can complete in the place of an argument, beside its choices."""
+"""The kinds of names that a shell can complete as the value of an argument."""
 
 import argparse
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What the values of an argument are."""
+    """The kind of an argument's values."""
 
     WORKER = "worker"
     MEMBER = "member"
@@ -22,6 +22,6 @@ def complete_as(kind: Kind, *actions: argparse.Action) -> None:
 
 
 def kind_of(action: argparse.Action) -> Kind | None:
-    """Return what the values of an argument are; None: they cannot be known."""
+    """Return the kind of an argument's values; None: they cannot be known."""
     found = vars(action).get("kind")
     return found if isinstance(found, Kind) else None

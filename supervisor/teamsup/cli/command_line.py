@@ -181,7 +181,7 @@ def build_parser(words: Sequence[str]) -> "_Parser":
 
     components = find_commands(COMMANDS)
     if chosen not in components:
-        from .suggestions import suggest_command
+        from .completion.suggestions import suggest_command
 
         parser.error(suggest_command(chosen, (*COMMANDS, *components)))
     plugin = _import_plugin(parser, chosen, components[chosen])
@@ -196,7 +196,7 @@ def find_command(words: Sequence[str]) -> str | None:
 
 
 def position_of_command(words: Sequence[str]) -> int | None:
-    """Return how many words stand before the command; None: there is no command."""
+    """Return the number of words before the command; None: there is no command."""
     rest = enumerate(words)
     for position, word in rest:
         if word == "--team":
@@ -292,7 +292,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse, and quote at most a line or two of the typed words."""
-        from .suggestions import suggest_choice
+        from .completion.suggestions import suggest_choice
 
         text = suggest_choice(message)
         self.print_usage(sys.stderr)
@@ -301,7 +301,7 @@ class _Parser(argparse.ArgumentParser):
 
     def refuse_options(self, unknown: Sequence[str], words: Sequence[str]) -> NoReturn:
         """Refuse words that the command does not know. Name the chosen command or verb in the refusal."""
-        from .suggestions import suggest_option
+        from .completion.suggestions import suggest_option
 
         parser: argparse.ArgumentParser = self
         for word in words:

@@ -1,4 +1,4 @@
-"""What may stand in the place of the last word of a command line. Pure, except for the names of a team."""
+"""The words that fit as the last word of a command line. Pure, except for the names of a team."""
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
@@ -22,24 +22,24 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What fits. ``paths`` is FILE or FOLDER where the shell itself knows what there is."""
+    """The words that fit. ``paths`` is FILE or FOLDER if the shell completes a path itself."""
 
     candidates: list[Candidate]
     paths: Kind | None = None
 
 
 class _Position:
-    """Where a command line has come to."""
+    """The parser and the arguments that come next, behind some words of a command line."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
         self.parser = parser
         self.values = values_of(parser)
-        """What may still stand without an option."""
+        """The arguments that may still follow without an option."""
         self.awaiting: argparse.Action | None = None
         """The option whose value comes next."""
         self.are_options_over = False
         self.given: set[str] = set()
-        """The options that stand there already."""
+        """The options of the words so far."""
 
     def advance(self, word: str) -> None:
         """Go on behind one more word. A word that is not understood changes nothing."""
@@ -62,7 +62,7 @@ class _Position:
 
 
 def complete(parser: argparse.ArgumentParser, words: Sequence[str], names: Names) -> Completion:
-    """Return what fits in the place of the last of these words, which may be empty."""
+    """Return the words that fit instead of the last of these words, which may be empty."""
     *before, last = words
     position = _Position(parser)
     for word in before:
@@ -91,7 +91,7 @@ def _find_option(parser: argparse.ArgumentParser, name: str) -> argparse.Action 
 
 
 def _options(position: _Position) -> list[Candidate]:
-    """Return the options that do not stand there yet, each by its long name."""
+    """Return the options that are not given yet, each by its long name."""
     return [
         Candidate(action.option_strings[-1], help_of(position.parser, action))
         for action in options_of(position.parser)

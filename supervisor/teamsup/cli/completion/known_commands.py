@@ -51,7 +51,7 @@ def verbs_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, argpar
 
 
 def values_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Return what stands without an option, in its order, without the verb."""
+    """Return the arguments without an option, in their order, without the verb."""
     return [
         each for each in parser._actions if not each.option_strings and not isinstance(each, argparse._SubParsersAction)
     ]
