@@ -176,7 +176,15 @@ def hints() -> Iterator[tuple[str, list[str]]]:
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                     given = {"command_hint": node.args[1:], "call": node.args}.get(node.func.id, [])
                     if given and isinstance(given[0], ast.Constant) and isinstance(given[0].value, str):
-                        yield where, [text_of(each) for each in given if not isinstance(each, ast.Starred)]
+                        yield (
+                            where,
+                            [
+                                word
+                                for each in given
+                                if not isinstance(each, ast.Starred)
+                                for word in text_of(each).split()
+                            ],
+                        )
                 elif isinstance(node, ast.JoinedStr | ast.Constant):
                     for found in re.finditer(r"(?:: |')teamsup ([a-z-][^.;,:'()\n]*)", text_of(node)):
                         yield where, shlex.split(found[1])
