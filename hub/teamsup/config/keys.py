@@ -25,7 +25,7 @@ class Number:
     """Whether 0 is allowed too."""
 
     def check(self, value: float) -> None:
-        """Raise ValueError, whose text goes behind the name of the key, for a number out of the range."""
+        """Raise ValueError for a number out of the range. Its text continues the name of the key."""
         is_low = value <= self.least if self.is_above else value < self.least
         if (is_low or value > self.most) and not (self.or_zero and value == 0):
             raise ValueError(f"must be {self.range}")
@@ -50,17 +50,17 @@ class TextPattern:
     pattern: str
     """A pattern that Python and JavaScript both know, because a JSON Schema has it."""
     words: str
-    """Such as "a size such as "500 MiB"."""
+    """The form in words: a size such as "500 MiB"."""
 
     def check(self, value: str) -> None:
-        """Raise ValueError, whose text goes behind the name of the key, for another text."""
+        """Raise ValueError for a text of another form. Its text continues the name of the key."""
         if not re.fullmatch(self.pattern, value):
             raise ValueError(f"must be {self.words}, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A value in the syntax of TOML, for a key whose default shows nothing."""
+    """A value in the syntax of TOML, for a key whose default is not a good example."""
 
     toml: str
 
@@ -86,17 +86,17 @@ class SectionKey:
     type: Any
     """Its type without the annotations."""
     default: Any
-    """None: it has no value unless a person writes one."""
+    """None: it does not have a value unless a person writes one."""
     is_required: bool = False
     number: Number | None = None
     pattern: TextPattern | None = None
     example: str = ""
-    """A value in the syntax of TOML; empty: the default shows enough."""
+    """A value in the syntax of TOML; empty: the default is a good example."""
     is_secret: bool = False
     """Whether no command may show its values."""
 
     def check(self, value: Any) -> None:  # noqa: ANN401
-        """Raise ValueError, whose text goes behind the name of the key. The value has the right type."""
+        """Raise ValueError, whose text continues the name of the key. The value has the right type."""
         rule = self.number or self.pattern
         for each in value if isinstance(value, tuple) else () if value is None else (value,):
             if rule is not None:

@@ -68,7 +68,7 @@ class CheckSection:
     timeout_seconds: Annotated[float, UP_TO_AN_HOUR] = 5.0
     """Time that one check may take."""
     failures: Annotated[int, Number("failures", 1, 1000)] = 3
-    """After these failures in a row it is replaced. Only for alive."""
+    """After this many failures in a row it is replaced. Only for alive."""
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.http, self.tcp, self.exec, self.log))) != 1:
@@ -114,8 +114,9 @@ class WorkerSection:
     heartbeat_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("30")] = None
     """If it sends heartbeats: after this time without one it counts as hung and is replaced."""
     start_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("60")] = None
-    """Time until its first heartbeat, by default 60 s. Without heartbeats it counts as running after it, by default
-    1 s."""
+    """Time until its first heartbeat, by default 60 s. A worker without heartbeats counts as running after this time,
+    by default 1 s.
+    """
     stop_signal: str = "TERM"
     """The signal that stops it, such as TERM, INT or QUIT."""
     stop_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("10")] = None
@@ -186,7 +187,7 @@ def check_timezone(name: str) -> None:
 
 
 def _check_http(address: str) -> None:
-    """Raise ValueError unless the supervisor can ask there."""
+    """Raise ValueError unless this is an address that the supervisor can check."""
     if address.startswith("https://"):
         raise ValueError('http cannot ask https; write exec = ["curl", "-fsS", "https://…"]')
     parts = urlsplit(address)

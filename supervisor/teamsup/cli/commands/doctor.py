@@ -118,7 +118,7 @@ def _read_hub(team: Team) -> _HubState:
 
 
 def _check_store(hub: _HubState, call: CommandHint) -> list[Finding]:
-    """Check what the store has: faults, and dead letters."""
+    """Check the store for faults and dead letters."""
     found = [
         Finding("store", Verdict.FAILED, fault.rstrip("."), f"Restore a backup: {call('hub', 'restore', 'FILE')}")
         for fault in hub.faults or ()

@@ -40,7 +40,7 @@ class DescribedKey:
 
     @property
     def unit(self) -> str:
-        """The unit of a number; empty: it is none."""
+        """The unit of a number; empty: it is not a number."""
         return self.key.number.unit if self.key.number else ""
 
     @property
@@ -125,7 +125,7 @@ def _describe_table(title: str, kind: Any) -> DescribedSection | None:  # noqa: 
 
 
 def _read_meanings(kind: type[Any]) -> dict[str, str]:
-    """Return the docstrings below the fields of a dataclass; none without its source."""
+    """Return the docstrings below the fields of a dataclass; empty if its source is missing."""
     found: dict[str, str] = {}
     for each in reversed(kind.__mro__[:-1]):
         body = _read_classes(each.__module__).get(each.__qualname__, [])

@@ -46,7 +46,7 @@ class EffectiveSection:
 
 @dataclass(frozen=True, slots=True)
 class SecretVariable:
-    """A variable that holds a secret of some workers, and where it is set; empty: nowhere that this command can see."""
+    """A variable that holds a secret of some workers, and where it is set; empty: this command cannot see where."""
 
     name: str
     workers: tuple[str, ...]
@@ -54,7 +54,7 @@ class SecretVariable:
 
 
 def find_values(tables: Mapping[str, Any], environment: Mapping[str, str]) -> list[EffectiveSection]:
-    """Return the sections of a valid file. One that repeats is there once for each NAME in the file."""
+    """Return the sections of a valid file. A repeatable section is returned once for each NAME in the file."""
     found = []
     for section in describe_sections():
         table = tables.get(section.name, {})
@@ -93,7 +93,7 @@ def find_secrets(found: TeamConfiguration, environment: Mapping[str, str]) -> li
 
 
 def hide_secrets(value: Any) -> Any:  # noqa: ANN401 - a value of TOML
-    """Return the value with its secrets hidden, as far as a name or the form of an address shows that they are some."""
+    """Return the value without its secrets, if a name or the form of an address shows that they are secrets."""
     if isinstance(value, str):
         return _SECRET.sub(lambda match: f"{match[1] or match[2]}{SET}", value)
     if isinstance(value, list | tuple):

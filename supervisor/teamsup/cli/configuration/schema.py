@@ -43,7 +43,7 @@ def write_schema(team: Team) -> Path:
 
 
 def is_schema_old(team: Team) -> bool:
-    """Return whether the schema beside teamsup.toml is not that of today. Without one it is not."""
+    """Return whether the schema beside teamsup.toml differs from the present one; False if there is none."""
     try:
         return (team.folder / SCHEMA_FILE).read_text("utf-8") != render_schema()
     except (OSError, UnicodeDecodeError):

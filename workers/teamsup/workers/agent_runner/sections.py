@@ -25,7 +25,7 @@ class RunnerSection:
     max_parallel: Annotated[int, _PARALLEL] = 2
     """Runs at the same time."""
     memory_max: Annotated[str, SIZE] = "4 GiB"
-    """While all runs together use more, no further run starts."""
+    """No further run starts while all runs together use more than this."""
     usd_per_day: Annotated[float, _DOLLARS] = 20.0
     """The limit of cost for all runs of the last 24 hours."""
     runs_per_hour: Annotated[int, _RUNS] = 60

@@ -39,7 +39,7 @@ class GatewaySection:
     deciders: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
     """Users who may decide agents' questions; empty: all who may write."""
     home_channel: Annotated[int, Number("a Discord ID", 0, DISCORD_IDS.most), Example("123456789012345678")] = 0
-    """The channel for messages that answer no question; 0: none."""
+    """The channel for announcements, which do not answer a question; 0: none."""
     answer: AnswerMode = "always"
     """always: the team gets each message of a person who may write. mentioned: on servers, only messages that mention
     the bot or an agent."""

@@ -29,7 +29,9 @@ class MonitorSection:
     listen: Annotated[str, Example('"127.0.0.1:9095"')] = ""
     """The address for the sources of alerts. Without a source no port is opened."""
     recipient: str = "user_comm"
-    """Notified last of an alert without a route, after the cloud's monitor and alert-manager. "user_comm": none."""
+    """The last agent to notify of an alert without a route, after the cloud's monitor and alert-manager. "user_comm":
+    no agent.
+    """
     ack_timeout_seconds: Annotated[float, UP_TO_A_WEEK] = 180.0
     """An agent's time to acknowledge, answer or report before the next one is notified."""
     storm_per_minute: Annotated[int, Number("problems", 1, 10_000)] = 20

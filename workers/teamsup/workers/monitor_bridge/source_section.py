@@ -40,7 +40,7 @@ class SourceSection:
     secret_variable: Annotated[str, _VARIABLE, Example('"PROMETHEUS_SECRET"')] = ""
     """Or the environment variable with the secret. Never the secret itself: people and agents see this file."""
     mapping: Annotated[Mapping[str, str], Example('{ title = "$.alert.name" }')] = field(default_factory=dict)
-    """For the kind "json", any JSON: where the parts of an alert are."""
+    """For the kind "json", any JSON: the path of each part of an alert."""
     silence_url: Annotated[str, Example('"http://127.0.0.1:9093"')] = ""
     """Alertmanager's address: acknowledged alerts are silenced there. Empty: they are not."""
     silence_seconds: Annotated[float, Number("seconds", 60, 30 * 86400)] = 7200.0
@@ -79,7 +79,7 @@ def stale_after(source: SourceSection | None) -> float:
 
 
 def check_sources(listen: str, sources: Mapping[str, SourceSection]) -> None:
-    """Raise ValueError if sources cannot reach us, or if any other client could pass for a source."""
+    """Raise ValueError if sources cannot reach us, or if other clients could pretend to be a source."""
     for name in sources:
         if normalize_agent_name(name) != name:
             raise ValueError(f"[source.{name}]: write the name in small letters")

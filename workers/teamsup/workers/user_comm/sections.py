@@ -22,9 +22,9 @@ class UserCommSection:
     fallback_agents: Annotated[Mapping[str, str], Example('{ gcp-monitor = "lead" }')] = field(default_factory=dict)
     """The agents that are asked when others are away: with gcp-monitor = "lead" it is lead."""
     progress_seconds: Annotated[float, UP_TO_A_MONTH] = 4.0
-    """A person sees the progress of an answer that takes longer."""
+    """If an answer takes longer than this, the person sees its progress."""
     remind_seconds: Annotated[float, UP_TO_A_MONTH] = 300.0
-    """After this time an agent that has read a question and not answered is reminded."""
+    """An agent that has read a question is reminded if it has not answered after this time."""
     answer_timeout_seconds: Annotated[float, UP_TO_A_MONTH] = 3600.0
     """After this time the person gets a notice. A later answer still arrives."""
     open_per_person: Annotated[int, Number("questions", 1, 100_000)] = 50
@@ -53,9 +53,9 @@ class MessageRouteSection:
     agents: Annotated[tuple[str, ...], Example('["gcp-monitor"]')]
     """The agents that get these messages."""
     keywords: Annotated[tuple[str, ...], Example('["load", "gcp"]')] = ()
-    """Whole words, in any case."""
+    """Whole words; case does not matter."""
     pattern: Annotated[str, Example("'vm-\\d+'")] = ""
-    """A regular expression of Python, searched in any case."""
+    """A regular expression of Python; case does not matter."""
     channels: Annotated[tuple[int, ...], DISCORD_IDS, Example("[123456789012345678]")] = ()
     """Channels on Discord, with their threads."""
 

@@ -56,7 +56,7 @@ class RenderedRegion:
 
     @cached_property
     def meaning(self) -> str:
-        """A digest without what is only evidence: the ages in <time> and the figures in <data>."""
+        """A digest without the evidence, which is the ages in <time> and the figures in <data>."""
         return _digest(_EVIDENCE.sub("", self.html))
 
     @property

@@ -44,7 +44,7 @@ class WebSection:
         return parse_address(self.listen, is_port_free=True)
 
     def base_address(self, port: int) -> str:
-        """Return where browsers find the page that listens at this port."""
+        """Return the address at which browsers reach the page on this port."""
         address = self.address
         host = address.host if address.is_loopback else self.trusted_hosts[0]
         return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}"
@@ -57,7 +57,7 @@ class WebSection:
 
 
 def check_person(name: str) -> str:
-    """Return the name of a person at the page. Raise ValueError."""
+    """Return the name if a person at the page may have it. Raise ValueError."""
     if not _PERSON.fullmatch(name):
         raise ValueError(f"{name!r} is not a name for a person: use 1 to 40 small letters, digits, '.', '_' or '-'")
     return name
