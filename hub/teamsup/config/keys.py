@@ -58,14 +58,13 @@ class TextPattern:
             raise ValueError(f"must be {self.words}, not {value!r}")
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+# These two are no dataclasses, because every start of a process would have to make them.
+class Example(str):
     """A value in the syntax of TOML, for a key whose default is not a good example."""
 
-    toml: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
 class SecretValues:
     """The mark of a table whose values are secrets: no command shows them."""
 
@@ -120,7 +119,7 @@ def _describe(field: Any, hint: Any) -> SectionKey:  # noqa: ANN401 - a Field an
         is_required,
         number=next((each for each in extras if isinstance(each, Number)), None),
         pattern=next((each for each in extras if isinstance(each, TextPattern)), None),
-        example=next((each.toml for each in extras if isinstance(each, Example)), ""),
+        example=next((each for each in extras if isinstance(each, Example)), ""),
         is_secret=any(isinstance(each, SecretValues) for each in extras),
     )
 
