@@ -58,7 +58,7 @@ class TextPattern:
             raise ValueError(f"must be {self.words}, not {value!r}")
 
 
-# These two are no dataclasses, because every start of a process would have to make them.
+# The next two are plain classes: each process that reads a section would have to make dataclasses.
 class Example(str):
     """A value in the syntax of TOML, for a key whose default is not a good example."""
 
