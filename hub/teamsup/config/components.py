@@ -112,7 +112,7 @@ class Component:
 
     @property
     def section_names(self) -> tuple[str, ...]:
-        """The names of this worker's sections, without [worker.NAME]. A component that could not be loaded may have
+        """The names of this worker's sections, without [worker.NAME]. A component that could not be loaded is allowed
         [NAME].
         """
         return (*((self.name,) if self.section is not None or self.fault else ()), *self.groups)

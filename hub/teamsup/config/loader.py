@@ -106,7 +106,7 @@ class Config:
 
 
 def choices_of(kind: Any) -> list[Any]:  # noqa: ANN401 - a type
-    """Return the types of which a value may have one, without None."""
+    """Return the types that a value may have, without None."""
     if get_origin(kind) in (UnionType, Union):
         return [part for part in get_args(kind) if part is not NoneType]
     return [kind]

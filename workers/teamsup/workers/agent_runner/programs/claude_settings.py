@@ -1,4 +1,4 @@
-"""Claude Code's settings as far as a run must know them: their files, rules of denial, and whether hooks are off."""
+"""The parts of Claude Code's settings that a run must know: their files, rules of denial, and whether hooks are off."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
