@@ -1,15 +1,16 @@
-"""Claude Code sweeps ~/.claude/teams, where teams of teamsup are too."""
+"""Claude Code's own agent teams: it sweeps ~/.claude/teams, and reads mailboxes of teammates there."""
 
 import json
 import os
 import time
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from claude.claude_code import ClaudeCode, needs_claude, prepare_home
-from claude.scripted_model import ScriptedModel
-from helpers.support import TeamsupCommand, eventually
+from claude.claude_code import TOOL_PREFIX, ClaudeCode, needs_claude, prepare_home
+from claude.scripted_model import ScriptedModel, Scripts, ToolCall
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, count_listeners, eventually
 from teamsup.hub import MessageHub
 
 pytestmark = [needs_claude, pytest.mark.slow]
@@ -43,3 +44,41 @@ def test_files_of_a_team_survive_the_sweep_of_claude_code(tmp_path: Path) -> Non
     assert before <= set(claude.teamsup.team.folder.rglob("*"))
     with MessageHub(claude.teamsup.team) as hub:
         assert hub.queries.message("#1").content == "how is the load?"
+
+
+def test_an_idle_teammate_is_woken_by_the_mailbox_that_claude_code_reads(claude: ClaudeCode, scout: MessageHub) -> None:
+    scout.enroll("gcp-monitor")
+    claude.teamsup.configure("[team]\nnative_inbox = true\n")
+    task = {"description": "look", "subagent_type": "teamsup:gcp-monitor", "name": "gcp-monitor", "prompt": "go"}
+    answer = ToolCall(f"{TOOL_PREFIX}team_send_message", {"reply_to": "#2", "content": "low"})
+    has_begun = Event()
+
+    def say_ready() -> str:
+        has_begun.set()
+        return "ready"
+
+    scripts: Scripts = {
+        # A teammate has the tools that its session had when that turn began, and at first there are none of ours.
+        "": [ToolCall(f"{TOOL_PREFIX}team_get_status"), say_ready, ToolCall("Agent", task), "started"],
+        "gcp-monitor": ["looked", answer, "answered"],
+    }
+
+    def is_idle() -> bool:
+        lead = scout.find_agent("lead")
+        return lead is not None and has_begun.is_set() and not lead.metadata.get("in_turn")
+
+    with (
+        ScriptedModel(scripts) as model,
+        claude.converse(model, "go", CLAUDE_CODE_EXPERIMENTAL_AGENT_TEAMS="1"),
+    ):
+        eventually(lambda: is_idle() and count_listeners(scout.team, "lead") > 0, "the session is idle, and watched")
+        scout.send("lead", "start one")
+        eventually(lambda: "idle_notification" in model.received, "the teammate is idle")
+        scout.send("gcp-monitor", "how is the load?")
+        assert scout.wait(TIMEOUT_SECONDS)
+        assert scout.claim()[0].message.content == "low"
+        assert '<teammate-message teammate_id="teamsup">\n<message ' in model.received
+        assert " #2 from scout, just now>\nhow is the load?\n</message " in model.received
+        (inbox,) = claude.home.glob(".claude/teams/session-*/inboxes/gcp-monitor.json")
+        assert json.loads(inbox.read_text()) == []
+    assert scout.queries.trace("#2")[0].outcome == "answered"

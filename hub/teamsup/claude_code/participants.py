@@ -24,8 +24,8 @@ from teamsup.hub.engines.hosts.team_hosts import HOST
 from teamsup.hub.errors import CallerError, TeamsupError
 from teamsup.hub.message_hub import MessageHub
 from teamsup.hub.models import ONLINE, PRESENCE_TIMEOUT_SECONDS
-from teamsup.hub.team import fold_case
 
+from .native_teammates import agent_of_type
 from .read_tracker import RENEW_SECONDS, ReadTracker
 from .rendering import render_failure
 
@@ -249,8 +249,7 @@ class Participants:
 
     def _add_subagent(self, agent_type: str) -> Participant:
         hub = self.main.hub
-        # A plugin's agents are called plugin:name.
-        name = fold_case(agent_type.rpartition(":")[2])
+        name = agent_of_type(agent_type)
         known = hub.find_agent(name)
         if name == hub.agent or known is None or known.kind != "agent":
             return Participant(hub, has_name=False)

@@ -21,6 +21,7 @@ from teamsup.hub.message_hub import MessageHub
 from teamsup.terminal.formatting import to_single_line
 
 from .hook_server import HookServer
+from .native_inbox import NativeInboxes
 from .participants import Participants
 from .rendering import render_error, render_outdated
 from .session_starter import SessionStarter
@@ -65,6 +66,7 @@ async def _run_session(participants: Participants, starter: SessionStarter) -> N
             tasks.start_soon(_end_on_signal, signals, end)
             tasks.start_soon(_end_with_starter, starter, end)
             tasks.start_soon(participants.renewal_loop)
+            tasks.start_soon(NativeInboxes(participants, starter.claude).serve)
             await tasks.start(hooks.serve)
             try:
                 await TeamServer(participants).run_stdio_async()

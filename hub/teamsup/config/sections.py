@@ -38,6 +38,8 @@ class TeamSection:
     """The name of this host for people; empty: the system's. Only for a team on a server."""
     standby: bool = False
     """Whether this host takes over the workers of a host that has gone. Only for a team on a server."""
+    native_inbox: bool = False
+    """Whether messages for idle teammates of a session are also put where Claude Code reads for them."""
 
     def __post_init__(self) -> None:
         for agent in self.agents:

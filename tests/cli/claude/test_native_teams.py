@@ -1,12 +1,13 @@
 """Claude Code's own agent teams, in the folder where teams are by default."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from teamsup.cli.claude.native_teams import check_native_teams, find_exposed_credentials
-from teamsup.hub import MessageHub, Team
+from teamsup.hub import Agent, MessageHub, Team
 
 TEAMS = Path("/home/ann/.claude/teams")
 
@@ -34,6 +35,14 @@ def test_a_credential_where_sessions_read_without_asking_is_a_warning(team: Team
     team.configuration.write_text('[gateway]\ntoken_file = "token"\n')
     (found,) = check_native_teams(team)
     assert f"may read {team.folder}/token without asking" in found.text
+
+
+@pytest.mark.parametrize(("status", "shown"), [("online", True), ("offline", False)])
+def test_a_mailbox_of_a_teammate_that_cannot_be_written_is_a_warning(team: Team, status: str, *, shown: bool) -> None:
+    details = {"native_inbox": "/x/inboxes/scout.json is not JSON"}
+    lead = Agent("lead", "agent", status, datetime.now(UTC), details, 0)
+    found = check_native_teams(team, [lead])
+    assert ["/x/inboxes/scout.json is not JSON" in each.text for each in found] == ([True] if shown else [])
 
 
 EXPOSED: list[tuple[dict[str, Any], list[str]]] = [

@@ -5,31 +5,42 @@ a folder with its team. Every session may read all files below ~/.claude/teams w
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-from teamsup.hub import Team
+from teamsup.claude_code.native_teammates import NATIVE_INBOX, teams_folder
+from teamsup.hub import Agent, Team
 from teamsup.terminal.findings import Finding, Verdict
-
-from .project_settings import user_folder
 
 _CREDENTIAL_FILES = ("token_file", "secret_file", "env_file", "password_file")
 
 
-def check_native_teams(team: Team) -> list[Finding]:
-    """Check that Claude Code does not keep a team in the team's folder, and that sessions cannot read credentials."""
-    found = []
+def check_native_teams(team: Team, agents: Iterable[Agent] = ()) -> list[Finding]:
+    """Check that Claude Code does not keep a team in the team's folder, and that sessions cannot read credentials. Also
+    check that sessions can write the mailboxes of their teammates.
+    """
+    found = [*_check_inboxes(agents)]
     if (team.folder / "config.json").is_file() or (team.folder / "inboxes").is_dir():
         text = f"Claude Code has an agent team of its own in {team.folder}, and removes that folder with it"
         hint = "Give your team another name, or another folder by TEAMSUP_HOME."
         found.append(Finding("team", Verdict.WARNING, text, hint))
-    teams = (user_folder() / "teams").resolve()
+    teams = teams_folder().resolve()
     if team.folder.resolve().is_relative_to(teams):
         for what in find_exposed_credentials(_read(team.configuration), team.folder, teams):
             text = f"every session of Claude Code may read {what} without asking, because it is below {teams}"
             hint = "Move it to a file elsewhere that only you may read, such as ~/.config/teamsup/NAME, and name that."
             found.append(Finding("team", Verdict.WARNING, text, hint))
     return found
+
+
+def _check_inboxes(agents: Iterable[Agent]) -> Iterator[Finding]:
+    now = datetime.now(UTC)
+    for agent in agents:
+        if (trouble := agent.metadata.get(NATIVE_INBOX)) and agent.is_present(now):
+            text = f"its session cannot put messages where Claude Code reads for teammates: {trouble}"
+            hint = "The file was not changed. The messages wait unread in the team; the session tries again."
+            yield Finding(agent.name, Verdict.WARNING, text, hint)
 
 
 def find_exposed_credentials(configuration: object, folder: Path, teams: Path) -> Iterator[str]:

@@ -155,7 +155,7 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
         *([] if trouble else [well]),
         *check_hub(team, trouble),
         *check_folder(team),
-        *check_native_teams(team),
+        *check_native_teams(team, agents),
         *check_configuration(team, call),
         *check_participants(team_status, call),
         *_check_components(team, {agent.name: agent for agent in agents}, call),
