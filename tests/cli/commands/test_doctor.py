@@ -253,7 +253,7 @@ class DoctorSetup(TeamsupCommand):
         """``teamsup`` in this process, which spares its start."""
         home = mock.patch.dict(os.environ, self.environment, clear=True)
         out, err = StringIO(), StringIO()
-        with home, mock.patch("os.umask"), redirect_stdout(out), redirect_stderr(err):
+        with home, redirect_stdout(out), redirect_stderr(err):
             code = main(words)
         return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
