@@ -17,7 +17,6 @@ RETIRED_WORDS = {
     "dressed": "fields",
     "flood": "storm",
     "heard": "inbound, received",
-    "muted": "inhibited",
     "news": "announcement, notice, text",
     "patience": "timeout, or seconds of what",
     "piece": "chunk, part",

@@ -1,7 +1,7 @@
 """What the tests of incidents share: a bridge's incidents without its process, on a clock of their own."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from teamsup.hub import Delivery, Message, MessageHub
@@ -12,7 +12,7 @@ from teamsup.workers.monitor_bridge.incidents import incident_table
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, SourceHeartbeat
 from teamsup.workers.monitor_bridge.incidents.incident import Incident
 from teamsup.workers.monitor_bridge.incidents.routes import AlertRoutes
-from teamsup.workers.monitor_bridge.sections import AlertRouteSection, MonitorSection
+from teamsup.workers.monitor_bridge.sections import AlertRouteSection, MonitorSection, MuteSection
 
 SOURCE = "prom"
 Join = Callable[..., MessageHub]
@@ -27,7 +27,14 @@ def resolved(alert: Alert) -> Alert:
 class IncidentHarness:
     """monitor-bridge's incidents, the agents alert-manager and lead, and user_comm."""
 
-    def __init__(self, join: Join, *, here: tuple[str, ...] = ("alert-manager", "lead"), **settings: object) -> None:
+    def __init__(
+        self,
+        join: Join,
+        *,
+        here: tuple[str, ...] = ("alert-manager", "lead"),
+        windows: Mapping[str, MuteSection] | None = None,
+        **settings: object,
+    ) -> None:
         self.now = time.time()
         self.hub = join("monitor-bridge", clock=lambda: self.now)
         self.agents: dict[str, MessageHub] = {}
@@ -37,7 +44,7 @@ class IncidentHarness:
                 self.agents[name].maintenance.mark_offline(name)
         section = MonitorSection(recipient="lead", **settings)  # type: ignore[arg-type]
         routes = AlertRoutes(section, {"alone": AlertRouteSection(agents=("alert-manager",), match={"team": "alone"})})
-        self.incidents = IncidentService(self.hub, routes, unread_seconds=60, clock=lambda: self.now)
+        self.incidents = IncidentService(self.hub, routes, unread_seconds=60, windows=windows, clock=lambda: self.now)
         self.acknowledgements = Acknowledgements(self.hub, self.incidents.groups, clock=lambda: self.now)
 
     def ingest(self, *items: Alert | SourceHeartbeat) -> None:
@@ -70,6 +77,15 @@ class IncidentHarness:
             assert first is not None
             self.acknowledgements.handle_report(first, delivery.message)
             self.hub.acknowledge(delivery)
+
+    def mute(self, words: str) -> str:
+        """Ann mutes what these words say."""
+        with self.hub.transaction():
+            return self.incidents.mutes.begin(words.split(), "ann", "console-ann").answer
+
+    def unmute(self, number: int | str) -> str:
+        with self.hub.transaction():
+            return self.incidents.mutes.end([str(number)], "ben", "console-ben").answer
 
     @property
     def open(self) -> list[Incident]:

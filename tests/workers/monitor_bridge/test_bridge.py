@@ -156,7 +156,7 @@ def test_a_person_acknowledges_in_words_or_by_a_command(start_bridge: Callable[.
     assert [each["state"] for each in bridge.alerts()] == ["firing", "acknowledged", "acknowledged"]
     assert "incident 99" in refusal_of(bridge.teamsup.run("alerts", "ack", "99"))
     assert "three" in bridge.teamsup.run("alerts", "show", "3").stdout
-    assert "has silenced incident 3," in bridge.teamsup.run("alerts", "silence", "3").stdout
+    assert "has muted incident 3," in bridge.teamsup.run("alerts", "mute", "3").stdout
     assert 'has closed incident 3, "three".' in bridge.teamsup.run("alerts", "close", "3").stdout
     assert len(bridge.alerts()) == 2
 

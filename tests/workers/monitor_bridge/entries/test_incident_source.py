@@ -75,7 +75,7 @@ def test_a_firing_incident_needs_a_person_and_shows_what_comes_next(desk: Incide
     assert need.deadline is not None
     assert round(need.deadline.timestamp() - desk.now) == 60
     assert need.deadline_note == "then alert-manager is reminded"
-    assert [each.label for each in need.actions] == ["Acknowledge", "Silence 1 h", "Close…"]
+    assert [each.label for each in need.actions] == ["Acknowledge", "Mute 1 h", "Close…"]
     assert [each.label for each in need.actions if each.asks_first] == ["Close…"]
 
 
@@ -105,16 +105,16 @@ def test_an_acknowledgement_goes_the_way_of_the_command_and_in_the_name_of_the_p
         act(desk, need, "close")
 
 
-def test_a_silence_ends_the_need_for_an_hour(desk: IncidentHarness) -> None:
+def test_a_mute_ends_the_need_for_an_hour(desk: IncidentHarness) -> None:
     desk.ingest(FIRING)
     need = the_need(desk)
     with answering(desk):
-        assert "nobody is notified of it for 1h 0m" in act(desk, need, "silence")
+        assert "for 1h 0m, until " in act(desk, need, "mute")
     assert SOURCE.needs(desk.hub, now(desk)) == []
     entry = SOURCE.entry(desk.hub, need.id, now(desk))
     assert entry is not None
-    assert entry.state.word == "silenced"
-    assert words(entry.timeline[-1].text) == "it is notified again"
+    assert entry.state.word == "muted"
+    assert words(entry.timeline[-1].text) == "the mute ends, and it is notified again"
     assert entry.timeline[-1].is_future
     desk.advance(3601)
     assert the_need(desk).state.word == "firing"

@@ -1,13 +1,11 @@
 """What is said to whom until somebody takes care of an alert."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from helpers.incident_harness import FIRING, IncidentHarness, Join, resolved
 from teamsup.hub import CallerError, Message
-from teamsup.workers.monitor_bridge.incidents import listing
 from teamsup.workers.monitor_bridge.incidents.group_table import IncidentGroup
 from teamsup.workers.monitor_bridge.incidents.incident import UnknownIncident
 
@@ -267,48 +265,6 @@ def test_a_bridge_that_begins_again_goes_on_where_the_last_one_was(harness: Inci
     other.now = harness.now
     other.advance(180)
     assert len(other.read("alert-manager")) == 1
-
-
-def test_a_silenced_incident_notifies_nobody_for_an_hour_and_then_starts_again(harness: IncidentHarness) -> None:
-    harness.ingest(FIRING)
-    harness.read("alert-manager")
-    number = str(harness.open[0].id)
-    words = f'ann has silenced incident {number}, "HighCPU on web-01": nobody is notified of it for 1h 0m.'
-    assert harness.acknowledgements.silence([number], "ann", "console-ann").answer == words
-    assert [message.content for message in harness.read("user_comm")] == [words]
-    for _ in range(11):
-        assert harness.advance(300).commands == ()
-    assert (harness.read("alert-manager"), harness.read("lead"), harness.read("user_comm")) == ([], [], [])
-    state = listing.describe_state(harness.open[0], datetime.fromtimestamp(harness.now, UTC))
-    assert state.startswith("answered by ann, nobody is notified for ")
-
-    harness.advance(300)
-    assert len(harness.read("alert-manager")) == 1
-
-
-def test_a_problem_that_joins_a_silenced_group_ends_the_silence(harness: IncidentHarness) -> None:
-    harness.ingest(replace(FIRING, group="g"))
-    harness.acknowledgements.silence([str(harness.open[0].id)], "ann", "console-ann")
-    harness.ingest(replace(FIRING, fingerprint="k2", title="another", group="g"))
-    harness.advance(60)
-    assert "another" in harness.read("alert-manager")[-1].content
-
-
-def test_an_acknowledged_incident_is_not_silenced(harness: IncidentHarness) -> None:
-    harness.ingest(FIRING)
-    harness.acknowledgements.acknowledge(["all"], "ben")
-    harness.read("user_comm")
-    answer = harness.acknowledgements.silence([str(harness.open[0].id)], "ann", "console-ann").answer
-    assert answer == f"Incident {harness.open[0].id} is acknowledged by ben 0s ago."
-    assert harness.read("user_comm") == []
-
-
-def test_a_clock_that_is_set_back_lengthens_no_silence(harness: IncidentHarness) -> None:
-    harness.ingest(FIRING)
-    harness.acknowledgements.silence([str(harness.open[0].id)], "ann", "console-ann")
-    harness.now -= 86400
-    harness.advance(3600)
-    assert len(harness.read("alert-manager")) == 1
 
 
 def test_a_clock_that_is_set_back_holds_nothing_up(harness: IncidentHarness) -> None:

@@ -1,6 +1,7 @@
 """``teamsup alerts``: list incidents and who acknowledged them."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,7 +10,8 @@ from functools import partial
 from typing import Any
 
 from teamsup.config.components import open_hub
-from teamsup.hub import Agent, Team
+from teamsup.config.loader import Config
+from teamsup.hub import Agent, MessageHub, Team
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import quote
 from teamsup.terminal.console import console_name
@@ -22,14 +24,19 @@ from ..protocol import MONITOR_BRIDGE
 from .component import component
 from .entries.command_request import send_command
 from .incidents import incident, incident_table, listing
+from .incidents.group import IncidentGroups
 from .incidents.incident import Incident, UnknownIncident
 from .ingest import rejected
 from .ingest.rejected import UnknownPayload
+from .mutes import mute_listing
+from .mutes.mute import parse_request
+from .mutes.mutes import Mutes
+from .sections import MuteSection
 
 _MAX_LISTED = 1000
 
 
-EXAMPLES = ("teamsup alerts", "teamsup alerts show 3", "teamsup alerts ack 3 4", "teamsup alerts silence 3")
+EXAMPLES = ("teamsup alerts", "teamsup alerts show 3", "teamsup alerts ack 3 4", "teamsup alerts mute job=backup 2h")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,8 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     ack = verb("ack", "acknowledge incidents", _ack)
     ack.add_argument("id", nargs="+", help="the incident's number, or: all")
-    silence = verb("silence", "silence incidents for an hour", _silence)
-    silence.add_argument("id", nargs="+", help="its number")
+    mute = verb("mute", "let nobody be notified of incidents for a time, an hour by default", _mute)
+    mute.add_argument("what", nargs="+", help="incidents' numbers, or labels: job=backup; then how long: 30m, 2h")
+    mutes = verb("mutes", "list what is muted, until when and by whom", _list_mutes)
+    mutes.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
+    unmute = verb("unmute", "end a mute", _unmute)
+    unmute.add_argument("id", help="its number")
     close = verb("close", "end an incident whose source does not report its end", _close)
     close.add_argument("id", nargs="+", help="its number")
     kept = verb("rejected", "show the payloads that could not be read", _show_rejected)
@@ -105,8 +116,33 @@ def _ack(team: Team, arguments: argparse.Namespace) -> None:
     _send_command(team, ["ack", *(words if words == ["all"] else _check_numbers(team, words))])
 
 
-def _silence(team: Team, arguments: argparse.Namespace) -> None:
-    _send_command(team, ["silence", *_check_numbers(team, arguments.id)])
+def _mute(team: Team, arguments: argparse.Namespace) -> None:
+    request = parse_request(arguments.what)
+    _check_numbers(team, [str(number) for number in request.incidents])
+    _send_command(team, ["mute", *(shlex.quote(word) for word in arguments.what)])
+
+
+def _list_mutes(team: Team, arguments: argparse.Namespace) -> None:
+    with open_hub(component, team) as hub:
+        found = _open_mutes(hub)
+        (mutes, counts), closed = found.list_active(), found.closed_windows()
+        bridge = hub.find_agent(MONITOR_BRIDGE)
+    if arguments.json:
+        listed = [mute_listing.as_json(mute, counts) for mute in mutes]
+        print_json(team.name, mutes=listed, windows=[mute_listing.window_as_json(each) for each in closed])
+    else:
+        print("\n".join(mute_listing.render_table(mutes, counts, closed, datetime.now(UTC))), flush=True)
+    _warn_if_incomplete(bridge)
+
+
+def _open_mutes(hub: MessageHub) -> Mutes:
+    return Mutes(hub, IncidentGroups(hub), Config(hub.team).sections_of("mute", MuteSection))
+
+
+def _unmute(team: Team, arguments: argparse.Namespace) -> None:
+    with open_hub(component, team) as hub:
+        mute = mute_listing.find_by_words([arguments.id], _open_mutes(hub).list_active()[0])
+    _send_command(team, ["unmute", mute.key])
 
 
 def _close(team: Team, arguments: argparse.Namespace) -> None:

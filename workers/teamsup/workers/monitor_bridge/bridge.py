@@ -24,7 +24,7 @@ from .incidents import incident_table, listing
 from .incidents.routes import AlertRoutes
 from .ingest.server_factory import create_server
 from .message_handler import MessageHandler
-from .sections import AlertRouteSection, MonitorSection, WatchdogSection
+from .sections import AlertRouteSection, MonitorSection, MuteSection, WatchdogSection
 from .silences.silencer import Silencer
 from .source_section import SourceSection
 
@@ -49,7 +49,9 @@ class MonitorBridge(Worker):
         )
         hub.enroll(USER_COMM, "daemon")
         unread_seconds = settings.section("team", TeamSection).unread_seconds
-        self._incidents = IncidentService(hub, routes, unread_seconds, changed=self._wake_escalation)
+        self._incidents = IncidentService(
+            hub, routes, unread_seconds, settings.sections_of("mute", MuteSection), changed=self._wake_escalation
+        )
         self._messages = MessageHandler(hub, self._incidents, Acknowledgements(hub, self._incidents.groups))
         self._commands = CommandRunner(
             hub, self._incidents.groups, self._incidents.escalator, self._section, self.in_thread, self.report_state
@@ -150,7 +152,9 @@ class MonitorBridge(Worker):
 
     def _escalate_due(self) -> EscalationResult:
         looked = self._incidents.escalator.run_due_steps()
-        self._open_note = listing.describe_counts(incident_table.count_open(self.hub))
+        counts = listing.describe_counts(incident_table.count_open(self.hub))
+        muted = listing.describe_muted(incident_table.muted_incidents(self.hub))
+        self._open_note = ", ".join(part for part in (counts, muted) if part)
         return looked
 
     async def _prune_loop(self) -> None:

@@ -8,13 +8,13 @@ from teamsup.config.people_protocol import USER_COMM, CommandArgument, CommandDe
 from teamsup.hub.engines.component_tables import ComponentTables
 
 from ..protocol import MONITOR_BRIDGE
-from .sections import AlertRouteSection, MonitorSection, WatchdogSection
+from .sections import AlertRouteSection, MonitorSection, MuteSection, WatchdogSection
 from .source_section import SourceSection, check_sources
 
 _SCHEMA = Path(__file__).with_name("schema")
 _TABLES = ComponentTables(
     MONITOR_BRIDGE,
-    scripts=(_SCHEMA / "1-tables.sql", _SCHEMA / "2-people.sql", _SCHEMA / "3-steps.sql"),
+    scripts=(_SCHEMA / "1-tables.sql", _SCHEMA / "2-people.sql", _SCHEMA / "3-steps.sql", _SCHEMA / "4-mutes.sql"),
     goes_with_message={"incident_messages": ("message",)},
     # The incident stays acknowledged; otherwise it would be escalated again. Older rows have no id.
     forgets_person=(
@@ -24,12 +24,18 @@ _TABLES = ComponentTables(
         "UPDATE incident_groups SET responded_by = 'somebody', responded_by_id = NULL"
         " WHERE responded_by_id = :name OR responded_by = :name"
         " OR ('console-' || responded_by = :name AND substr(responded_by_id, 1, 8) = 'console-')",
+        # A mute goes on too; otherwise people would be notified of what somebody works on.
+        "UPDATE mutes SET created_by = 'somebody', created_by_id = NULL WHERE created_by_id = :name",
+        "UPDATE incidents SET mute_by = 'somebody', mute_by_id = NULL WHERE mute_by_id = :name",
     ),
 )
 
 
 def _check(config: Config) -> None:
     check_sources(config.section(MONITOR_BRIDGE, MonitorSection).listen, config.sections_of("source", SourceSection))
+    for name in config.names_of("mute"):
+        if name.isdecimal():
+            raise ValueError(f"[mute.{name}]: a number is the name of a person's mute; choose a word")
 
 
 def _command_hook(config: Config) -> CommandHook:
@@ -47,7 +53,12 @@ component = Component(
     name=MONITOR_BRIDGE,
     command="teamsup.workers.monitor_bridge.bridge",
     section=MonitorSection,
-    groups={"source": SourceSection, "alert_route": AlertRouteSection, "watchdog": WatchdogSection},
+    groups={
+        "source": SourceSection,
+        "alert_route": AlertRouteSection,
+        "mute": MuteSection,
+        "watchdog": WatchdogSection,
+    },
     check=_check,
     file_keys=("source.secret_file",),
     secret_keys=("source.secret_variable",),
@@ -64,11 +75,24 @@ component = Component(
             request="ack",
         ),
         CommandDefinition(
-            "silence",
-            "silence an alert for an hour",
-            (CommandArgument("id", "the alert's number"),),
+            "mute",
+            "let nobody be notified of alerts for a time",
+            (
+                CommandArgument("what", "alerts' numbers, or labels, such as job=backup severity!=critical"),
+                CommandArgument("time", "how long, such as 30m or 2h; an hour by default", is_optional=True),
+            ),
             worker=MONITOR_BRIDGE,
-            request="silence",
+            request="mute",
+        ),
+        CommandDefinition(
+            "mutes", "list what is muted, until when and by whom", worker=MONITOR_BRIDGE, request="mutes"
+        ),
+        CommandDefinition(
+            "unmute",
+            "end a mute",
+            (CommandArgument("id", "the mute's number"),),
+            worker=MONITOR_BRIDGE,
+            request="unmute",
         ),
     ),
     tables=_TABLES,

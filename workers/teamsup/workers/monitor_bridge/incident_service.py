@@ -1,7 +1,7 @@
 """The only way to change incidents: all parts that receive alerts or run checks use it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from teamsup.hub import MessageHub
@@ -14,6 +14,9 @@ from .incidents.escalation import EscalationPolicy
 from .incidents.group import IncidentGroups
 from .incidents.incident import Incident
 from .incidents.routes import AlertRoutes
+from .mutes import mute_table
+from .mutes.mutes import Mutes
+from .sections import MuteSection
 
 _RETENTION_SECONDS = 90 * 86400.0
 
@@ -26,6 +29,7 @@ class IncidentService:
         hub: MessageHub,
         routes: AlertRoutes,
         unread_seconds: float,
+        windows: Mapping[str, MuteSection] | None = None,
         *,
         clock: Callable[[], float] = time.time,
         changed: Callable[[], None] = lambda: None,
@@ -36,8 +40,9 @@ class IncidentService:
         self._on_change = changed
         section = routes.section
         self.groups = IncidentGroups(hub)
+        self.mutes = Mutes(hub, self.groups, windows, clock=clock)
         policy = EscalationPolicy(section.ack_timeout_seconds, unread_seconds, bool(section.command))
-        self.escalator = Escalator(hub, self.groups, policy, section.mention, clock)
+        self.escalator = Escalator(hub, self.groups, self.mutes, policy, section.mention, clock)
 
     def ingest(self, source: str, items: Sequence[Alert | SourceHeartbeat]) -> None:
         """Store alerts and notify, all or nothing. A repeated request changes only counts.
@@ -52,6 +57,7 @@ class IncidentService:
             correlator = Correlator(self._hub, self._routes, self.groups, source, self._clock())
             for item in items:
                 correlator.process(item)
+            self.mutes.apply_to(correlator.notify_at)
             for group_id, due in correlator.notify_at.items():
                 if due <= correlator.now:
                     self.escalator.advance_group(group_id)
@@ -70,8 +76,9 @@ class IncidentService:
         return still_open
 
     def prune(self) -> None:
-        """Delete old, ended incidents."""
+        """Delete old, ended incidents and mutes."""
         incident_table.prune(self._hub, self._clock() - _RETENTION_SECONDS)
+        mute_table.prune(self._hub, self._clock() - _RETENTION_SECONDS)
 
     def _resolve_test(self, group_id: int) -> None:
         """Resolve a test after agents and people are notified, because no source reports its end."""

@@ -1,6 +1,7 @@
 """Handle messages to monitor-bridge from people, programs and agents: reports about incidents, commands, and
 queries."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from .escalation.acknowledgements import Acknowledgements, parse_numbers
 from .incident_service import IncidentService
 from .incidents import incident, incident_table, listing, rendering
 from .incidents.incident import Incident
+from .mutes import mute_listing
 
 _MAX_LISTED = 50
 
@@ -27,8 +29,8 @@ class IncidentReport:
 
 @dataclass(frozen=True, slots=True)
 class IncidentCommand:
-    """``ack``, ``silence`` or ``close``, with its author. ``person`` is the author's id. ``agent`` is empty for
-    people.
+    """``ack``, ``mute``, ``unmute`` or ``close``, with its author. ``person`` is the author's id. ``agent`` is empty
+    for people.
     """
 
     words: Sequence[str]
@@ -109,7 +111,7 @@ class MessageHandler:
             return None
         first, *rest = message.content.split() or [""]
         words = (first.lower().removeprefix("/"), *rest)
-        if words[0] == "ack" or (words[0] in ("close", "silence") and not is_agent):
+        if words[0] == "ack" or (words[0] in ("close", "mute", "unmute") and not is_agent):
             if is_agent:
                 return IncidentCommand(words, message.sender, message.sender, message.sender)
             author = str(message.metadata.get("author_name") or message.sender)
@@ -125,9 +127,11 @@ class MessageHandler:
             where = message.conversation_id if command.agent is None else None
             done = self._acknowledgements.acknowledge(words, command.author, command.agent, where, command.person)
             return MessageOutcome(done.answer, acknowledged=done.incidents, people=done.people)
-        if verb == "silence":
-            done = self._acknowledgements.silence(words, command.author, command.person)
-            return MessageOutcome(done.answer, people=done.people)
+        if verb in ("mute", "unmute"):
+            change = self._incidents.mutes.begin if verb == "mute" else self._incidents.mutes.end
+            wanted = _split_quoted(message.content) if verb == "mute" else words
+            muted = change(wanted, command.author, command.person, message.conversation_id)
+            return MessageOutcome(muted.answer, people=muted.people)
         closed = self._incidents.close(parse_numbers(words, "Name the incident, and nothing else: close ID."))
         return MessageOutcome(rendering.render_closed(closed, command.author))
 
@@ -138,6 +142,11 @@ class MessageHandler:
                 return self._list(incident_table.open_incidents(self._hub)[:_MAX_LISTED], now)
             case ["alerts", "all"]:
                 return self._list(incident_table.all_incidents(self._hub, _MAX_LISTED), now)
+            case ["mutes"]:
+                mutes, counts = self._incidents.mutes.list_active()
+                closed = self._incidents.mutes.closed_windows()
+                people = tuple(mute.created_by_id for mute in mutes if mute.created_by_id)
+                return MessageOutcome("\n".join(mute_listing.render_table(mutes, counts, closed, now)), people=people)
             case ["alerts" | "incident", word] if (number := incident.parse_number(word)) is not None:
                 found = incident_table.get_incident(self._hub, number)
                 people = tuple(incident_table.people_named(self._hub, [found]))
@@ -148,3 +157,11 @@ class MessageHandler:
     def _list(self, found: Sequence[Incident], now: datetime) -> MessageOutcome:
         people = incident_table.people_named(self._hub, found)
         return MessageOutcome("\n".join(listing.render_table(found, now)), people=tuple(people))
+
+
+def _split_quoted(content: str) -> list[str]:
+    """Return the words after the first; quotes hold words together. Raise CallerError."""
+    try:
+        return shlex.split(content)[1:]
+    except ValueError:
+        raise CallerError("A quote is not closed.") from None

@@ -1,4 +1,6 @@
-"""The sections of monitor-bridge in teamsup.toml: [monitor-bridge], [alert_route.NAME] and [watchdog.NAME]."""
+"""The sections of monitor-bridge in teamsup.toml: [monitor-bridge], [alert_route.NAME], [mute.NAME] and
+[watchdog.NAME].
+"""
 
 import re
 from collections.abc import Mapping
@@ -13,10 +15,11 @@ from teamsup.config.keys import (
     Example,
     Number,
 )
-from teamsup.config.sections import check_pattern
+from teamsup.config.sections import check_pattern, check_timezone
 from teamsup.hub.team import normalize_agent_name
 
 from ..listen_address import check_network, parse_address
+from .mutes.matcher import parse_duration, parse_matcher
 
 _LEVEL = Number("percent", 0, 100, is_above=True)
 _LEVEL_OR_OFF = Number("percent", 0, 100)
@@ -129,3 +132,29 @@ class WatchdogSection:
     def __post_init__(self) -> None:
         if not self.source:
             raise ValueError("source must name the source of the heartbeat")
+
+
+@dataclass(frozen=True)
+class MuteSection:
+    """[mute.NAME]: a maintenance window, which is a mute that comes again. For once: teamsup alerts mute."""
+
+    matchers: Annotated[tuple[str, ...], Example('["job=backup*", "severity!=critical"]')]
+    """What it mutes. All of them must match, and * is any text."""
+    schedule: Annotated[str, Example('"0 2 * * sat"')]
+    """When it begins, as a cron expression: minute, hour, day, month, weekday."""
+    timezone: Annotated[str, Example('"Europe/Berlin"')] = ""
+    """The time zone of the schedule; empty: this machine's."""
+    duration: str = "1h"
+    """How long it lasts, such as "90m" or "1h30m"."""
+
+    def __post_init__(self) -> None:
+        from teamsup.config.schedule import check_schedule  # only a schedule needs cronsim
+
+        if not self.matchers:
+            raise ValueError('matchers must say what is muted, such as ["job=backup"]; ["source=*"] is everything')
+        for text in self.matchers:
+            parse_matcher(text)
+        parse_duration(self.duration)
+        if self.timezone:
+            check_timezone(self.timezone)
+        check_schedule(self.schedule)

@@ -1,7 +1,7 @@
 """Incidents for pages: the list, each incident's timeline, the needs for a person, and the actions of a person."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 
 from teamsup.config.entries import (
@@ -34,7 +34,7 @@ from .command_request import send_command
 from .timeline import NextEscalation, NotifiedRecipient, build_timeline, plan_next_step
 
 _ACKNOWLEDGE = EntryAction("ack", "Acknowledge", is_main=True)
-_SILENCE = EntryAction("silence", "Silence 1 h")
+_MUTE = EntryAction("mute", "Mute 1 h")
 _CLOSE = EntryAction(
     "close",
     "Close…",
@@ -52,7 +52,7 @@ def sources() -> tuple[EntrySource, ...]:
 
 
 class IncidentSource:
-    """Incidents. Those of one group are acknowledged, silenced and escalated together."""
+    """Incidents. Those of one group are acknowledged, muted and escalated together."""
 
     kind = "incident"
     title = "Incidents"
@@ -61,11 +61,11 @@ class IncidentSource:
     filters: Mapping[str, tuple[str, ...]] = {"show": ("open", "all"), "words": ()}
 
     def needs(self, hub: MessageHub, now: datetime) -> Sequence[Need]:
-        """Return the firing incidents that were neither acknowledged nor silenced: the worst of each group."""
+        """Return the firing incidents that nobody has acknowledged or muted: the worst of each group."""
         worst: dict[int, Incident] = {}
         counts: dict[int, int] = {}
         for each in incident_table.open_incidents(hub):
-            if each.state == FIRING and each.inhibited_by is None and not _is_silenced(each, now):
+            if each.state == FIRING and each.inhibited_by is None and not each.is_muted:
                 worst.setdefault(each.group_id, each)
                 counts[each.group_id] = counts.get(each.group_id, 0) + 1
         policy = _read_policy(hub) if worst else None
@@ -103,24 +103,24 @@ class IncidentSource:
             entry_id,
             f"Incident {found.id}",
             render_title(found),
-            _state_of(found, now),
+            _state_of(found),
             _evidence_of(found, 1, verb="for"),
             found.first_seen or now,
             facts=_facts_of(found),
             texts=tuple(each for each in (("Text", found.text), ("Labels", render_labels(found.labels))) if each[1]),
             timeline=build_timeline(found, _read_notifications(hub, found.group_id), planned),
-            actions=_actions_of(found, now),
-            version=_version_of(found, now),
+            actions=_actions_of(found),
+            version=_version_of(found),
             conversation=found.conversation,
         )
 
     def act(self, hub: MessageHub, entry_id: str, action: str, version: str, person: str, text: str) -> str:  # noqa: ARG002
-        found, now = _find(hub, entry_id), datetime.now(UTC)
+        found = _find(hub, entry_id)
         if found is None:
             raise ActionRejected(f"There is no incident {entry_id}.")
-        if _version_of(found, now) != version:
-            raise ActionRejected(_describe_change(found, now))
-        if action not in (each.name for each in _actions_of(found, now)):
+        if _version_of(found) != version:
+            raise ActionRejected(_describe_change(found))
+        if action not in (each.name for each in _actions_of(found)):
             raise ActionRejected(f"Incident {found.id} is {found.state}: {action} is not possible.")
         return send_command(hub.team, (action, str(found.id)), person).text
 
@@ -133,45 +133,39 @@ def _find(hub: MessageHub, entry_id: str) -> Incident | None:
         return None
 
 
-def _is_silenced(each: Incident, now: datetime) -> bool:
-    return each.silenced_until is not None and each.silenced_until > now
-
-
-def _state_of(each: Incident, now: datetime) -> EntryState:
+def _state_of(each: Incident) -> EntryState:
     if not each.is_open:
         return EntryState("well", "resolved")
     if each.state == ACKNOWLEDGED:
         return EntryState("acknowledged", "acknowledged")
-    if _is_silenced(each, now):
-        return EntryState("paused", "silenced")
+    if each.is_muted:
+        return EntryState("paused", "muted")
     if each.stale_at is not None:
         return EntryState("unknown", "stale")
     return EntryState("paused", "inhibited") if each.inhibited_by is not None else EntryState("failed", FIRING)
 
 
-def _version_of(each: Incident, now: datetime) -> str:
-    """Return a version of the facts that a person must have seen before acting. An agent's answer does not
-    change it.
-    """
-    return "|".join((each.state, each.acknowledged_by or "", "silenced" if _is_silenced(each, now) else ""))
+def _version_of(each: Incident) -> str:
+    """Return what a person must have seen before acting: an answer of an agent does not change it."""
+    return "|".join((each.state, each.acknowledged_by or "", each.mute or "" if each.is_muted else ""))
 
 
-def _describe_change(each: Incident, now: datetime) -> str:
+def _describe_change(each: Incident) -> str:
     if not each.is_open:
         return f"Incident {each.id} is over by now."
     if each.state == ACKNOWLEDGED:
         return f"{each.acknowledged_by} has acknowledged incident {each.id} by now."
-    if _is_silenced(each, now):
-        return f"{each.responded_by} has silenced incident {each.id} by now."
+    if each.is_muted:
+        return f"{each.mute_by} has muted incident {each.id} by now."
     return f"Incident {each.id} fires, and nobody takes care of it by now."
 
 
-def _actions_of(each: Incident, now: datetime) -> tuple[EntryAction, ...]:
+def _actions_of(each: Incident) -> tuple[EntryAction, ...]:
     if not each.is_open:
         return ()
     if each.state == ACKNOWLEDGED:
         return (_CLOSE,)
-    return (_ACKNOWLEDGE, _CLOSE) if _is_silenced(each, now) else (_ACKNOWLEDGE, _SILENCE, _CLOSE)
+    return (_ACKNOWLEDGE, _CLOSE) if each.is_muted else (_ACKNOWLEDGE, _MUTE, _CLOSE)
 
 
 def _evidence_of(each: Incident, firing: int, verb: str = "firing") -> Text:
@@ -189,6 +183,8 @@ def _response_of(each: Incident) -> Text:
     """Return the agent or person that has the incident, or that was notified last and has not acted."""
     if each.state == ACKNOWLEDGED and each.acknowledged_at is not None:
         return (f" {each.acknowledged_by} takes care of it, since ", Age(each.acknowledged_at), ".")
+    if each.is_muted:
+        return (f" {each.mute_by} has muted it until {format_moment(each.mute_ends_at)}.",)
     if each.responded_by is not None and each.responded_at is not None:
         return (f" {each.responded_by} answered ", Age(each.responded_at), ".")
     if each.since is None or each.step == "new":
@@ -205,12 +201,12 @@ def _to_need(hub: MessageHub, each: Incident, count: int, policy: EscalationPoli
         f"Incident {each.id}",
         render_title(each),
         _evidence_of(each, count),
-        _state_of(each, now),
+        _state_of(each),
         each.first_seen or now,
         deadline=None if planned is None else planned.at,
         deadline_note="" if planned is None else planned.text if planned.at is None else f"then {planned.text}",
-        actions=_actions_of(each, now),
-        version=_version_of(each, now),
+        actions=_actions_of(each),
+        version=_version_of(each),
         is_critical=each.severity == "critical",
     )
 
@@ -218,7 +214,7 @@ def _to_need(hub: MessageHub, each: Incident, count: int, policy: EscalationPoli
 def _to_row(each: Incident, now: datetime) -> EntryRow:
     cells = (each.severity, each.source, format_count(each.count))
     evidence = _response_of(each) if each.is_open else _evidence_of(each, 1)
-    return EntryRow(str(each.id), render_title(each), _state_of(each, now), evidence, each.first_seen or now, cells)
+    return EntryRow(str(each.id), render_title(each), _state_of(each), evidence, each.first_seen or now, cells)
 
 
 def _facts_of(each: Incident) -> tuple[tuple[str, str], ...]:
@@ -261,7 +257,9 @@ def _read_policy(hub: MessageHub) -> EscalationPolicy | None:
 def _read_next_step(
     hub: MessageHub, each: Incident, policy: EscalationPolicy | None, now: datetime
 ) -> NextEscalation | None:
-    """Return the next step without a response. While monitor-bridge does not run, return that the step is unknown."""
+    """Return what happens next if nobody acts; without monitor-bridge, return that this is unknown."""
+    if each.is_muted:
+        return NextEscalation(each.mute_ends_at, "the mute ends, and it is notified again")
     group = group_table.get_group(hub, each.group_id)
     if group is None or group.is_resolved or each.state == ACKNOWLEDGED:
         return None

@@ -23,7 +23,6 @@ from ..incidents.incident import Incident
 _ABOUT = {
     "resolved": "that it is over",
     "acknowledged": "that somebody takes care of it",
-    "silenced": "of the silence",
     "silence": "that its source could not be silenced",
     "report": "what an agent reports",
     "stale": "that its source does not repeat it",

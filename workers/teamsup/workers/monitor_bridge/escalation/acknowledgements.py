@@ -12,12 +12,10 @@ from teamsup.hub import CallerError, Message, MessageHub, UnknownMessage
 
 from ...protocol import NAMED_PEOPLE_KEY
 from ..incidents import group_table, incident, incident_table, listing, rendering
-from ..incidents.escalation import SILENCE_SECONDS
 from ..incidents.group import IncidentGroups
 from ..incidents.incident import Incident
 
 _ACK = re.compile(r"/?ack(?:nowledged?)?\b[\s:.,!-]*(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
-_SILENCE_USAGE = "Name the incident, and nothing else: silence ID."
 _GROUP_CONVERSATION = re.compile(r"incident:(\d{1,17})")
 
 
@@ -61,24 +59,6 @@ class Acknowledgements:
                 self._notify(changed, who, person or who, agent, where)
             people = incident_table.people_named(self._hub, wanted)
             return AcknowledgeResult(self._describe_result(wanted, changed, who), tuple(changed), tuple(people))
-
-    def silence(self, words: Sequence[str], who: str, person: str) -> AcknowledgeResult:
-        """Silence the groups of these incidents for SILENCE_SECONDS, and tell people. Raise
-        UnknownIncident, and CallerError for words that are not numbers.
-        """
-        with self._hub.transaction():
-            wanted = [incident_table.get_incident(self._hub, each) for each in parse_numbers(words, _SILENCE_USAGE)]
-            firing = [each for each in wanted if each.state == incident.FIRING]
-            now, text = self._clock(), rendering.render_silenced(firing, who, SILENCE_SECONDS) if firing else ""
-            for group_id in dict.fromkeys(each.group_id for each in firing):
-                answered = {"responded_by": who, "responded_by_id": person, "responded_at": now}
-                group_table.update_group(self._hub, group_id, **answered, notify_at=now + SILENCE_SECONDS)
-                if (group := group_table.get_group(self._hub, group_id)) is not None:
-                    of_this = [each for each in firing if each.group_id == group_id]
-                    alert = rendering.build_alert_facts(of_this, severity="info")
-                    facts = {"alert": alert, "incident": group_id, NAMED_PEOPLE_KEY: [person]}
-                    self._groups.send(group, USER_COMM, text, "silenced", metadata=facts)
-            return AcknowledgeResult(text or self._describe_result(wanted, [], who), people=(person,))
 
     def group_of(self, message: Message) -> int | None:
         """Return the group of a message, which answers a message of the group or is in its conversation."""
@@ -166,8 +146,7 @@ class Acknowledgements:
             return rendering.render_acknowledged(changed, who)
         if not wanted:
             return "Every open incident is acknowledged."
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        return " ".join(f"Incident {each.id} is {listing.describe_state(each, now)}." for each in wanted[:20])
+        return listing.describe_states(wanted, datetime.fromtimestamp(self._clock(), UTC))
 
 
 def parse_numbers(words: Sequence[str], otherwise: str) -> list[int]:

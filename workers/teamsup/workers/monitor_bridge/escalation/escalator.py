@@ -11,7 +11,6 @@ from teamsup.hub import Agent, MessageHub, StoreError
 from ..incidents import group_table, incident_table, rendering
 from ..incidents.escalation import (
     MAX_NOTIFY_DELAY_SECONDS,
-    SILENCE_SECONDS,
     EscalationPolicy,
     NotifyAgent,
     PagePeople,
@@ -23,6 +22,7 @@ from ..incidents.escalation import (
 from ..incidents.escalation_state import read_escalation, read_outcome
 from ..incidents.group import IncidentGroups
 from ..incidents.group_table import IncidentGroup
+from ..mutes.mutes import Mutes
 
 _RETRY_SECONDS = 60.0
 
@@ -44,23 +44,27 @@ class Escalator:
         self,
         hub: MessageHub,
         groups: IncidentGroups,
+        mutes: Mutes,
         policy: EscalationPolicy,
         ping: tuple[int, ...],
         clock: Callable[[], float],
     ) -> None:
         self._hub = hub
         self._groups = groups
+        self._mutes = mutes
         self._policy = policy
         self._mentioned_users = ping
         self._clock = clock
         self._log = logging.getLogger("monitor-bridge")
 
     def run_due_steps(self) -> EscalationResult:
-        """Take every step that is due."""
+        """Take every step that is due, after mutes have begun or ended."""
+        with self._hub.transaction():
+            self._mutes.apply_all()
         steps = (
             ("new", "notified", "reminded", "paged") if self._policy.has_command else ("new", "notified", "reminded")
         )
-        due: list[float] = []
+        due = self._mutes.next_changes()
         commands: list[int] = []
         for group_id in incident_table.active_groups(self._hub, steps):
             try:
@@ -122,8 +126,7 @@ class Escalator:
     def _correct_clock(self, group: IncidentGroup, now: float) -> IncidentGroup:
         """Correct the times after the clock was set back, so that no step waits longer than before."""
         due = group.notify_at
-        longest = MAX_NOTIFY_DELAY_SECONDS if group.responded_by is None else SILENCE_SECONDS
-        if group.since <= now + 1 and (due is None or due <= now + longest):
+        if group.since <= now + 1 and (due is None or due <= now + MAX_NOTIFY_DELAY_SECONDS):
             return group
         changes = {"since": min(group.since, now), "notify_at": None if due is None else min(due, now)}
         group_table.update_group(self._hub, group.group_id, **changes)

@@ -10,8 +10,6 @@ EscalationStep = Literal["new", "notified", "reminded", "paged", "command"]
 NotificationOutcome = Literal["unread", "read", "gone"]
 MAX_NOTIFY_DELAY_SECONDS = 300.0
 """The longest wait until an agent is notified of new incidents in a group."""
-SILENCE_SECONDS = 3600.0
-"""Seconds for which a silence lasts: in this time no agent or person is notified of the group."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from .routes import EscalationChain
 JOIN = "LEFT JOIN incident_groups AS c ON c.group_id = i.group_id"
 """Adds its group, as ``c``, to an incident ``i``."""
 _PRUNE_BATCH = 500
-_TIMES = ("ended_at", "last_seen", "notified_at", "notify_at", "responded_at", "since", "stale_at")
+_TIMES = ("ended_at", "last_seen", "mute_ends_at", "notified_at", "notify_at", "responded_at", "since", "stale_at")
 
 
 @dataclass(frozen=True, slots=True)

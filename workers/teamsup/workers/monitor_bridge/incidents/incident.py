@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from teamsup.hub import CallerError
 from teamsup.hub.errors import ExitCode
-
-from .escalation import SILENCE_SECONDS
 
 FIRING, ACKNOWLEDGED, RESOLVED = "firing", "acknowledged", "resolved"
 _SEVERITIES = ("critical", "warning", "info")
@@ -54,23 +52,22 @@ class Incident:
     responded_at: datetime | None = None
     """The agent or person that has responded since the last notification; the escalation then waits."""
     notify_at: datetime | None = None
-    """The time of the next notification, if one is planned: of further incidents, or after a silence."""
+    """The time of the next notification of further incidents, if one is planned."""
     stale_at: datetime | None = None
     """The time when we noticed that it is stale."""
+    mute: str | None = None
+    """The mute that it has: the number, or the name of the section. Nobody is notified of it then."""
+    mute_by: str | None = None
+    mute_ends_at: datetime | None = None
 
     @property
     def conversation(self) -> str:
         return group_conversation_id(self.group_id)
 
     @property
-    def silenced_until(self) -> datetime | None:
-        """The end of the silence that a person has asked for; None: there is none. The notification of a further
-        incident may be planned instead; then ``notify_at`` is not the end of the silence.
-        """
-        if self.state != FIRING or self.responded_at is None:
-            return None
-        end = self.responded_at + timedelta(seconds=SILENCE_SECONDS)
-        return end if self.notify_at == end else None
+    def is_muted(self) -> bool:
+        """Whether it fires, and nobody is notified of it."""
+        return self.state == FIRING and self.mute is not None
 
     @property
     def is_open(self) -> bool:

@@ -17,7 +17,7 @@ from .incident import FIRING, RESOLVED, Incident, UnknownIncident, severity_rank
 
 _PRUNE_BATCH = 500
 _MAX_RESOLVED = 1000
-_UNANSWERED = "state = 'firing' AND inhibited_by IS NULL"
+_UNANSWERED = "state = 'firing' AND inhibited_by IS NULL AND mute IS NULL"
 _WORST_FIRST = "CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, id"
 
 
@@ -64,8 +64,8 @@ def resolved_in_group(hub: MessageHub, group_id: int) -> list[Incident]:
 
 
 def select_to_notify(hub: MessageHub, group_id: int, most: int) -> tuple[list[Incident], int]:
-    """Return the worst open incidents of a group, and the number of others. Count only unacknowledged, uninhibited
-    incidents. If there are none, count all open ones.
+    """Return the worst open incidents of a group, and the number of others. Only unacknowledged ones count that are not
+    inhibited or muted; if there are none, all open ones.
     """
     (row,) = hub.query(
         f"SELECT count(*) AS count, coalesce(sum(CASE WHEN {_UNANSWERED} THEN 1 ELSE 0 END), 0) AS unanswered"  # noqa: S608
@@ -96,7 +96,7 @@ def has_had_critical(hub: MessageHub, group_id: int) -> bool:
 
 
 def needs_response(hub: MessageHub, group_id: int, but: str = "") -> bool:
-    """Return whether a group has an unacknowledged, uninhibited incident of another severity."""
+    """Return whether a group has an unacknowledged incident of another severity that is not inhibited or muted."""
     return _exists(hub, f"group_id = ? AND {_UNANSWERED} AND severity <> ?", group_id, but)
 
 
@@ -124,6 +124,11 @@ def count_open(hub: MessageHub) -> dict[str, int]:
     """Return the number of open incidents, by severity."""
     rows = hub.query("SELECT severity, count(*) AS count FROM incidents WHERE state <> 'resolved' GROUP BY severity")
     return {row["severity"]: row["count"] for row in rows}
+
+
+def muted_incidents(hub: MessageHub) -> list[Incident]:
+    """Return the firing incidents that have a mute."""
+    return _select(hub, "i.mute IS NOT NULL AND i.state = 'firing' ORDER BY i.id")
 
 
 def ids_seen_at_source(hub: MessageHub) -> set[int]:
@@ -185,17 +190,18 @@ def move_incidents(hub: MessageHub, group_id: int, other: int) -> None:
 def acknowledge_group(hub: MessageHub, group_id: int, who: str, person: str, now: float) -> None:
     """Mark the firing incidents of a group as acknowledged. ``who`` is the name of ``person`` that is shown."""
     hub.execute(
-        "UPDATE incidents SET state = 'acknowledged', acknowledged_by = ?, acknowledged_by_id = ?, acknowledged_at = ?"
-        " WHERE group_id = ? AND state = 'firing'",
+        "UPDATE incidents SET state = 'acknowledged', acknowledged_by = ?, acknowledged_by_id = ?, acknowledged_at = ?,"
+        " mute = NULL, mute_by = NULL, mute_by_id = NULL, mute_ends_at = NULL WHERE group_id = ? AND state = 'firing'",
         (who, person, format_time(now), group_id),
     )
 
 
 def people_named(hub: MessageHub, incidents: Sequence[Incident]) -> list[str]:
-    """Return the ids of people whom a text may name: they acknowledged these incidents or responded to their groups."""
+    """Return the ids of those who acknowledged or muted these incidents or responded to their groups, whom a text may
+    name."""
     marks = ", ".join("?" for _ in incidents)
     rows = hub.query(
-        "SELECT i.acknowledged_by_id, c.responded_by_id FROM incidents AS i"  # noqa: S608
+        "SELECT i.acknowledged_by_id, i.mute_by_id, c.responded_by_id FROM incidents AS i"  # noqa: S608
         f" {group_table.JOIN} WHERE i.id IN ({marks})",
         tuple(each.id for each in incidents),
     )

@@ -8,6 +8,7 @@ from teamsup.terminal.formatting import format_duration, format_moment, format_t
 from .incident import ACKNOWLEDGED, Incident
 from .rendering import MAX_DISTINCTION, distinguishing_label, format_count, render_labels, render_title
 
+_MAX_DESCRIBED = 20
 _NOTIFIED = {
     "notified": "{agent}",
     "reminded": "{agent} again",
@@ -54,6 +55,7 @@ def render_incident(incident: Incident, now: datetime) -> str:
         "began": format_moment(incident.began_at),
         "ended": "" if incident.is_open else format_moment(incident.ended_at),
         "inhibited by": "" if incident.inhibited_by is None else str(incident.inhibited_by),
+        "mute": incident.mute or "",
         "notified": _render_actor(_NOTIFIED.get(incident.step, "").format(agent=incident.agent), incident.since),
         "link": incident.link,
         "labels": render_labels(incident.labels),
@@ -71,6 +73,11 @@ def describe_state(incident: Incident, now: datetime) -> str:
     return _describe_response(incident, now) + stale
 
 
+def describe_states(incidents: Sequence[Incident], now: datetime) -> str:
+    """Return the states of incidents, a sentence for each of the first ones."""
+    return " ".join(f"Incident {each.id} is {describe_state(each, now)}." for each in incidents[:_MAX_DESCRIBED])
+
+
 def describe_counts(still_open: Mapping[str, int]) -> str:
     """Return the number of open incidents as a phrase; empty: none."""
     count, critical = sum(still_open.values()), still_open.get("critical", 0)
@@ -78,6 +85,15 @@ def describe_counts(still_open: Mapping[str, int]) -> str:
     if count == critical:
         return f"{count} critical {what} open" if count else ""
     return f"{count} {what} open" + (f", {critical} critical" if critical else "")
+
+
+def describe_muted(muted: Sequence[Incident]) -> str:
+    """Return how many firing incidents are muted, until when and by whom, as a phrase; empty: none."""
+    if not muted:
+        return ""
+    who = ", ".join(dict.fromkeys(sanitize(each.mute_by or "") for each in muted))
+    until = format_moment(max((each.mute_ends_at for each in muted if each.mute_ends_at), default=None))
+    return f"{len(muted)} muted until {until} by {who}"
 
 
 def _describe_response(incident: Incident, now: datetime) -> str:
@@ -88,9 +104,8 @@ def _describe_response(incident: Incident, now: datetime) -> str:
         return f"resolved {format_duration((now - incident.ended_at).total_seconds())} ago"
     if incident.inhibited_by is not None and incident.is_open:
         return "inhibited"
-    if incident.silenced_until is not None and incident.silenced_until > now:
-        until = format_duration((incident.silenced_until - now).total_seconds())
-        return f"answered by {sanitize(incident.responded_by or '')}, nobody is notified for {until}"
+    if incident.is_muted:
+        return f"muted by {sanitize(incident.mute_by or '')} until {format_moment(incident.mute_ends_at)}"
     responded_at, began = incident.responded_at, incident.first_seen
     if responded_at is not None and (began is None or began <= responded_at):  # and not before this joined
         age = format_duration((now - responded_at).total_seconds())

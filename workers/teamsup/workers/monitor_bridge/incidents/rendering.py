@@ -81,7 +81,7 @@ def explain_nobody_present(agents: Sequence[Agent], now: datetime) -> str:
 
 
 def render_acknowledged(incidents: Sequence[Incident], who: str) -> str:
-    return f"{sanitize(who)} takes care of {_render_reference(incidents)}."
+    return f"{sanitize(who)} takes care of {render_reference(incidents)}."
 
 
 def render_acknowledged_note(who: str) -> str:
@@ -89,13 +89,8 @@ def render_acknowledged_note(who: str) -> str:
     return f"{sanitize(who)} takes care of it."
 
 
-def render_silenced(incidents: Sequence[Incident], who: str, seconds: float) -> str:
-    duration = format_duration(seconds)
-    return f"{sanitize(who)} has silenced {_render_reference(incidents)}: nobody is notified of it for {duration}."
-
-
 def render_closed(incidents: Sequence[Incident], who: str) -> str:
-    return f"{sanitize(who)} has closed {_render_reference(incidents)}." if incidents else "It has ended already."
+    return f"{sanitize(who)} has closed {render_reference(incidents)}." if incidents else "It has ended already."
 
 
 def render_silence_failure(incidents: Sequence[Incident], why: str) -> str:
@@ -110,7 +105,7 @@ def render_stale(incidents: Sequence[Incident]) -> str:
     """Return a note for people that the source no longer repeats these incidents."""
     first, since = incidents[0], min(each.last_seen for each in incidents if each.last_seen)
     have, them = ("has", "it") if len(incidents) == 1 else ("have", "them")
-    named = _render_reference(incidents)
+    named = render_reference(incidents)
     return (
         f"{named[0].upper()}{named[1:]} {have} not been repeated since {format_moment(since)}."
         f" Check whether {first.source} still has {them}."
@@ -127,7 +122,7 @@ def render_report(incident: Incident, who: str, text: str) -> str:
 
 def render_resolved(incidents: Sequence[Incident], now: datetime) -> str:
     """Return the sentence that a group is resolved."""
-    return f"{_render_resolution(incidents, now)}: {_render_reference(incidents)}.{_render_acknowledgers(incidents)}"
+    return f"{_render_resolution(incidents, now)}: {render_reference(incidents)}.{_render_acknowledgers(incidents)}"
 
 
 def render_resolved_note(incidents: Sequence[Incident], now: datetime) -> str:
@@ -232,7 +227,8 @@ def format_count(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _render_reference(incidents: Sequence[Incident]) -> str:
+def render_reference(incidents: Sequence[Incident]) -> str:
+    """Return the incidents with the title of the first, as part of a sentence."""
     if len(incidents) == 1:
         return f"incident {incidents[0].id}, {_quote_title(incidents[0])}"
     return f"incidents {_render_numbers(incidents)}, {_quote_title(incidents[0])} …"

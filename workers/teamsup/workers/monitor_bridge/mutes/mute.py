@@ -1,0 +1,98 @@
+"""A mute: for a time nobody is notified of the incidents that it matches. They are still recorded. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from teamsup.hub import CallerError
+
+from ..incidents import incident
+from ..incidents.incident import Incident, severity_rank
+from .matcher import Matcher, is_duration, parse_duration, parse_matcher
+
+DEFAULT_SECONDS = 3600.0
+USAGE = "Name what to mute, and for how long: mute job=backup 2h, or mute 12 30m."
+_CLOCK_SECONDS = 1.0
+"""A mute that begins later than this in the future was made before the clock was set back."""
+
+
+@dataclass(frozen=True, slots=True)
+class MuteRequest:
+    """What a person wants to mute: incidents by their numbers, or those that all matchers match."""
+
+    matchers: tuple[Matcher, ...] = ()
+    incidents: tuple[int, ...] = ()
+    seconds: float = DEFAULT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """A mute. Times are Unix seconds."""
+
+    key: str
+    """Its number, or the name of its section in teamsup.toml."""
+    created_by: str
+    """The name of the person, or the section."""
+    created_at: float
+    ends_at: float
+    matchers: tuple[Matcher, ...] = ()
+    incidents: tuple[int, ...] = ()
+    severity: str = "critical"
+    """An incident that is worse is not muted."""
+    created_by_id: str | None = None
+
+    def is_active(self, now: float) -> bool:
+        return self.created_at - _CLOCK_SECONDS <= now < self.ends_at
+
+    def covers(self, each: Incident) -> bool:
+        """Return whether it mutes this incident. A test is never muted."""
+        if each.is_test or severity_rank(each.severity) < severity_rank(self.severity):
+            return False
+        if self.incidents:
+            return each.id in self.incidents
+        facts = {"source": each.source, "severity": each.severity, "title": each.title}
+        return bool(self.matchers) and all(matcher.matches(facts, each.labels) for matcher in self.matchers)
+
+    @property
+    def subject(self) -> str:
+        """Return what it mutes, as a phrase."""
+        if not self.incidents:
+            return " ".join(map(str, self.matchers))
+        return f"incident{'s' if len(self.incidents) > 1 else ''} " + ", ".join(map(str, self.incidents))
+
+
+@dataclass(frozen=True, slots=True)
+class MuteChange:
+    """An incident whose mute changes; None: it has no mute any more."""
+
+    incident: Incident
+    mute: Mute | None
+
+
+def decide_changes(incidents: Iterable[Incident], active: Sequence[Mute]) -> list[MuteChange]:
+    """Return the changes that these active mutes bring. Of several mutes the one that ends last counts."""
+    found = []
+    for each in incidents:
+        covering = [mute for mute in active if mute.covers(each)] if each.state == incident.FIRING else []
+        mute = max(covering, key=lambda one: (one.ends_at, one.key), default=None)
+        ends_at = None if each.mute_ends_at is None else each.mute_ends_at.timestamp()
+        is_same = mute is not None and ends_at is not None and abs(mute.ends_at - ends_at) < _CLOCK_SECONDS
+        if (each.mute != mute.key or not is_same) if mute is not None else each.mute is not None:
+            found.append(MuteChange(each, mute))
+    return found
+
+
+def parse_request(words: Sequence[str]) -> MuteRequest:
+    """Return what these words ask for, such as ``job=backup 2h``. Raise CallerError."""
+    matchers: list[Matcher] = []
+    numbers: list[int] = []
+    durations: list[float] = []
+    for word in words:
+        if (number := incident.parse_number(word)) is not None:
+            numbers.append(number)
+        elif is_duration(word):
+            durations.append(parse_duration(word))
+        else:
+            matchers.append(parse_matcher(word))
+    if bool(matchers) == bool(numbers) or len(durations) > 1:
+        raise CallerError(USAGE)
+    return MuteRequest(tuple(matchers), tuple(numbers), *durations)

@@ -1,0 +1,53 @@
+"""Maintenance windows: the mutes of teamsup.toml, which come again. Pure, except the host's time zone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from teamsup.config.schedule import find_zone, last_due_tick, next_tick
+
+from ..sections import MuteSection
+from .matcher import parse_duration, parse_matcher
+from .mute import Mute
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """A window at one moment, and when that ends."""
+
+    name: str
+    matchers: tuple[str, ...]
+    begins_at: float
+    """The beginning that is now, or the next one."""
+    mute: Mute | None = None
+    """The mute of the window, if it is open."""
+
+    @property
+    def changes_at(self) -> float:
+        return self.begins_at if self.mute is None else self.mute.ends_at
+
+
+def read_window(name: str, section: MuteSection, now: float) -> WindowState:
+    """Return the state of the window [mute.NAME]."""
+    zone, seconds = find_zone(section.timezone), parse_duration(section.duration)
+    began = last_due_tick(section.schedule, zone, now - seconds, now)
+    if began is None:
+        return WindowState(name, section.matchers, next_tick(section.schedule, zone, now))
+    matchers = tuple(parse_matcher(text) for text in section.matchers)
+    return WindowState(name, section.matchers, began, Mute(name, f"[mute.{name}]", began, began + seconds, matchers))
+
+
+class Windows:
+    """All windows. A cron expression is only searched when a window opens or closes."""
+
+    def __init__(self, sections: Mapping[str, MuteSection]) -> None:
+        self._sections = sections
+        self._read_at = 0.0
+        self._states: list[WindowState] = []
+
+    def states(self, now: float) -> list[WindowState]:
+        """Return the windows in the order of the file."""
+        # A clock that was set back makes them unknown too.
+        if now < self._read_at or not self._states or now >= min(each.changes_at for each in self._states):
+            self._states = [read_window(name, section, now) for name, section in self._sections.items()]
+            self._read_at = now
+        return self._states
