@@ -12,6 +12,7 @@ from teamsup.workers.monitor_bridge.incidents import incident_table
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, SourceHeartbeat
 from teamsup.workers.monitor_bridge.incidents.incident import Incident
 from teamsup.workers.monitor_bridge.incidents.routes import AlertRoutes
+from teamsup.workers.monitor_bridge.on_call.pinging import PingPlan
 from teamsup.workers.monitor_bridge.sections import AlertRouteSection, MonitorSection, MuteSection
 
 SOURCE = "prom"
@@ -33,6 +34,7 @@ class IncidentHarness:
         *,
         here: tuple[str, ...] = ("alert-manager", "lead"),
         windows: Mapping[str, MuteSection] | None = None,
+        ping: PingPlan | None = None,
         **settings: object,
     ) -> None:
         self.now = time.time()
@@ -44,7 +46,7 @@ class IncidentHarness:
                 self.agents[name].maintenance.mark_offline(name)
         section = MonitorSection(recipient="lead", **settings)  # type: ignore[arg-type]
         routes = AlertRoutes(section, {"alone": AlertRouteSection(agents=("alert-manager",), match={"team": "alone"})})
-        self.incidents = IncidentService(self.hub, routes, unread_seconds=60, windows=windows, clock=lambda: self.now)
+        self.incidents = IncidentService(self.hub, routes, 60, windows, ping, clock=lambda: self.now)
         self.acknowledgements = Acknowledgements(self.hub, self.incidents.groups, clock=lambda: self.now)
 
     def ingest(self, *items: Alert | SourceHeartbeat) -> None:

@@ -7,6 +7,7 @@ An alert goes through these packages, in this order:
     checks        checks this host, the team and the expected heartbeats, and makes alerts
     incidents     alerts, incidents and their groups: correlation, routes, texts, and the next step of an escalation
     escalation    takes the steps, and handles acknowledgements and reports
+    on_call       who is pinged: by severity, quiet hours and rota
     mutes         for a time nobody is notified of some incidents
     silences      silences acknowledged alerts at their source
 

@@ -31,6 +31,7 @@ from .ingest.rejected import UnknownPayload
 from .mutes import mute_listing
 from .mutes.mute import parse_request
 from .mutes.mutes import Mutes
+from .on_call.pinging import read_ping_plan, render_shifts, shift_as_json
 from .sections import MuteSection
 
 _MAX_LISTED = 1000
@@ -62,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mutes.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     unmute = verb("unmute", "end a mute", _unmute)
     unmute.add_argument("id", help="its number")
+    on_call = verb("oncall", "show who is on call, by [rota.NAME]", _show_on_call)
+    on_call.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     close = verb("close", "end an incident whose source does not report its end", _close)
     close.add_argument("id", nargs="+", help="its number")
     kept = verb("rejected", "show the payloads that could not be read", _show_rejected)
@@ -133,6 +136,15 @@ def _list_mutes(team: Team, arguments: argparse.Namespace) -> None:
     else:
         print("\n".join(mute_listing.render_table(mutes, counts, closed, datetime.now(UTC))), flush=True)
     _warn_if_incomplete(bridge)
+
+
+def _show_on_call(team: Team, arguments: argparse.Namespace) -> None:
+    now = datetime.now(UTC)
+    shifts = read_ping_plan(Config(team)).shifts(now.timestamp())
+    if arguments.json:
+        print_json(team.name, rotas=[shift_as_json(name, shift) for name, shift in shifts.items()])
+    else:
+        print("\n".join(render_shifts(shifts)))
 
 
 def _open_mutes(hub: MessageHub) -> Mutes:

@@ -24,6 +24,7 @@ from .incidents import incident_table, listing
 from .incidents.routes import AlertRoutes
 from .ingest.server_factory import create_server
 from .message_handler import MessageHandler
+from .on_call.pinging import read_ping_plan
 from .sections import AlertRouteSection, MonitorSection, MuteSection, WatchdogSection
 from .silences.silencer import Silencer
 from .source_section import SourceSection
@@ -50,7 +51,12 @@ class MonitorBridge(Worker):
         hub.enroll(USER_COMM, "daemon")
         unread_seconds = settings.section("team", TeamSection).unread_seconds
         self._incidents = IncidentService(
-            hub, routes, unread_seconds, settings.sections_of("mute", MuteSection), changed=self._wake_escalation
+            hub,
+            routes,
+            unread_seconds,
+            settings.sections_of("mute", MuteSection),
+            read_ping_plan(settings),
+            changed=self._wake_escalation,
         )
         self._messages = MessageHandler(hub, self._incidents, Acknowledgements(hub, self._incidents.groups))
         self._commands = CommandRunner(

@@ -8,13 +8,19 @@ from teamsup.config.people_protocol import USER_COMM, CommandArgument, CommandDe
 from teamsup.hub.engines.component_tables import ComponentTables
 
 from ..protocol import MONITOR_BRIDGE
-from .sections import AlertRouteSection, MonitorSection, MuteSection, WatchdogSection
+from .sections import AlertRouteSection, MonitorSection, MuteSection, PersonSection, RotaSection, WatchdogSection
 from .source_section import SourceSection, check_sources
 
 _SCHEMA = Path(__file__).with_name("schema")
 _TABLES = ComponentTables(
     MONITOR_BRIDGE,
-    scripts=(_SCHEMA / "1-tables.sql", _SCHEMA / "2-people.sql", _SCHEMA / "3-steps.sql", _SCHEMA / "4-mutes.sql"),
+    scripts=(
+        _SCHEMA / "1-tables.sql",
+        _SCHEMA / "2-people.sql",
+        _SCHEMA / "3-steps.sql",
+        _SCHEMA / "4-mutes.sql",
+        _SCHEMA / "5-pings.sql",
+    ),
     goes_with_message={"incident_messages": ("message",)},
     # The incident stays acknowledged; otherwise it would be escalated again. Older rows have no id.
     forgets_person=(
@@ -25,8 +31,10 @@ _TABLES = ComponentTables(
         " WHERE responded_by_id = :name OR responded_by = :name"
         " OR ('console-' || responded_by = :name AND substr(responded_by_id, 1, 8) = 'console-')",
         # A mute goes on too; otherwise people would be notified of what somebody works on.
-        "UPDATE mutes SET created_by = 'somebody', created_by_id = NULL WHERE created_by_id = :name",
-        "UPDATE incidents SET mute_by = 'somebody', mute_by_id = NULL WHERE mute_by_id = :name",
+        "UPDATE mutes SET created_by = 'somebody', created_by_id = NULL WHERE created_by_id = :name"
+        " OR ('console-' || created_by = :name AND substr(created_by_id, 1, 8) = 'console-')",
+        "UPDATE incidents SET mute_by = 'somebody', mute_by_id = NULL WHERE mute_by_id = :name"
+        " OR ('console-' || mute_by = :name AND substr(mute_by_id, 1, 8) = 'console-')",
     ),
 )
 
@@ -36,6 +44,10 @@ def _check(config: Config) -> None:
     for name in config.names_of("mute"):
         if name.isdecimal():
             raise ValueError(f"[mute.{name}]: a number is the name of a person's mute; choose a word")
+    people = config.names_of("person")
+    for name, rota in config.sections_of("rota", RotaSection).items():
+        if unknown := next((each for each in rota.people if each not in people), None):
+            raise ValueError(f"[rota.{name}] names {unknown}, but there is no [person.{unknown}]")
 
 
 def _command_hook(config: Config) -> CommandHook:
@@ -57,6 +69,8 @@ component = Component(
         "source": SourceSection,
         "alert_route": AlertRouteSection,
         "mute": MuteSection,
+        "person": PersonSection,
+        "rota": RotaSection,
         "watchdog": WatchdogSection,
     },
     check=_check,
@@ -84,6 +98,7 @@ component = Component(
             worker=MONITOR_BRIDGE,
             request="mute",
         ),
+        CommandDefinition("oncall", "show who is on call", worker=MONITOR_BRIDGE, request="oncall"),
         CommandDefinition(
             "mutes", "list what is muted, until when and by whom", worker=MONITOR_BRIDGE, request="mutes"
         ),

@@ -16,6 +16,7 @@ from .incidents.incident import Incident
 from .incidents.routes import AlertRoutes
 from .mutes import mute_table
 from .mutes.mutes import Mutes
+from .on_call.pinging import PingPlan
 from .sections import MuteSection
 
 _RETENTION_SECONDS = 90 * 86400.0
@@ -30,6 +31,7 @@ class IncidentService:
         routes: AlertRoutes,
         unread_seconds: float,
         windows: Mapping[str, MuteSection] | None = None,
+        ping_plan: PingPlan | None = None,
         *,
         clock: Callable[[], float] = time.time,
         changed: Callable[[], None] = lambda: None,
@@ -39,10 +41,11 @@ class IncidentService:
         self._clock = clock
         self._on_change = changed
         section = routes.section
+        self.ping_plan = ping_plan or PingPlan(section.mention)
         self.groups = IncidentGroups(hub)
         self.mutes = Mutes(hub, self.groups, windows, clock=clock)
         policy = EscalationPolicy(section.ack_timeout_seconds, unread_seconds, bool(section.command))
-        self.escalator = Escalator(hub, self.groups, self.mutes, policy, section.mention, clock)
+        self.escalator = Escalator(hub, self.groups, self.mutes, policy, self.ping_plan, clock)
 
     def ingest(self, source: str, items: Sequence[Alert | SourceHeartbeat]) -> None:
         """Store alerts and notify, all or nothing. A repeated request changes only counts.
@@ -86,7 +89,7 @@ class IncidentService:
         if group is None or incident_table.is_group_resolved(self._hub, group_id):
             return
         if not group.people_notified:
-            self.groups.page_people(group, "", ())
+            self.groups.page_people(group, "")
         now = self._clock()
         incident_table.resolve_group(self._hub, group_id, now)
         group_table.update_group(self._hub, group_id, ended_at=now, notify_at=None)

@@ -16,6 +16,7 @@ from .incident_service import IncidentService
 from .incidents import incident, incident_table, listing, rendering
 from .incidents.incident import Incident
 from .mutes import mute_listing
+from .on_call.pinging import render_shifts
 
 _MAX_LISTED = 50
 
@@ -142,6 +143,8 @@ class MessageHandler:
                 return self._list(incident_table.open_incidents(self._hub)[:_MAX_LISTED], now)
             case ["alerts", "all"]:
                 return self._list(incident_table.all_incidents(self._hub, _MAX_LISTED), now)
+            case ["oncall"]:
+                return MessageOutcome("\n".join(render_shifts(self._incidents.ping_plan.shifts(now.timestamp()))))
             case ["mutes"]:
                 mutes, counts = self._incidents.mutes.list_active()
                 closed = self._incidents.mutes.closed_windows()

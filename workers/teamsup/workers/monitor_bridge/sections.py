@@ -1,5 +1,5 @@
-"""The sections of monitor-bridge in teamsup.toml: [monitor-bridge], [alert_route.NAME], [mute.NAME] and
-[watchdog.NAME].
+"""The sections of monitor-bridge in teamsup.toml: [monitor-bridge], [alert_route.NAME], [mute.NAME],
+[person.NAME], [rota.NAME] and [watchdog.NAME].
 """
 
 import re
@@ -20,9 +20,12 @@ from teamsup.hub.team import normalize_agent_name
 
 from ..listen_address import check_network, parse_address
 from .mutes.matcher import parse_duration, parse_matcher
+from .on_call.quiet_hours import parse_hours
+from .on_call.rota import parse_beginning
 
 _LEVEL = Number("percent", 0, 100, is_above=True)
 _LEVEL_OR_OFF = Number("percent", 0, 100)
+_Severity = Literal["critical", "warning", "info"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class MonitorSection:
     storm_per_minute: Annotated[int, Number("problems", 1, 10_000)] = 20
     """If one source has more new problems than this in a minute, they become one message."""
     mention: Annotated[tuple[int, ...], DISCORD_IDS, Example("[123456789012345678]")] = ()
-    """The users to mention when no agent acts."""
+    """The users to mention when no agent acts, for all but info; [person.NAME] says more about each."""
     command: Annotated[tuple[str, ...], Example('["mail", "ann"]')] = ()
     """A command that runs when people do not acknowledge, with the text on stdin."""
     command_seconds: Annotated[float, UP_TO_AN_HOUR] = 30.0
@@ -158,3 +161,44 @@ class MuteSection:
         if self.timezone:
             check_timezone(self.timezone)
         check_schedule(self.schedule)
+
+
+@dataclass(frozen=True)
+class PersonSection:
+    """[person.NAME]: somebody who is pinged on Discord when no agent acts, and for what."""
+
+    discord: Annotated[int, DISCORD_IDS, Example("123456789012345678")]
+    """The user."""
+    ping: tuple[_Severity, ...] = ("critical", "warning")
+    """The severities that ping."""
+    quiet_hours: Annotated[str, Example('"22:00-07:00"')] = ""
+    """The time of the day without pings; empty: none."""
+    quiet_ping: tuple[_Severity, ...] = ("critical",)
+    """The severities that ping in quiet hours too."""
+    timezone: Annotated[str, Example('"Europe/Berlin"')] = ""
+    """The time zone of the quiet hours; empty: this machine's."""
+
+    def __post_init__(self) -> None:
+        if self.quiet_hours:
+            parse_hours(self.quiet_hours)
+        if self.timezone:
+            check_timezone(self.timezone)
+
+
+@dataclass(frozen=True)
+class RotaSection:
+    """[rota.NAME]: people who take turns. Of them only who is on call is pinged."""
+
+    people: Annotated[tuple[str, ...], Example('["ann", "ben"]')]
+    """Names of [person.NAME], in their order."""
+    begins: Annotated[str, Example('"2026-11-30 09:00"')]
+    """When the first of them takes over, in local time. Each handover is at this time."""
+    days: Annotated[int, Number("days", 1, 365)] = 7
+    """The length of a turn."""
+    timezone: Annotated[str, Example('"Europe/Berlin"')] = ""
+    """The time zone of the handovers; empty: this machine's."""
+
+    def __post_init__(self) -> None:
+        parse_beginning(self.begins)
+        if self.timezone:
+            check_timezone(self.timezone)

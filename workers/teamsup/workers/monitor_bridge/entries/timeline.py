@@ -13,6 +13,7 @@ from ..incidents.escalation import (
     EscalationState,
     NotifyAgent,
     PagePeople,
+    PingPeople,
     RemindAgent,
     RunCommand,
     WaitUntil,
@@ -65,6 +66,8 @@ def plan_next_step(
             text = f"{name} is notified"
         case PagePeople():
             text = "people are paged"
+        case PingPeople():
+            text = "people are pinged"
         case RunCommand():
             text = "the command runs"
         case _:

@@ -14,6 +14,7 @@ from ..incidents.escalation import (
     EscalationPolicy,
     NotifyAgent,
     PagePeople,
+    PingPeople,
     RemindAgent,
     RunCommand,
     WaitUntil,
@@ -22,7 +23,9 @@ from ..incidents.escalation import (
 from ..incidents.escalation_state import read_escalation, read_outcome
 from ..incidents.group import IncidentGroups
 from ..incidents.group_table import IncidentGroup
+from ..incidents.incident import worst_severity
 from ..mutes.mutes import Mutes
+from ..on_call.pinging import Pinging, PingPlan
 
 _RETRY_SECONDS = 60.0
 
@@ -46,14 +49,14 @@ class Escalator:
         groups: IncidentGroups,
         mutes: Mutes,
         policy: EscalationPolicy,
-        ping: tuple[int, ...],
+        ping_plan: PingPlan,
         clock: Callable[[], float],
     ) -> None:
         self._hub = hub
         self._groups = groups
         self._mutes = mutes
         self._policy = policy
-        self._mentioned_users = ping
+        self._ping_plan = ping_plan
         self._clock = clock
         self._log = logging.getLogger("monitor-bridge")
 
@@ -104,6 +107,8 @@ class Escalator:
                     self._notify_agent(group, name, agents, now, is_again=isinstance(step, RemindAgent))
                 case PagePeople(name):
                     self._page_people(group, name, agents, now)
+                case PingPeople():
+                    self._ping_people(group, now)
                 case WaitUntil(until):
                     return WaitUntil(min(until, group.notify_at or until))
                 case None:
@@ -129,6 +134,7 @@ class Escalator:
         if group.since <= now + 1 and (due is None or due <= now + MAX_NOTIFY_DELAY_SECONDS):
             return group
         changes = {"since": min(group.since, now), "notify_at": None if due is None else min(due, now)}
+        changes["ping_at"] = None if group.ping_at is None else min(group.ping_at, now)
         group_table.update_group(self._hub, group.group_id, **changes)
         return group_table.get_group(self._hub, group.group_id) or group
 
@@ -144,6 +150,7 @@ class Escalator:
             step="new",
             notified="[]",
             notify_at=None,
+            ping_at=None,
             responded_at=None,
             responded_by=None,
             responded_by_id=None,
@@ -171,7 +178,8 @@ class Escalator:
         if name is not None:
             # The agent finds this message when it returns.
             self._groups.notify_agent(group, name)
-        self._groups.page_people(group, why, self._mentioned_users)
+        pinging = self._choose_pinging(group, now)
+        self._groups.page_people(group, why, pinging)
         group_table.update_group(
             self._hub,
             group.group_id,
@@ -179,7 +187,19 @@ class Escalator:
             step="paged",
             since=now,
             notified_at=now,
+            ping_at=pinging.retry_at,
         )
+
+    def _ping_people(self, group: IncidentGroup, now: float) -> None:
+        """Page people again, if somebody can be pinged now."""
+        pinging = self._choose_pinging(group, now)
+        if pinging.users:
+            self._groups.page_people(group, "Nobody was pinged of this before", pinging)
+        group_table.update_group(self._hub, group.group_id, ping_at=pinging.retry_at)
+
+    def _choose_pinging(self, group: IncidentGroup, now: float) -> Pinging:
+        open_now, _ = incident_table.select_to_notify(self._hub, group.group_id, 1)
+        return self._ping_plan.choose(worst_severity(each.severity for each in open_now), now)
 
     def _explain_handover(self, group: IncidentGroup, agents: Mapping[str, Agent], now: float) -> str:
         """Return why the next agent gets the group."""

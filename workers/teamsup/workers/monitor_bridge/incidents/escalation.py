@@ -34,6 +34,8 @@ class EscalationState:
     """The agent that has it."""
     outcome: NotificationOutcome = "unread"
     """The state of that agent's last notification."""
+    ping_at: float | None = None
+    """When people can be pinged, if nobody could be pinged before."""
     has_response: bool = False
     """Whether an agent or person has acknowledged, answered or reported since. Reading does not count as acting."""
 
@@ -74,11 +76,16 @@ class PagePeople:
 
 
 @dataclass(frozen=True, slots=True)
+class PingPeople:
+    """Page people again, because nobody could be pinged before."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunCommand:
     """Run the configured command."""
 
 
-NextStep = WaitUntil | RemindAgent | NotifyAgent | PagePeople | RunCommand
+NextStep = WaitUntil | RemindAgent | NotifyAgent | PagePeople | PingPeople | RunCommand
 
 
 def next_step(state: EscalationState, policy: EscalationPolicy, now: float) -> NextStep | None:
@@ -90,11 +97,19 @@ def next_step(state: EscalationState, policy: EscalationPolicy, now: float) -> N
             return _hand_over(state)
         case "notified" | "reminded":
             return _step_with_assignee(state, policy, now)
-        case "paged" if policy.has_command:
-            due = state.since + policy.ack_timeout_seconds
-            return WaitUntil(due) if now < due else RunCommand()
-        case _:
-            return None
+        case "paged" | "command":
+            return _step_after_page(state, policy, now)
+
+
+def _step_after_page(state: EscalationState, policy: EscalationPolicy, now: float) -> NextStep | None:
+    """Return the step when people are paged and have not responded."""
+    if state.ping_at is not None and state.ping_at <= now:
+        return PingPeople()
+    due = state.since + policy.ack_timeout_seconds if state.step == "paged" and policy.has_command else None
+    if due is not None and due <= now:
+        return RunCommand()
+    waits = [each for each in (due, state.ping_at) if each is not None]
+    return WaitUntil(min(waits)) if waits else None
 
 
 def _step_with_assignee(state: EscalationState, policy: EscalationPolicy, now: float) -> NextStep:

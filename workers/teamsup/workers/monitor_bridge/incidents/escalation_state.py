@@ -32,6 +32,7 @@ def read_escalation(
         tuple(AgentCandidate(name, known.get(name, False), name in group.notified) for name in group.agents),
         group.agent,
         read_outcome(hub, groups, group),
+        group.ping_at,
         has_response=group.responded_by is not None or gathers or is_answered,
     )
     runs_command = policy.has_command and incident_table.needs_response(hub, group.group_id, but="info")

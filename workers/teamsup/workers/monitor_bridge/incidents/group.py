@@ -13,6 +13,7 @@ from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, DeliveryState, Message, MessageHub, UnknownMessage
 
 from ...protocol import CLOSE_BUTTONS, NAMED_PEOPLE_KEY
+from ..on_call.pinging import NOBODY, Pinging
 from . import group_table, incident, incident_table, rendering
 from .group_table import IncidentGroup
 from .incident import Incident, group_conversation_id
@@ -40,23 +41,22 @@ class IncidentGroups:
             metadata={"alert": rendering.build_alert_facts(open_now, more=more), "incident": group.group_id},
         )
 
-    def page_people(self, group: IncidentGroup, why: str, ping: tuple[int, ...]) -> Message:
+    def page_people(self, group: IncidentGroup, why: str, pinging: Pinging = NOBODY) -> Message:
         """Page people, who can acknowledge by a button."""
         open_now, more = incident_table.select_to_notify(self._hub, group.group_id, _MAX_NOTIFIED)
-        worst = incident.worst_severity(each.severity for each in open_now)
-        pinged = ping if worst != "info" else ()
         buttons = {} if open_now[0].is_test else {"Acknowledge": f"/ack {group.group_id}"}
+        text = rendering.render_for_people(open_now, why, is_storm=group.is_storm, more=more)
         return self.send(
             group,
             USER_COMM,
-            rendering.render_for_people(open_now, why, is_storm=group.is_storm, more=more),
+            f"{text}\n{pinging.note}" if pinging.note else text,
             "firing",
-            priority=rendering.PRIORITY[worst],
+            priority=rendering.PRIORITY[incident.worst_severity(each.severity for each in open_now)],
             metadata={
                 "alert": rendering.build_alert_facts(open_now, more=more),
                 "incident": group.group_id,
                 "commands": buttons,
-                "ping": [str(number) for number in pinged],
+                "ping": [str(number) for number in pinging.users],
             },
         )
 

@@ -18,7 +18,17 @@ from .routes import EscalationChain
 JOIN = "LEFT JOIN incident_groups AS c ON c.group_id = i.group_id"
 """Adds its group, as ``c``, to an incident ``i``."""
 _PRUNE_BATCH = 500
-_TIMES = ("ended_at", "last_seen", "mute_ends_at", "notified_at", "notify_at", "responded_at", "since", "stale_at")
+_TIMES = (
+    "ended_at",
+    "last_seen",
+    "mute_ends_at",
+    "notified_at",
+    "notify_at",
+    "ping_at",
+    "responded_at",
+    "since",
+    "stale_at",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,7 @@ class IncidentGroup:
     notified: tuple[str, ...]
     notified_at: float | None
     notify_at: float | None
+    ping_at: float | None
     people_notified: bool
     responded_by: str | None
     is_resolved: bool
@@ -91,14 +102,14 @@ def groups_before_storm(hub: MessageHub, source: str, chain: EscalationChain, mo
 
 
 def active_groups(hub: MessageHub, steps: Iterable[str], unanswered: str) -> list[int]:
-    """Return the open groups that wait for a notification, and those at one of ``steps`` without a response. For the
-    latter, the query ``unanswered`` must find a row for the group ``c``.
+    """Return the open groups that wait for a notification, and those without a response whose step is one of
+    ``steps``, or that wait for a ping. The latter need a row of the query ``unanswered`` for the group ``c``.
     """
     after = tuple(steps)
     marks = ", ".join("?" for _ in after)
     rows = hub.query(
         "SELECT group_id FROM incident_groups AS c WHERE ended_at IS NULL AND (notify_at IS NOT NULL OR"  # noqa: S608
-        f" (responded_at IS NULL AND step IN ({marks}) AND EXISTS ({unanswered})))",
+        f" (responded_at IS NULL AND (step IN ({marks}) OR ping_at IS NOT NULL) AND EXISTS ({unanswered})))",
         after,
     )
     return [row["group_id"] for row in rows]
@@ -187,6 +198,7 @@ def _to_group(row: Row) -> IncidentGroup:
         notified=tuple(json.loads(row["notified"])),
         notified_at=_to_seconds(row["notified_at"]),
         notify_at=_to_seconds(row["notify_at"]),
+        ping_at=_to_seconds(row["ping_at"]),
         is_resolved=row["ended_at"] is not None,
     )
 

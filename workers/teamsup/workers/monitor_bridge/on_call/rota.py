@@ -1,0 +1,55 @@
+"""A rota: who is on call when. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Who is on call, and until when. Without a person nobody is on call."""
+
+    person: str | None
+    ends_at: float | None
+    """None: it never ends."""
+    next_person: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rota:
+    """People who take turns. The first begins at ``begins``, a time of the local clock."""
+
+    people: Sequence[str]
+    begins: datetime
+    days: int = 7
+    zone: tzinfo = UTC
+
+    def shift_at(self, now: float) -> Shift:
+        """Return the shift of this moment. A handover is always at the same time of the local clock."""
+        if not self.people:
+            return Shift(None, None)
+        local = datetime.fromtimestamp(now, self.zone).replace(tzinfo=None)
+        number = (local - self.begins) // timedelta(days=self.days)
+        # Where clocks change, a time may come twice, so that the first one counts, or not at all.
+        number += (now >= self._handover(number + 1)) - (now < self._handover(number))
+        if number < 0:
+            return Shift(None, self._handover(0), self.people[0])
+        return Shift(self._person(number), self._handover(number + 1), self._person(number + 1))
+
+    def _person(self, number: int) -> str:
+        return self.people[number % len(self.people)]
+
+    def _handover(self, number: int) -> float:
+        """Return when that shift begins."""
+        return (self.begins + number * timedelta(days=self.days)).replace(tzinfo=self.zone).timestamp()
+
+
+def parse_beginning(text: str) -> datetime:
+    """Return the local time of a text such as ``2026-11-30 09:00``. Raise ValueError."""
+    try:
+        begins = datetime.fromisoformat(text)
+    except ValueError:
+        begins = None
+    if begins is None or begins.tzinfo is not None or not 2000 <= begins.year <= 2200:
+        raise ValueError(f'begins must be a day and a time, such as "2026-11-30 09:00", not {text!r}')
+    return begins
