@@ -11,8 +11,8 @@ from teamsup.workers.monitor_bridge.incident_service import IncidentService
 from teamsup.workers.monitor_bridge.incidents import incident_table
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, SourceHeartbeat
 from teamsup.workers.monitor_bridge.incidents.incident import Incident
+from teamsup.workers.monitor_bridge.incidents.pinging import PingPlan
 from teamsup.workers.monitor_bridge.incidents.routes import AlertRoutes
-from teamsup.workers.monitor_bridge.on_call.pinging import PingPlan
 from teamsup.workers.monitor_bridge.sections import AlertRouteSection, MonitorSection, MuteSection
 
 SOURCE = "prom"

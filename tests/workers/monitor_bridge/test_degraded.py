@@ -14,7 +14,7 @@ from teamsup.config.loader import Config
 from teamsup.hub import StoreBusy
 from teamsup.workers.monitor_bridge import bridge
 from teamsup.workers.monitor_bridge.bridge import MonitorBridge
-from teamsup.workers.monitor_bridge.silences.silencer import Silencer
+from teamsup.workers.monitor_bridge.escalation.silencer import Silencer
 from teamsup.workers.monitor_bridge.source_section import SourceSection
 
 

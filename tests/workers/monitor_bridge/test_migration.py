@@ -22,7 +22,7 @@ def old_team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     team = Team("old", tmp_path_factory.mktemp("old"))
     now = format_time(time.time())
     with MessageHub(team) as hub:
-        hub.maintenance.migrate_component(replace(TABLES, scripts=TABLES.scripts[:2]))
+        hub.maintenance.migrate_component(replace(TABLES, scripts=TABLES.scripts[:2], forgets_person=()))
         for number, step in OLD_STEPS.items():
             hub.execute(
                 "INSERT INTO incident_groups (group_id, source, name, agents, ack_timeout_seconds, agent, step, since,"

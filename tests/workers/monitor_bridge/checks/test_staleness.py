@@ -13,9 +13,9 @@ import pytest
 from helpers.incident_harness import FIRING, SOURCE, IncidentHarness, Join, resolved
 from helpers.support import eventually, serve_http
 from teamsup.workers.monitor_bridge.checks.staleness import StalenessCheck
+from teamsup.workers.monitor_bridge.escalation.silencer import Silencer
 from teamsup.workers.monitor_bridge.incidents import listing
 from teamsup.workers.monitor_bridge.incidents.alert import Alert
-from teamsup.workers.monitor_bridge.silences.silencer import Silencer
 from teamsup.workers.monitor_bridge.source_section import SourceSection
 
 HOUR, DAY = 3600.0, 86400.0

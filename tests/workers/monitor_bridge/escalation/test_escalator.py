@@ -8,6 +8,7 @@ from helpers.incident_harness import FIRING, IncidentHarness, Join, resolved
 from teamsup.hub import CallerError, Message
 from teamsup.workers.monitor_bridge.incidents.group_table import IncidentGroup
 from teamsup.workers.monitor_bridge.incidents.incident import UnknownIncident
+from teamsup.workers.monitor_bridge.incidents.pinging import Pinging
 
 
 @pytest.fixture
@@ -294,7 +295,7 @@ def test_a_message_that_cannot_be_sent_does_not_delay_the_others(
     conversations = harness.incidents.groups
     tells = conversations.page_people
 
-    def fails(conversation: IncidentGroup, why: str, ping: tuple[int, ...]) -> Message:
+    def fails(conversation: IncidentGroup, why: str, ping: Pinging) -> Message:
         if conversation.group_id == harness.open[-1].id:
             raise CallerError("it cannot be told")
         return tells(conversation, why, ping)

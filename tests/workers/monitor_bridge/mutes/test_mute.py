@@ -23,7 +23,7 @@ MUTE = Mute("3", "ann", NOW - 60, NOW + 600, (parse_matcher("job=backup"),))
 
 def incident(labels: Mapping[str, str] = {"job": "backup"}, **more: object) -> Incident:
     values = dict.fromkeys(Incident.__dataclass_fields__)
-    values |= {"id": 7, "source": "prom", "severity": "warning", "title": "Disk full", "labels": dict(labels)}  # type: ignore[dict-item]
+    values |= {"id": 7, "source": "prom", "severity": "warning", "title": "Disk full", "labels": dict(labels)}
     return Incident(**{**values, "state": "firing", "is_test": False, "group_id": 7, **more})  # type: ignore[arg-type]
 
 
@@ -51,11 +51,11 @@ def test_a_person_names_labels_or_numbers_and_a_time(words: str, request_: MuteR
         ("2h", "Name what to mute"),
         ("12 job=backup", "Name what to mute"),
         ("job=backup 2h 3h", "Name what to mute"),
-        ("backup", "is no label with a value"),
-        ("=backup", "is no label with a value"),
+        ("backup", "is not a label with a value"),
+        ("=backup", "is not a label with a value"),
         ("job=~back.*", r"\* stands for any text"),
-        ("job=backup 31d", "no duration from 1s to 30d"),
-        ("job=backup 0h", "no duration from 1s to 30d"),
+        ("job=backup 31d", "not a duration from 1s to 30d"),
+        ("job=backup 0h", "not a duration from 1s to 30d"),
     ],
 )
 def test_other_words_are_refused_with_what_is_possible(words: str, why: str) -> None:
@@ -132,7 +132,7 @@ def test_a_mute_has_a_beginning_too_because_a_clock_may_be_set_back(at: float, i
     assert MUTE.is_active(NOW + at) is is_active
 
 
-def test_of_several_mutes_the_one_that_ends_last_counts() -> None:
+def test_the_mute_that_ends_last_counts() -> None:
     longer = replace(MUTE, key="4", ends_at=NOW + 900)
     (change,) = decide_changes([incident()], [longer, MUTE])
     assert change.mute == longer

@@ -57,9 +57,9 @@ def test_a_clock_that_is_set_back_makes_windows_look_again() -> None:
     ("settings", "why"),
     [
         ({"matchers": (), "schedule": "0 2 * * *"}, "matchers must say what is muted"),
-        ({"matchers": ("backup",), "schedule": "0 2 * * *"}, "is no label with a value"),
+        ({"matchers": ("backup",), "schedule": "0 2 * * *"}, "is not a label with a value"),
         ({"matchers": JOB, "schedule": ""}, "schedule must have five fields"),
-        ({"matchers": JOB, "schedule": "0 2 * * *", "duration": "long"}, "is no duration"),
+        ({"matchers": JOB, "schedule": "0 2 * * *", "duration": "long"}, "is not a duration"),
         ({"matchers": JOB, "schedule": "0 2 * * *", "timezone": "Berlin"}, "there is no 'Berlin'"),
     ],
 )

@@ -5,11 +5,9 @@ An alert goes through these packages, in this order:
     ingest        receives alerts over HTTP: authenticates a source, parses its payload, stores its alerts
       sources       one module for each vendor, which turns a payload into alerts. Pure
     checks        checks this host, the team and the expected heartbeats, and makes alerts
-    incidents     alerts, incidents and their groups: correlation, routes, texts, and the next step of an escalation
-    escalation    takes the steps, and handles acknowledgements and reports
-    on_call       who is pinged: by severity, quiet hours and rota
-    mutes         for a time nobody is notified of some incidents
-    silences      silences acknowledged alerts at their source
+    incidents     alerts, incidents and their groups: correlation, routes, texts, pings, and the next escalation step
+    escalation    takes the steps, handles acknowledgements and reports, silences acknowledged alerts at their source
+    mutes         keeps incidents from notifying agents and people for a time
 
 ``bridge`` is the process, which connects all parts. ``incident_service`` is the only way to change incidents: every
 part that receives alerts or checks uses it. ``alerts_command`` and ``demo`` are commands of the command line.

@@ -26,12 +26,12 @@ from .entries.command_request import send_command
 from .incidents import incident, incident_table, listing
 from .incidents.group import IncidentGroups
 from .incidents.incident import Incident, UnknownIncident
+from .incidents.pinging import read_ping_plan, render_shifts, shift_as_json
 from .ingest import rejected
 from .ingest.rejected import UnknownPayload
 from .mutes import mute_listing
 from .mutes.mute import parse_request
 from .mutes.mutes import Mutes
-from .on_call.pinging import read_ping_plan, render_shifts, shift_as_json
 from .sections import MuteSection
 
 _MAX_LISTED = 1000

@@ -19,14 +19,15 @@ from .component import component
 from .escalation.acknowledgements import Acknowledgements
 from .escalation.command_hook import CommandRunner
 from .escalation.escalator import EscalationResult
+from .escalation.silencer import Silencer
 from .incident_service import IncidentService
 from .incidents import incident_table, listing
+from .incidents.pinging import read_ping_plan
 from .incidents.routes import AlertRoutes
 from .ingest.server_factory import create_server
+from .ingest.traffic import SourceTraffic
 from .message_handler import MessageHandler
-from .on_call.pinging import read_ping_plan
 from .sections import AlertRouteSection, MonitorSection, MuteSection, WatchdogSection
-from .silences.silencer import Silencer
 from .source_section import SourceSection
 
 _FIRST_CHECK_SECONDS = 1.0
@@ -44,6 +45,7 @@ class MonitorBridge(Worker):
         super().__init__(hub, settings)
         self._section = settings.section(self.name, MonitorSection)
         sources = settings.sections_of("source", SourceSection)
+        self._sources = tuple(sources)
         kinds = {name: source.kind for name, source in sources.items()}
         self._routes = routes = AlertRoutes(
             self._section, settings.sections_of("alert_route", AlertRouteSection), kinds
@@ -84,10 +86,22 @@ class MonitorBridge(Worker):
 
     def presence_details(self) -> dict[str, Any]:
         figures = self._checks.host.note if self._has_measured else ""
+        now, names = time.time(), self._sources
+        traffic = SourceTraffic() if self._server is None else self._server.receiver.traffic
         refused = "" if self._server is None else self._server.receiver.rejected_note
-        note = "; ".join(part for part in (figures, self._open_note, refused, self._routes.slow_pattern_note) if part)
-        last_received = {} if self._server is None else self._server.receiver.last_received
-        return {"note": note, "alerted": self._checks.failing_host_checks, "last_received": dict(last_received)}
+        note = "; ".join(
+            part
+            for part in (
+                figures,
+                self._open_note,
+                traffic.describe(names, now),
+                refused,
+                self._routes.slow_pattern_note,
+            )
+            if part
+        )
+        failing = self._checks.failing_host_checks
+        return {"note": note, "alerted": failing, "sources": traffic.as_metadata(names, now)}
 
     async def work(self) -> None:
         self._loop = asyncio.get_running_loop()

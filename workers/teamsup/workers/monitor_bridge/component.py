@@ -110,6 +110,7 @@ component = Component(
             request="unmute",
         ),
     ),
+    metrics="teamsup.workers.monitor_bridge.entries.figures:read_figures",
     tables=_TABLES,
     rank=20,
 )

@@ -13,10 +13,10 @@ from .incidents.correlation import Correlator
 from .incidents.escalation import EscalationPolicy
 from .incidents.group import IncidentGroups
 from .incidents.incident import Incident
+from .incidents.pinging import PingPlan
 from .incidents.routes import AlertRoutes
 from .mutes import mute_table
 from .mutes.mutes import Mutes
-from .on_call.pinging import PingPlan
 from .sections import MuteSection
 
 _RETENTION_SECONDS = 90 * 86400.0

@@ -15,8 +15,8 @@ from .escalation.acknowledgements import Acknowledgements, parse_numbers
 from .incident_service import IncidentService
 from .incidents import incident, incident_table, listing, rendering
 from .incidents.incident import Incident
+from .incidents.pinging import render_shifts
 from .mutes import mute_listing
-from .on_call.pinging import render_shifts
 
 _MAX_LISTED = 50
 

@@ -19,9 +19,9 @@ from teamsup.config.sections import check_pattern, check_timezone
 from teamsup.hub.team import normalize_agent_name
 
 from ..listen_address import check_network, parse_address
+from .incidents.quiet_hours import parse_hours
+from .incidents.rota import parse_beginning
 from .mutes.matcher import parse_duration, parse_matcher
-from .on_call.quiet_hours import parse_hours
-from .on_call.rota import parse_beginning
 
 _LEVEL = Number("percent", 0, 100, is_above=True)
 _LEVEL_OR_OFF = Number("percent", 0, 100)
@@ -142,13 +142,13 @@ class MuteSection:
     """[mute.NAME]: a maintenance window, which is a mute that comes again. For once: teamsup alerts mute."""
 
     matchers: Annotated[tuple[str, ...], Example('["job=backup*", "severity!=critical"]')]
-    """What it mutes. All of them must match, and * is any text."""
+    """Labels of the alerts that it mutes. All of them must match, and * is any text."""
     schedule: Annotated[str, Example('"0 2 * * sat"')]
     """When it begins, as a cron expression: minute, hour, day, month, weekday."""
     timezone: Annotated[str, Example('"Europe/Berlin"')] = ""
     """The time zone of the schedule; empty: this machine's."""
     duration: str = "1h"
-    """How long it lasts, such as "90m" or "1h30m"."""
+    """Its length, such as "90m" or "1h30m"."""
 
     def __post_init__(self) -> None:
         from teamsup.config.schedule import check_schedule  # only a schedule needs cronsim
@@ -165,7 +165,7 @@ class MuteSection:
 
 @dataclass(frozen=True)
 class PersonSection:
-    """[person.NAME]: somebody who is pinged on Discord when no agent acts, and for what."""
+    """[person.NAME]: a person who is pinged on Discord when no agent acts."""
 
     discord: Annotated[int, DISCORD_IDS, Example("123456789012345678")]
     """The user."""

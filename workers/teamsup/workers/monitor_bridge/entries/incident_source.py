@@ -61,7 +61,7 @@ class IncidentSource:
     filters: Mapping[str, tuple[str, ...]] = {"show": ("open", "all"), "words": ()}
 
     def needs(self, hub: MessageHub, now: datetime) -> Sequence[Need]:
-        """Return the firing incidents that nobody has acknowledged or muted: the worst of each group."""
+        """Return the firing incidents that were neither acknowledged nor muted: the worst of each group."""
         worst: dict[int, Incident] = {}
         counts: dict[int, int] = {}
         for each in incident_table.open_incidents(hub):
@@ -257,7 +257,7 @@ def _read_policy(hub: MessageHub) -> EscalationPolicy | None:
 def _read_next_step(
     hub: MessageHub, each: Incident, policy: EscalationPolicy | None, now: datetime
 ) -> NextEscalation | None:
-    """Return what happens next if nobody acts; without monitor-bridge, return that this is unknown."""
+    """Return the next step without a response. While monitor-bridge does not run, return that the step is unknown."""
     if each.is_muted:
         return NextEscalation(each.mute_ends_at, "the mute ends, and it is notified again")
     group = group_table.get_group(hub, each.group_id)

@@ -109,7 +109,7 @@ class CommandRunner:
             return self._escalator.command_due_since(group), incident_table.open_in_group(self._hub, group)
 
     def _open_without_response(self, group: int) -> list[Incident]:
-        """Return the open incidents of a group if nobody has responded to or muted them since the command."""
+        """Return the open incidents of a group, if there is no response or mute since the command."""
         found = group_table.get_group(self._hub, group)
         if found is None or found.step != "command" or found.responded_by is not None:
             return []

@@ -24,8 +24,8 @@ from ..incidents.escalation_state import read_escalation, read_outcome
 from ..incidents.group import IncidentGroups
 from ..incidents.group_table import IncidentGroup
 from ..incidents.incident import worst_severity
+from ..incidents.pinging import Pinging, PingPlan
 from ..mutes.mutes import Mutes
-from ..on_call.pinging import Pinging, PingPlan
 
 _RETRY_SECONDS = 60.0
 
@@ -62,8 +62,9 @@ class Escalator:
 
     def run_due_steps(self) -> EscalationResult:
         """Take every step that is due, after mutes have begun or ended."""
-        with self._hub.transaction():
-            self._mutes.apply_all()
+        if self._mutes.are_any():  # other writers need not wait for nothing
+            with self._hub.transaction():
+                self._mutes.apply_all()
         steps = (
             ("new", "notified", "reminded", "paged") if self._policy.has_command else ("new", "notified", "reminded")
         )
@@ -191,7 +192,7 @@ class Escalator:
         )
 
     def _ping_people(self, group: IncidentGroup, now: float) -> None:
-        """Page people again, if somebody can be pinged now."""
+        """Page people again, if one of them can be pinged now."""
         pinging = self._choose_pinging(group, now)
         if pinging.users:
             self._groups.page_people(group, "Nobody was pinged of this before", pinging)

@@ -35,7 +35,7 @@ class EscalationState:
     outcome: NotificationOutcome = "unread"
     """The state of that agent's last notification."""
     ping_at: float | None = None
-    """When people can be pinged, if nobody could be pinged before."""
+    """The time when a person can be pinged, if no person could be pinged before."""
     has_response: bool = False
     """Whether an agent or person has acknowledged, answered or reported since. Reading does not count as acting."""
 
@@ -77,7 +77,7 @@ class PagePeople:
 
 @dataclass(frozen=True, slots=True)
 class PingPeople:
-    """Page people again, because nobody could be pinged before."""
+    """Page people again, because no person could be pinged before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, DeliveryState, Message, MessageHub, UnknownMessage
 
 from ...protocol import CLOSE_BUTTONS, NAMED_PEOPLE_KEY
-from ..on_call.pinging import NOBODY, Pinging
 from . import group_table, incident, incident_table, rendering
 from .group_table import IncidentGroup
 from .incident import Incident, group_conversation_id
+from .pinging import NOBODY, Pinging
 
 _MAX_NOTIFIED = 1000  # the most incidents in one message
 _MAX_CLOSED_BUTTONS = 100  # the newest; older ones keep their buttons

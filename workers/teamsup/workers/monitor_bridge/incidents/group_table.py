@@ -102,8 +102,8 @@ def groups_before_storm(hub: MessageHub, source: str, chain: EscalationChain, mo
 
 
 def active_groups(hub: MessageHub, steps: Iterable[str], unanswered: str) -> list[int]:
-    """Return the open groups that wait for a notification, and those without a response whose step is one of
-    ``steps``, or that wait for a ping. The latter need a row of the query ``unanswered`` for the group ``c``.
+    """Return the open groups that wait for a notification, and those without a response that may need a step. These
+    wait for a ping, or their step is one of ``steps``. They need a row of the query ``unanswered`` for the group ``c``.
     """
     after = tuple(steps)
     marks = ", ".join("?" for _ in after)

@@ -56,7 +56,7 @@ class Incident:
     stale_at: datetime | None = None
     """The time when we noticed that it is stale."""
     mute: str | None = None
-    """The mute that it has: the number, or the name of the section. Nobody is notified of it then."""
+    """The mute that it has: the number, or the name of the section."""
     mute_by: str | None = None
     mute_ends_at: datetime | None = None
 
@@ -66,7 +66,7 @@ class Incident:
 
     @property
     def is_muted(self) -> bool:
-        """Whether it fires, and nobody is notified of it."""
+        """Whether it fires and has a mute."""
         return self.state == FIRING and self.mute is not None
 
     @property

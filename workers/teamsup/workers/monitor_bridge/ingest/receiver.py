@@ -11,7 +11,6 @@ from datetime import datetime
 import aiohttp
 
 from teamsup.hub import MessageHub, StoreError
-from teamsup.hub.timestamps import format_time
 
 from ..incidents.alert import Alert, Alerts
 from ..incidents.incident_table import last_received_by_source
@@ -23,6 +22,7 @@ from .rejected import NewRejectedPayload, insert_rejected, list_rejected
 from .sources import InvalidPayload, UnreadablePart, WebhookRequest, aws_sns, parse
 from .sources.oracle_cloud import confirmation_link
 from .sources.payload import as_object
+from .traffic import SourceTraffic
 
 _CONFIRM_TIMEOUT_SECONDS = 10
 _LOG_INTERVAL_SECONDS = 60.0
@@ -77,8 +77,8 @@ class PayloadReceiver:
         self._mappings = {name: source.mapping for name, source in sources.items()}
         self._signatures = signatures or AmazonSignatures()
         self._kinds = {name: source.kind for name, source in sources.items()}
-        self.last_received = {name: at for name, at in last_received_by_source(hub).items() if name in sources}
-        """The time of each source's last request, in the hub's format."""
+        known = {name: at for name, at in last_received_by_source(hub).items() if name in sources}
+        self.traffic = SourceTraffic(known)
         self._rejected_at = {each.source: _seconds(each.last_at) for each in reversed(list_rejected(hub))}
         """The time of each source's last rejected payload, in Unix seconds; without sources that are readable again."""
         self._repeats = {name: stale_after(source) for name, source in sources.items() if source.kind in _GROUP_KINDS}
@@ -185,7 +185,7 @@ class PayloadReceiver:
             self._log.logger.exception("cannot report that a payload of %s was rejected", name)
 
     def _record_received(self, name: str) -> None:
-        self.last_received[name] = format_time(time.time())
+        self.traffic.record(name, time.time())
 
 
 async def confirm_link(link: str) -> bool:

@@ -32,11 +32,11 @@ def check_sources(team: Team, agents: Mapping[str, Agent], call: CommandHint) ->
     except (NotConfigured, ValueError):
         return []  # the finding about the configuration says so
     bridge = agents.get(MONITOR_BRIDGE)
-    received = {} if bridge is None else bridge.metadata.get("last_received")
-    times: Mapping[str, object] = received if isinstance(received, dict) else {}
+    traffic = {} if bridge is None else bridge.metadata.get("sources")
+    received: Mapping[str, Mapping[str, object]] = traffic if isinstance(traffic, dict) else {}
     if listener is None:
         return []
-    return [_check_source(name, source, listener, prefix, times, call) for name, source in sources.items()]
+    return [_check_source(name, source, listener, prefix, received, call) for name, source in sources.items()]
 
 
 def _check_source(
@@ -44,10 +44,10 @@ def _check_source(
     source: SourceSection,
     listener: ListenAddress,
     prefix: str,
-    received: Mapping[str, object],
+    received: Mapping[str, Mapping[str, object]],
     call: CommandHint,
 ) -> Finding:
-    moment = parse_time(str(received[name])) if name in received else None
+    moment = parse_time(str(received[name].get("last"))) if name in received else None
     last = f"last heard {format_age(moment)}" if moment is not None else "not heard yet"
     secret, missing = _read_secret(source)
     if missing:

@@ -38,9 +38,9 @@ def parse_matcher(text: str) -> Matcher:
     """Return the matcher of a text such as ``job=backup*``. Raise CallerError."""
     match = _MATCHER.fullmatch(text)
     if match is None:
-        raise CallerError(f"{text[:60]!r} is no label with a value, such as job=backup, and no duration, such as 2h.")
+        raise CallerError(f"{text[:60]!r} is not a label with a value, such as job=backup, or a duration, such as 2h.")
     if match["value"].startswith("~"):
-        raise CallerError(f"{text[:60]!r}: a value is no regular expression; * stands for any text.")
+        raise CallerError(f"{text[:60]!r}: a value is not a regular expression; * stands for any text.")
     return Matcher(match["name"], match["value"], match["sign"] == "=")
 
 
@@ -48,7 +48,7 @@ def parse_duration(text: str) -> float:
     """Return the seconds of ``90s``, ``2h`` or ``1h30m``. Raise CallerError."""
     seconds = float(sum(int(count) * _UNITS[unit] for count, unit in re.findall(r"(\d+)([smhd])", text)))
     if not _DURATION.fullmatch(text) or not 1 <= seconds <= MAX_SECONDS:
-        raise CallerError(f"{text[:60]!r} is no duration from 1s to 30d, such as 2h or 1h30m.")
+        raise CallerError(f"{text[:60]!r} is not a duration from 1s to 30d, such as 2h or 1h30m.")
     return seconds
 
 

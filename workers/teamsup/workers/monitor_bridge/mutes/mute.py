@@ -1,4 +1,4 @@
-"""A mute: for a time nobody is notified of the incidents that it matches. They are still recorded. Pure."""
+"""A mute keeps the incidents that it matches from notifying agents and people for a time. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _CLOCK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class MuteRequest:
-    """What a person wants to mute: incidents by their numbers, or those that all matchers match."""
+    """The wish of a person: to mute incidents by their numbers, or those that all matchers match."""
 
     matchers: tuple[Matcher, ...] = ()
     incidents: tuple[int, ...] = ()

@@ -7,12 +7,14 @@ from typing import Any
 from teamsup.hub import CallerError
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import quote
-from teamsup.terminal.formatting import format_duration, format_moment, format_table, sanitize
+from teamsup.terminal.formatting import format_duration, format_moment, format_table, sanitize, to_single_line
 
 from ..incidents.incident import Incident
 from ..incidents.rendering import render_reference
 from .mute import Mute
 from .window import WindowState
+
+_MAX_SUBJECT = 100
 
 
 class UnknownMute(CallerError):
@@ -21,18 +23,28 @@ class UnknownMute(CallerError):
     exit_code = ExitCode.UNKNOWN
 
 
+class OpenWindow(CallerError):
+    """A maintenance window has no end before its time."""
+
+    exit_code = ExitCode.NOT_NOW
+
+
 def find_by_words(words: Sequence[str], active: Sequence[Mute]) -> Mute:
-    """Return the active mute that a person names by its number. Raise UnknownMute, and CallerError."""
+    """Return the active mute that a person names by its number. Raise UnknownMute, OpenWindow, and
+    CallerError for other words.
+    """
     if len(words) != 1:
         raise CallerError("Name the mute, and nothing else: unmute ID.")
     found = next((mute for mute in active if mute.key == words[0].removeprefix("#")), None)
     if found is None:
         raise UnknownMute(f"There is no mute {quote(words[0])} now. List them with: teamsup alerts mutes")
+    if not found.key.isdecimal():
+        raise OpenWindow(f"{found.created_by} is a section of teamsup.toml: change it there to end it earlier.")
     return found
 
 
-def render_begun(mute: Mute, muted: Sequence[Incident]) -> str:
-    """Return the sentence that somebody has muted incidents."""
+def render_mute(mute: Mute, muted: Sequence[Incident]) -> str:
+    """Return the sentence that a person has muted incidents."""
     subject = render_reference(muted) if mute.incidents and muted else sanitize(mute.subject)
     ends_at = _moment(mute.ends_at)
     seconds = format_duration(mute.ends_at - mute.created_at)
@@ -44,7 +56,7 @@ def render_begun(mute: Mute, muted: Sequence[Incident]) -> str:
 
 
 def render_ended_by(mute: Mute, unmuted: Sequence[Incident], who: str) -> str:
-    """Return the sentence that somebody has ended a mute."""
+    """Return the sentence that a person has ended a mute."""
     return f"{sanitize(who)} has ended mute {mute.key}, {sanitize(mute.subject)}.{_render_firing(unmuted)}"
 
 
@@ -71,7 +83,7 @@ def render_table(
             sanitize(mute.created_by),
             format_duration(mute.ends_at - now.timestamp()),
             str(counts.get(mute.key, 0)),
-            sanitize(mute.subject),
+            to_single_line(mute.subject, _MAX_SUBJECT),
         )
         for mute in mutes
     ]

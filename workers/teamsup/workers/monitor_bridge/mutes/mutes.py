@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from teamsup.config.people_protocol import USER_COMM
-from teamsup.hub import CallerError, MessageHub
+from teamsup.hub import MessageHub
 
 from ...protocol import NAMED_PEOPLE_KEY
 from ..incidents import group_table, incident_table, listing
@@ -59,16 +59,18 @@ class Mutes:
         mute = mute_table.insert_mute(self._hub, request, severity, who, person, self._clock())
         self.apply_all()
         covered = [each for each in incident_table.muted_incidents(self._hub) if mute.covers(each)]
-        return self._report(mute_listing.render_begun(mute, covered), covered, person, where)
+        return self._report(mute_listing.render_mute(mute, covered), covered, person, where)
 
     def end(self, words: Sequence[str], who: str, person: str, where: str | None = None) -> MuteResult:
         """End a mute before its time, and tell people. Raise UnknownMute."""
         mute = mute_listing.find_by_words(words, self._active())
-        if not mute.key.isdecimal():
-            raise CallerError(f"{mute.created_by} is a section of teamsup.toml: change it there to end it earlier.")
         mute_table.end_mute(self._hub, int(mute.key), self._clock())
         unmuted = self._apply(incident_table.muted_incidents(self._hub))
         return self._report(mute_listing.render_ended_by(mute, unmuted, who), unmuted, person, where)
+
+    def are_any(self) -> bool:
+        """Return whether there is an active mute, or an incident that still has one."""
+        return bool(self._active() or incident_table.muted_incidents(self._hub))
 
     def apply_all(self) -> None:
         """Apply the mutes to all incidents. If one has ended and its incidents still fire, tell people."""

@@ -1,4 +1,4 @@
-"""Who is pinged for an alert: by severity, quiet hours and rota. Pure except the host's time zone."""
+"""The people whom a page pings, by severity, quiet hours and rota. Pure except the host's time zone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from .rota import Rota, Shift, parse_beginning
 
 @dataclass(frozen=True, slots=True)
 class Pinging:
-    """Whom a page pings. Without anybody, ``note`` says why, and ``retry_at`` when somebody can be pinged."""
+    """The people whom a page pings. Without any, ``note`` says why, and ``retry_at`` when one can be pinged."""
 
     users: tuple[int, ...]
     """Their Discord ids."""

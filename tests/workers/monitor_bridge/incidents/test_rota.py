@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from teamsup.workers.monitor_bridge.on_call.rota import Rota, Shift, parse_beginning
+from teamsup.workers.monitor_bridge.incidents.rota import Rota, Shift, parse_beginning
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TEAM = Rota(("ann", "ben", "eva"), parse_beginning("2026-10-12 09:00"), 7, BERLIN)
@@ -21,7 +21,7 @@ def seconds(text: str) -> float:
         ("2026-10-12 06:59:59", None, "2026-10-12 07:00:00", "ann"),
         ("2026-10-12 07:00:00", "ann", "2026-10-19 07:00:00", "ben"),
         ("2026-10-19 06:59:59", "ann", "2026-10-19 07:00:00", "ben"),
-        # Clocks go back in this week: the handover is at nine all the same, an hour later by UTC.
+        # Clocks go back in this week: the handover stays at nine, an hour later by UTC.
         ("2026-10-19 07:00:00", "ben", "2026-10-26 08:00:00", "eva"),
         ("2026-10-26 07:30:00", "ben", "2026-10-26 08:00:00", "eva"),
         ("2026-10-26 08:00:00", "eva", "2026-11-02 08:00:00", "ann"),

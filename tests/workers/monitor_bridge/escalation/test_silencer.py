@@ -16,9 +16,9 @@ import pytest
 from helpers.alertmanager import needs_alertmanager, running_alertmanager
 from helpers.incident_harness import FIRING, SOURCE, IncidentHarness, Join, resolved
 from helpers.support import TIMEOUT_SECONDS, eventually, serve_http
-from teamsup.workers.monitor_bridge.silences import alertmanager_api
-from teamsup.workers.monitor_bridge.silences.alertmanager_api import SilenceFailed
-from teamsup.workers.monitor_bridge.silences.silencer import Silencer
+from teamsup.workers.monitor_bridge.escalation import alertmanager_api
+from teamsup.workers.monitor_bridge.escalation.alertmanager_api import SilenceFailed
+from teamsup.workers.monitor_bridge.escalation.silencer import Silencer
 from teamsup.workers.monitor_bridge.source_section import SourceSection
 
 LABELS = {"alertname": "HighCPU", "instance": "web-01"}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from helpers.incident_harness import FIRING, IncidentHarness, Join
-from teamsup.workers.monitor_bridge.on_call.pinging import Pinging, PingPlan, render_shifts
+from teamsup.workers.monitor_bridge.incidents.pinging import Pinging, PingPlan, render_shifts
 from teamsup.workers.monitor_bridge.sections import PersonSection, RotaSection
 
 ANN = PersonSection(1, quiet_hours="22:00-07:00", timezone="UTC")
@@ -32,7 +32,7 @@ def seconds(text: str) -> float:
         # In quiet hours only what is critical pings.
         (PingPlan(people={"ann": ANN, "ben": BEN}), "critical", NIGHT, (1, 2)),
         (PingPlan(people={"ann": replace(ANN, quiet_ping=())}, mention=(42,)), "critical", NIGHT, (42,)),
-        # In a rota only who is on call is pinged. Whoever is in none is pinged too.
+        # In a rota only who is on call is pinged. People in no rota are pinged too.
         (PingPlan(people={"ann": ANN, "ben": BEN, "eva": EVA}, rotas={"ops": ROTA}), "critical", DAY, (1, 3)),
         (PingPlan(people={"ann": ANN, "ben": BEN}, rotas={"ops": ROTA}), "warning", "2026-12-08 12:00:00", (2,)),
         (PingPlan((1,), people={"ann": ANN}), "critical", DAY, (1,)),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Who is on call, and until when. Without a person nobody is on call."""
+    """The person who is on call, and until when; None: the rota has no such person."""
 
     person: str | None
     ends_at: float | None

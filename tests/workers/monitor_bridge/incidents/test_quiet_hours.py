@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from teamsup.workers.monitor_bridge.on_call.quiet_hours import parse_hours
+from teamsup.workers.monitor_bridge.incidents.quiet_hours import parse_hours
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
