@@ -86,7 +86,9 @@ class ClaudeCode:
         environment = build_environment(self._team, run, agent)
         executable = shutil.which("claude", path=environment["PATH"])
         if executable is None:
-            raise NotConfigured("Claude Code is not installed: there is no claude on the PATH.")
+            raise NotConfigured(
+                "There is no claude on the PATH of the running team. Install Claude Code, and start the team again."
+            )
         directory = (
             Path(agent.directory).expanduser() if agent.directory else folder.parent.parent / "agents" / run.agent
         )
