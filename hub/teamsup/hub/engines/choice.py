@@ -6,9 +6,9 @@ A team is stored in messages.db of its folder, or on the server that TEAMSUP_HUB
 import functools
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import CallerError, NotConfigured, StoreError
 from ..team import check_owner
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..team import Team
     from .component_tables import ComponentTables
     from .copying.row_copy import CopyReport, ReportRows, RowStore
+    from .copying.row_export import ExportReport
     from .copying.server_rows import ServerRows
     from .engine import Durability, Engine, EngineTools, RestoreReport, Row, Values
     from .hosts.team_hosts import TeamHosts
@@ -174,7 +175,8 @@ def copy_team(
         for store in (source, target):
             is_source = store == source
             if is_address(store):
-                on_server = stack.enter_context(closing(_open_server_rows(store, team, may_create=not is_source)))
+                on_server = _open_server_rows(store, team, alone=True, may_create=not is_source)
+                stack.enter_context(closing(on_server))
                 if is_source:
                     stack.enter_context(on_server.snapshot())
                 ends.append(on_server)
@@ -186,13 +188,78 @@ def copy_team(
         return copy_rows(ends[0], ends[1], components, report_rows)
 
 
-def _open_server_rows(url: str, team: str, *, may_create: bool) -> "ServerRows":
+def export_team(
+    team: "Team",
+    program_version: str,
+    components: "Collection[ComponentTables]",
+    write: Callable[[str], object],
+    report_rows: "ReportRows" = lambda *_: None,
+) -> "ExportReport":
+    """Write each row that the team has at one moment, as a line of JSON. Raise CallerError and StoreError."""
+    from contextlib import ExitStack, closing
+
+    from .copying.file_rows import open_snapshot
+    from .copying.row_export import export_rows
+
+    with ExitStack() as stack:
+        if (url := find_address(team)) is not None:
+            on_server = _open_server_rows(url, team.name, alone=False, may_create=False)
+            stack.enter_context(closing(on_server))
+            stack.enter_context(on_server.snapshot())
+            rows: RowStore = on_server
+        else:
+            rows = stack.enter_context(closing(open_snapshot(team.database)))
+        return export_rows(rows, team.name, program_version, components, write, report_rows)
+
+
+def import_team(
+    team: "Team",
+    name: str,
+    lines: BinaryIO,
+    components: "Collection[ComponentTables]",
+    report_rows: "ReportRows" = lambda *_: None,
+) -> "ExportReport":
+    """Fill the empty store of a team with the lines of export_team(), or change nothing. ``name`` is that of the
+    lines. An import into a server that is interrupted is continued by the same call.
+
+    Raise CallerError if the store has rows; StoreInUse, BrokenExport, SchemaTooNew and StoreError.
+    """
+    from contextlib import ExitStack, closing
+    from tempfile import TemporaryDirectory
+
+    from .copying.file_rows import open_file, open_new_file, remove_unfinished
+    from .copying.row_copy import copy_rows, has_rows
+    from .copying.row_export import import_rows
+
+    with ExitStack() as stack:
+        url, path, target = find_address(team), team.database, None
+        if url is not None:
+            target = _open_server_rows(url, team.name, alone=True, may_create=True)
+            stack.enter_context(closing(target))
+            path = Path(stack.enter_context(TemporaryDirectory(prefix="teamsup-"))) / "import.db"
+            is_used = not target.is_unfinished and has_rows(target)
+        else:  # an empty database keeps other programs away until the new one has its name
+            is_used = path.exists() and has_rows(stack.enter_context(closing(open_file(path, components))))
+        if is_used:
+            raise CallerError(f"{describe_store(team)} has rows of its own. Import into a new team.")
+        file = open_new_file(path)
+        stack.callback(remove_unfinished, path)
+        stack.enter_context(closing(file))
+        report = import_rows(name, lines, file, components, report_rows)
+        if target is not None:
+            copy_rows(file, target, components, report_rows)
+        else:
+            file.finish()
+        return report
+
+
+def _open_server_rows(url: str, team: str, *, alone: bool, may_create: bool) -> "ServerRows":
     try:
         from .copying.server_rows import open_rows
         from .postgresql.address import parse_address
     except ImportError as error:
         raise NotConfigured(f"{_INSTALL} ({error}).") from error
-    return open_rows(parse_address(url), team, alone=True, may_create=may_create)
+    return open_rows(parse_address(url), team, alone=alone, may_create=may_create)
 
 
 def is_address(store: str) -> bool:

@@ -1,12 +1,16 @@
 """``teamsup hub …``: maintain the message store."""
 
 import argparse
+import os
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from teamsup.config.components import installed_tables
 from teamsup.config.loader import Config
@@ -64,6 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     copy.add_argument("--json", action="store_true", help="print JSON for programs")
     copy.set_defaults(run_alone=_copy)
+    export = verb("export", "write every row as a line of JSON, while the team runs", _export)
+    output = export.add_argument(
+        "--output", type=Path, metavar="FILE", help="the new file, for its owner alone (default: standard output)"
+    )
+    complete_as(Kind.FILE, output)
+    fill = verb("import", "fill an empty team from an export; a broken one changes nothing", _no_verb)
+    complete_as(Kind.FILE, fill.add_argument("file", help="a file that 'hub export' wrote; '-' is standard input"))
+    fill.set_defaults(run_alone=_import)
     prune = verb("prune", "remove old messages that have ended, and release their space", _prune)
     prune.add_argument(
         "--days", type=non_negative, metavar="N", help="remove messages older than this (default: keep_days of [team])"
@@ -183,8 +195,83 @@ def _copy(arguments: argparse.Namespace) -> None:
         print(f"Not copied, because they are not of teamsup: {', '.join(report.left_out)}.")
 
 
+def _export(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    """Write the rows of one moment to a new file, or to stdout."""
+    from importlib.metadata import version
+
+    from teamsup.hub.engines.choice import export_team
+
+    file: Path | None = arguments.output
+    report_rows = _RowProgress() if sys.stderr.isatty() else lambda *_: None
+    with nullcontext(sys.stdout.buffer) if file is None else _new_file(file) as out:
+
+        def write(line: str) -> None:
+            out.write(line.encode())
+
+        report = export_team(hub.team, version("teamsup"), installed_tables(), write, report_rows)
+        out.flush()
+    where, stream = ("", sys.stderr) if file is None else (f" to {file}", sys.stdout)
+    print(f"Wrote {sum(report.rows.values()):,} rows{where}.", file=stream)
+    _print_changes(report.replaced_values, report.left_out)
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file for its owner alone. Remove it if the block fails."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise CallerError(f"{path} is there already; choose another name.") from None
+    except OSError as error:
+        raise CallerError(f"{path} cannot be written: {error.strerror}.") from error
+    try:
+        with open(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    """Import without an open hub: the team is empty, and no program may use it meanwhile."""
+    from teamsup.hub.engines.choice import describe_store, import_team
+
+    team = Team.named(arguments.team)
+    if (pid := team_lock.owner_pid(team)) is not None:
+        raise AlreadyRunning(
+            f"Team {team.name!r} is run by pid {pid}. Stop it with '{command_hint(team, 'stop')}', then import."
+        )
+    is_stdin = arguments.file == "-"
+    with nullcontext(sys.stdin.buffer) if is_stdin else _open_file(arguments.file) as lines:
+        team.create()
+        report_rows = _RowProgress() if sys.stderr.isatty() else lambda *_: None
+        name = "the input" if is_stdin else arguments.file
+        try:
+            report = import_team(team, name, lines, installed_tables(), report_rows)
+        except KeyboardInterrupt:
+            print("The import is not finished, so no program uses it. Run the same command again.", file=sys.stderr)
+            raise
+    print(f"Imported {sum(report.rows.values()):,} rows to {describe_store(team)}, and counted them.")
+
+
+def _open_file(name: str) -> BinaryIO:
+    try:
+        return open(name, "rb")
+    except OSError as error:
+        raise CallerError(f"{name} cannot be read: {error.strerror}.") from error
+
+
+def _print_changes(replaced: Mapping[str, int], left_out: Sequence[str]) -> None:
+    for column, count in replaced.items():
+        print(f"{column}: {count:,} values that could not be kept as they are were replaced.", file=sys.stderr)
+    if left_out:
+        print(f"Not exported, because they are not of teamsup: {', '.join(left_out)}.", file=sys.stderr)
+
+
 class _RowProgress:
-    """Prints the progress of a copy now and then."""
+    """Prints the progress of a copy, an export or an import now and then. An import does not know its ``total``."""
 
     def __init__(self) -> None:
         self._reported_at = time.monotonic()
@@ -192,7 +279,8 @@ class _RowProgress:
     def __call__(self, table: str, rows: int, total: int) -> None:
         if time.monotonic() > self._reported_at + _PROGRESS_SECONDS:
             self._reported_at = time.monotonic()
-            progress.report(f"{table}: {100 * rows // max(1, total)} % ({rows:,} of {total:,} rows)")
+            share = f"{100 * rows // total} % ({rows:,} of {total:,} rows)" if total else f"{rows:,} rows"
+            progress.report(f"{table}: {share}")
 
 
 def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:

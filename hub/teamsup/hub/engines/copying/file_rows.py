@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import CallerError, StoreError
 from ...models import MAX_ID
 from ..sqlite.component_migration import migrate_component
-from ..sqlite.connection import open_writer
+from ..sqlite.connection import open_reader, open_writer
 from ..sqlite.store_errors import as_store_error
 from .row_copy import PAGE_ROWS, ColumnKind, StoredRow, StoreInUse, TableColumns, make_columns
 
@@ -152,6 +152,16 @@ def open_file(path: Path, components: "Collection[ComponentTables]" = ()) -> Fil
         except BaseException:
             db.close()
             raise
+    except sqlite3.Error as error:
+        raise as_store_error(str(path), error) from error
+    return FileRows(db, path)
+
+
+def open_snapshot(path: Path) -> FileRows:
+    """Open a database to read what it has at one moment, while programs use it. Raise StoreError."""
+    try:
+        db = open_reader(path)
+        db.execute("BEGIN")
     except sqlite3.Error as error:
         raise as_store_error(str(path), error) from error
     return FileRows(db, path)

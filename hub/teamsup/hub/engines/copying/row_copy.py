@@ -117,15 +117,13 @@ def copy_rows(
 
     Raise CallerError if the target has rows of its own; StoreError if a row differs afterwards.
     """
-    wanted = _components_of(source, components)
-    is_used = not target.is_unfinished and any(
-        target.count(table) for table in target.tables() if table != _ALWAYS_FILLED
-    )
+    wanted = components_of(source.name, source.component_versions(), components)
+    is_used = not target.is_unfinished and has_rows(target)
     if not is_used:
         target.begin(wanted)
     elif {each.component for each in wanted} - target.component_versions().keys():
         raise CallerError(f"{target.name} has rows of its own. Choose a new place for the copy.")
-    walk = _Walk(source, target, _tables_to_copy(source, target), report_rows)
+    walk = _Walk(source, target, tables_to_copy(source, target), report_rows)
     if not is_used:
         walk.write_differences()
     if (found := walk.find_difference()) is not None:
@@ -143,23 +141,31 @@ def copy_rows(
 
 def replace_rows(source: RowStore, target: RowStore, components: "Collection[ComponentTables]") -> None:
     """Make the target equal to the source, even if it has other rows, in a transaction of the caller."""
-    target.create_tables(_components_of(source, components))
-    _Walk(source, target, _tables_to_copy(source, target), lambda *_: None).write_differences()
+    target.create_tables(components_of(source.name, source.component_versions(), components))
+    _Walk(source, target, tables_to_copy(source, target), lambda *_: None).write_differences()
     _set_counters(source, target)
 
 
-def _components_of(source: RowStore, components: "Collection[ComponentTables]") -> "list[ComponentTables]":
-    """Return the components whose tables the source has. Raise CallerError if one of them is not installed."""
-    versions = source.component_versions()
+def has_rows(store: RowStore) -> bool:
+    """Return whether the store has rows of a team."""
+    return any(store.count(table) for table in store.tables() if table != _ALWAYS_FILLED)
+
+
+def components_of(
+    source: str, versions: Mapping[str, int], components: "Collection[ComponentTables]"
+) -> "list[ComponentTables]":
+    """Return the components whose tables a source of that name has. Raise CallerError if one of them is not
+    installed."""
     missing = sorted(versions.keys() - {tables.component for tables in components})
     if missing:
         raise CallerError(
-            f"{source.name} has tables of {', '.join(missing)}, which is not installed here. Install it, then copy."
+            f"{source} has tables of {', '.join(missing)}, which is not installed here. Install it, then copy."
         )
     return [tables for tables in components if tables.component in versions]
 
 
-def _tables_to_copy(source: RowStore, target: RowStore) -> dict[str, TableColumns]:
+def tables_to_copy(source: RowStore, target: RowStore) -> dict[str, TableColumns]:
+    """Return the shared tables. Raise StoreError if one has other columns in the source than in the target."""
     found, wanted = source.tables(), target.tables()
     shared = {
         table: shape for table, shape in sorted(wanted.items(), key=_rank) if table in found or target.count(table)
@@ -223,12 +229,13 @@ class _Walk:
 
     def _differences(self, table: str) -> Iterator[tuple[list[StoredRow], list[StoredRow]]]:
         """Yield for each page which keys of the target must go, and which rows it lacks."""
-        length = self._tables[table].key_length
+        shape = self._tables[table]
+        length = shape.key_length
         self.rows[table] = 0
-        theirs = (row for page in self._pages(self._target, table, {}) for row in page)
+        theirs = (row for page in read_pages(self._target, table, shape, {}) for row in page)
         other = next(theirs, None)
         removed: list[StoredRow] = []
-        for page in self._pages(self._source, table, self.replaced_values):
+        for page in read_pages(self._source, table, shape, self.replaced_values):
             added: list[StoredRow] = []
             for row in page:
                 key = row[:length]
@@ -251,29 +258,31 @@ class _Walk:
             yield removed, []
             other = next(theirs, None)
 
-    def _pages(self, store: RowStore, table: str, replaced: dict[str, int]) -> Iterator[list[StoredRow]]:
-        """Yield the rows page by page, in the one form of their values."""
-        length, after = self._tables[table].key_length, None
-        while page := store.read_page(table, after):
-            rows = [self._normalize(row, table, replaced) for row in page]
-            for row in rows:
-                if after is not None and row[:length] <= after:
-                    raise StoreError(
-                        f"{store.name} has keys in {table} that are not in order. One of them is perhaps stored "
-                        f"as bytes, near {', '.join(map(str, row[:length]))}. Correct it or remove that row."
-                    )
-                after = row[:length]
-            yield rows
 
-    def _normalize(self, row: StoredRow, table: str, replaced: dict[str, int]) -> StoredRow:
-        values = []
-        for value, (name, kind) in zip(row, self._tables[table].columns, strict=True):
-            stored, is_kept = (value, True) if value is None else normalize_value(value, kind)
-            if not is_kept:
-                column = f"{table}.{name}"
-                replaced[column] = replaced.get(column, 0) + 1
-            values.append(stored)
-        return tuple(values)
+def read_pages(store: RowStore, table: str, shape: TableColumns, replaced: dict[str, int]) -> Iterator[list[StoredRow]]:
+    """Yield the rows page by page, in the one form of their values. Count in ``replaced`` those that are not kept."""
+    length, after = shape.key_length, None
+    while page := store.read_page(table, after):
+        rows = [_normalize(row, table, shape, replaced) for row in page]
+        for row in rows:
+            if after is not None and row[:length] <= after:
+                raise StoreError(
+                    f"{store.name} has keys in {table} that are not in order. One of them is perhaps stored "
+                    f"as bytes, near {', '.join(map(str, row[:length]))}. Correct it or remove that row."
+                )
+            after = row[:length]
+        yield rows
+
+
+def _normalize(row: StoredRow, table: str, shape: TableColumns, replaced: dict[str, int]) -> StoredRow:
+    values = []
+    for value, (name, kind) in zip(row, shape.columns, strict=True):
+        stored, is_kept = (value, True) if value is None else normalize_value(value, kind)
+        if not is_kept:
+            column = f"{table}.{name}"
+            replaced[column] = replaced.get(column, 0) + 1
+        values.append(stored)
+    return tuple(values)
 
 
 def normalize_value(value: Any, kind: ColumnKind) -> tuple[Any, bool]:  # noqa: ANN401 - a value of any store
