@@ -26,6 +26,15 @@ def runs_elsewhere(team: Team) -> bool:
         return any(host.is_live for host in hosts.read().others(hosts.identity))
 
 
+def find_host_name(team: Team) -> str:
+    """Return the name of this host among those of the team; empty: the team has one host. Raise StoreError."""
+    hosts = open_hosts(team)
+    if hosts is None:
+        return ""
+    with hosts:
+        return next((host.name for host in hosts.read().hosts if host.identity == hosts.identity), "")
+
+
 def is_running(team: Team) -> bool:
     """Return whether a supervisor runs the team, on any host. True if that is unknown."""
     try:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _LOCK_BYTES, _WORD_BYTES = 200, 800
 
 
+_HELD: dict[Path, int] = {}
+"""The descriptors of the locks that this process holds."""
+
+
 class AlreadyRunning(CallerError):
     """Another supervisor runs this team."""
 
@@ -49,9 +53,20 @@ def acquire_lock(team: Team) -> None:
                 f"Team {team.name!r} is run by pid {pid} already. "
                 f"See it with '{command_hint(team, 'ps')}', end it with '{command_hint(team, 'stop')}'."
             )
+    _HELD[_lock_path(team)] = file
     os.ftruncate(file, 0)
     # Reserve room for the trouble, so that it can be written on a full disk.
     os.write(file, f"{os.getpid()}\n{identity_of(os.getpid())}\n".encode().ljust(_LOCK_BYTES + _WORD_BYTES))
+
+
+def held_lock(team: Team) -> int:
+    """Return the descriptor of the lock that this process holds."""
+    return _HELD[_lock_path(team)]
+
+
+def keep_lock(team: Team, descriptor: int) -> None:
+    """Note the lock that an earlier program of this process holds."""
+    _HELD[_lock_path(team)] = descriptor
 
 
 def reacquire_lock(team: Team) -> bool:

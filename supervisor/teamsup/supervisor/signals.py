@@ -13,6 +13,8 @@ from .processes.process_manager import ProcessManager
 
 # A signal that arrives twice at once is one request. For example, 'timeout' signals both the group and us.
 _REPEATED_SIGNAL_SECONDS = 0.5
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""They end a process that does not handle them."""
 
 
 class SignalHandler:
@@ -27,7 +29,10 @@ class SignalHandler:
         background: BackgroundTasks,
         reload: Callable[[], Awaitable[object]],
         log: Callable[[str], None],
+        on_stop: Callable[[], None],
     ) -> None:
+        """``on_stop`` is called when somebody asks for the end of the team, also while it ends already."""
+        self._on_stop = on_stop
         self._manager = manager
         self._stopping = stopping
         self._background = background
@@ -40,14 +45,17 @@ class SignalHandler:
     def install(self) -> None:
         """Handle signals on the running event loop."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in ENDING_SIGNALS:
             loop.add_signal_handler(number, self._on_signal, number)
         loop.add_signal_handler(signal.SIGCHLD, self._manager.reap)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)  # a predecessor held them back
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP and (not self._needs_terminal or _has_terminal()):
             self._background.run(self._reload_or_log())
-        elif not self._stopping.is_set():
+            return
+        self._on_stop()
+        if not self._stopping.is_set():
             self._stopping.set()
             self._stop_requested_at = time.monotonic()
         elif number == signal.SIGINT and time.monotonic() - self._stop_requested_at > _REPEATED_SIGNAL_SECONDS:

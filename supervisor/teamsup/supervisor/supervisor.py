@@ -3,8 +3,7 @@
 import asyncio
 import functools
 import time
-from collections.abc import Coroutine, Mapping
-from datetime import UTC, datetime
+from collections.abc import Coroutine
 
 from teamsup.config.components import CommandHook, run_owners
 from teamsup.hub import Agent, Delivery, MessageHub, Team
@@ -14,15 +13,16 @@ from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells, open_doorbell
 from teamsup.status import state_file, team_lock
 from teamsup.status.crash import Crash
-from teamsup.status.degradation import is_optional
 from teamsup.status.process_state import BLOCKED
 
 from .background import BackgroundTasks, HubCaller
-from .configuration.roles import LeasedRoles, Roles
+from .configuration.roles import LeasedRoles, Roles, make_roles
 from .configuration.team_configuration import TeamConfiguration
+from .control.handover import Handover, resume_workers
 from .control.job_starter import TICK_SECONDS, JobStarter
 from .control.reloader import ConfigurationReloader
 from .control.request_handler import RequestHandler
+from .control.successor import Successor
 from .enrollment import WorkerEnrollment
 from .health.alarm import OutageAlarm, describe_watcher_outage
 from .health.crash_notifier import CrashNotifier
@@ -61,8 +61,10 @@ class Supervisor:
         *,
         echo: bool,
         trouble: str = "",
+        handover: Handover | None = None,
     ) -> None:
-        """``trouble`` is why this configuration differs from teamsup.toml."""
+        """``trouble`` is why this configuration differs from teamsup.toml; ``handover`` is of our predecessor."""
+        self._handover = handover
         self._team = team
         self._hub = hub
         self._service_notifier = notifier
@@ -78,14 +80,11 @@ class Supervisor:
         self._caller = HubCaller(self.troubles, self._stopping, self._log)
         hosts = open_hosts(team)
         woken = asyncio.Event()
-        roles = (
-            Roles()
-            if hosts is None
-            else LeasedRoles(hosts.identity, is_standby=configuration.is_standby, wake=woken.set)
-        )
+        roles = make_roles(hosts, configuration.is_standby, woken.set, None if handover is None else handover.roles)
         self._roles: Roles = roles
         self._spawner = Spawner(team, roles)
         self._manager = ProcessManager(self._spawner, self._logs, self._on_change, self._on_crash, roles)
+        self._successor = Successor(team, self._manager, self._spawner, roles, echo=echo, log=self._log)
         self._health_monitor = HealthMonitor(self._manager)
         self._hub_monitor = HubMonitor(hub, self._manager, self.troubles)
         self._alarm = OutageAlarm(team, self._log)
@@ -112,7 +111,12 @@ class Supervisor:
             background=self._background,
         )
         self._signals = SignalHandler(
-            self._manager, self._stopping, self._background, reload=self._reloader.reload, log=self._log
+            self._manager,
+            self._stopping,
+            self._background,
+            reload=self._reloader.reload,
+            log=self._log,
+            on_stop=self._successor.forbid,
         )
         self.requests = RequestHandler(
             hub,
@@ -125,6 +129,7 @@ class Supervisor:
             logs=self._logs,
             log=self._log,
             roles=roles,
+            successor=self._successor,
         )
         self._answer = self.requests.perform
         self._membership: HostMembership | None = None
@@ -141,6 +146,7 @@ class Supervisor:
                 woken=woken,
                 background=self._background,
                 perform=router.answer_here,
+                on_answered=self._successor.execute_if_due,
                 log=self._log,
             )
 
@@ -155,7 +161,9 @@ class Supervisor:
         with open_doorbell(self._team.run, SUPERVISOR, PRESENCE_TOPIC) as bell:
             await self._recover_predecessor()
             self._log(f"team {self._team.name!r} in {self._team.folder}")
-            autostarted = [program for program in self._configuration.programs.values() if program.starts_with_team]
+            known = () if self._handover is None else self._handover.names
+            programs = [each for name, each in self._configuration.programs.items() if name not in known]
+            autostarted = [program for program in programs if program.starts_with_team]
             self._manager.start(*(program.name for program in autostarted if not program.has_guests))
             self._publisher.publish_start()
             self._background.run(self._start_when_ready(*(each.name for each in autostarted if each.has_guests)))
@@ -164,6 +172,8 @@ class Supervisor:
             serving.add_done_callback(lambda _: self._stopping.set())
             besides = [asyncio.create_task(work) for work in self._loops_beside(serving)]
             await self._stopping.wait()
+            if self._caller.refusal is not None:
+                await self._successor.replace()
             self._log("stopping")
             self._service_notifier.stopping()
             serving.cancel()
@@ -172,10 +182,8 @@ class Supervisor:
                 self._membership.begin_leaving()
             self._manager.stop_all()
             await self._manager.wait_all_ended()
-            if ended := await asyncio.to_thread(orphans.end_runs, self._team):
-                self._log(f"ended the runs of agents: {', '.join(map(str, ended))}")
-            if killed := await asyncio.to_thread(orphans.kill_orphans_of_team):
-                self._log(f"killed what was left: {', '.join(map(str, killed))}")
+            for line in await asyncio.to_thread(orphans.end_all, self._team):
+                self._log(line)
             for task in besides:
                 task.cancel()
         self._publisher.publish_end()
@@ -212,7 +220,7 @@ class Supervisor:
     async def _recover_predecessor(self) -> None:
         """Become the team's supervisor. A predecessor may have been killed in the middle of its work."""
         before = state_file.read_last_state(self._team)
-        orderly = before is None or before.ended
+        orderly = before is None or before.ended or self._handover is not None
         if not orderly and (killed := await asyncio.to_thread(orphans.kill_orphans_of_predecessor, self._team)):
             self._log(f"killed what the last supervisor had left: {', '.join(map(str, killed))}")
         owners = (program for name, program in self._configuration.programs.items() if name in run_owners())
@@ -221,6 +229,9 @@ class Supervisor:
         known = {worker.name: worker.crashes for worker in before.workers} if before is not None else {}
         self._manager.configure(self._configuration.programs, known)
         self._jobs.restore(() if before is None else before.workers)
+        if self._handover is not None:
+            resume_workers(self._handover, self._manager, self._spawner, self._log)
+            self._reloader.check_again()
         self._publisher.publish()
         if self._boot_trouble:
             self._reloader.show_fault(self._boot_trouble)
@@ -234,7 +245,6 @@ class Supervisor:
 
     async def _join_hub(self) -> None:
         """Take part in the hub. If another program holds it, start the team anyway, and try this again later."""
-
         self._has_joined = await self._caller.call(self._hub_member.join, self._configuration) or False
 
     async def _main_loop(self, bell: Doorbell) -> None:
@@ -278,8 +288,8 @@ class Supervisor:
             self._background.run(self.requests.handle_request(request, found[0], self._answer))
         self._health_monitor.check_heartbeats(agents)
         self._publisher.update_status()
-        self._collect_crashes(agents)
         hook = self._configuration.command_hook
+        self._crash_notifier.collect_all(self._manager.processes.values(), agents, self._publisher.degradation_of, hook)
         informed = () if hook is None else hook.notifies
         await self._caller.call(self._crash_notifier.send_pending, self._configuration.notify_on_crash, informed)
 
@@ -294,17 +304,6 @@ class Supervisor:
     def _sync_hub(self) -> tuple[list[Agent], list[Delivery]]:
         workers = {each.name: each for each in self._publisher.state.workers}
         return self._hub_member.sync(self._configuration, workers, self._reloader.note)
-
-    def _collect_crashes(self, agents: Mapping[str, Agent]) -> None:
-        """Write the due reports about crashed and degraded workers."""
-        hook = self._configuration.command_hook
-        watching = None if hook is None else agents.get(hook.worker)
-        watcher = watching.name if watching is not None and watching.is_present(datetime.now(UTC)) else None
-        workers = self._manager.processes.values()
-        optional = {name for name, agent in agents.items() if is_optional(agent)}
-        self._crash_notifier.collect(workers, watcher=watcher, optional=optional)
-        reasons = {worker.name: reason for worker in workers if (reason := self._publisher.degradation_of(worker))}
-        self._crash_notifier.track_degraded(reasons, is_watched=watcher is not None)
 
     async def _check_hub(self) -> None:
         await self._hub_monitor.check()
@@ -331,6 +330,7 @@ class Supervisor:
             self._membership.wake()
         if worker.program.essential and worker.process.state in BLOCKED and not self._stopping.is_set():
             self._log(f"{worker.name} is essential and has ended ({worker.process.reason}), so the team ends")
+            self._successor.forbid()
             self.exit_code = exit_code_of(worker)
             self._stopping.set()
 

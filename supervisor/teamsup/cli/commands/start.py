@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from teamsup.config.components import installed_components
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import SUPERVISOR
-from teamsup.status.team_lock import acquire_lock
-from teamsup.supervisor.configuration.accepted_configuration import load_at_boot
+from teamsup.status.team_lock import acquire_lock, keep_lock
+from teamsup.supervisor.configuration.accepted_configuration import load_at_boot, load_at_handover
 from teamsup.supervisor.control.client import WorkersNotReady, send_request
 from teamsup.supervisor.health.readiness import describe_unready
 from teamsup.supervisor.processes import resource_limits
@@ -48,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run in the background; return when all workers are ready, or after --timeout with exit code 4",
     )
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--can-follow", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--follow", type=int, help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -62,24 +64,45 @@ def run(arguments: argparse.Namespace) -> int:
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     import asyncio
 
+    from teamsup.supervisor.control.handover import read_handover
     from teamsup.supervisor.supervisor import Supervisor
 
+    if arguments.can_follow is not None:
+        return _check_handover(team, arguments.can_follow)
+    handover = None if arguments.follow is None else read_handover(arguments.follow)
     for fault in find_faults(COMMANDS):
         # This stops no worker.
         print(f"teamsup: {fault.text} {fault.remedy}", file=sys.stderr)
     resource_limits.raise_own_limits()
     team.create()
-    acquire_lock(team)
+    if handover is None:
+        acquire_lock(team)
+    else:
+        keep_lock(team, handover.lock)
     with MessageHub(team, agent=SUPERVISOR) as hub:
-        configuration, trouble = load_at_boot(team)
+        configuration, trouble = load_at_boot(team) if handover is None else load_at_handover(team)
+        echo = arguments.ready_fd is None if handover is None else handover.echo
         supervisor = Supervisor(
-            team, configuration, hub, ServiceNotifier(), echo=arguments.ready_fd is None, trouble=trouble
+            team, configuration, hub, ServiceNotifier(), echo=echo, trouble=trouble, handover=handover
         )
-        asyncio.run(_run(team, supervisor, arguments.ready_fd, arguments.timeout))
+        may_greet = arguments.ready_fd is None and handover is None
+        asyncio.run(_run(team, supervisor, arguments.ready_fd, arguments.timeout, may_greet=may_greet))
     return supervisor.exit_code
 
 
-async def _run(team: Team, supervisor: "Supervisor", ready_fd: int | None, seconds: float) -> None:
+def _check_handover(team: Team, version: int) -> int:
+    """Print whether this program can go on with the workers of a running supervisor. Raise what prevents it."""
+    from teamsup.supervisor.control.handover import HANDOVER_VERSION, describe_version
+    from teamsup.supervisor.control.successor import CAN_FOLLOW, HandoverRefused
+
+    if version != HANDOVER_VERSION:
+        raise HandoverRefused(describe_version(version))
+    MessageHub(team).close()
+    print(CAN_FOLLOW)
+    return 0
+
+
+async def _run(team: Team, supervisor: "Supervisor", ready_fd: int | None, seconds: float, *, may_greet: bool) -> None:
     import asyncio
 
     async def report_ready(descriptor: int) -> None:
@@ -98,7 +121,7 @@ async def _run(team: Team, supervisor: "Supervisor", ready_fd: int | None, secon
         await supervisor.ready.wait()
         await asyncio.to_thread(_run_terminal_commands, team)
 
-    tasks = [asyncio.create_task(greet())] if ready_fd is None and sys.stdout.isatty() else []
+    tasks = [asyncio.create_task(greet())] if may_greet and sys.stdout.isatty() else []
     tasks += [asyncio.create_task(report_ready(ready_fd))] if ready_fd is not None else []
     await supervisor.run()
     for task in tasks:

@@ -57,6 +57,14 @@ def load_at_boot(team: Team) -> tuple[TeamConfiguration, str]:
     return found, found.fault and trouble
 
 
+def load_at_handover(team: Team) -> tuple[TeamConfiguration, str]:
+    """Return the configuration that the predecessor in this process has used. A later change of the file waits for a
+    reload, as it did before. Without one, return the same as load_at_boot().
+    """
+    last = _load_last_accepted(team)
+    return load_at_boot(team) if last is None else (last, "")
+
+
 def replace_sections(names: Collection[str], new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
     """Return the old tables with these workers' sections of the new ones."""
     taken = {section for name in names for section in owned_sections(name)}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from teamsup.hub.engines.hosts.role_fence import FENCE_VARIABLE
-from teamsup.hub.engines.hosts.team_hosts import Hold, RoleLease, TeamView, hold_of, is_takeable
+from teamsup.hub.engines.hosts.team_hosts import Hold, RoleLease, TeamHosts, TeamView, hold_of, is_takeable
 from teamsup.status.process_state import State
 from teamsup.status.state_file import WorkerState, parse_state
 
@@ -22,6 +22,9 @@ LEASE = "its lease"
 
 class Roles:
     """The roles of a team with one host, which has all of them."""
+
+    held: "Mapping[str, HeldRole]" = {}  # noqa: RUF012 - never changed in place
+    """The leases of this host."""
 
     def holds(self, role: str) -> bool:  # noqa: ARG002 - others have leases
         """Return whether this host may act in the role now."""
@@ -66,13 +69,14 @@ class LeasedRoles(Roles):
         is_standby: bool,
         wake: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        held: Mapping[str, HeldRole] | None = None,
     ) -> None:
-        """``wake`` makes the host ask the server soon."""
+        """``wake`` makes the host ask the server soon. ``held`` are the leases of an earlier program of this process."""
         self._wake = wake
         self._identity = identity
         self._is_standby = is_standby
         self._clock = clock
-        self._held: Mapping[str, HeldRole] = {}
+        self.held = held or {}
         self._read_at = 0.0
         self._taken_over: set[str] = set()
         """Roles that a person has started here, so that this host may take them over like a standby."""
@@ -82,7 +86,7 @@ class LeasedRoles(Roles):
     @property
     def tokens(self) -> dict[str, int]:
         """The tokens of all held roles."""
-        return {role: held.token for role, held in self._held.items()}
+        return {role: held.token for role, held in self.held.items()}
 
     def take_over(self, role: str) -> None:
         self._taken_over.add(role)
@@ -95,7 +99,7 @@ class LeasedRoles(Roles):
         return [
             role
             for role in wanted
-            if role not in self._held
+            if role not in self.held
             and is_takeable(
                 view.lease_of(role),
                 self._identity,
@@ -117,26 +121,26 @@ class LeasedRoles(Roles):
         """
         held = {}
         for lease in view.leases:
-            known = self._held.get(lease.role)
+            known = self.held.get(lease.role)
             is_ours = lease.holder == self._identity and lease.seconds_left > 0
             if is_ours and (lease.role in asked if known is None else known.token == lease.token):
                 held[lease.role] = HeldRole(lease.token, asked_at)
-        lost = {role for role in self._held if role not in held}
-        self.view, self._read_at, self._held = view, asked_at, held
+        lost = {role for role in self.held if role not in held}
+        self.view, self._read_at, self.held = view, asked_at, held
         self._taken_over -= held.keys()
         return lost
 
     def drop(self, *roles: str) -> None:
         """Forget leases that were released, or whose time is over."""
-        self._held = {role: held for role, held in self._held.items() if role not in roles}
+        self.held = {role: held for role, held in self.held.items() if role not in roles}
 
     def roles_in(self, *holds: Hold) -> list[str]:
         """Return the roles whose hold is now one of these."""
         now = self._clock()
-        return [role for role, held in self._held.items() if hold_of(now - held.renewed_at) in holds]
+        return [role for role, held in self.held.items() if hold_of(now - held.renewed_at) in holds]
 
     def holds(self, role: str) -> bool:
-        held = self._held.get(role)
+        held = self.held.get(role)
         return held is not None and hold_of(self._clock() - held.renewed_at) is Hold.RUN
 
     def runs_elsewhere(self, role: str) -> bool:
@@ -153,7 +157,7 @@ class LeasedRoles(Roles):
         return LEASE
 
     def variables_of(self, program: Program) -> Mapping[str, str]:
-        held = self._held.get(program.name)
+        held = self.held.get(program.name)
         return {} if held is None else {FENCE_VARIABLE: f"{program.name} {held.token}"}
 
     def workers_elsewhere(self) -> Sequence[WorkerState]:
@@ -170,3 +174,10 @@ class LeasedRoles(Roles):
         if lease is None or lease.holder == self._identity:
             return None
         return lease if lease.seconds_left > self._clock() - self._read_at else None
+
+
+def make_roles(
+    hosts: TeamHosts | None, is_standby: bool, wake: Callable[[], None], held: Mapping[str, HeldRole] | None
+) -> Roles:
+    """Return the roles of this host of several, or those of a team with one host."""
+    return Roles() if hosts is None else LeasedRoles(hosts.identity, is_standby=is_standby, wake=wake, held=held)

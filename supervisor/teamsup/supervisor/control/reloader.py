@@ -104,6 +104,10 @@ class ConfigurationReloader:
         self.show_fault("")
         return plan
 
+    def check_again(self) -> None:
+        """Compare the saved file with the configuration at the next check: it may have changed long ago."""
+        self._is_unfinished = bool(self.configuration.tables)  # a team without a file has none
+
     async def check_files(self) -> None:
         """Check the files of the configuration. After a change, show it and try held workers again.
 

@@ -1,5 +1,5 @@
-"""Requests to the supervisor by messages: status, start NAME, stop NAME, restart NAME, signal NAME SIGNAL, reload. Also
-who may send them.
+"""Requests to the supervisor by messages: status, start NAME, stop NAME, restart NAME, signal NAME SIGNAL, reload,
+replace supervisor. Also who may send them.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from teamsup.config.components import run_owners
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StoreError, TeamsupError
 from teamsup.hub.engines.hosts.team_hosts import HostAnswer, HostRequest
 from teamsup.hub.errors import ExitCode
-from teamsup.hub.models import NOT_CONFIGURED
+from teamsup.hub.models import NOT_CONFIGURED, SUPERVISOR
 from teamsup.hub.validation import list_names, quote
 from teamsup.status.process_state import State, has_succeeded
 from teamsup.status.state_file import WorkerState
@@ -29,6 +29,7 @@ from ..processes.worker_logs import WorkerLogs
 from ..status_publisher import StatusPublisher
 from .client import EXIT_CODE_KEY, WAIT_SECONDS_KEY, WorkersNotReady
 from .reloader import ConfigurationReloader
+from .successor import Successor
 
 _DEFAULT_WAIT_SECONDS = 25.0
 _MAX_WAIT_SECONDS = 24 * 3600.0
@@ -52,8 +53,10 @@ class RequestHandler:
         logs: WorkerLogs,
         log: Callable[[str], None],
         roles: Roles,
+        successor: Successor,
     ) -> None:
         self._roles = roles
+        self._successor = successor
         self._hub = hub
         self._caller = caller
         self._manager = manager
@@ -77,6 +80,7 @@ class RequestHandler:
         given = await answer(HostRequest(0, message.sender, message.content, may_act, _wait_seconds(message)))
         kind, error = ("error", {EXIT_CODE_KEY: given.exit_code}) if given.exit_code else ("message", {})
         await self._caller.call(self._hub.reply, delivery, given.content, message_type=kind, metadata=error)
+        self._successor.execute_if_due()
 
     async def perform(self, request: HostRequest) -> HostAnswer:
         """Carry out a request on this host, if its sender may send it."""
@@ -98,10 +102,12 @@ class RequestHandler:
             case ["status"]:
                 itself = [f"supervisor: DEGRADED, {self._troubles}"] if self._troubles else []
                 return "\n".join([*itself, *(self._describe_status(worker) for worker in manager.processes.values())])
-            case ["reload" | "reopen"] | [("start" | "stop" | "restart"), _] | ["signal", _, _] if not may_act:
+            case ["reload" | "reopen"] | [("start" | "stop" | "restart" | "replace"), _] | ["signal", _, _] if (
+                not may_act
+            ):
                 how = command_hint(self._hub.team, *words)
                 raise CallerError(f"{sender} may ask only for 'status'. A person may do this in a terminal: {how}")
-            case ["reload" | "start" | "stop" | "restart" | "signal", *_] if self._stopping.is_set():
+            case ["reload" | "start" | "stop" | "restart" | "replace" | "signal", *_] if self._stopping.is_set():
                 raise CallerError("The team is being stopped.")
             case ["reload"]:
                 self._log(f"{sender} asked to reload")
@@ -117,6 +123,10 @@ class RequestHandler:
                 names = match_workers(pattern, self._reloader.configuration.programs)
                 self._log(f"{sender} asked to {verb} {', '.join(names)}")
                 return await self._start_stop([manager.processes[name] for name in names], verb, seconds)
+            case ["replace", name] if name == SUPERVISOR:
+                self._log(f"{sender} asked to replace the supervisor")
+                await self._successor.prepare()
+                return "The supervisor is replaced."
             case ["reopen"]:
                 self._logs.reopen()
                 return "The logs are open by their names again."

@@ -5,10 +5,13 @@ it.
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime
 
-from teamsup.hub import MessageHub, UnknownRecipient
+from teamsup.config.components import CommandHook
+from teamsup.hub import Agent, MessageHub, UnknownRecipient
 from teamsup.hub.models import NOT_CONFIGURED, new_message_id
 from teamsup.status.crash import Crash
+from teamsup.status.degradation import is_optional
 from teamsup.status.process_state import ALIVE
 
 from ..processes.managed_process import ManagedProcess
@@ -46,6 +49,21 @@ class CrashNotifier:
         """Return the seconds until a report is due. A report that waits for the hub does not count."""
         left = [series.report_at - self._clock() for series in self._series.values() if series.unreported]
         return min((seconds for seconds in left if seconds > 0), default=math.inf)
+
+    def collect_all(
+        self,
+        workers: Collection[ManagedProcess],
+        agents: Mapping[str, Agent],
+        degradation_of: Callable[[ManagedProcess], str],
+        hook: CommandHook | None,
+    ) -> None:
+        """Write the due reports about crashed and degraded workers, to which the hub knows these ``agents``."""
+        watching = None if hook is None else agents.get(hook.worker)
+        watcher = watching.name if watching is not None and watching.is_present(datetime.now(UTC)) else None
+        optional = {name for name, agent in agents.items() if is_optional(agent)}
+        self.collect(workers, watcher=watcher, optional=optional)
+        reasons = {worker.name: reason for worker in workers if (reason := degradation_of(worker))}
+        self.track_degraded(reasons, is_watched=watcher is not None)
 
     def collect(
         self, workers: Iterable[ManagedProcess], *, watcher: str | None, optional: Collection[str] = ()

@@ -9,6 +9,7 @@ from teamsup.hub.engines import maintenance_progress
 from teamsup.hub.engines.maintenance_progress import MaintenanceProgress
 
 from ..processes import lifecycle, orphans
+from ..processes.managed_process import ManagedProcess
 from ..processes.process_manager import ProcessManager
 from . import write_outage
 from .troubles import Troubles
@@ -94,7 +95,7 @@ class HubMonitor:
             return
         lineage = await asyncio.to_thread(orphans.find_lineage, pid)
         what = f"holds the hub's write lock{f' for a {stalled.kind} that does not progress' if stalled else ''}."
-        if (worker := self._manager.process_of(lineage)) is not None:
+        if (worker := self._find_worker(lineage)) is not None:
             self._troubles.begin(_CAUSE, f"{worker.name} (pid {pid}) {what} It is replaced.")
             self._manager.apply(worker, lifecycle.Hung("it held the hub's write lock and did not let go"))
         elif lineage.is_supervisor:
@@ -105,6 +106,15 @@ class HubMonitor:
             await asyncio.to_thread(orphans.kill_tree, pid)
         else:
             self._troubles.begin(_CAUSE, f"Pid {pid} ({lineage.command}) {what} End that program.")
+
+    def _find_worker(self, lineage: orphans.ProcessLineage) -> ManagedProcess | None:
+        """Return the worker whose process, or descendant, this process is."""
+        for worker in self._manager.processes.values():
+            if worker.child is not None and (
+                worker.child.pid in (*lineage.pids, lineage.group) or lineage.tag == worker.tag
+            ):
+                return worker
+        return None
 
 
 def _describe_progress(work: MaintenanceProgress) -> str:

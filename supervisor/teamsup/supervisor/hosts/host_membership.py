@@ -28,7 +28,8 @@ _FIRST_SECONDS = 3.0
 
 
 class HostMembership:
-    """One host of a team. ``woken`` lets it look soon; ``perform`` carries out a request of another host."""
+    """One host of a team. ``woken`` lets it look soon; ``perform`` carries out a request of another host,
+    and ``on_answered`` is called after its answer."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class HostMembership:
         woken: asyncio.Event,
         background: BackgroundTasks,
         perform: Callable[[HostRequest], Awaitable[HostAnswer]],
+        on_answered: Callable[[], None],
         log: Callable[[str], None],
     ) -> None:
         self._team = team
@@ -52,6 +54,7 @@ class HostMembership:
         self._publisher = publisher
         self._background = background
         self._perform = perform
+        self._on_answered = on_answered
         self._log = log
         self._woken = woken
         self._is_leaving = False
@@ -173,6 +176,7 @@ class HostMembership:
     async def _serve(self, request: HostRequest) -> None:
         answer = await self._perform(request)
         await asyncio.to_thread(self._hosts.answer, request.number, answer)
+        self._on_answered()
 
     def _wanted(self) -> set[str]:
         """Return the roles that this host would run if no other host did."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from teamsup.config.env_file import read_env_file
 from teamsup.hub.errors import ExitCode
@@ -34,6 +35,16 @@ def inherited_environment(withheld: Container[str]) -> dict[str, str]:
     return {name: value for name, value in _INHERITED.items() if name not in withheld}
 
 
+@dataclass(frozen=True, slots=True)
+class HandedChild:
+    """A running process. ``output`` is the descriptor of its pipe."""
+
+    pid: int
+    output: int
+    environment: Mapping[str, str]
+    env_file_values: tuple[tuple[str, str], ...]
+
+
 class Child:
     """A process in its own session, so that Ctrl-C reaches only the supervisor.
 
@@ -58,7 +69,7 @@ class Child:
                 if os.getppid() != supervisor:
                     os._exit(ExitCode.NOT_NOW)
 
-        self.env_file_values = from_file
+        self.env_file_values: tuple[tuple[str, str], ...] = tuple(from_file)
         self.environment = {
             **inherited_environment(program.withheld_variables),
             **dict(from_file),
@@ -68,7 +79,7 @@ class Child:
         """The environment at its start, in which commands such as checks run later."""
         _require_program(program)
         try:
-            self._popen = subprocess.Popen(
+            self._process: subprocess.Popen[bytes] | _AdoptedProcess = subprocess.Popen(
                 program.command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -84,10 +95,17 @@ class Child:
             raise OSError(errno.EPERM, f"the system refuses nofile = {limits.nofile}, nice = {limits.nice}") from error
         if not (program.ready or program.alive):
             self.environment = {}
-        assert self._popen.stdout is not None  # noqa: S101 - asked for above
-        self.output = self._popen.stdout.fileno()
+        self._open_output()
+
+    def _open_output(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101 - asked for
+        self.output = self._process.stdout.fileno()
         os.set_blocking(self.output, False)
         self._lines = OutputLines()
+
+    def hand_over(self) -> HandedChild:
+        """Return the state for a successor."""
+        return HandedChild(self.pid, self.output, self.environment, self.env_file_values)
 
     @property
     def has_unfinished(self) -> bool:
@@ -96,16 +114,16 @@ class Child:
 
     @property
     def pid(self) -> int:
-        return self._popen.pid
+        return self._process.pid
 
     def exit_code(self) -> int | None:
         """The exit code: None while it runs, negative for a signal.
 
         Its process group is killed first: after the code is read, another group may get the same number.
         """
-        if self._popen.returncode is None and _has_ended(self.pid):
+        if self._process.returncode is None and _has_ended(self.pid):
             self.kill()
-        return self._popen.poll()
+        return self._process.poll()
 
     def terminate(self, number: int = signal.SIGTERM) -> None:
         """Ask the process to end."""
@@ -149,13 +167,37 @@ class Child:
             if not self.read_lines(record):
                 break
         self.flush(record)
-        if self._popen.stdout is not None:
-            self._popen.stdout.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def flush(self, record: Callable[[list[str]], None]) -> None:
         """Pass on the unfinished line."""
         if lines := self._lines.flush():
             record(lines)
+
+
+class AdoptedChild(Child):
+    """A child of this process that an earlier program has started."""
+
+    def __init__(self, handed: HandedChild) -> None:
+        self._process = _AdoptedProcess(handed.pid, handed.output)
+        self.environment, self.env_file_values = dict(handed.environment), handed.env_file_values
+        self._open_output()
+
+
+class _AdoptedProcess:
+    """Of a Popen what a Child uses, for a process that an earlier program has started."""
+
+    def __init__(self, pid: int, output: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self.stdout = open(output, "rb", buffering=0)  # noqa: SIM115 - Child.close() closes it
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
 
 
 def _has_ended(pid: int) -> bool:

@@ -29,6 +29,11 @@ class LineReader:
         self._cancel_timer()
         self._child.close(self._record)
 
+    def flush(self) -> None:
+        """Pass on the unfinished line now."""
+        self._cancel_timer()
+        self._show_unfinished()
+
     def _read(self) -> None:
         if not self._child.read_lines(self._record):
             self._loop.remove_reader(self._child.output)

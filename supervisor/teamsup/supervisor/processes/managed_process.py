@@ -10,9 +10,25 @@ from teamsup.status.process_state import ALIVE, State
 from teamsup.status.state_file import JobTicks
 
 from ..configuration.program import Program
-from .child import Child
+from .child import Child, HandedChild
 from .lifecycle import Process
 from .line_reader import LineReader
+
+
+@dataclass(frozen=True, slots=True)
+class HandedWorker:
+    """The state of a worker that outlives the supervisor's program."""
+
+    name: str
+    wanted: bool
+    restart_pending: bool
+    exit_code: int | None
+    tag: str
+    started_at: float | None
+    spawned_at: float
+    last_lines: tuple[str, ...]
+    process: Process
+    child: HandedChild | None
 
 
 @dataclass
@@ -37,6 +53,28 @@ class ManagedProcess:
     spawned_at: float = 0.0
     timer: asyncio.TimerHandle | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hand_over(self) -> HandedWorker:
+        """Return the state for a successor."""
+        return HandedWorker(
+            self.name,
+            self.wanted,
+            self.restart_pending,
+            self.exit_code,
+            self.tag,
+            self.started_at,
+            self.spawned_at,
+            tuple(self.last_lines),
+            self.process,
+            None if self.child is None else self.child.hand_over(),
+        )
+
+    def resume(self, handed: HandedWorker) -> None:
+        """Continue with the state of a predecessor."""
+        self.wanted, self.restart_pending = handed.wanted, handed.restart_pending
+        self.exit_code, self.tag, self.process = handed.exit_code, handed.tag, handed.process
+        self.started_at, self.spawned_at = handed.started_at, handed.spawned_at
+        self.last_lines.extend(handed.last_lines)
 
     def set_ticks(self, ticks: JobTicks | None) -> None:
         """Note which ticks of its schedule are done."""

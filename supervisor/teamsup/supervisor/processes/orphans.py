@@ -111,6 +111,12 @@ def end_runs(team: Team, seconds: float = 5.0) -> list[int]:
     return end_marked(RUN_VARIABLE, lambda value: is_mark_of(team.folder, value), seconds)
 
 
+def end_all(team: Team) -> list[str]:
+    """End all that is left after the workers have ended. Return lines for the log."""
+    found = ("ended the runs of agents", end_runs(team)), ("killed what was left", kill_orphans_of_team())
+    return [f"{what}: {', '.join(map(str, pids))}" for what, pids in found if pids]
+
+
 def find_lineage(pid: int) -> ProcessLineage:
     """Return the lineage of a process. Fields that we may not read, or of an ended process, are empty."""
     import psutil

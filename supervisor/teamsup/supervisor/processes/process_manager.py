@@ -52,7 +52,7 @@ class ProcessManager:
         self._stepped_event = asyncio.Event()
         self._queue = WorkQueue(self._transition, self._start_or_stop, self._on_step, self._log)
         self._by_pid: dict[int, ManagedProcess] = {}
-        self._orphan_killer = OrphanKiller(self._log)
+        self.orphan_killer = OrphanKiller(self._log)
         self.processes: dict[str, ManagedProcess] = {}
         self._dependencies = Dependencies(self.processes)
 
@@ -91,9 +91,15 @@ class ProcessManager:
             self.processes[name].restart_pending = self.processes[name].is_active
         self.start(*names)
 
+    def resume(self, worker: ManagedProcess, child: Child | None) -> None:
+        """Go on with a worker, and its process, that an earlier program has run."""
+        if child is not None:
+            self._attend(worker, child)
+        self._set_timer(worker)
+
     def stop_all(self) -> None:
         self._is_stopping = True
-        self._orphan_killer.skip_pause()
+        self.orphan_killer.skip_pause()
         self.stop(*self.processes)
 
     def kill_all(self) -> None:
@@ -107,7 +113,7 @@ class ProcessManager:
         """Return when no process and no orphan is left."""
         for worker in list(self.processes.values()):
             await self.wait_until_left(worker, *ALIVE, State.STOPPING, State.BACKOFF)
-        await self._orphan_killer.wait()
+        await self.orphan_killer.wait()
 
     async def wait_until_left(self, worker: ManagedProcess, *states: State) -> None:
         """Return once the worker is in none of these states."""
@@ -170,15 +176,6 @@ class ProcessManager:
             and not self._roles.runs_elsewhere(worker.name)
             and not (worker.program.has_guests and worker.process.state is State.STARTING)
         ]
-
-    def process_of(self, lineage: orphans.ProcessLineage) -> ManagedProcess | None:
-        """Return the worker whose process, or descendant, this process is."""
-        for worker in self.processes.values():
-            if worker.child is not None and (
-                worker.child.pid in (*lineage.pids, lineage.group) or lineage.tag == worker.tag
-            ):
-                return worker
-        return None
 
     def reap(self) -> None:
         """Handle the ends of processes."""
@@ -287,10 +284,13 @@ class ProcessManager:
             self._spawn_failed(worker, spawned)
             return
         child, worker.tag = spawned
-        worker.child = child
-        self._by_pid[child.pid] = worker
         worker.started_at, worker.spawned_at = time.time(), time.monotonic()
         self._log(f"{worker.name} started, pid {child.pid}")
+        self._attend(worker, child)
+
+    def _attend(self, worker: ManagedProcess, child: Child) -> None:
+        worker.child = child
+        self._by_pid[child.pid] = worker
         worker.output = LineReader(child, functools.partial(self._record_output, worker))
 
     def _spawn_failed(self, worker: ManagedProcess, event: lifecycle.SpawnFailed) -> None:
@@ -318,7 +318,7 @@ class ProcessManager:
         if reason != NOT_CONFIGURED or not lines:
             # A worker that is not configured has logged that itself.
             self._log(f"{worker.name} ended ({reason})")
-        self._orphan_killer.add(worker.name, worker.tag)
+        self.orphan_killer.add(worker.name, worker.tag)
 
         def record(before: Process) -> None:
             asked = before.state is State.STOPPING and not before.will_replace

@@ -23,8 +23,13 @@ class Spawner:
     def __init__(self, team: Team, roles: Roles) -> None:
         self._team = team
         self._roles = roles
-        self._count = 0
+        self.count = 0
+        """Processes that were started so far."""
         self._saved_secrets: Mapping[str, Collection[str]] = {}
+
+    def count_on(self, spawned: int) -> None:
+        """Let no process get the tag of one that a predecessor has started."""
+        self.count = spawned
 
     def withhold(self, secrets: Mapping[str, Collection[str]]) -> None:
         """Do not give these variables to other workers; ``secrets`` has their names and their owners."""
@@ -37,8 +42,8 @@ class Spawner:
 
     def spawn(self, program: Program) -> tuple[Child, str] | SpawnFailed:
         """Return a new process and its tag, or the reason why there is none."""
-        self._count += 1
-        tag = process_tag(self._team, program.name, self._count)
+        self.count += 1
+        tag = process_tag(self._team, program.name, self.count)
         if program.fault:
             return SpawnFailed(f"{SPAWN_FAILED_PREFIX}{program.fault}")
         if obstacle := self._roles.obstacle(program):
