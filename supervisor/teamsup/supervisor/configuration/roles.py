@@ -71,7 +71,7 @@ class LeasedRoles(Roles):
         clock: Callable[[], float] = time.monotonic,
         held: Mapping[str, HeldRole] | None = None,
     ) -> None:
-        """``wake`` makes the host ask the server soon. ``held`` are the leases of an earlier program of this process."""
+        """``wake`` makes the host ask the server soon. ``held`` has the leases of our predecessor."""
         self._wake = wake
         self._identity = identity
         self._is_standby = is_standby
