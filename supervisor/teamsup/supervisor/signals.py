@@ -31,7 +31,7 @@ class SignalHandler:
         log: Callable[[str], None],
         on_stop: Callable[[], None],
     ) -> None:
-        """``on_stop`` is called when somebody asks for the end of the team, also while it ends already."""
+        """``on_stop`` is called when a signal asks for the end of the team, also while it ends already."""
         self._on_stop = on_stop
         self._manager = manager
         self._stopping = stopping

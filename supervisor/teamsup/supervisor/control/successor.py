@@ -24,7 +24,7 @@ from ..signals import ENDING_SIGNALS
 from .handover import HANDOVER_VERSION, Handover, write_handover
 
 CAN_FOLLOW = "can follow"
-"""What a program prints that can go on with the workers of this one."""
+"""The line that a program prints if it can go on with the workers of this one."""
 _CHECK_SECONDS = 60.0
 
 

@@ -186,7 +186,7 @@ class AdoptedChild(Child):
 
 
 class _AdoptedProcess:
-    """Of a Popen what a Child uses, for a process that an earlier program has started."""
+    """The part of a Popen that a Child uses, for a process that an earlier program has started."""
 
     def __init__(self, pid: int, output: int) -> None:
         self.pid = pid

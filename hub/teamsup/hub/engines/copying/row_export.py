@@ -64,12 +64,12 @@ class ExportHeader:
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What an export or an import did."""
+    """The result of an export or an import."""
 
     rows: Mapping[str, int]
     """The rows of each table."""
     replaced_values: Mapping[str, int]
-    """How many values of each column were replaced, because not every engine can keep them."""
+    """The number of replaced values of each column: not every engine can keep them."""
     left_out: tuple[str, ...]
     """Tables that are neither of the hub nor of a component."""
 
