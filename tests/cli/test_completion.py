@@ -52,7 +52,7 @@ def offered(line: str) -> list[str]:
         ("reload ", ["--help", "--timeout", "--team", "--quiet", "--verbose"]),
         ("init --project ", [":folder"]),
         ("completion z", ["zsh"]),
-        ("alerts sil", ["silence"]),
+        ("alerts clo", ["close"]),
         ("ps --what-is-this ", ["gateway", "lead"]),
     ],
 )

@@ -4,7 +4,6 @@ import os
 import platform
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 
 from teamsup.hub import Team
@@ -32,6 +31,8 @@ def check_machine(team: Team, newest: datetime | None, now: datetime) -> list[Fi
 
 def check_versions() -> Finding:
     """Return the versions of what a team runs with."""
+    from importlib.metadata import version  # takes longer to import than the rest
+
     python = f"Python {platform.python_version()}, SQLite {sqlite_version()}"
     return Finding("versions", Verdict.OK, f"teamsup {version('teamsup')}, {python}, {platform.system()}")
 
