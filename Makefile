@@ -54,6 +54,7 @@ soak: .venv/dev ## random kills and random histories, for some minutes
 	cd tests && ../$(BIN)/python -m helpers.stall_soak 30
 	cd tests && ../$(BIN)/python -m soak.agent_runs 1000
 	cd tests && ../$(BIN)/python -m workers.gateway.hammer 3000
+	cd tests && ../$(BIN)/python -m soak.gateway_takeover 20
 	cd tests && ../$(BIN)/python -m workers.monitor_bridge.hammer 2000
 
 pictures: .venv/dev ## draw the pictures of README and docs, and the man page, again
