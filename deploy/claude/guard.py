@@ -282,6 +282,9 @@ def _words(command: str) -> list[str]:
             if word is not None:
                 words.append(word)
             word = None
+        elif character == "=" and not word:
+            # zsh replaces such a word by the path of a program, also after empty quotes.
+            raise _Refused("a word that begins with = is for single quotes only")
         elif character in _BARE:
             word = (word or "") + character
         else:

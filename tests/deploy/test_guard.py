@@ -51,6 +51,10 @@ HARMLESS = [
 ]
 
 REFUSED = {
+    "a word that zsh replaces by the path of a program": [
+        "gcloud logging read =ls",
+        "gcloud compute instances describe web-1 ''=a",
+    ],
     "a projection that reaches into the program": [
         "gcloud logging read x --format='value(severity.color(red=E).format(\"{0.__class__}\"))'",
         "gcloud logging read x --format='value(severity.format(\"{0:>2000000000}\"))'",

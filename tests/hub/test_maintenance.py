@@ -295,7 +295,7 @@ def test_the_prune_command_keeps_what_the_team_is_configured_to_keep(teamsup: Te
     assert (asked.returncode, asked.stdout) == (64, "")
     assert asked.stderr == "teamsup: 3 messages will be removed for good. Add --yes to do it.\n"
     assert teamsup.run("hub", "prune", "--yes").stdout.startswith("Removed 3 messages; ")
-    assert "keep_days of [team]" in teamsup.run("hub", "prune", "--help").stdout.replace("\n", " ")
+    assert "keep_days of [team]" in " ".join(teamsup.run("hub", "prune", "--help").stdout.split())
 
 
 @pytest.mark.only_sqlite("measures the file")
