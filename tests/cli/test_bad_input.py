@@ -184,7 +184,7 @@ def test_an_empty_message(teamsup: TeamsupCommand) -> None:
 
 
 ALONE = re.compile(
-    "# (hub|schedule|timezone|ready|alive|depends_on|secret_variable|mapping|command|ask_people) = (?!.*mail)"
+    '# (hub|schedule|timezone|ready|alive|depends_on|secret_variable|mapping|command|ask_people) = (?!.*(mail|sat"))'
 )
 """Examples that need something that is not there, or that exclude other keys."""
 

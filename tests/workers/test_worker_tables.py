@@ -18,6 +18,9 @@ from teamsup.workers.gateway.tables.chunk_table import ChunkTable, NewChunk, fin
 from teamsup.workers.monitor_bridge.incidents import group_table, incident_table
 from teamsup.workers.monitor_bridge.incidents.routes import EscalationChain
 from teamsup.workers.monitor_bridge.ingest import rejected
+from teamsup.workers.monitor_bridge.mutes import mute_table
+from teamsup.workers.monitor_bridge.mutes.matcher import parse_matcher
+from teamsup.workers.monitor_bridge.mutes.mute import MuteRequest
 from teamsup.workers.user_comm.conversations import Conversations
 from teamsup.workers.user_comm.requests.relays import Relays
 
@@ -51,6 +54,20 @@ def test_runs_are_counted_paused_and_found_by_their_cause(join: Join) -> None:
     assert table.ticks_done() == {"gcp": ("hourly", 7.5)}
     assert table.prune(200.0, 200.0) == 1
     assert table.numbers() == set()
+
+
+def test_a_mute_ends_at_its_time_or_before(join: Join) -> None:
+    bridge = join("monitor-bridge")
+    request = MuteRequest(matchers=(parse_matcher("job=Sicherung für Ann"),), incidents=(1, 2), seconds=60.0)
+    short = mute_table.insert_mute(bridge, request, "critical", "ann", str(BIG), 1000.0)
+    long = mute_table.insert_mute(bridge, replace(request, seconds=600.0), "", "ben", "", 1000.0)
+    assert (short.matchers, short.incidents, short.ends_at) == (request.matchers, (1, 2), 1060.0)
+    assert mute_table.unended_mutes(bridge, 1000.0) == [short, long]
+    assert mute_table.unended_mutes(bridge, 1061.0) == [long]
+    mute_table.end_mute(bridge, int(long.key), 1070.0)
+    assert mute_table.unended_mutes(bridge, 1071.0) == []
+    mute_table.prune(bridge, 1065.0)
+    assert [mute.key for mute in mute_table.unended_mutes(bridge, 0.0)] == [long.key]
 
 
 def test_a_channel_moves_on_only_and_keeps_its_person(join: Join) -> None:

@@ -189,7 +189,7 @@ class PersonSection:
 class RotaSection:
     """[rota.NAME]: people who take turns. Of them only who is on call is pinged."""
 
-    people: Annotated[tuple[str, ...], Example('["ann", "ben"]')]
+    people: Annotated[tuple[str, ...], Example('["example"]')]
     """Names of [person.NAME], in their order."""
     begins: Annotated[str, Example('"2026-11-30 09:00"')]
     """When the first of them takes over, in local time. Each handover is at this time."""
