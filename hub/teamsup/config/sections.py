@@ -33,13 +33,13 @@ class TeamSection:
     """Messages are removed after this time, read or not."""
     hub: Annotated[str, Example('"postgresql://USER@HOST/DB"')] = ""
     """The address of the server that stores the team, without a password; empty: messages.db in the team's folder. The
-    variable TEAMSUP_HUB comes before it."""
+    variable TEAMSUP_HUB takes precedence."""
     host: Annotated[str, Example('"NAME"')] = ""
     """The name of this host for people; empty: the system's. Only for a team on a server."""
     standby: bool = False
     """Whether this host takes over the workers of a host that has gone. Only for a team on a server."""
     native_inbox: bool = False
-    """Whether messages for idle teammates of a session are also put where Claude Code reads for them."""
+    """Whether messages for an idle teammate of a session also go into the inbox file that Claude Code reads."""
 
     def __post_init__(self) -> None:
         for agent in self.agents:
@@ -114,7 +114,7 @@ class WorkerSection:
     depends_on: Annotated[tuple[str, ...], Example('["database"]')] = ()
     """Workers that start before it and stop after it."""
     heartbeat_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("30")] = None
-    """If it sends heartbeats: after this time without one it counts as hung and is replaced."""
+    """A worker that sends heartbeats is replaced after this time without one, because it counts as hung."""
     start_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("60")] = None
     """Time until its first heartbeat, by default 60 s. A worker without heartbeats counts as running after this time,
     by default 1 s.
@@ -124,15 +124,15 @@ class WorkerSection:
     stop_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("10")] = None
     """Time between that signal and SIGKILL. By default that of [team]."""
     memory_max: Annotated[str, TextPattern(f"|{SIZE.pattern}", SIZE.words), Example('"500 MiB"')] = ""
-    """Above this it is replaced; its child processes count too. Empty: any size."""
+    """A worker that uses more memory is replaced; its child processes count too. Empty: no limit."""
     nofile: Annotated[int | None, Number("files", 16, 1 << 20), Example("1024")] = None
     """The maximum number of open files. By default as for the supervisor."""
     umask: Annotated[str, TextPattern("|0?[0-7]{3}", 'three octal digits, such as "027"'), Example('"077"')] = ""
     """Rights that its new files do not get, in octal; empty: as for the supervisor, "077"."""
     nice: Annotated[int | None, Number("steps", -20, 19), Example("10")] = None
-    """From -20 (urgent; needs root) to 19. By default as for the supervisor."""
+    """Its CPU priority, from -20 (urgent; needs root) to 19. By default as for the supervisor."""
     log_max: Annotated[str, SIZE] = "10 MiB"
-    """At this size a new log begins. At least 4 KiB."""
+    """The size at which a new log begins; at least 4 KiB."""
     log_files: Annotated[int, Number("files", 1, 100)] = 3
     """Number of older logs."""
 

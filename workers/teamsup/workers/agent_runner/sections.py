@@ -23,13 +23,13 @@ class RunnerSection:
     """
 
     max_parallel: Annotated[int, _PARALLEL] = 2
-    """Runs at the same time."""
+    """The maximum number of runs at the same time."""
     memory_max: Annotated[str, SIZE] = "4 GiB"
     """No further run starts while all runs together use more than this."""
     usd_per_day: Annotated[float, _DOLLARS] = 20.0
     """The limit of cost for all runs of the last 24 hours."""
     runs_per_hour: Annotated[int, _RUNS] = 60
-    """Starts in the last hour."""
+    """The maximum number of starts in an hour."""
     stop_seconds: Annotated[float, Number("seconds", 0.1, 600)] = 10.0
     """Time between SIGTERM, which ends a run, and SIGKILL."""
 
@@ -56,7 +56,7 @@ class AgentSection:
     directory: Annotated[str, Example('"~/ops"')] = ""
     """Its working folder; empty: its own folder in the team's folder."""
     program: Literal["claude"] = "claude"
-    """Claude Code, the only one; command runs any other program."""
+    """The program of its runs: Claude Code. For any other program, use command."""
     command: Annotated[tuple[str, ...], Example('["./agent.py"]')] = ()
     """Another program: it reads JSON and prints its answer."""
     model: Annotated[str, Example('"opus"')] = ""
@@ -68,17 +68,17 @@ class AgentSection:
     setting_sources: Annotated[tuple[Literal["user", "project", "local"], ...], Example('["project"]')] = ()
     """Claude Code's settings that apply to it; empty: none of yours."""
     max_minutes: Annotated[float, Number("minutes", 0.01, _DAY_MINUTES)] = 15.0
-    """The longest run."""
+    """The maximum duration of one run."""
     max_turns: Annotated[int, Number("turns", 1, 10_000)] = 40
-    """The most turns of one run."""
+    """The maximum number of turns of one run."""
     max_usd: Annotated[float, _DOLLARS] = 1.0
     """The limit of cost for one run."""
     runs_per_hour: Annotated[int, _RUNS] = 12
-    """Its starts in the last hour."""
+    """The maximum number of its starts in an hour."""
     usd_per_day: Annotated[float, _DOLLARS] = 10.0
     """The limit of cost for its runs of the last 24 hours."""
     max_parallel: Annotated[int, _PARALLEL] = 1
-    """Conversations at the same time."""
+    """The maximum number of conversations at the same time."""
     keep_session_minutes: Annotated[float | None, Number("minutes", 0, _DAY_MINUTES), Example("55")] = None
     """A conversation continues in its session for this time; 0: never. By default 55 with a login, and 4 with an API
     key."""
@@ -87,11 +87,11 @@ class AgentSection:
     ask_people: Annotated[tuple[str, ...], Example('["Bash"]')] = ()
     """Tools whose calls people must permit."""
     deciders: Annotated[tuple[str, ...], Example('["discord:123456789012345678"]')] = ()
-    """The people who may permit them: a console's name, or discord:ID. Empty: all who may write."""
+    """The people who may permit tool calls: a console's name, or discord:ID. Empty: all who may write."""
     decision_seconds: Annotated[float, Number("seconds", 30, 7 * 86400)] = 3600.0
     """Without a decision in this time a call is denied."""
     ask_in_sessions: bool = False
-    """Whether people are also asked what Claude Code asks in an open session of this agent."""
+    """Whether people may also permit tool calls in an open session of this agent."""
     on_unknown: Literal["ask", "again"] = "ask"
     """After a crash in the middle of a call: ask people, or run it again."""
     environment: Annotated[Mapping[str, str], SecretValues(), Example('{ LEVEL = "info" }')] = field(

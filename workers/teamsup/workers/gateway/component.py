@@ -23,7 +23,7 @@ class GatewaySection:
     """
 
     token_file: Annotated[str, Example('"~/.config/teamsup/discord_token"')] = ""
-    """A file with the bot's token that only you may read (chmod 600). The variable DISCORD_TOKEN comes before it."""
+    """A file with the bot's token that only you may read (chmod 600). The variable DISCORD_TOKEN takes precedence."""
     users: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
     """Users who may write."""
     roles: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
@@ -56,7 +56,7 @@ class GatewaySection:
     catch_up_hours: Annotated[float, Number("hours", 0, 24 * 365)] = 24.0
     """The gateway fetches missed messages up to this age."""
     catch_up_messages: Annotated[int, Number("messages", 0, 100_000)] = 200
-    """The most missed messages that it fetches in each channel, the newest ones."""
+    """The maximum number of missed messages to fetch in each channel. The newest are fetched."""
     file_mib: Annotated[float, Number("MiB", 0, 500)] = 8.0
     """Attachments up to this size are stored in the team's folder."""
     transcribe: Annotated[tuple[str, ...], Example('["whisper-cli", "-nt", "-f"]')] = ()

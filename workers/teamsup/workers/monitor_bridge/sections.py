@@ -35,8 +35,8 @@ class MonitorSection:
     listen: Annotated[str, Example('"127.0.0.1:9095"')] = ""
     """The address for the sources of alerts. Without a source no port is opened."""
     recipient: str = "user_comm"
-    """The last agent to notify of an alert without a route, after the cloud's monitor and alert-manager. "user_comm":
-    no agent.
+    """For an alert without a route: the agent to notify after the cloud's monitor and alert-manager. With "user_comm"
+    there is none.
     """
     ack_timeout_seconds: Annotated[float, UP_TO_A_WEEK] = 180.0
     """An agent's time to acknowledge, answer or report before the next one is notified."""
@@ -51,7 +51,7 @@ class MonitorSection:
     hosts: Annotated[tuple[str, ...], Example('["alerts.example.com"]')] = ()
     """More host names under which sources reach it, such as a proxy's."""
     path_prefix: Annotated[str, Example('"/alerts"')] = ""
-    """The beginning of each source's path, if a proxy passes it on."""
+    """The prefix of each source's path, for a proxy that does not remove it."""
     trusted_proxies: Annotated[tuple[str, ...], Example('["10.0.0.2"]')] = ()
     """Addresses or networks to which the limit of connections per address does not apply."""
     watch_host: bool = False
@@ -75,7 +75,7 @@ class MonitorSection:
     inode_percent: Annotated[float, _LEVEL_OR_OFF] = 95.0
     """The level of the disk's inodes; 0: not checked."""
     disk_path: str = "/"
-    """A folder of the disk that is checked."""
+    """A folder on the disk to check."""
     network_errors_per_second: Annotated[float, Number("errors", 0, 1_000_000_000)] = 10.0
     """The level of network errors; 0: not checked."""
     processes: Annotated[tuple[str, ...], Example('["nginx"]')] = ()
@@ -110,7 +110,7 @@ class AlertRouteSection:
     severity: Annotated[tuple[Literal["critical", "warning", "info"], ...], Example('["critical"]')] = ()
     """The severities; empty: all."""
     ack_timeout_seconds: Annotated[float | None, UP_TO_A_WEEK, Example("60")] = None
-    """By default that of [monitor-bridge]."""
+    """An agent's time before the next one is notified. By default that of [monitor-bridge]."""
 
     def __post_init__(self) -> None:
         for agent in self.agents:

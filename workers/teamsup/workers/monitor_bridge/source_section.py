@@ -40,7 +40,7 @@ class SourceSection:
     secret_variable: Annotated[str, _VARIABLE, Example('"PROMETHEUS_SECRET"')] = ""
     """Or the environment variable with the secret. Never the secret itself: people and agents see this file."""
     mapping: Annotated[Mapping[str, str], Example('{ title = "$.alert.name" }')] = field(default_factory=dict)
-    """For the kind "json", any JSON: the path of each part of an alert."""
+    """The path of each part of an alert in the payload. Only for the kind "json", which is any JSON."""
     silence_url: Annotated[str, Example('"http://127.0.0.1:9093"')] = ""
     """Alertmanager's address: acknowledged alerts are silenced there. Empty: they are not."""
     silence_seconds: Annotated[float, Number("seconds", 60, 30 * 86400)] = 7200.0

@@ -20,7 +20,7 @@ class UserCommSection:
     aliases: Annotated[Mapping[str, str], Example('{ gcp = "gcp-monitor" }')] = field(default_factory=dict)
     """Other names of agents: with gcp = "gcp-monitor" a person may write @gcp."""
     fallback_agents: Annotated[Mapping[str, str], Example('{ gcp-monitor = "lead" }')] = field(default_factory=dict)
-    """The agents that are asked when others are away: with gcp-monitor = "lead" it is lead."""
+    """Substitutes for absent agents: with gcp-monitor = "lead", lead is asked when gcp-monitor is away."""
     progress_seconds: Annotated[float, UP_TO_A_MONTH] = 4.0
     """If an answer takes longer than this, the person sees its progress."""
     remind_seconds: Annotated[float, UP_TO_A_MONTH] = 300.0
@@ -28,9 +28,9 @@ class UserCommSection:
     answer_timeout_seconds: Annotated[float, UP_TO_A_MONTH] = 3600.0
     """After this time the person gets a notice. A later answer still arrives."""
     open_per_person: Annotated[int, Number("questions", 1, 100_000)] = 50
-    """Questions of one person that may wait at the same time."""
+    """The maximum number of questions of one person that wait at the same time."""
     open_per_conversation: Annotated[int, Number("questions", 1, 100_000)] = 20
-    """Questions of one conversation that may wait at the same time."""
+    """The maximum number of questions of one conversation that wait at the same time."""
     history_messages: Annotated[int, Number("messages", 0, 100)] = 10
     """Messages that an agent gets when it joins a conversation."""
     decision_reminder_seconds: Annotated[float, UP_TO_A_MONTH] = 1800.0
@@ -46,8 +46,8 @@ class UserCommSection:
 
 @dataclass(frozen=True)
 class MessageRouteSection:
-    """[message_route.NAME]: the agents for some messages. It needs keywords, a pattern or channels. Keywords and
-    patterns come before channels; if several routes match, the first in the file applies.
+    """[message_route.NAME]: the agents for some messages. A route needs keywords, a pattern or channels. Keywords
+    and patterns take precedence over channels; if several routes match, the first in the file applies.
     """
 
     agents: Annotated[tuple[str, ...], Example('["gcp-monitor"]')]
