@@ -30,7 +30,7 @@ EXAMPLES = {
     "teamsup ps gateway": "show one worker, with its last crashes",
     'teamsup send lead "v2 is out"': "write to an agent",
     "teamsup logs -f gateway": "follow the output of a worker",
-    "teamsup --team night ps": "the same for another team",
+    "teamsup --team night ps": "show the state of another team",
 }
 _END = "teamsup COMMAND --help shows more. A team's folder is in $TEAMSUP_HOME, else in ~/.claude/teams."
 _MOST_COLUMNS, _LEAST_COLUMNS = 110, 60

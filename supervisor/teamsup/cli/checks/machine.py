@@ -15,7 +15,7 @@ _NETWORK_TYPES = frozenset({"9p", "ceph", "cifs", "glusterfs", "lustre", "nfs", 
 _FUSE = "fuse."
 _LIMITS = Path("/proc/sys/fs/inotify")
 _MIN_FREE_INSTANCES = 8
-"""A team needs about one for each process of it that waits."""
+"""A team needs about one for each waiting process."""
 _MAX_AHEAD = timedelta(minutes=1)
 
 

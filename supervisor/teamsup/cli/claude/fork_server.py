@@ -98,7 +98,7 @@ class ProgramFiles:
         self._paths = "\0".join({*files, *folders, sys.executable})
 
     def read_stamps(self) -> int:
-        """Return a number that changes with every other version of one of these files."""
+        """Return a number that changes whenever one of these files changes."""
         return hash(tuple(map(_read_stamp, self._paths.split("\0"))))
 
 

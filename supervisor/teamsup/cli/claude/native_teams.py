@@ -38,14 +38,14 @@ def _check_inboxes(agents: Iterable[Agent]) -> Iterator[Finding]:
     now = datetime.now(UTC)
     for agent in agents:
         if (trouble := agent.metadata.get(NATIVE_INBOX)) and agent.is_present(now):
-            text = f"its session cannot put messages where Claude Code reads for teammates: {trouble}"
+            text = f"its session cannot write to the inbox file of a teammate in Claude Code: {trouble}"
             hint = "The file was not changed. The messages wait unread in the team; the session tries again."
             yield Finding(agent.name, Verdict.WARNING, text, hint)
 
 
 def find_exposed_credentials(configuration: object, folder: Path, teams: Path) -> Iterator[str]:
-    """Yield the files below ``teams`` that a configuration in ``folder`` names for credentials, and an address of a
-    store with a password.
+    """Yield what a configuration in ``folder`` exposes: files with credentials below ``teams``, and the password in the
+    address of a store.
     """
     if not isinstance(configuration, dict):
         return

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="start only this worker of a running team, or those of a pattern such as 'web-*'",
+        help="start only this worker of a running team, or those that match a pattern such as 'web-*'",
     )
     complete_as(Kind.WORKER, names)
     add_timeout(parser, 30)

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="stop only this worker, or those of a pattern such as 'web-*'",
+        help="stop only this worker, or those that match a pattern such as 'web-*'",
     )
     complete_as(Kind.WORKER, names)
     add_timeout(parser, 60)

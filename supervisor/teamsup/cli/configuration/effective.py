@@ -16,7 +16,7 @@ Origin = Literal["file", "environment", "default"]
 SET = "(set)"
 """The text that is shown in place of a secret."""
 _VARIABLES = {("team", "hub"): ADDRESS_VARIABLE}
-"""The variables that come before a key of the file."""
+"""The variables that take precedence over a key of the file."""
 _CONFIDENTIAL = r"[\w-]*(?:token|secret|passw(?:or)?d|passphrase|api[_-]?key)[\w-]*"
 _SECRET = re.compile(
     rf"(?<=://)([^/\s:@]*:)[^/\s@]+(?=@)|(\b{_CONFIDENTIAL}\s*[=:]\s*|--?{_CONFIDENTIAL}\s+|\bbearer\s+)[^&\s]+",
