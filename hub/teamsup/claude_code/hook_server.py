@@ -33,7 +33,7 @@ _MAX_PAYLOAD_BYTES = 64 * 2**20
 _RECEIVE_TIMEOUT_SECONDS = 5.0
 _ADDS_CONTEXT = ("UserPromptSubmit", "PostToolUse", "PostToolUseFailure")
 _MAX_BLOCKED_STOPS = 3
-"""The most times that hooks may keep one turn from ending. Claude Code allows eight in a row, for all hooks
+"""The maximum number of times that hooks may prolong one turn. Claude Code allows eight in a row, for all hooks
 together.
 """
 
@@ -219,7 +219,7 @@ async def caller_of(participants: Participants, given: Mapping[str, Any]) -> Par
 
 
 def _begins_turn(given: Mapping[str, Any]) -> bool:
-    """Return whether no hook has seen this turn before. The event that wakes an idle session begins a turn without a
+    """Return whether this hook is the first of a turn. The event that wakes an idle session begins a turn without a
     prompt.
     """
     return given.get("hook_event_name") == "UserPromptSubmit" or given.get("stop_hook_active") is False

@@ -1,6 +1,6 @@
-"""Wake the idle teammates of a session: put their messages where Claude Code reads for them.
+"""Wake the idle teammates of a session: write their messages into the inbox files that Claude Code reads.
 
-A message is put there once. It stays unread in the hub until the teammate acts.
+A message is written there once. It stays unread in the hub until the teammate acts.
 """
 
 import time

@@ -1,6 +1,6 @@
 """The teammates inside a session, members of an agent team of Claude Code's own, and the mailbox of each.
 
-Claude Code looks every half second into the mailbox of an idle teammate, a JSON file, and removes what it passes on.
+Every half second Claude Code reads the mailbox of an idle teammate, a JSON file. It removes the delivered messages.
 The form of that file and of its lock is that of Claude Code 2.1.332.
 """
 

@@ -1,4 +1,4 @@
-"""Ask people for a permission that Claude Code asks for in an interactive session, while its own dialog waits.
+"""Forward permission dialogs of an interactive session to people, while Claude Code's own dialog waits.
 
 It is off unless the agent's section says ``ask_in_sessions``. The first answer counts: that of the team, or that of the
 person at the terminal. A session cannot decide by itself, because user_comm does not accept an asker's own answer.

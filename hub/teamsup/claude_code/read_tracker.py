@@ -19,7 +19,7 @@ from teamsup.hub.team import fold_case
 from .rendering import MAX_MESSAGE_CHARACTERS, render_name
 
 _MAX_READ_CHARACTERS = 40_000
-"""The most messages that one read returns."""
+"""The maximum number of messages that one read returns."""
 
 RENEW_SECONDS = LEASE_SECONDS / 3
 """Seconds between two calls of keep()."""

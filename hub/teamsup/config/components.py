@@ -77,7 +77,7 @@ class Component:
     secret_variables: tuple[str, ...] = ()
     """Environment variables with a secret of this worker: no other worker gets them."""
     secret_keys: tuple[str, ...] = ()
-    """Keys, such as "source.secret_variable", that name further such variables."""
+    """Keys, such as "source.secret_variable", whose values are names of such environment variables."""
     takes_over_runs: bool = False
     """Its processes have the mark TEAMSUP_RUN. They outlive their worker and the supervisor, and the next worker takes
     them over. ``teamsup stop`` ends them, and so does a start of the team without that worker."""

@@ -45,7 +45,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class TextPattern:
-    """The form of a text: a regular expression for all of it, and the same in words."""
+    """The form of a text: a regular expression for the whole text, and a description for people."""
 
     pattern: str
     """A pattern that Python and JavaScript both know, because a JSON Schema has it."""
@@ -92,7 +92,7 @@ class SectionKey:
     example: str = ""
     """A value in the syntax of TOML; empty: the default is a good example."""
     is_secret: bool = False
-    """Whether no command may show its values."""
+    """Whether its values are secret, so that commands hide them."""
 
     def check(self, value: Any) -> None:  # noqa: ANN401
         """Raise ValueError, whose text continues the name of the key. The value has the right type."""

@@ -20,10 +20,10 @@ RUN = "run"
 """The key in the presence of an agent that a run has started: the number of the run. A live session has none."""
 
 OWN_NOTE = "own_note"
-"""The key in the presence of such an agent with the note that it has set itself. Otherwise its note is its progress."""
+"""The key in the presence of an agent with a run: the note that it has set. Without it, the note is its progress."""
 
 STARTABLE = "startable"
-"""The key in its presence: a mapping of names to results of StartableAgent.to_metadata."""
+"""The key in the presence of agent-runner: a mapping of names to results of StartableAgent.to_metadata."""
 
 ASLEEP = "asleep"
 """The status of an absent agent that a message starts."""

@@ -25,7 +25,7 @@ MAX_LABEL_CHARACTERS = 255
 """Characters of a message_id, conversation_id or message_type."""
 
 MAX_HOPS = 8
-"""The most replies in a row from agent to agent, without a person or a daemon in between. The hub refuses the next."""
+"""The maximum number of consecutive replies from agent to agent, without a person or a daemon. The next is refused."""
 
 MAX_ID = 10**15
 """The largest message id that a foreign program may choose; the triggers have the same limit."""

@@ -44,7 +44,7 @@ class Presence:
         return time.monotonic() >= (self._listening_valid_until if listening else self._valid_until)
 
     def refresh(self, *, listening: bool) -> None:
-        """Report presence, unless a recent report exists, here or elsewhere."""
+        """Report presence, unless this or another process has reported it recently."""
         if not self.is_due(listening=listening):
             return
         self._valid_until = time.monotonic() + agents.HEARTBEAT_SECONDS

@@ -288,7 +288,7 @@ class Queries:
         """Return the number of messages after the ``id`` ``after``, and the waiting times of those that were read
         since a time.
 
-        Only messages from the ``id`` ``oldest`` on count as read.
+        A message counts as read only if its ``id`` is ``oldest`` or higher.
         """
         return read_traffic(self._store.read, after, oldest, since)
 

@@ -22,7 +22,7 @@ _MAX_ROWS = KEPT_ROWS + 144
 
 @dataclass(frozen=True, slots=True)
 class WorkerSample:
-    """One worker. None is unknown; it may not have run."""
+    """One worker. A value of None is unknown: the worker may not have run."""
 
     cpu_percent: float | None = None
     """Percent of one core."""
@@ -34,7 +34,7 @@ class WorkerSample:
 
 @dataclass(frozen=True, slots=True)
 class TeamSample:
-    """The team in the time before ``at``, in Unix seconds. None is unknown."""
+    """The team in the time before ``at``, in Unix seconds. A value of None is unknown."""
 
     at: float
     seconds: float = MINUTE_SECONDS

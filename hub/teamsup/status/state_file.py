@@ -58,7 +58,7 @@ class TeamState:
     trouble: str = ""
     """The supervisor's own troubles, in sentences."""
     trouble_since: float | None = None
-    """In Unix seconds."""
+    """When they began, in Unix seconds."""
 
 
 def write_state(team: Team, state: TeamState) -> None:

@@ -143,7 +143,7 @@ def describe_without_folder(team: Team, pid: int) -> str:
 
 
 def require_running(team: Team) -> None:
-    """Raise NotRunning, which says how to start the team, unless a supervisor runs it."""
+    """Raise NotRunning if no supervisor runs the team. The error says how to start it."""
     if owner_pid(team) is None:
         raise NotRunning(describe_not_running(team))
 

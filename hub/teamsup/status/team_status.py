@@ -43,7 +43,7 @@ _HEALTHY_STATES = (State.STARTING, State.RUNNING, State.STOPPED)
 
 @dataclass(frozen=True, slots=True)
 class ParticipantStatus:
-    """One participant. ``cpu_percent`` is the average of its life, of one core; None is unknown."""
+    """One participant. ``cpu_percent`` is its average since its start, in percent of one core; None: unknown."""
 
     name: str
     kind: str

@@ -186,7 +186,7 @@ def is_answer(delivery: Delivery, question: Message) -> bool:
 
 
 def is_final_answer(message: Message) -> bool:
-    """Return whether no other agent still has to answer the same question."""
+    """Return whether this is the last answer: all other agents have answered the question."""
     return not message.metadata.get(MORE_ANSWERS)
 
 

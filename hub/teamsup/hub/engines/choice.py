@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .hosts.team_hosts import TeamHosts
 
 ADDRESS_VARIABLE = "TEAMSUP_HUB"
-"""The environment variable with the address of the hub; it comes before ``hub`` of [team]."""
+"""The environment variable with the address of the hub; it takes precedence over ``hub`` in [team]."""
 _MENTIONS_HUB = re.compile(rb"(?m)^[^#\n]*\bhub\b[\"']?\s*=")
 _INSTALL = "pip install 'teamsup[postgres]'"
 

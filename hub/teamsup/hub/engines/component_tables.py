@@ -28,7 +28,7 @@ class ComponentTables:
     """SELECTs of the ``messages.id`` of messages that no pruning may remove."""
     forgets_person: tuple[str, ...] = ()
     """Statements that remove a person's data. Each runs for each name of the person. ``:name`` is the name, such as
-    chat:30 or console-ann. ``:id`` is the part after its first colon, or all of it."""
+    chat:30 or console-ann. ``:id`` is the part after its first colon, or the whole name."""
     carried_over: tuple[str, ...] = ()
     """Tables with facts from outside the team. A restore keeps their rows if their ``message`` is in the backup.
     Deliveries that this component has ended since the backup stay ended."""

@@ -141,7 +141,7 @@ SELECT_FRESH_PRESENCE = """
     SELECT 1 FROM agent_status WHERE lower(agent_name) = :name AND last_heartbeat BETWEEN :lately AND :now
       AND (:listening = 0 OR status <> 'offline')
 """
-"""Whether a recent report exists, here or elsewhere."""
+"""Whether this or another process has reported the agent's presence recently."""
 
 _REFRESH_PRESENCE = """
     UPDATE agent_status SET last_heartbeat = :now,

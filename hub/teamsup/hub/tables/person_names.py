@@ -14,7 +14,7 @@ class PersonNames:
 
     names: tuple[str, ...]
     user: str
-    """The id after the first colon of the name, or all of it."""
+    """The part of the name after its first colon, or the whole name if it has no colon."""
 
     def are_quoted(self, quotes: str | None) -> bool:
         """Return whether one of the names is in the ``quotes`` of a message's metadata: a JSON list, or one name."""

@@ -45,7 +45,7 @@ class RoleLease:
     token: int
     """A number that grows with each new holder."""
     seconds_left: float
-    """By the server's clock; 0 or less: it has ended."""
+    """Seconds until the lease ends, by the server's clock; 0 or less: it has ended."""
 
 
 @dataclass(frozen=True, slots=True)

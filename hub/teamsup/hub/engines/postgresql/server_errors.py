@@ -67,7 +67,7 @@ def is_lost(error: psycopg.Error) -> bool:
 
 
 def is_refusal(error: psycopg.Error) -> bool:
-    """Return whether no later attempt to connect can help. The server then sends only words, without a code."""
+    """Return whether later attempts to connect would fail too. The server reports this in words, without a code."""
     text = str(error)
     return any(
         words in text

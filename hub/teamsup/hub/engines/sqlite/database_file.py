@@ -46,7 +46,7 @@ def find_files(path: Path) -> DatabaseFiles:
 
 
 def check_open(path: Path, known: DatabaseFiles, found: DatabaseFiles) -> None:
-    """Raise an error unless a process with ``known`` open may go on with the files ``found`` under the same names.
+    """Raise an error unless a process may keep the files ``known`` open, while ``found`` are under the same names.
 
     Only a file that was removed with its log is replaced by an empty one. Raise StoreUnavailable while the folder is
     away. Raise StoreReplaced while the log of the known database is beside another database, or without one.
