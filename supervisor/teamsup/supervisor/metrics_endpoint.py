@@ -16,7 +16,7 @@ _METRICS = "metrics"
 
 
 class MetricsEndpoint:
-    """At most one server; ``port`` is the configured one, 0 for none. ``state`` returns the team's state."""
+    """The metrics server, if ``port`` is not 0. ``state`` returns the team's state."""
 
     def __init__(self, hub: MessageHub, troubles: Troubles, state: Callable[[], TeamState]) -> None:
         self._hub = hub

@@ -43,7 +43,7 @@ class Observation:
 
     at: float
     moment: float
-    """Monotonic seconds, which go on while the clock is set, but not while the machine sleeps."""
+    """Monotonic seconds. A change of the clock does not affect them, and they stop while the machine sleeps."""
     workers: Mapping[str, tuple[WorkerState, ProcessStats | None]]
     host: HostStats | None
     newest: int | None = None

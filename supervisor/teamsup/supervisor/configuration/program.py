@@ -17,7 +17,7 @@ class SpawnLimits:
     """Settings of the operating system for a new process; None: it inherits the value of the supervisor."""
 
     nofile: int | None = None
-    """The most open files."""
+    """The maximum number of open files."""
     umask: int | None = None
     """The rights that its new files do not get."""
     nice: int | None = None

@@ -187,7 +187,7 @@ class RequestHandler:
                 await self._manager.wait_at_rest(names)
 
     async def read_unready_reasons(self) -> dict[str, str]:
-        """Return why each worker that should run does not, except unconfigured optional ones."""
+        """Return the reason of each worker that should run and does not. Leave out unconfigured optional workers."""
         workers = self._manager.unready_workers()
         agents = await self._unconfigured_agents(workers)
         return {

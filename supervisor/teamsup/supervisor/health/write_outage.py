@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from .write_lock import LockOwner
 
 MAX_INTERVAL_RATIO = 1.5
-"""Between two checks at most this many times the usual interval counts."""
+"""The longest time that counts between two checks, as a multiple of the usual interval."""
 
 
 @dataclass(frozen=True, slots=True)

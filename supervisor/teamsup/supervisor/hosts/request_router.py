@@ -154,7 +154,7 @@ def find_workers(host: HostReport, pattern: str) -> list[WorkerState]:
 
 
 def join_answers(answers: Sequence[tuple[str, HostAnswer]]) -> HostAnswer:
-    """Return one answer: each line of several hosts begins with the host's name. Pure."""
+    """Join the answers of hosts. If there are several, each line begins with the name of its host. Pure."""
     if len(answers) == 1:
         return answers[0][1]
     lines = [f"{host}: {line}" for host, answer in answers for line in answer.content.splitlines()]
