@@ -116,7 +116,7 @@ class RunConclusion:
 
     def deny_overdue(self, run: Run) -> bool:
         """Deny a parked call whose deadline has long passed without a report of user_comm. Return whether
-        that was so.
+        it was denied.
         """
         folder = run_folder(self._hub.team, run.id)
         call = CallLedger(folder).parked_call()

@@ -20,19 +20,19 @@ class Usage:
     """Recent starts and costs, of one agent or of all."""
 
     starts: int = 0
-    """Processes in the last hour."""
+    """Processes that have started in the last hour."""
     oldest_start: float | None = None
     usd: float = 0.0
     """The cost of the last 24 hours."""
     oldest_cost: float | None = None
-    """The time when the first run of that cost ended."""
+    """The time when the first of the runs with this cost ended."""
     unknown_costs: int = 0
-    """Runs of that day that have ended without reporting their cost."""
+    """Runs of the last 24 hours that have ended without reporting their cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentPause:
-    """No run of an agent, or on a login, starts until then; None: until a person ends it."""
+    """A pause of one agent or login: until then none of its runs starts. None: until a person ends it."""
 
     kind: Literal["agent", "login"]
     name: str
@@ -199,7 +199,7 @@ class RunTable:
         return self._hub.execute("DELETE FROM agent_pauses WHERE kind = ? AND name = ?", (kind, name)) > 0
 
     def end_incidents(self, kind: str, names: Collection[str] | None = None) -> None:
-        """End the pauses that only a person could end: for these names, or all. A person has done something."""
+        """End the pauses that only a person can end, for these names or for all, because a person has acted."""
         for pause in self.pauses(0.0):
             if pause.kind == kind and pause.is_incident and (names is None or pause.name in names):
                 self.resume(kind, pause.name)
@@ -228,7 +228,7 @@ class RunTable:
             self._hub.execute("INSERT INTO agent_ticks (agent, schedule, at) VALUES (?, ?, ?)", (agent, schedule, at))
 
     def prune(self, before: float, now: float) -> int:
-        """Remove the runs that ended before then, and return how many."""
+        """Remove the runs that ended before this time, and return how many."""
         self._hub.execute("DELETE FROM run_starts WHERE at <= ?", (now - _HOUR,))
         return self._hub.execute(f"DELETE FROM runs WHERE ended_at < ? AND state NOT IN ({_OPEN})", (before,))  # noqa: S608
 

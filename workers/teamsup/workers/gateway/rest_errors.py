@@ -49,7 +49,7 @@ DEFER_CODES = frozenset(
         160007,  # too many active announcement threads
     }
 )
-"""Discord's codes for refusals that other rights or a later time may end."""
+"""Discord's codes for refusals that may end later, for example after a change of permissions."""
 
 REJECT_CODES = frozenset(
     {

@@ -7,7 +7,7 @@ A message goes through these modules, from the top down:
     routing/           rules: the agents for a person's message; live_rules: the rules of a saved teamsup.toml
     commands           the commands that user_comm answers itself, such as /status
     requests/          forwarding: questions to agents, answers back; relays: the table of open questions;
-                       follow_up and progress: reports to a waiting person, and reminders of an agent
+                       follow_up and progress: reports to a waiting person, and reminders to an agent
     decisions/         service: agents ask, people decide; decision: the pure rules; table: the stored decisions;
                        rendering: the texts; decisions_command: ``teamsup decisions``
     announcements      messages to all people

@@ -43,7 +43,7 @@ MAX_STREAMS = 200
 _SESSION_CHECK_SECONDS = 15.0
 _MAX_NOTICES = 1000
 MAX_FORMS = 8
-"""The most forms that are handled at the same time; others wait."""
+"""The maximum number of forms that are handled at the same time; others wait."""
 _MAX_BODY_BYTES = 2**20
 _CLOSE_SECONDS = 2.0
 _RETRY_SECONDS = 5

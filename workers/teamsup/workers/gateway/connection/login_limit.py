@@ -30,7 +30,7 @@ class LoginLimit:
         self._clock = clock
 
     def record_login(self) -> None:
-        """Count one more login, which may then happen. Raise LoginLimitReached."""
+        """Permit one more login, and count it. Raise LoginLimitReached."""
         now = self._clock()
         with self._hub.transaction():
             logins = recent_logins(json.loads(get_state(self._hub, _STATE_KEY) or "[]"), now)

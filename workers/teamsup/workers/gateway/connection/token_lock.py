@@ -20,7 +20,7 @@ class TokenInUse(Exception):
 
 
 class TokenLock:
-    """The lock of a token. It ends with the process, however that ends."""
+    """The lock of a token. The lock ends with the process, even after a crash."""
 
     def __init__(self) -> None:
         self._token = ""

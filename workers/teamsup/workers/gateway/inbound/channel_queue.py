@@ -24,8 +24,8 @@ class ChannelQueue(Generic[T]):
         self._session = listening
         self._handle = handle
         self._catch_up = catch_up
-        self._caught_up_to = -1  # caught up to this number of listening
-        self._waiting: deque[tuple[int, T]] = deque()  # each with the number at which it was put here
+        self._caught_up_to = -1  # events up to this number need no catch-up
+        self._waiting: deque[tuple[int, T]] = deque()  # each with the number of listening at its arrival
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -38,8 +38,8 @@ class ChannelQueue(Generic[T]):
         self._ensure_running()
 
     def mark_caught_up(self, listening: int) -> None:
-        """Note that no catch-up is needed before that number of ``listening``, so that events do not wait for a
-        catch-up.
+        """Note that events up to the number ``listening`` need no catch-up before them. An idle queue handles them at
+        once.
         """
         if self.is_idle:
             self._caught_up_to = listening

@@ -30,7 +30,7 @@ class FormattedSpan:
 
     @property
     def unbreakable(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Each delimiter, with the character that belongs to it."""
+        """The two ranges without a cut: each delimiter, and the character next to it inside the span."""
         width = len(self.mark)
         return (self.begin, self.begin + width + 1), (self.end - 1, self.end + width)
 

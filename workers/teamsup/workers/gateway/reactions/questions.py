@@ -47,7 +47,7 @@ class QuestionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QuestionDelivery:
-    """A delivery from a question to its answer: of the question, of its relay, or of an answer."""
+    """The delivery of a question, of its relay, or of an answer."""
 
     role: str
     state: str

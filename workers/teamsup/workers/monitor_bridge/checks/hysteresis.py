@@ -17,9 +17,9 @@ class CheckResult:
     severity: Severity = "warning"
     labels: Mapping[str, str] = field(default_factory=dict)
     updates_title: bool = False
-    """A changed title while it is bad updates the same problem."""
+    """Whether a changed title updates the open problem."""
     min_samples: int = 0
-    """The least number of equal results in a row before it begins."""
+    """The minimum number of equal results in a row before a problem begins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ _NOTIFIED = {
 
 
 def render_table(incidents: Sequence[Incident], now: datetime) -> list[str]:
-    """Return a table with a line for each."""
+    """Return a table with a line for each incident."""
     if not incidents:
         return ["No incident is open."]
     alike: dict[str, list[Incident]] = {}

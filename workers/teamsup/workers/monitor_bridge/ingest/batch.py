@@ -22,7 +22,7 @@ PrepareAlerts = Callable[[Alerts], Alerts]
 _BATCH_SIZE = 200
 """About this many alerts share a transaction, because other writers wait for its end."""
 _MAX_QUEUED = 1000
-"""The most waiting requests."""
+"""The maximum number of waiting requests."""
 _STORE_FAILURES = (SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly)
 """Errors that every request would get."""
 

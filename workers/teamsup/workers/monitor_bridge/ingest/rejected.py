@@ -14,7 +14,7 @@ from teamsup.terminal.formatting import format_age, format_table, sanitize
 from ...table_row import read_row
 
 MAX_PER_SOURCE = 50
-"""The most payloads of each source; the oldest are deleted."""
+"""The maximum number of payloads of each source; the oldest are deleted."""
 MAX_PAYLOAD_BYTES = 32 * 1024
 """Bytes that are kept of each payload, from its beginning."""
 

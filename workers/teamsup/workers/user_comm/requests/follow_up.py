@@ -25,7 +25,7 @@ from .progress import (
 from .relays import Relays
 
 _MAX_POLL_SECONDS = 2.0
-"""The most seconds between two checks, if no message arrives."""
+"""The maximum time in seconds between two checks, if no message arrives."""
 
 
 _AGE_DIVISOR = 30

@@ -22,7 +22,7 @@ _MAX_KNOWN = 100
 
 
 class Authenticator:
-    """The people who have signed in. ``operators`` may act, and the person who runs the team."""
+    """The people who have signed in. ``operators`` and the person who runs the team may act."""
 
     def __init__(self, hub: MessageHub, operators: Collection[str]) -> None:
         self.cookie = cookie_name(hub.team)

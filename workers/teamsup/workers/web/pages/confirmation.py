@@ -26,7 +26,7 @@ class ActionQuestion:
     is_grave: bool = True
     """Whether the action removes or ends something."""
     is_for_all: bool = False
-    """Whether people who may not act may do it too."""
+    """Whether all people may do it, and not only those who may act."""
 
 
 def ask_page(route: str, section: str, ask: Callable[[PageContext], ActionQuestion]) -> Page:

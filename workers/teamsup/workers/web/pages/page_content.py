@@ -18,7 +18,7 @@ from .views.dead_letters import DeadLetterSource
 from .views.participants import TeamMember, describe_participants
 
 _SHARED = 4
-"""The most pages that are made at the same time. Each has its own moment."""
+"""The maximum number of pages that are made at the same time. Each has its own moment."""
 
 
 @dataclass(frozen=True, slots=True)
