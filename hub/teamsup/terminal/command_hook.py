@@ -1,4 +1,4 @@
-"""The command that runs when nobody acknowledges, or nobody can be notified: for mail, SMS or a siren.
+"""The command for mail, SMS or a siren. It runs when people do not acknowledge, or cannot be notified.
 
 monitor-bridge runs it for an incident. The supervisor runs it in a separate process when the hub or monitor-bridge
 fails. ``python -m teamsup.terminal.command_hook SECONDS COMMAND …`` reads the text and writes why the command failed.
