@@ -131,7 +131,7 @@ def test_a_running_team_goes_on_with_the_new_version(
             assert before is not None
 
             sent = 1
-            words = [program, "restart", "--rolling"]
+            words = [program, "restart", "--rolling", "--timeout", "120"]
             with subprocess.Popen(
                 words, env=teamsup.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             ) as restart:
