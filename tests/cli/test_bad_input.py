@@ -213,6 +213,7 @@ def test_init_writes_a_file_whose_examples_are_right_and_replaces_none(teamsup: 
 def test_start_accepts_the_examples_of_the_template(teamsup: TeamsupCommand) -> None:
     uncommented = uncommented_template(teamsup)
     teamsup.team.configuration.write_text(uncommented)
+    (teamsup.team.folder / "watch.env").touch(0o600)
     start = teamsup.run("start", "--detach")
     try:
         # Its examples name a token and a program that are not there.
