@@ -36,6 +36,15 @@ def test_every_mistake_has_its_line(ask: Ask, team: Team) -> None:
     assert f"{team.configuration}:5: " in shown.out
 
 
+def test_a_table_that_a_section_does_not_have_is_one_mistake_at_its_header(ask: Ask, team: Team) -> None:
+    write(team, '[monitor-bridge]\nlisten = "localhost:9095"\n\n[monitor-bridge.source.shop]\nkind = "json"\n')
+
+    (mistake,) = ask("config", "check", "--json").json["mistakes"]
+
+    assert mistake["line"] == 4
+    assert mistake["text"].startswith("[monitor-bridge] has no key 'source'; ")
+
+
 @pytest.mark.parametrize(("text", "line"), [("[team]\n[gateway\n", 2), ("[team]\n\nagents = [\n", 3)])
 def test_a_file_that_is_no_toml_has_one_mistake_with_its_line(ask: Ask, team: Team, text: str, line: int) -> None:
     write(team, text)

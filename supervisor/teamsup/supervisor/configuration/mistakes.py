@@ -17,6 +17,7 @@ _LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _AT_END = "(at end of document)"
 _HEADER = re.compile(r"\s*\[+\s*([^\]#]+?)\s*\]+")
 _KEY = re.compile(r"\s*([\w.\"'-]+)\s*=")
+_UNKNOWN_KEY = re.compile(r"has no key '([^']+)'")
 _MOST = 100
 
 
@@ -81,6 +82,9 @@ def _find_position(text: str, tables: Mapping[str, Any]) -> tuple[str, str]:
     behind = text[named.end() :] if named else text
     table = _find_table(tables, section)
     known = table if isinstance(table, dict) else {}
+    # The sentence goes on with the known keys, which are right.
+    if (unknown := _UNKNOWN_KEY.search(behind)) and unknown[1] in known:
+        return section, unknown[1]
     words = _WORD.findall(behind)
     key = next((word for word in words if word in known and not isinstance(known[word], dict)), "")
     return section, key or next((word for word in words if word in known), "") or (
@@ -125,8 +129,9 @@ def _number_lines(text: str) -> dict[tuple[str, str], int]:
 def _find_line(section: str, key: str, lines: Mapping[tuple[str, str], int]) -> int | None:
     # ``[worker]`` with ``a.command = …`` has the key in the section above.
     above, _, last = section.rpartition(".")
-    positions = ((section, key), (above, f"{last}.{key}"), (section, ""), (above, last), ("", section))
-    found = next((lines[each] for each in positions if each in lines), None)
-    if found is None and section and not key:
-        found = min((number for (name, _), number in lines.items() if name.startswith(f"{section}.")), default=None)
-    return found
+    exact = [lines[each] for each in ((section, key), (above, f"{last}.{key}")) if each in lines]
+    # A table in a section has no line of its own, but that of its first header.
+    path = f"{section}.{key}" if key else section
+    below = sorted(number for (name, _), number in lines.items() if section and f"{name}.".startswith(f"{path}."))
+    around = [lines[each] for each in ((section, ""), (above, last), ("", section)) if each in lines]
+    return next(iter(exact + below + around), None)
