@@ -1,5 +1,6 @@
 """A team moves from its file to a server and back, and no row is lost on the way."""
 
+import io
 import json
 import random
 import signal
@@ -16,7 +17,7 @@ from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal
 from hub.engines.postgresql.conftest import configure
 from teamsup.config.components import installed_tables
 from teamsup.hub import CallerError, MessageHub, StoreError, Team
-from teamsup.hub.engines.choice import copy_team
+from teamsup.hub.engines.choice import copy_team, export_team, import_team
 from teamsup.hub.engines.copying.file_rows import open_new_file
 from teamsup.hub.engines.copying.row_copy import StoreInUse
 from teamsup.hub.engines.copying.server_rows import open_rows
@@ -84,6 +85,27 @@ def test_a_team_goes_to_a_server_and_back(on_file: Team, address: str, tmp_path:
         assert ann.maintenance.check_integrity(components) == []
         with pytest.raises(StoreInUse, match=r"Programs have .* open"):
             copy_team(address, str(tmp_path / "again.db"), "crew", components)
+
+
+@pytest.mark.slow
+def test_an_export_of_a_file_fills_a_server_and_is_exported_again(on_file: Team, address: str) -> None:
+    fill(on_file, 50)
+    components = installed_tables()
+    first: list[str] = []
+    export_team(on_file, "0.1", components, first.append)
+
+    on_server = configure(on_file, address)
+    import_team(on_server, "old.jsonl", io.BytesIO("".join(first).encode()), components)
+    again: list[str] = []
+    with MessageHub(on_server):  # while programs have it open
+        export_team(on_server, "0.1", components, again.append)
+
+    assert again[1:-1] == first[1:-1]
+    ends = [json.loads(lines[-1])["end"] for lines in (first, again)]
+    assert ends[0]["rows"] == ends[1]["rows"]
+    assert ends[0]["counters"].items() <= ends[1]["counters"].items()  # a server counts in further tables
+    with pytest.raises(CallerError, match="has rows of its own"):
+        import_team(on_server, "old.jsonl", io.BytesIO("".join(first).encode()), components)
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """Write every row of a team as a line of JSON, and read these lines into a new database.
 
 The first line is the header, with the versions of the format and of the tables. The last line counts the rows, so that
-a file without its end is refused. The lines are the same for all engines.
+a file without its end is refused. The lines of rows are the same for all engines.
 """
 
 import functools
