@@ -41,6 +41,7 @@ bench: .venv/bench ## measure, beside peers where they are installed
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.agent_runs
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.server_store
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.two_hosts
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.web_page
 
 soak: .venv/dev ## random kills and random histories, for some minutes
 	cd tests && ../$(BIN)/python -m soak.hammer 1000000
