@@ -6,8 +6,6 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import sys
-import sysconfig
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 
 from helpers.custom_workers import wait_for_state
 from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, run_foreign_sql
+from helpers.wheel_environment import build, install, make_environment
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
 from teamsup.status.state_file import read_state
 
@@ -44,22 +43,15 @@ pytestmark = [
 ]
 
 
-def build_wheel(source: Path, target: Path) -> Path:
-    words = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
-    subprocess.run(words, cwd=source, check=True, capture_output=True)
-    (wheel,) = target.glob("*.whl")
-    return wheel
-
-
 @pytest.fixture
 def wheels(tmp_path: Path) -> tuple[Path, Path]:
     """This version, and a next one with further tables."""
     source = tmp_path / "source"
-    for name in ("hub", "supervisor", "workers", "deploy"):
+    for name in ("hub", "supervisor", "workers", "deploy", "docs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    old = build_wheel(source, tmp_path / "old")
+    old = build(source, tmp_path / "old")
     project = source / "pyproject.toml"
     project.write_text(re.sub(r'(?m)^version = ".*"', 'version = "99.0.0"', project.read_text("utf-8")), "utf-8")
     migrations = source / MIGRATIONS
@@ -68,34 +60,13 @@ def wheels(tmp_path: Path) -> tuple[Path, Path]:
     assert changed != text
     migrations.write_text(changed, "utf-8")
     (migrations.parent / "schema" / "next.sql").write_text("CREATE TABLE next_things (name TEXT);\n")
-    return old, build_wheel(source, tmp_path / "next")
+    return old, build(source, tmp_path / "next")
 
 
 @pytest.fixture
 def python(tmp_path: Path) -> Path:
     """The Python of a new environment, with what teamsup needs but without teamsup."""
-    clean = tmp_path / "clean"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", clean], check=True)
-    (packages,) = (clean / "lib").glob("python3*/site-packages")
-    (packages / "needed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return clean / "bin" / "python"
-
-
-def install(python: Path, wheel: Path) -> None:
-    words = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        str(python),
-        "install",
-        "-U",
-        "--no-deps",
-        "--no-compile",
-        "--no-index",
-        str(wheel),
-    ]
-    subprocess.run(words, check=True, capture_output=True)
+    return make_environment(tmp_path / "clean")
 
 
 def test_a_running_team_goes_on_with_the_new_version(
