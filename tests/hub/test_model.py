@@ -246,7 +246,7 @@ class HubAgainstModel(RuleBasedStateMachine):
         return ends
 
 
-QUICK = settings(max_examples=25, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=12, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
 HubAgainstModel.TestCase.settings = QUICK
 TestHubAgainstModel = HubAgainstModel.TestCase
 

@@ -20,6 +20,7 @@ def test_a_line_in_chat_is_answered(running: TeamsupCommand) -> None:
     assert (chat.returncode, chat.stdout, chat.stderr) == (0, "Hi there! 👋\n", "")
 
 
+@pytest.mark.slow
 def test_a_question_outlives_the_worker_that_would_have_answered_it(running: TeamsupCommand) -> None:
     pid = running.ps()["user_comm"]["pid"]
     os.kill(pid, signal.SIGSTOP)  # so that the question is stored, and not claimed, when user_comm dies
@@ -60,6 +61,7 @@ def test_stop_ends_the_team_and_leaves_no_process(teamsup: TeamsupCommand) -> No
     assert teamsup.run("stop").stdout == "Team 'default' is not running.\n"
 
 
+@pytest.mark.slow
 def test_workers_start_one_after_another_and_end_together(teamsup: TeamsupCommand) -> None:
     with teamsup.open("start") as supervisor:
         eventually(lambda: is_team_ready(teamsup), "all workers ready")
@@ -83,6 +85,7 @@ def test_a_killed_supervisor_leaves_no_worker_behind(teamsup: TeamsupCommand) ->
         assert psutil.wait_procs(family, timeout=TIMEOUT_SECONDS)[1] == []
 
 
+@pytest.mark.slow
 def test_the_output_of_workers_is_prefixed_on_the_terminal_and_kept_in_files(teamsup: TeamsupCommand) -> None:
     with teamsup.open("start") as supervisor:
         eventually(lambda: is_team_ready(teamsup), "all workers ready")
@@ -97,6 +100,7 @@ def test_the_output_of_workers_is_prefixed_on_the_terminal_and_kept_in_files(tea
     assert teamsup.run("logs").stdout.splitlines()[-1].endswith(" supervisor     | stopped")
 
 
+@pytest.mark.slow
 def test_logs_follow_shows_what_comes(running: TeamsupCommand) -> None:
     with running.open("logs", "--follow", "supervisor") as follower:
         assert follower.stdout is not None
@@ -121,6 +125,7 @@ def test_restart_replaces_one_worker_and_no_other(running: TeamsupCommand) -> No
     assert running.ps()["user_comm"]["pid"] == before["user_comm"]["pid"]
 
 
+@pytest.mark.slow
 def test_restart_of_something_unknown_says_what_is_known(running: TeamsupCommand) -> None:
     restart = running.run("restart", "postman")
 
@@ -129,6 +134,7 @@ def test_restart_of_something_unknown_says_what_is_known(running: TeamsupCommand
     assert refusal_of(restart) == f"teamsup: There is no worker 'postman'; there are {known}."
 
 
+@pytest.mark.slow
 def test_restart_says_when_a_worker_does_not_run_afterwards(running: TeamsupCommand) -> None:
     why = refusal_of(running.run("restart", "gateway"))
 
@@ -152,6 +158,7 @@ def test_people_and_agents_can_ask_a_daemon_through_user_comm(running: TeamsupCo
     assert greeting == "Hi there! 👋"
 
 
+@pytest.mark.slow
 def test_the_supervisor_lives_through_a_locked_database(running: TeamsupCommand) -> None:
     before = running.ps()
     blocker = sqlite3.connect(running.team.database, isolation_level=None)
@@ -179,6 +186,7 @@ def test_a_gateway_without_a_token_is_not_configured_and_says_what_to_do(running
     assert running.run("ps").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_decision_reaches_people_and_is_answered_after_a_restart_of_the_team(
     running: TeamsupCommand,
 ) -> None:
@@ -197,6 +205,7 @@ def test_a_decision_reaches_people_and_is_answered_after_a_restart_of_the_team(
         assert lead.claim()[0].message.content == "not now"
 
 
+@pytest.mark.slow
 def test_a_message_of_an_agent_to_user_comm_reaches_people(running: TeamsupCommand) -> None:
     with MessageHub(running.team, agent="console-ann") as ann, MessageHub(running.team, agent="alert-manager") as agent:
         ann.register("console")
@@ -210,6 +219,7 @@ def test_a_message_of_an_agent_to_user_comm_reaches_people(running: TeamsupComma
         )
 
 
+@pytest.mark.slow
 def test_an_answer_with_a_choice_goes_only_to_the_one_who_asked(running: TeamsupCommand) -> None:
     with (
         MessageHub(running.team, agent="console-ann") as ann,
@@ -246,6 +256,7 @@ def test_ps_shows_everybody_for_people_and_for_programs(running: TeamsupCommand)
         assert row["unread"] == 0
 
 
+@pytest.mark.slow
 def test_monitor_bridge_reports_the_host(running: TeamsupCommand) -> None:
     note = eventually(lambda: running.ps()["monitor-bridge"]["note"], "the first figures")
 
@@ -277,6 +288,7 @@ def test_detach_returns_when_the_team_is_ready(teamsup: TeamsupCommand) -> None:
         assert teamsup.run("stop").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detach", [[], ["--detach"]])
 def test_a_second_start_says_who_runs_the_team(running: TeamsupCommand, detach: list[str]) -> None:
     pid = running.ps()["supervisor"]["pid"]
@@ -307,6 +319,7 @@ def test_an_output_that_nobody_reads_holds_up_nobody(teamsup: TeamsupCommand) ->
         assert supervisor.wait(TIMEOUT_SECONDS) == 0
 
 
+@pytest.mark.slow
 def test_a_long_answer_reaches_the_person_as_far_as_it_fits(running: TeamsupCommand) -> None:
     with MessageHub(running.team, agent="lead") as lead:
         lead.register()

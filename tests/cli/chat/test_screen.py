@@ -339,6 +339,7 @@ def test_a_line_that_cannot_be_sent_is_reported(teamsup: TeamsupCommand) -> None
         terminal.expect("(not sent: ")
 
 
+@pytest.mark.slow
 def test_a_message_shown_while_nothing_could_be_stored_ends_as_soon_as_possible(teamsup: TeamsupCommand) -> None:
     teamsup.team.create()
     with MessageHub(teamsup.team, agent="lead") as lead, chat(teamsup) as (terminal, _):
@@ -355,6 +356,7 @@ def test_a_message_shown_while_nothing_could_be_stored_ends_as_soon_as_possible(
         assert terminal.expect("second").count("first") == 1
 
 
+@pytest.mark.slow
 def test_no_name_of_a_sender_begins_a_line_that_another_seems_to_say(teamsup: TeamsupCommand) -> None:
     teamsup.team.create()
     with chat(teamsup) as (terminal, _):

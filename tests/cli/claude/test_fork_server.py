@@ -160,6 +160,7 @@ def test_a_launcher_says_that_its_server_was_killed(served: Team) -> None:
         assert session.end() == (137, "teamsup: The server of this session was killed.")
 
 
+@pytest.mark.slow
 def test_the_server_has_the_folder_and_the_environment_of_its_launcher(served: Team) -> None:
     """The fork server has another $TEAMSUP_TEAM, and no relative path of ours leads anywhere from its folder."""
     environment = {**clean_environment(), **environment_of(served), "TEAMSUP_HOME": ".", "TEAMSUP_AGENT": "scout"}
@@ -254,6 +255,7 @@ def test_a_launcher_that_nobody_serves_starts_the_server_itself(
             assert session.end()[0] == 0
 
 
+@pytest.mark.slow
 def test_a_launcher_of_another_installation_starts_its_own_server(served: Team, tmp_path: Path) -> None:
     other = tmp_path / "teamsup"
     other.write_text(f'#!/bin/sh\nexec "{TEAMSUP}" "$@"\n')
@@ -270,6 +272,7 @@ def test_a_launcher_of_another_installation_starts_its_own_server(served: Team, 
         process.communicate(timeout=TIMEOUT_SECONDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lack", ["exec 0<&-", "ulimit -n 5"])
 def test_a_launcher_that_lacks_a_descriptor_starts_the_server_itself(served: Team, lack: str) -> None:
     """Without an input the server ends at once. With five descriptors Python says that it cannot run a server."""

@@ -245,6 +245,7 @@ def test_only_a_terminal_needs_the_line_editor(teamsup: TeamsupCommand, words: l
     assert result.stdout.endswith("light\n")
 
 
+@pytest.mark.slow
 def test_an_answer_that_came_too_late_is_kept(running: TeamsupCommand) -> None:
     with MessageHub(running.team, agent="lead") as lead:
         lead.register()
@@ -256,6 +257,7 @@ def test_an_answer_that_came_too_late_is_kept(running: TeamsupCommand) -> None:
     assert running.run("read", "--wait", "20").stdout.endswith(": lead: sorry, was busy\n")
 
 
+@pytest.mark.slow
 def test_a_chat_that_died_over_an_answer_does_not_keep_the_next_ones_back(running: TeamsupCommand) -> None:
     with running.open("chat", stdin=subprocess.PIPE) as dying:
         assert dying.stdin is not None
@@ -270,6 +272,7 @@ def test_a_chat_that_died_over_an_answer_does_not_keep_the_next_ones_back(runnin
     assert (later.returncode, later.stdout) == (0, "Hallo! 👋\n")
 
 
+@pytest.mark.slow
 def test_a_line_without_an_answer_does_not_keep_the_others_back(running: TeamsupCommand) -> None:
     with MessageHub(running.team) as hub:
         hub.enroll("lead")
@@ -290,6 +293,7 @@ def test_announcements_are_kept_for_a_person_who_is_not_there(running: TeamsupCo
     assert running.run("read", "--wait", "20").stdout.endswith(": lead: disk is full\n")
 
 
+@pytest.mark.slow
 def test_several_lines_from_a_pipe_are_answered_in_order(running: TeamsupCommand) -> None:
     result = running.run("chat", stdin="Hello\n\nhallo\n@nobody x\n")
 
@@ -310,6 +314,7 @@ def test_a_message_to_a_team_that_is_down_is_answered_when_it_is_up(teamsup: Tea
         teamsup.run("stop")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_an_old_terminal_still_gets_its_answer(running: TeamsupCommand, encoding: str) -> None:
     result = subprocess.run(
@@ -324,6 +329,7 @@ def test_an_old_terminal_still_gets_its_answer(running: TeamsupCommand, encoding
     assert (result.returncode, result.stdout) == (0, b"Hi there! ?\n")
 
 
+@pytest.mark.slow
 def test_bytes_that_are_not_text_cause_no_traceback(running: TeamsupCommand) -> None:
     result = subprocess.run(
         running.line("chat"),

@@ -38,6 +38,7 @@ RunWorkers = Callable[[str], TeamsupCommand]
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True);" + SLEEP_CODE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("start_seconds", "timeout"), [(60, "1"), (0.5, "30")])
 def test_detach_says_who_hangs_at_the_start(teamsup: TeamsupCommand, start_seconds: float, timeout: str) -> None:
     teamsup.configure(
@@ -352,6 +353,7 @@ def test_a_killed_supervisor_leaves_nothing_that_the_next_start_would_double(tea
     assert not tagged_processes(mark)
 
 
+@pytest.mark.slow
 def test_a_stubborn_worker_holds_up_nobody_else(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
     run_workers(worker_section("own") + worker_section("stubborn", STUBBORN, stop_seconds=1))
     eventually(lambda: "up" in teamsup.log("stubborn"), "the stubborn one")
@@ -441,6 +443,7 @@ def order(teamsup: TeamsupCommand, *names: str) -> list[list[str]]:
     return [[words[0], words[1].rstrip(",")] for words in told if words[0] in names]
 
 
+@pytest.mark.slow
 def test_a_dependent_worker_ends_before_a_stopped_one_and_comes_back_with_it(
     run_workers: RunWorkers, teamsup: TeamsupCommand
 ) -> None:
@@ -455,6 +458,7 @@ def test_a_dependent_worker_ends_before_a_stopped_one_and_comes_back_with_it(
     assert order(teamsup, "app", "db")[2:] == [["app", "ended"], ["db", "ended"], ["db", "started"], ["app", "started"]]
 
 
+@pytest.mark.slow
 def test_a_reload_that_changes_both_keeps_their_order(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
     run_workers(worker_section("app", depends_on=["db"]) + worker_section("db", start_seconds=0.3))
     wait_for_state(teamsup, "app", "RUNNING")

@@ -55,6 +55,7 @@ def test_an_orderly_end_of_the_runner_keeps_the_claim_too(harness: RunnerHarness
     assert [run.starts for run in harness.table.latest()] == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_runner_killed", [False, True], ids=["the agent", "the agent and the runner"])
 def test_an_agent_that_is_killed_in_its_work_is_left_to_people(harness: RunnerHarness, is_runner_killed: bool) -> None:
     harness.configure()
@@ -149,6 +150,7 @@ def test_a_runner_that_died_before_it_started_the_process_starts_it(harness: Run
     assert harness.effects == ["once run 1"]
 
 
+@pytest.mark.slow
 def test_a_claim_that_was_lost_is_taken_up_again_by_its_run(harness: RunnerHarness) -> None:
     harness.configure()
     harness.start()

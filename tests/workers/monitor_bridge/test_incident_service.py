@@ -148,6 +148,7 @@ def test_each_beginning_counts_from_a_source_with_a_late_clock_and_no_ends(
         assert harness.open == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", ["", "g"])
 @pytest.mark.parametrize("seconds", [10, 60])
 def test_a_problem_that_comes_and_goes_is_reported_less_and_less_often(join: Join, group: str, seconds: int) -> None:
@@ -295,6 +296,7 @@ def storm(count: int) -> list[Alert]:
     ]
 
 
+@pytest.mark.slow
 def test_a_storm_becomes_one_digest_with_counts(harness: IncidentHarness) -> None:
     for alert in storm(500):
         harness.ingest(alert)

@@ -268,6 +268,7 @@ def test_a_person_forgotten_while_they_write_is_answered_and_not_taken_for_an_ag
     assert not ann.queries.peek()
 
 
+@pytest.mark.slow
 def test_a_note_that_changes_all_the_time_fills_no_mailbox(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:

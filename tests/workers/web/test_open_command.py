@@ -82,6 +82,7 @@ def test_without_a_terminal_no_link_is_printed_or_made(teamsup: TeamsupCommand, 
     assert web.hub.query("SELECT 1 FROM web_links") == []
 
 
+@pytest.mark.slow
 def test_a_browser_is_opened_by_way_of_a_file_that_only_its_owner_reads(
     teamsup: TeamsupCommand, web: WebProcess, tmp_path: Path
 ) -> None:
@@ -114,6 +115,7 @@ def test_all_browsers_of_a_person_are_signed_out(teamsup: TeamsupCommand, web: W
     assert PageClient(web.port).sign_in(unused).status == 403
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Ann", "a b", "../x", "<b>"])
 def test_a_name_that_is_none_is_refused(teamsup: TeamsupCommand, web: WebProcess, name: str) -> None:
     assert web.address

@@ -23,6 +23,7 @@ Join = Callable[..., MessageHub]
 IN_THREAD = "Ann in a thread\n(in the thread thread)"
 
 
+@pytest.mark.slow
 async def test_a_user_who_sends_a_needless_code_learns_it(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -35,6 +36,7 @@ async def test_a_user_who_sends_a_needless_code_learns_it(team: Team, join: Join
     assert stored_contents(team) == ["Hello"]
 
 
+@pytest.mark.slow
 async def test_in_a_thread_that_only_discord_knows_its_channel_counts(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
@@ -74,6 +76,7 @@ async def test_a_member_who_has_left_has_no_role(team: Team, join: Join) -> None
     assert stored_contents(team) == ["still here"]
 
 
+@pytest.mark.slow
 async def test_an_unknown_user_who_cannot_be_answered_holds_up_nobody(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord, ALLOW_ANN):
@@ -135,6 +138,7 @@ async def test_a_user_is_admitted_by_list_role_or_channel(team: Team, join: Join
     assert sorted(stored_contents(team)) == sorted([*heard, *heard])
 
 
+@pytest.mark.slow
 async def test_more_than_allowed_in_a_minute_waits_and_is_said_to(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord, ANYBODY_HERE + "messages_per_minute = 3\n"):

@@ -32,6 +32,7 @@ from teamsup.workers.gateway.connection.token import BotToken
 Join = Callable[..., MessageHub]
 
 
+@pytest.mark.slow
 async def test_the_status_shows_how_long_how_fast_and_when_last(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -226,6 +227,7 @@ async def test_a_discord_that_refuses_a_good_token_for_a_while_is_waited_for(
     assert all(why.startswith("Discord refused the token.") for _, why in rests)
 
 
+@pytest.mark.slow
 async def test_a_refused_token_is_reported_until_its_file_has_another(team: Team, join: Join, tmp_path: Path) -> None:
     lead = join("lead")
     file = tmp_path / "token"
@@ -275,6 +277,7 @@ async def test_an_error_that_a_retry_does_not_mend_ends_it_with_the_remedy(
     assert sentence in gateway_note(lead)
 
 
+@pytest.mark.slow
 async def test_a_token_that_is_revoked_later_is_reported_too(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord):

@@ -26,6 +26,7 @@ async def test_logins_are_counted_across_restarts(team: Team, join: Join) -> Non
     assert len(json.loads(row["value"])) == 2
 
 
+@pytest.mark.slow
 async def test_after_500_logins_in_a_day_it_waits_and_says_so(team: Team, join: Join) -> None:
     lead = join("lead")
     logins = json.dumps([time.time() - 3600] * MAX_LOGINS)
@@ -36,6 +37,7 @@ async def test_after_500_logins_in_a_day_it_waits_and_says_so(team: Team, join: 
         assert not await discord.logins()
 
 
+@pytest.mark.slow
 def test_the_501st_login_may_come_when_the_first_is_a_day_old(team: Team) -> None:
     now = 1_700_000_000.0
     with MessageHub(team, agent="gateway") as hub:

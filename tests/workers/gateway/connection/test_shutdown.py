@@ -22,6 +22,7 @@ async def ended(process: subprocess.Popen[bytes]) -> int:
     return await asyncio.to_thread(process.wait, TIMEOUT_SECONDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("phase", "logged_in"),
     [("GET /users/@me", False), ("event READY", True), ("GET /gateway/", False)],

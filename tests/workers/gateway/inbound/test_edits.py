@@ -18,6 +18,7 @@ from teamsup.hub import MessageHub, Team
 Join = Callable[..., MessageHub]
 
 
+@pytest.mark.slow
 async def test_an_edit_before_it_is_read_replaces_it(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -37,6 +38,7 @@ async def test_an_edit_before_it_is_read_replaces_it(team: Team, join: Join) -> 
     assert user_comm.queries.trace(f"discord:{asked}")[0].state == "cancelled"
 
 
+@pytest.mark.slow
 async def test_an_edit_after_it_is_read_follows_it(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):

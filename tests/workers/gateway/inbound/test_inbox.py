@@ -87,6 +87,7 @@ async def test_an_answer_that_is_not_discords_is_not_a_refusal(team: Team, join:
             assert sorted(await read_texts(user_comm, 2)) == ["missed", "missed in private"]
 
 
+@pytest.mark.slow
 async def test_an_event_that_cannot_be_read_is_reported(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -144,6 +145,7 @@ async def test_nothing_is_lost_or_reordered_while_the_hub_is_locked(team: Team, 
         assert said == [str(number) for number in range(place, 50, 5)]
 
 
+@pytest.mark.slow
 async def test_messages_wait_for_a_hub_that_does_not_take_them_yet(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -201,6 +203,7 @@ async def test_the_quoted_message_reaches_the_team_as_a_quotation(team: Team, jo
     ]
 
 
+@pytest.mark.slow
 async def test_a_message_that_the_team_cannot_keep_is_refused_to_its_author(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:

@@ -101,6 +101,7 @@ async def test_a_server_that_discord_lost_for_a_while_is_caught_up(team: Team, j
             assert await read_texts(user_comm, 1) == ["missed again"]
 
 
+@pytest.mark.slow
 async def test_a_message_from_before_the_bots_invitation_is_not_for_it(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -200,6 +201,7 @@ async def test_messages_in_a_channel_that_the_bot_could_not_read_are_fetched(tea
         assert [text for text in stored_contents(team) if text != aside][-2:] == ["meanwhile", "after"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [False, True])
 async def test_posts_of_a_forum_that_were_made_meanwhile_are_caught_up_with_their_first_message(
     team: Team, join: Join, closed: bool

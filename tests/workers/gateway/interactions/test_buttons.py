@@ -115,6 +115,7 @@ async def test_a_button_decides_also_after_a_restart_of_both_and_the_message_say
             assert await discord.answers(used) == []
 
 
+@pytest.mark.slow
 async def test_one_of_two_presses_at_once_decides_and_only_the_other_user_learns_who(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, both(team, discord, lead):
@@ -131,6 +132,7 @@ async def test_one_of_two_presses_at_once_decides_and_only_the_other_user_learns
         assert not await lead.wait_async(0.2)
 
 
+@pytest.mark.slow
 async def test_only_a_user_who_may_not_decide_sees_the_refusal(team: Team, join: Join) -> None:
     lead = join("lead")
     toml = f"[gateway]\nusers = [{BOB}]\ndeciders = [{ANN}]\nhome_channel = {CHANNEL}\n"
@@ -201,6 +203,7 @@ async def test_a_reply_to_the_message_is_an_answer_in_words(team: Team, join: Jo
         )
 
 
+@pytest.mark.slow
 async def test_a_number_typed_in_the_channel_decides(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, both(team, discord, lead):
@@ -307,6 +310,7 @@ async def test_an_outcome_for_a_message_that_somebody_has_removed_is_dealt_with(
         assert (decider.queries.trace(outcome.message_id)[0].outcome or "").startswith("refused")
 
 
+@pytest.mark.slow
 async def test_a_button_that_says_a_command_is_that_command(team: Team, join: Join) -> None:
     decider, lead = join("user_comm"), join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -328,6 +332,7 @@ async def test_a_button_that_says_a_command_is_that_command(team: Team, join: Jo
         assert [label for label, _, _ in buttons(discord, message)] == ["Acknowledge"]
 
 
+@pytest.mark.slow
 async def test_many_and_long_options_become_buttons_that_discord_takes(team: Team, join: Join) -> None:
     decider, lead = join("user_comm"), join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord):

@@ -45,6 +45,7 @@ async def edits(discord: FakeDiscord) -> int:
     return len(await discord.requests("PATCH", "/messages/"))
 
 
+@pytest.mark.slow
 async def test_its_button_ends_and_it_says_who_takes_care_of_it_and_then_that_it_is_over(
     team: Team, join: Join
 ) -> None:
@@ -88,6 +89,7 @@ async def test_without_the_right_to_embed_the_text_stays(team: Team, join: Join)
         assert (message.components, message.content) == ([], "/ is full\n\nAnn takes care of it.")
 
 
+@pytest.mark.slow
 async def test_a_removed_message_needs_no_notice(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join, toml=HOME) as (discord, user_comm):
         showing = alert(user_comm)

@@ -129,6 +129,7 @@ async def test_nobody_else_may_use_a_command_and_only_they_see_the_refusal(team:
         assert not await user_comm.wait_async(0.2)
 
 
+@pytest.mark.slow
 async def test_a_command_is_acknowledged_in_time_while_the_hub_takes_nothing(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -143,6 +144,7 @@ async def test_a_command_is_acknowledged_in_time_while_the_hub_takes_nothing(tea
         await wait_until(lambda: user_comm.query("SELECT 1 FROM messages WHERE content = '/status'"), "it is stored")
 
 
+@pytest.mark.slow
 async def test_content_that_an_edit_cannot_bring_follows_as_a_message(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -217,6 +219,7 @@ async def test_trouble_with_the_answer_to_a_command_gives_one_answer(team: Team,
         assert await discord.said() == ["All is well."]
 
 
+@pytest.mark.slow
 async def test_a_lost_reply_to_the_acknowledgement_loses_no_command(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):

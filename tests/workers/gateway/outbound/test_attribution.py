@@ -84,6 +84,7 @@ def test_a_text_of_user_comm_has_no_speaker(join: Join) -> None:
     )
 
 
+@pytest.mark.slow
 async def test_an_agent_that_writes_to_the_gateway_itself_is_named_there(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, _):
         gcp = join("gcp")
@@ -97,6 +98,7 @@ async def test_an_agent_that_writes_to_the_gateway_itself_is_named_there(team: T
         assert [(each["title"], each["description"]) for each in second.embeds] == [("gcp: lead: over", said)]
 
 
+@pytest.mark.slow
 async def test_an_agent_cannot_report_the_outcome_of_a_question(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         showing = user_comm.send(

@@ -130,6 +130,7 @@ async def test_the_same_words_said_before_are_not_taken_for_what_is_looked_for(t
         assert await discord.said() == ["yes", "yes"]
 
 
+@pytest.mark.slow
 async def test_white_space_from_a_foreign_program_holds_up_nothing(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         into = "messages (message_id, sender, recipient, content, conversation_id)"
@@ -140,6 +141,7 @@ async def test_white_space_from_a_foreign_program_holds_up_nothing(team: Team, j
         assert outcome_of(user_comm, user_comm.queries.message("blank")) == "refused: Cannot send an empty message"
 
 
+@pytest.mark.slow
 async def test_without_the_right_to_read_the_history_it_is_said_without_reference(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         await discord.forbid(CHANNEL, Permission.READ_MESSAGE_HISTORY)
@@ -149,6 +151,7 @@ async def test_without_the_right_to_read_the_history_it_is_said_without_referenc
         assert (await discord.messages())[-1].reference is None
 
 
+@pytest.mark.slow
 async def test_nobody_is_pinged_but_whom_the_sender_names(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         text = f"<@{ANN}> @everyone look"

@@ -95,6 +95,7 @@ async def test_rights_that_come_back_bring_the_answer_with_its_files(team: Team,
         assert [each.filename for each in said.attachments] == ["a.txt"]
 
 
+@pytest.mark.slow
 async def test_a_person_whose_channel_has_lost_its_rights_is_notified_directly(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join, toml=IMPATIENT) as (discord, user_comm):
         await discord.say("How is it?")
@@ -110,6 +111,7 @@ async def test_a_person_whose_channel_has_lost_its_rights_is_notified_directly(t
         assert f"<#{CHANNEL}>: Missing Permissions. It is kept as message #{answer.id}." in said
 
 
+@pytest.mark.slow
 async def test_a_message_that_automod_blocks_is_replaced_by_a_notice(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         await discord.set_rule("blocked_words", ("secret",))
@@ -153,6 +155,7 @@ async def test_a_person_without_direct_messages_is_notified_by_the_team(team: Te
         assert f"It is kept as message #{answer.id}. Tell user {ANN}" in news.content
 
 
+@pytest.mark.slow
 async def test_a_channel_that_is_gone_is_looked_for_once_and_ends_the_answer(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         gone = send_to_gateway(user_comm, "Hello", 12345)
@@ -182,6 +185,7 @@ async def test_a_home_channel_that_refuses_keeps_the_announcements_and_degrades_
         await wait_until(lambda: _status(user_comm) == "online", "it is well again")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("why", ["Unknown Channel", "Missing Permissions"])
 async def test_a_home_channel_that_would_refuse_is_noticed_before_any_announcement(
     team: Team, join: Join, why: str
@@ -195,6 +199,7 @@ async def test_a_home_channel_that_would_refuse_is_noticed_before_any_announceme
             assert why in user_comm.find_agent("gateway").metadata["reason"]  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 async def test_refused_progress_is_not_reported(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         await discord.set_rule("blocked_words", ("secret",))
@@ -207,6 +212,7 @@ async def test_refused_progress_is_not_reported(team: Team, join: Join) -> None:
         assert await discord.said() == ["It is well"]
 
 
+@pytest.mark.slow
 async def test_a_notice_is_not_sent_twice(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         await discord.set_rule("blocked_words", ("Discord", "secret"))

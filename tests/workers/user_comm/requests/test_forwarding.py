@@ -205,6 +205,7 @@ def test_an_agent_that_does_not_answer_is_reminded_and_its_person_is_notified(
     assert receive(ann).content == "lead: calm"
 
 
+@pytest.mark.slow
 def test_a_reminder_quotes_the_question_alone_and_is_not_read_after_the_answer(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
@@ -227,6 +228,7 @@ def test_a_reminder_quotes_the_question_alone_and_is_not_read_after_the_answer(
     assert user_comm is not None
 
 
+@pytest.mark.slow
 def test_one_agent_that_is_given_up_leaves_the_others_open(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
@@ -263,6 +265,7 @@ def test_another_is_asked_instead_of_an_agent_that_is_not_there(
     assert user_comm is not None
 
 
+@pytest.mark.slow
 def test_a_message_that_an_agent_leaves_unread_goes_to_its_fallback_agent(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
