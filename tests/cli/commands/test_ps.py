@@ -39,6 +39,14 @@ def test_eighty_columns_have_the_state_the_unread_and_the_whole_reason() -> None
     assert busy[0].endswith(" 2       4m 0s   deploys")
 
 
+def test_eighty_columns_have_the_end_of_a_note_which_says_what_to_do() -> None:
+    note = "No agent can be started: add a section [agent.NAME] to teamsup.toml, " * 2 + "then run: teamsup reload"
+    row = ("agent-runner", "not configured", "-", "-", "0", "-", "-", "-", "0", "-", note)
+    (headings,), held = fit_table([row], 80)
+    column = headings.index("NOTE")
+    assert " ".join(line[column:] for line in held) == note
+
+
 def test_no_line_is_longer_than_the_terminal() -> None:
     rows = [*ROWS, ("x" * 64, "BACKOFF", "-", "-", "17", "-", "-", "-", "0", "-", NOTE * 5)]
     for columns in (20, 40, 80, 120, 300):

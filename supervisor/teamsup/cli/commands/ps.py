@@ -24,7 +24,7 @@ _HEADINGS = ("NAME", "STATE", "PID", "UPTIME", "RESTARTS", "HEARTBEAT", "CPU %",
 _LEFT_OUT_FIRST = ("PID", "CPU %", "HEARTBEAT", "MEMORY", "RESTARTS", "UPTIME", "OLDEST", "UNREAD")
 """The columns that a narrow terminal leaves out, in this order. A state and its reason are always shown."""
 _LEAST_NOTE_COLUMNS = 30
-_MOST_NOTE_LINES = 4
+_MOST_NOTE_LINES = 8
 _WATCH_SECONDS = 1.0
 _CLEAR = "\x1b[H\x1b[J"
 _RED, _GREEN, _DIM, _RESET = "\x1b[31m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
