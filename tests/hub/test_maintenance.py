@@ -1,5 +1,6 @@
 """The store stays small and sound."""
 
+import json
 import os
 import stat
 from collections.abc import Callable
@@ -291,10 +292,13 @@ def test_the_prune_command_keeps_what_the_team_is_configured_to_keep(teamsup: Te
     teamsup.team.configuration.write_text("[team]\nkeep_days = 0.0000001\n")
 
     assert teamsup.run("hub", "prune", "--dry-run").stdout == "Would remove 3 messages.\n"
+    counted = json.loads(teamsup.run("hub", "prune", "--dry-run", "--json").stdout)
+    assert counted == {"team": teamsup.team.name, "removable": 3}
     asked = teamsup.run("hub", "prune")
     assert (asked.returncode, asked.stdout) == (64, "")
     assert asked.stderr == "teamsup: 3 messages will be removed for good. Add --yes to do it.\n"
-    assert teamsup.run("hub", "prune", "--yes").stdout.startswith("Removed 3 messages; ")
+    removed = json.loads(teamsup.run("hub", "prune", "--yes", "--json").stdout)
+    assert removed["removed"] == 3
     assert "keep_days of [team]" in " ".join(teamsup.run("hub", "prune", "--help").stdout.split())
 
 

@@ -83,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     prune.add_argument("--yes", action="store_true", help="do not ask")
     prune.add_argument("--dry-run", action="store_true", help="only count the messages")
     prune.add_argument("--keep", type=positive_integer, metavar="N", help="keep only the newest N messages")
+    prune.add_argument("--json", action="store_true", help="print JSON for programs")
     dead = verb("dead-letters", "list the dead letters, the newest first", _dead_letters)
     dead.add_argument("--json", action="store_true", help="print JSON for programs")
     retry = verb("retry", "deliver a dead letter again", _retry)
@@ -292,12 +293,18 @@ def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
     if arguments.dry_run or not arguments.yes:
         count = hub.maintenance.count_prunable(older_than=older_than, keep=arguments.keep, components=tables)
         if arguments.dry_run:
-            print(f"Would remove {count:,} messages.")
+            if arguments.json:
+                print_json(hub.team.name, removable=count)
+            else:
+                print(f"Would remove {count:,} messages.")
             return
         if count:
             require_confirmation(f"{count:,} messages will be removed for good.", is_given=False)
     with progress.during("Removing messages"):
         gone = hub.maintenance.prune(older_than=older_than, keep=arguments.keep, components=tables)
+    if arguments.json:
+        print_json(hub.team.name, removed=gone)
+        return
     print(f"Removed {gone:,} messages; the file has {hub.queries.stats().file_bytes / 2**20:.1f} MiB.")
 
 
