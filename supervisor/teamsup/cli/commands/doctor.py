@@ -59,9 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = None if arguments.agent is None else normalize_name(arguments.agent)
     team = team_of(read_project_settings(project).effective.environment, arguments.team)
     call = partial(command_hint, team)
-    hub = _read_hub(team)
-    agents, trouble = hub.agents, hub.trouble
     with progress.during("Checking"):
+        hub = _read_hub(team)
+        agents, trouble = hub.agents, hub.trouble
         findings = [
             *check_machine(team, hub.newest, datetime.now(UTC)),
             *_check_team(team, agents, trouble, call),
