@@ -101,7 +101,7 @@ class DiscordGateway(Worker):
             await asyncio.wait(parts)
 
     async def _disconnect_on_stop(self, connection: asyncio.Task[None]) -> None:
-        """Disconnect after current messages are sent, and in time even while the hub takes no writes."""
+        """Disconnect after the current messages are sent. Disconnect in time even if the hub accepts no writes."""
         await self._stopping.wait()
         await asyncio.sleep(_DISCONNECT_SECONDS)
         connection.cancel()
@@ -113,7 +113,9 @@ class DiscordGateway(Worker):
         return client
 
     async def _next_delivery(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
-        """Claim no delivery that cannot be sent yet, because a crash would count as a failed attempt."""
+        """Claim the next delivery, but only if it can be sent now. A crash with a claimed delivery counts as a failed
+        attempt.
+        """
         if self._connection.client is None:
             await self.until_stop(self._connection.wait_until_ready())
         return None if self._stopping.is_set() else await super()._next_delivery(arriving)
@@ -124,7 +126,7 @@ class DiscordGateway(Worker):
         await self.in_thread(self._conclude, delivery, outcome or Retry(0.0))
 
     async def _send_or_yield(self, message: Message) -> Outcome:
-        """Send a message. Progress gives way to an answer that waits behind it."""
+        """Send a message. End the sending of progress if an answer waits behind it."""
         if not is_progress(message):
             return await self._send(message)
         return await self._progress.show(message, lambda: self._send(message))

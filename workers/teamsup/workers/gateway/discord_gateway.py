@@ -1,4 +1,4 @@
-"""The gateway's process: it reads the bot's token, and loads discord.py only with one."""
+"""The gateway's process: it reads the bot's token, and loads discord.py only if there is a token."""
 
 from teamsup.config.loader import Config
 from teamsup.hub import MessageHub

@@ -1,4 +1,4 @@
-"""Discord's ids: the time that they contain, and their names in the hub. Pure."""
+"""Discord's ids: the time in an id, and its name in the hub. Pure."""
 
 import re
 
@@ -15,12 +15,12 @@ def created_at(snowflake: int) -> float:
 
 
 def snowflake_at(seconds: float) -> int:
-    """Return the smallest id of that time."""
+    """Return the smallest possible id at a time."""
     return max(0, int((seconds - _EPOCH) * 1000)) << 22
 
 
 def message_id_of(snowflake: int, version: str = "") -> str:
-    """Return the hub's id of a message on Discord. Its later edits have a version."""
+    """Return the hub's id of a message on Discord. The id of an edit contains the version."""
     return f"discord:{snowflake}:{version}" if version else f"discord:{snowflake}"
 
 

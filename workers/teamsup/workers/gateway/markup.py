@@ -46,7 +46,7 @@ def escape(text: str, most: int = 1000) -> str:
 def tables_to_code(text: str) -> str:
     """Return the text with each table of Markdown as a block of code with aligned columns. Discord shows no tables.
 
-    A table with ``||`` does not change, because a block of code would show the hidden text of that spoiler.
+    Leave a table with ``||`` unchanged, because a block of code would show the hidden text of a spoiler.
     """
     return _TABLE.sub(_table_to_code, text)
 
@@ -75,7 +75,9 @@ def _cells_of(line: str) -> list[str]:
 
 
 def _width(text: str) -> int:
-    """Return the number of columns that a text takes: Chinese, Japanese and Korean characters and emoji take two."""
+    """Return the width of a text in columns. A Chinese, Japanese or Korean character or an emoji is two
+    columns wide.
+    """
     return sum(0 if category(each) in ("Mn", "Me", "Cf") else 1 + (east_asian_width(each) in "WF") for each in text)
 
 
@@ -84,8 +86,8 @@ def _pad(text: str, width: int) -> str:
 
 
 def sanitize_file_name(name: str) -> str:
-    """Return a safe file name of at most 100 bytes: without a path, and without hidden characters. Letters of all
-    scripts stay.
+    """Return a safe file name of at most 100 bytes: without a path, and without hidden characters. Keep the letters of
+    all scripts.
     """
     composed = normalize("NFC", name)
     # A vowel sign of Hindi is a mark, which ``\w`` leaves out.

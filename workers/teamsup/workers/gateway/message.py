@@ -1,4 +1,4 @@
-"""A message from Discord as received, and as the hub stores it. Pure."""
+"""A message from Discord, as it was received, and as the hub stores it. Pure."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ class Author:
     roles: frozenset[int] = frozenset()
     is_bot: bool = False
     webhook: int | None = None
-    """The webhook that wrote it. Its messages have the name and picture that their sender chooses."""
+    """The webhook that wrote the message. Its sender may choose any name and picture."""
     application: int | None = None
     """The application that made the webhook."""
 
@@ -52,7 +52,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Quotation:
-    """A quoted message, and its relation to the message that quotes it."""
+    """A quoted message, and its relation to the quoting message."""
 
     relation: str
     text: str
@@ -69,26 +69,26 @@ class InboundMessage:
     files: tuple[Attachment, ...] = ()
     quotations: tuple[Quotation, ...] = ()
     extras: tuple[str, ...] = ()
-    """Lines about content that is neither text nor file."""
+    """Lines about content other than text and files."""
     mentions_bot: bool = False
     """Whether it mentions the bot."""
     mentions_others: bool = False
-    """Whether it mentions other people, also by a reply that notifies them."""
+    """Whether it mentions other people. A reply that notifies its recipient counts as a mention."""
     replies_to_bot: bool = False
     is_own_thread: bool = False
-    """Whether the bot began its thread, for an answer."""
+    """Whether the bot has opened the thread, for an answer."""
     knows_roles: bool = True
     """Whether the author's roles are known. Discord's history does not contain them."""
     replied_to: int | None = None
-    """The message to which it is a reply."""
+    """The message that it replies to."""
     thread: str = ""
-    """The name of its thread; empty: it is not in a thread."""
+    """The name of its thread; empty outside of threads."""
     edited_at: int | None = None
     """The time of the edit in microseconds, because two edits of a program can be close together."""
 
     @property
     def is_empty(self) -> bool:
-        """Return whether it has no content for the team, such as an embed alone."""
+        """Return whether the message has no content for the team."""
         return not (self.text.strip() or self.files or self.quotations or self.extras)
 
 
@@ -101,15 +101,13 @@ class HubContent:
 
 
 def author_of(user: discord.User | discord.Member, channel: int, guild: int | None, where: object) -> Author:
-    """Return the author of a message, command or press. ``where`` is the channel, in the form in which discord.py knows
-    it.
-    """
+    """Return the author of a message, command or press. ``where`` is discord.py's object for the channel."""
     parent = where.parent_id if isinstance(where, discord.Thread) else None
     return Author(user.id, channel, guild, parent, frozenset(role.id for role in getattr(user, "roles", ())), user.bot)
 
 
 def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
-    """Return the message; None for a message of the bot, or of Discord itself."""
+    """Return the message, or None if the bot or Discord itself wrote it."""
     is_written = message.type in (discord.MessageType.default, discord.MessageType.reply)
     if not is_written or message.author.id == bot:
         return None
@@ -149,7 +147,7 @@ def _text_of(message: discord.Message | discord.MessageSnapshot, *, with_embeds:
 
 
 def _name_mentions(text: str, message: discord.Message) -> str:
-    """Return the text with the name beside each user, role and channel that the message mentions, if it is known."""
+    """Return the text with a name beside each mentioned user, role and channel whose name is known."""
     names = {user.id: f"@{user.display_name}" for user in message.mentions}
     names |= {role.id: f"@{role.name}" for role in _mentioned_roles(message)}
     names |= {channel.id: f"#{channel.name}" for channel in message.channel_mentions}
@@ -162,7 +160,7 @@ def _mentioned_roles(message: discord.Message) -> Sequence[discord.Role]:
 
 
 def _strip_bot_mention(text: str, bot: int, roles: Sequence[int]) -> str:
-    """Return the text without the bot's name, or that of its own role, at its beginning."""
+    """Return the text without a mention of the bot or of the bot's role at its beginning."""
     names = "|".join([f"@!?{bot}", *(f"@&{role}" for role in roles)])
     return re.sub(rf"^\s*<(?:{names})>[\s,:]*(?=\S)", "", text)
 
@@ -173,7 +171,7 @@ def _replied_message(message: discord.Message) -> int | None:
 
 
 def _attachments(message: discord.Message) -> Iterator[Attachment]:
-    """Yield its attachments, and those of a forwarded or quoted message."""
+    """Yield the attachments of a message, and those of the message that it forwards or quotes."""
     yield from map(_to_attachment, message.attachments)
     for snapshot in message.message_snapshots:
         yield from map(_to_attachment, snapshot.attachments)
@@ -214,7 +212,7 @@ def _quotations(message: discord.Message) -> Iterator[Quotation]:
 
 
 def quote(quoted: discord.Message, relation: str) -> Quotation:
-    """Return the quotation of a message, with its author in the relation."""
+    """Return the quotation of a message. Its relation names the author."""
     names = " ".join(f"[{each.name}]" for each in quoted_attachments(quoted))
     forwarded = (_text_of(each) for each in quoted.message_snapshots)
     text = _name_mentions(_text_of(quoted), quoted)
@@ -231,7 +229,7 @@ def _extras(message: discord.Message) -> Iterator[str]:
 
 
 def to_hub_content(inbound: InboundMessage, files: Sequence[str], now: float, *, before: str = "") -> HubContent:
-    """Return the author's text, then our lines about other facts, such as ``files``. If there are such lines,
+    """Return the author's text, then the gateway's lines about other facts, such as ``files``. With such lines,
     ``body_length`` in the metadata is the length of the author's text.
     """
     lines = [f"(in the thread {to_single_line(inbound.thread, 100)})"] if inbound.thread else []
@@ -258,7 +256,7 @@ def to_hub_content(inbound: InboundMessage, files: Sequence[str], now: float, *,
 
 
 def _format_quotation(quotation: Quotation) -> str:
-    """Return the quotation. A mark before each line distinguishes it from our own lines."""
+    """Return the quotation. A mark before each line distinguishes quoted lines from the gateway's own lines."""
     text = sanitize(quotation.text.replace("\r", ""))
     shown = text if len(text) <= _MAX_QUOTE else text[:_MAX_QUOTE] + "…"
     return f"({quotation.relation}:)\n> " + shown.replace("\n", "\n> ")

@@ -23,7 +23,7 @@ RETRY_CODES = frozenset(
         130000,  # the API is overloaded
     }
 )
-"""Discord's codes that only mean busy. They are retried without a limit."""
+"""Discord's codes for "busy". Their requests are retried without a limit."""
 
 DEFER_CODES = frozenset(
     {
@@ -107,7 +107,7 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Discord refuses the message for good."""
+    """Discord refuses the message permanently."""
 
     reason: str
     may_pass_without_files: bool = False
@@ -116,8 +116,8 @@ class Reject:
 
 
 def classify(client: discord.Client, error: Exception, age: float = 0.0) -> Retry | Defer | Reject | None:
-    """Classify an error. ``age`` is the time in seconds for which the message has been tried. Return None for an error
-    that does not come from Discord: it is a bug of ours.
+    """Classify an error. ``age`` is the time in seconds since the first attempt. Return None for an error that does not
+    come from Discord: it is a bug of ours.
     """
     if client.is_closed():
         return Retry(_MIN_DELAY_SECONDS)
@@ -143,7 +143,9 @@ def classify(client: discord.Client, error: Exception, age: float = 0.0) -> Retr
 
 
 def _classify_http_error(error: discord.HTTPException, pause: float) -> Defer | Reject:
-    """Classify by Discord's code; an unknown code by its status. A forbidden or missing channel may change later."""
+    """Classify by Discord's code, or by the HTTP status if the code is unknown. Defer for a forbidden or missing
+    channel, which may become usable.
+    """
     why = " ".join(error.text.split())[:300].rstrip(".") or f"error {error.status}"
     about_files = error.status in (403, 413) or error.code in _FILE_CODES
     if error.code in DEFER_CODES or (error.code not in REJECT_CODES and error.status in (403, 404)):

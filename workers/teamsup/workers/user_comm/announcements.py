@@ -1,4 +1,4 @@
-"""Announcements to all people. Where Discord shows one with buttons, they are disabled once it is settled."""
+"""Announcements to all people. Once an announcement is settled, its buttons on Discord are disabled."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _RETRY_SECONDS = 10.0
 
 
 class Announcer:
-    """Announces messages to people. Its verbs block, and raise the hub's errors."""
+    """Announces messages to people. Its methods block, and raise the hub's errors."""
 
     def __init__(self, hub: MessageHub, rules: LiveRules) -> None:
         self._hub = hub
@@ -63,7 +63,7 @@ class Announcer:
                 )
 
     def _is_shown(self, message_id: str) -> bool:
-        """Return whether we have sent this announcement to the gateway."""
+        """Return whether user_comm has sent this announcement to the gateway."""
         try:
             found = self._hub.queries.message(message_id)
         except UnknownMessage:
@@ -72,5 +72,5 @@ class Announcer:
 
 
 def _announcement_id(number: int) -> str:
-    """Return the id of our message that shows this announcement on Discord."""
+    """Return the id of the message that shows this announcement on Discord."""
     return f"shown:{number}"

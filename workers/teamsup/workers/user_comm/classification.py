@@ -11,57 +11,57 @@ from ..protocol import ANNOUNCED_TYPES, DELETED_TYPE, EDITED_TYPE, GATEWAY
 
 @dataclass(frozen=True, slots=True)
 class MessageContext:
-    """The facts of the tables about a message."""
+    """Facts about a message, read from the tables."""
 
     sender_kind: str | None = None
     replied: Message | None = None
-    """The message that it replies to, if the team has it."""
+    """The message to which this message replies, if it is stored."""
     question: Message | None = None
-    """The question of a person that we passed on with the replied message."""
+    """The person's question that the replied message forwards."""
     is_withdrawn: bool = False
     """Whether the replied message no longer needs an answer."""
     is_decision_outcome: bool = False
     """Whether the replied message told an agent the outcome of its decision."""
     decision: int | None = None
-    """The number of the decision that it answers; 0: there is no such decision."""
+    """The number of the decision that the message answers, or 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A person writes: route it."""
+    """A message of a person, which must be routed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A person has edited this message of theirs after it was read."""
+    """A person has edited a message after it was read."""
 
     message_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A person has deleted this message of theirs."""
+    """A person has deleted their message."""
 
     message_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class AgentReply:
-    """An agent answers a question that we passed on."""
+    """An agent answers a forwarded question."""
 
     question: Message
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """An agent reports on a question that we passed on, and still works on it."""
+    """An agent reports on a forwarded question, and is still working on it."""
 
     question: Message
 
 
 @dataclass(frozen=True, slots=True)
 class FailedMessage:
-    """The gateway could not show this message of ours, or the hub could not deliver it to the gateway."""
+    """The gateway could not show a message of user_comm, or the hub could not deliver it to the gateway."""
 
     message: Message
 
@@ -151,13 +151,13 @@ def _classify_reply(message: Message, context: MessageContext, question: Message
 
 
 def _is_failure(message: Message, replied: Message) -> bool:
-    """Return whether the message reports that the gateway did not show a message of ours."""
+    """Return whether the message reports that the gateway did not show a message of user_comm."""
     is_notice = message.message_type == "error" and message.sender in (GATEWAY, HUB_SENDER)
     return is_notice and (replied.sender, replied.recipient) == (USER_COMM, GATEWAY)
 
 
 def split_context(message: Message) -> tuple[str, str]:
-    """Return a person's text, and the gateway's additions: a quotation, attachments, a delay."""
+    """Return a person's text apart from the gateway's additions: a quotation, attachments, a delay."""
     length = message.metadata.get("body_length")
     if not isinstance(length, int) or not 0 <= length <= len(message.content):
         return message.content, ""

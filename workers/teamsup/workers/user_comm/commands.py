@@ -30,7 +30,7 @@ _HISTORY, _MAX_HISTORY = 10, 50
 
 
 class CommandHandler:
-    """Answers commands of people. Its verbs block, and raise the hub's errors."""
+    """Answers commands of people. Its methods block, and raise the hub's errors."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class CommandHandler:
         )
 
     def _find_message(self, wanted: str) -> Message:
-        """Return the message; treat one of another conversation like an unknown one."""
+        """Return the message. Treat a message of another conversation like an unknown message."""
         try:
             return self._hub.queries.message(wanted)
         except UnknownMessage:
@@ -137,7 +137,9 @@ def render_status(
 
 
 def _is_listed(agent: Agent, now: datetime) -> bool:
-    """Return whether it is a daemon. A user's own worker has the kind agent, and counts while it is degraded."""
+    """Return whether the agent belongs in the list of daemons. A user's own worker belongs there only while it is
+    degraded.
+    """
     return agent.kind in ("daemon", "supervisor") or (agent.is_present(now) and bool(agent.degraded))
 
 

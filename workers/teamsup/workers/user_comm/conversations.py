@@ -19,7 +19,7 @@ _NOT_OF_PEOPLE = ("error", "notification")
 
 @dataclass(frozen=True)
 class ConversationHistory:
-    """Earlier messages as text, with their authors. Forgetting an author removes this text too."""
+    """Earlier messages as text, with their authors. When an author is forgotten, this text is removed too."""
 
     text: str = ""
     people: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ NO_HISTORY = ConversationHistory()
 
 
 class Conversations:
-    """Reads and assigns conversations. Its verbs block, and raise the hub's errors."""
+    """Reads and assigns conversations. Its methods block, and raise the hub's errors."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
@@ -40,7 +40,7 @@ class Conversations:
         return tuple(json.loads(rows[0]["agents"])) if rows else ()
 
     def assign(self, question: Message, agents: Sequence[str]) -> None:
-        """Assign the conversation of the question to these agents: they get its next messages."""
+        """Assign the question's conversation to these agents, so that they get its next messages."""
         if question.conversation_id is not None and agents:
             self._hub.execute(
                 "INSERT INTO conversations (conversation, agents) VALUES (?, ?)"
@@ -58,7 +58,7 @@ class Conversations:
             )
 
     def messages_before(self, conversation: str | None, before: int, limit: int) -> list[Message]:
-        """Return the last messages between people and us in this conversation, without commands."""
+        """Return the last messages between people and the team in this conversation, without commands."""
         if conversation is None:
             return []
         rows = self._hub.query("SELECT history_from FROM conversations WHERE conversation = ?", (conversation,))
@@ -74,8 +74,8 @@ class Conversations:
         return found[:limit][::-1]
 
     def _is_talk(self, message: Message, people: dict[str | None, bool]) -> bool:
-        """Return whether a person wrote the message to us, or we wrote it to a person. /ask counts; other commands and
-        answers do not.
+        """Return whether a person and the team exchanged the message. Of commands and their answers, only
+        /ask counts.
         """
         if message.message_type in _NOT_TALK or _is_command(message):
             return False
@@ -90,8 +90,8 @@ class Conversations:
         return True
 
     def _is_person(self, name: str | None, people: dict[str | None, bool]) -> bool:
-        """Return whether the name belongs to a person: to a console, even if it was forgotten. ``people`` caches the
-        answer.
+        """Return whether the name belongs to a person's console, even if the console was forgotten. ``people`` caches
+        the answer.
         """
         if name not in people:
             agent = self._hub.find_agent(name or "")
@@ -99,7 +99,7 @@ class Conversations:
         return people[name]
 
     def history_before(self, question: Message, limit: int) -> ConversationHistory:
-        """Return earlier messages, for an agent that has not read them."""
+        """Return the messages before a question that its new agent has not read."""
         first = original_id(question.message_id)
         earlier = self.messages_before(question.conversation_id, question.id, limit)
         others = [

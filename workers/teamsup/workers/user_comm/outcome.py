@@ -25,7 +25,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """The sender gets this error, and no agent gets the message. A script's command ends with that exit code."""
+    """The sender gets this error, and no agent gets the message. If a script has asked, its command ends with this exit
+    code.
+    """
 
     text: str
     exit_code: int = ExitCode.BAD_DATA

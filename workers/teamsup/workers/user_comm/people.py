@@ -21,7 +21,7 @@ _FORWARDED_KEYS = ("alert", "commands", "files", "person", "ping", NAMED_PEOPLE_
 
 
 def person_of(message: Message) -> str:
-    """Return the person who wrote it: ``discord:NUMBER``, or the name of their console.
+    """Return the person who wrote the message: ``discord:NUMBER``, or the name of their console.
 
     Only the gateway may name a person other than the sender.
     """
@@ -33,7 +33,7 @@ def person_of(message: Message) -> str:
 
 
 def session_of(message: Message) -> str:
-    """Return the agent whose Claude Code session ran the command; empty if a person did."""
+    """Return the agent whose Claude Code session ran the command, or an empty text if a person ran it."""
     return str(message.metadata.get(SESSION_AGENT) or "")
 
 
@@ -50,9 +50,7 @@ def display_name_of(message: Message) -> str:
 
 
 def is_from_person(hub: MessageHub, message: Message) -> bool:
-    """Return whether a person wrote it. The console of a command is forgotten after a long wait, so then its name
-    decides.
-    """
+    """Return whether a person wrote the message. For a forgotten console of a command, the name decides."""
     sender = hub.find_agent(message.sender)
     known = message.sender.startswith("console-") if sender is None else sender.kind == "console"
     return known or message.sender == GATEWAY
@@ -84,7 +82,7 @@ def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:
     """Return the recipients of announcements: every console, which keeps them for its person, and with ``home`` the
     gateway.
 
-    Leave out the consoles of one question, because their people do not read them later.
+    Leave out consoles that exist for a single question, because people do not read them later.
     """
     agents = hub.agents()
     found = [agent.name for agent in agents if agent.kind == "console" and not is_temporary(agent)]
@@ -92,9 +90,9 @@ def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:
 
 
 def attribute_to_sender(message: Message, recipient: str, *, about: str = "") -> str:
-    """Return the content with its sender and subject in front, cut to the limit of a message.
+    """Return the content after its sender and subject, cut to the limit of a message.
 
-    No further line looks like another sender's. A terminal marks urgent messages by itself; Discord cannot.
+    No further line looks like another sender's. Mark urgent messages for Discord; a terminal marks them itself.
     """
     urgent = "❗ " if message.priority == "urgent" and recipient == GATEWAY else ""
     return truncate_to_limit(
@@ -103,15 +101,16 @@ def attribute_to_sender(message: Message, recipient: str, *, about: str = "") ->
 
 
 def truncate_to_limit(text: str, metadata: Mapping[str, Any], source: Message) -> str:
-    """Return the part of the text that fits into one message with that metadata. The source message keeps the whole
-    text."""
+    """Return the part of the text that fits into one message with this metadata. The source message keeps the whole
+    text.
+    """
     room = max(0, MAX_MESSAGE_BYTES - _SPARE_BYTES - len(json.dumps(dict(metadata), ensure_ascii=False).encode()))
     cut = text.encode()[:room].decode(errors="ignore")
     return text if cut == text else f"{cut}\n… (cut; all of it is in message #{source.id})"
 
 
 def format_command_output(text: str, recipient: str) -> str:
-    """Return a command's output so that its columns stay aligned on Discord too."""
+    """Return a command's output in a form whose columns stay aligned on Discord too."""
     if recipient != GATEWAY or "\n" not in text:
         return text
     inside = text.replace("```", "'''")
@@ -132,8 +131,8 @@ def shorten(text: str, characters: int) -> str:
 
 
 def quote_messages(messages: Sequence[Message], me: str, characters: int = 300) -> str:
-    """Return the messages, a line each, with their authors. A line of our own names the agent whose text it
-    forwards.
+    """Return the messages, a line each, with their authors. A line of user_comm names the agent whose text
+    it forwards.
     """
     return "\n".join(
         f"> {'' if message.sender == me else name_of(message) + ': '}{shorten(split_context(message)[0], characters)}"

@@ -1,4 +1,4 @@
-"""The sections of teamsup.toml that are user_comm's: [user_comm] and [message_route.NAME]."""
+"""The sections of teamsup.toml for user_comm: [user_comm] and [message_route.NAME]."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

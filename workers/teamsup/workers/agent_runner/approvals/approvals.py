@@ -55,7 +55,7 @@ def people_among(hub: MessageHub, deciders: Sequence[str]) -> list[str]:
 
 
 class Approvals:
-    """The approvals of all runs. Its verbs block, and raise the hub's errors."""
+    """The approvals of all runs. Its methods block, and raise the hub's errors."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub

@@ -54,8 +54,9 @@ class Admission:
         self._reply_tasks: set[asyncio.Task[None]] = set()
 
     async def admit(self, inbound: InboundMessage) -> bool:
-        """Return whether the event is for the team. Answer users without access, and users who send a code that they do
-        not need."""
+        """Return whether the event is for the team. Answer users without access, and users with access who
+        send a code.
+        """
         if not await self.is_allowed(inbound):
             await self._handle_unknown(inbound)
             return False
@@ -65,7 +66,7 @@ class Admission:
         return True
 
     async def is_allowed(self, inbound: InboundMessage) -> bool:
-        """Return whether its author is admitted, without a reply."""
+        """Return whether the event's author is admitted. Do not reply."""
         author, section = inbound.author, self._section
         if is_allowed(section, (), author):
             return True

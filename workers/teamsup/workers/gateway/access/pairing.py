@@ -65,7 +65,7 @@ def parse_code(text: str) -> str | None:
 
 
 def redeem_code(hub: MessageHub, code: str, user: int, name: str) -> bool:
-    """Return whether the code was right. It is used up then, and its user is admitted."""
+    """Return whether the code was right. A right code admits its user, and is then invalid."""
     now = format_time(time.time())
     with hub.transaction():
         used = hub.execute(
@@ -87,7 +87,7 @@ def paired_users(hub: MessageHub) -> list[PairedUser]:
 
 
 def paired_user_ids(hub: MessageHub) -> frozenset[int]:
-    """Return their ids on Discord."""
+    """Return the ids of the paired users on Discord."""
     return frozenset(person.id for person in paired_users(hub))
 
 

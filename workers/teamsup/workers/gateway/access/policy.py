@@ -29,7 +29,7 @@ def is_allowed(section: GatewaySection, paired: Collection[int], author: Author)
 
 
 def could_allow(section: GatewaySection, paired: Collection[int], channel: Author) -> bool:
-    """Return whether a user could be admitted in a channel, so that its missed messages matter."""
+    """Return whether any user could be admitted in a channel. If so, the channel's missed messages matter."""
     anywhere = (
         section.users or section.bots or section.webhooks or paired or (section.roles and channel.guild is not None)
     )
@@ -37,8 +37,8 @@ def could_allow(section: GatewaySection, paired: Collection[int], channel: Autho
 
 
 def answer_mode(section: GatewaySection, author: Author) -> str:
-    """Return whether the team answers always in that channel, or only where it is mentioned. A direct message is always
-    for the team.
+    """Return the mode of a channel: the team answers always, or only when a message mentions it. A direct message is
+    always for the team.
     """
     if author.guild is None:
         return ALWAYS
@@ -59,8 +59,7 @@ def is_for_team(section: GatewaySection, inbound: InboundMessage) -> bool:
 class RateLimiter:
     """Limit the messages of one person in a minute; further ones wait.
 
-    The limit uses the times at which messages were written. So slowly written messages are accepted at once, even if
-    they arrive together.
+    The limit uses the times at which messages were written, not the times of their arrival.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -78,7 +77,7 @@ class RateLimiter:
         return at
 
     def try_acquire(self, person: int, now: float) -> bool:
-        """Return whether one more message is accepted now. A refused one does not count."""
+        """Return whether one more message is accepted now. A refused message does not count."""
         turns = self._taken_by(person)
         if len(turns) == self._per_minute and now - turns[0] < _WINDOW_SECONDS:
             return False

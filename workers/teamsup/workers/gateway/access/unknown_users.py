@@ -31,7 +31,7 @@ class _Counter(Enum):
 
 
 class UnknownUsers:
-    """Answer users without access. Block, and raise StoreError."""
+    """Answer users without access. Its methods block, and raise StoreError."""
 
     def __init__(self, hub: MessageHub, log: logging.Logger) -> None:
         self._hub = hub

@@ -31,10 +31,12 @@ class AddressBan:
         self._pause = 0.0
         self._next_try_at = 0.0
         self.note = ""
-        """A sentence about the ban; empty: there is none. It changes only with a try, not with the time."""
+        """A sentence about the ban; empty: there is no ban. The sentence changes only when a request is tried."""
 
     def check(self) -> None:
-        """Return if a request may be sent: during a ban only one at a time. Raise BanError if it may not."""
+        """Return normally if a request may be sent. During a ban, permit only one request at a time. Raise BanError
+        otherwise.
+        """
         if not self._pause:
             return
         now = self._clock()

@@ -26,12 +26,12 @@ class DiscordCalls:
         self._log = log
         self._client_changed = asyncio.Event()
         self.client: discord.Client | None = None
-        """None: there has not been a connection yet."""
+        """None before the first connection."""
         self.failure = ""
         """The call that Discord has not answered for a while; empty: Discord answers."""
 
     def use_client(self, client: discord.Client) -> None:
-        """Use that client from now on, also for waiting calls."""
+        """Use this client from now on, also for calls that are waiting."""
         self.client = client
         self._client_changed.set()
         self._client_changed = asyncio.Event()

@@ -41,7 +41,7 @@ _BASIC_FIELDS: tuple[str, ...] = (
 )
 _BASIC_FIELDS += ("timestamp", "edited_timestamp", "mentions", "mention_roles", "nonce")
 UNREADABLE_TYPE = 255
-"""The type that we give to a message of which only the number is readable."""
+"""The type of a message whose number alone could be read."""
 _log = logging.getLogger(__name__)
 
 
@@ -79,7 +79,7 @@ class DiscordClient(discord.Client):
             parsers[event] = functools.partial(self._parse_and_check_guilds, parsers[event], event)
 
     def _parse_and_check_guilds(self, parse: Callable[[Any], None], event: str, data: Any) -> None:  # noqa: ANN401 - discord.py's own
-        """Become ready when all servers have arrived. discord.py would wait for a while without one."""
+        """Become ready when all servers have arrived. discord.py would wait even if no server is missing."""
         if event == "READY":
             self._connection.guild_ready_timeout = _GUILD_READY_SECONDS
         parse(data)
@@ -123,7 +123,7 @@ class DiscordClient(discord.Client):
         await self._before_login()
 
     def update_health(self) -> None:
-        """Record the last event and the heartbeats, because discord.py keeps only the last latency."""
+        """Record the last event and the heartbeats. discord.py itself keeps only the last latency."""
         self.health.on_event(*self._last_event)
         beats = getattr(self.ws, "_keep_alive", None)
         if beats is not None and beats.interval is not None:
@@ -131,7 +131,7 @@ class DiscordClient(discord.Client):
             self.health.on_heartbeat(beats.interval, beats.latency, time.monotonic() - age)
 
     def probe_events(self) -> None:
-        """Request something that Discord answers with an event, if possible."""
+        """If possible, send a request that Discord answers with an event."""
 
         async def ask() -> None:
             if self.guilds and self.user is not None:
@@ -163,8 +163,8 @@ class DiscordClient(discord.Client):
                 await asyncio.wait_for(close(), _CLOSE_STEP_SECONDS)
 
     async def _resume_lost_session(self) -> None:
-        """Resume a session that lost its connection. Otherwise Discord shows it online for minutes, and it cannot be
-        ended.
+        """Resume a session that lost its connection. Otherwise Discord shows the bot as online for minutes, and the
+        session cannot be ended.
         """
         lost = self.ws
         if self.health.down_since is None or lost is None or lost.session_id is None:

@@ -25,21 +25,23 @@ _TOKEN_POLL_SECONDS = 1.0
 _TOKEN_IN_USE_SECONDS = 10.0
 _RECONNECT_GRACE_SECONDS = 10.0  # discord.py restores a lost connection by itself, mostly sooner
 ClientFactory = Callable[[Callable[[], Awaitable[None]], Callable[[], None]], DiscordClient]
-"""Makes a client from two functions: one to await before a login, one to call when it is ready."""
+"""Makes a client from two functions: the first is awaited before a login, the second is called when the client is
+ready.
+"""
 
 
 class ConnectionRejected(Exception):
-    """Discord does not admit the bot. It may admit the bot later, without a change here. The text contains
-    the remedy.
+    """Discord does not admit the bot. It may admit the bot later, without a change on this host. The text contains the
+    remedy.
     """
 
 
 class DiscordConnection:
-    """The connection to Discord. It runs until cancelled.
+    """The connection to Discord. ``run`` continues until it is cancelled.
 
     ``make_client`` returns a client with the team's listeners. ``on_change`` is called when a change of the note should
     reach people at once. ``report_failure`` is called with the reason when Discord cannot be reached, and with an empty
-    text when it can.
+    text when Discord can be reached again.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class DiscordConnection:
         self._log = log
         self._client: DiscordClient | None = None
         self.client: DiscordClient | None = None
-        """The client while it is connected; None: it is not."""
+        """The connected client, or None."""
         self._is_ready_again = asyncio.Event()
         self._retry_pauses = backoff()
         self._rejections = 0  # attempts since it was last up for a while
@@ -124,7 +126,7 @@ class DiscordConnection:
                 await self._wait_before_retry(random.uniform(0.5, 1) * next(self._retry_pauses), describe(cause))  # noqa: S311
 
     async def _wait_before_retry(self, seconds: float, why: str) -> None:
-        """Show the wait, and wait that long or until the token changes."""
+        """Wait until the retry or until the token changes, and show this in the note."""
         then = datetime.fromtimestamp(time.time() + seconds, UTC)
         self._down_since = self._down_since or format_moment(datetime.now(UTC))
         self._retry_note = f"next try at {format_clock(then)}: {self._token.redact(why)}"

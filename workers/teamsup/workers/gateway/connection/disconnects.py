@@ -1,4 +1,4 @@
-"""Describe why a connection ended, and the remedy where another attempt does not help. Pure."""
+"""Describe why a connection ended, and the remedy if a retry does not help. Pure."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,8 @@ class Remedy:
 
     sentence: str
     is_temporary: bool
-    """Whether a change at Discord, such as on the bot's page, may help without a change of a file here."""
+    """Whether a change at Discord, such as on the bot's page, may be enough, without a change of a file on this host.
+    """
 
 
 _TOKEN_REJECTED = "Discord refused the token. If that lasts, copy a new one from the bot's page in the portal."  # noqa: S105
@@ -36,7 +37,7 @@ _REMEDY_BY_CODE = {
 
 
 def root_cause(error: Exception) -> Exception:
-    """Return the original error: after a failed first connection discord.py raises a second error about the missing
+    """Return the original error. After a failed first connection, discord.py raises a second error about the missing
     connection.
     """
     context = error.__context__

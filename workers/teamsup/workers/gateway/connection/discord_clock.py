@@ -23,7 +23,7 @@ def _steady_seconds() -> float:
 
 
 class DiscordClock:
-    """Discord's time in Unix seconds, learnt from its answers. Until the first answer it is the host's time."""
+    """Discord's time in Unix seconds, learnt from its answers. Until the first answer it uses the host's time."""
 
     def __init__(self, steady: Callable[[], float] = _steady_seconds, host: Callable[[], float] = time.time) -> None:
         self._steady = steady
@@ -40,7 +40,7 @@ class DiscordClock:
         return self.now() - (self._steady() - self._started_at)
 
     def learn(self, seconds: float) -> None:
-        """Note this time, which Discord has just sent."""
+        """Set the clock to this time, which Discord has just sent."""
         if abs(self._host() - seconds) <= _AGREEMENT_SECONDS:
             seconds = self._host()  # more exact, and the same for everybody who reads both
         elif self._ahead is not None and abs(self.now() - seconds) <= _AGREEMENT_SECONDS:
@@ -58,7 +58,7 @@ class DiscordClock:
     def trace(self) -> aiohttp.TraceConfig:
         """Return the hooks with which aiohttp tells this clock the date of each answer of the API.
 
-        Other answers, such as that to a connection's start, may have the date of a cache or of a proxy.
+        Ignore other answers, such as the answer to a new connection: a cache or a proxy may have set their date.
         """
 
         async def on_answer(

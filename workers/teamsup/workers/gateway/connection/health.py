@@ -21,7 +21,7 @@ class ConnectionHealth:
     """The observed health of one client's connection."""
 
     down_since: float | None
-    """The time since which Discord has not accepted us; None: it has."""
+    """The time since which Discord has not accepted the bot. None while the bot is accepted."""
     up_since: float = 0.0
     last_event: float = 0.0
     _interval: float = 0.0  # of heartbeats; 0: none yet
@@ -38,7 +38,7 @@ class ConnectionHealth:
             self.down_since, self.up_since, self._failed_in_row = None, now, 0
 
     def on_disconnect(self, now: float) -> None:
-        """Note that the connection has ended, and that discord.py makes another."""
+        """Note that the connection has ended. discord.py makes another connection."""
         self._disconnects = [at for at in self._disconnects if now - at < _DISCONNECT_WINDOW_SECONDS] + [now]
         self._failed_in_row += 1
         self._interval = 0.0
@@ -46,11 +46,11 @@ class ConnectionHealth:
             self.down_since = now
 
     def on_heartbeat(self, interval: float, latency: float, acknowledged: float) -> None:
-        """Note the interval of heartbeats, when Discord acknowledged the last one, and after how many seconds."""
+        """Note the interval of heartbeats, the time of the last acknowledgement, and its delay in seconds."""
         self._interval, self._latency, self._last_ack = interval, latency, acknowledged
 
     def is_up(self, now: float) -> bool:
-        """Return whether Discord has accepted us and acknowledges heartbeats."""
+        """Return whether Discord has accepted the bot and acknowledges heartbeats."""
         return self.down_since is None and self._interval > 0 and not self.is_ack_overdue(now)
 
     def is_ack_overdue(self, now: float) -> bool:
@@ -58,11 +58,13 @@ class ConnectionHealth:
         return self._interval > 0 and now - self._last_ack > 1.5 * self._interval + 1
 
     def is_zombie(self, now: float) -> bool:
-        """Return whether a heartbeat was unacknowledged when the next was due. A slow machine gets one more second."""
+        """Return whether a heartbeat was still unacknowledged one second after the next heartbeat was due."""
         return self._interval > 0 and now - self._last_ack > 2 * self._interval + 1
 
     def may_be_stalled(self, now: float) -> bool:
-        """Return whether no event has arrived for so long that we should request one. A quiet server sends none."""
+        """Return whether the gateway should request an event, because none has arrived for long. A quiet server sends
+        no events.
+        """
         return self.is_up(now) and now - self.last_event > _STALL_HEARTBEATS * self._interval
 
     def is_stalled(self, now: float) -> bool:
@@ -70,12 +72,12 @@ class ConnectionHealth:
         return self.is_up(now) and now - self.last_event > (_STALL_HEARTBEATS + 2) * self._interval
 
     def is_stable(self, now: float) -> bool:
-        """Return whether it has been up for a while."""
+        """Return whether the connection has been up for a while."""
         return self.is_up(now) and now - self.up_since > _DOWN_LIMIT_SECONDS
 
     def reconnect_reason(self, now: float) -> str:
-        """Return why this client must be replaced; empty: it need not be. discord.py would retry forever, even without
-        a pause.
+        """Return why this client must be replaced, or an empty text. discord.py would retry forever, even without a
+        pause.
         """
         if self._failed_in_row >= _MAX_FAILED_IN_ROW:
             return f"Discord has ended {_MAX_FAILED_IN_ROW} connections in a row at once"

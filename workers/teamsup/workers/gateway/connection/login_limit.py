@@ -1,4 +1,4 @@
-"""Limit our logins: Discord revokes the token of a bot that logs in a thousand times in a day."""
+"""Limit the bot's logins: Discord revokes the token of a bot that logs in a thousand times in a day."""
 
 import json
 import time
@@ -15,7 +15,7 @@ _STATE_KEY = "logins"
 
 
 class LoginLimitReached(Exception):
-    """The last day had too many logins. The next is allowed at this time, in Unix seconds."""
+    """There were too many logins in the last 24 hours. The next login is allowed at this time, in Unix seconds."""
 
     def __init__(self, at: float) -> None:
         super().__init__(f"{MAX_LOGINS} logins in 24 hours")
@@ -40,5 +40,5 @@ class LoginLimit:
 
 
 def recent_logins(logins: Sequence[float], now: float) -> list[float]:
-    """Return the logins of the last day, and of the next day if the clock was set back."""
+    """Return the logins of the last 24 hours. Include those of the next 24 hours, in case the clock was set back."""
     return sorted(at for at in logins if abs(now - at) < _WINDOW_SECONDS)

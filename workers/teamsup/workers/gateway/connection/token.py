@@ -17,7 +17,7 @@ _TOKEN_FORMAT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
 
 class BotToken:
-    """A secret text. ``read`` reads it again, if that is possible."""
+    """The secret token of the bot. ``read`` reads the token again, if its source allows that."""
 
     def __init__(self, text: str, read: Callable[[], str] | None = None) -> None:
         self.text = text
@@ -75,7 +75,7 @@ def redact_in_logs(secret: BotToken) -> None:
 
 
 class _RedactingFormatter(logging.Formatter):
-    """Remove the token from log lines, also in tracebacks, which only a formatter sees."""
+    """Remove the token from log lines. Only a formatter sees the tracebacks in them."""
 
     def __init__(self, formatter: logging.Formatter, secret: BotToken) -> None:
         super().__init__()

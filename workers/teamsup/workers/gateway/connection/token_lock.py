@@ -1,4 +1,4 @@
-"""One gateway for a token on this host: two would both answer every message."""
+"""Allow one gateway for each token on this host, because two gateways would both answer every message."""
 
 import hashlib
 import os
@@ -28,9 +28,10 @@ class TokenLock:
         self._file: int | None = None
 
     def acquire(self, token: str) -> None:
-        """Take the lock of this token, and leave that of an earlier one. Raise TokenInUse, StoreError and OSError.
+        """Take the lock of this token, and release the lock of an earlier token. Raise TokenInUse, StoreError and
+        OSError.
 
-        It never waits, so call it on the event loop: in a thread it could take the lock after a cancelled caller has
+        This never waits, so call it on the event loop. A thread could take the lock after a cancelled caller has
         released it.
         """
         if token == self._token:
@@ -58,7 +59,7 @@ class TokenLock:
         self._socket = found
 
     def release(self) -> None:
-        """Leave the lock."""
+        """Release the lock."""
         self._token = ""
         if self._socket is not None:
             self._socket.close()

@@ -1,7 +1,7 @@
 """Download attachments into the team's folder, which only its owner may read.
 
-A message waits for its attachments for a moment only. A slow download goes on, and its line tells where the file will
-be.
+A message waits only briefly for its attachments. A slow download continues, and the message contains the future path of
+the file.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ _DOWNLOAD_SECONDS = 120.0
 _WAIT_SECONDS = 5.0  # other messages of the channel wait meanwhile
 _READ_BYTES = 1 << 16
 _running: set[asyncio.Task[str]] = set()
-"""The downloads for which their message has not waited."""
+"""The downloads that continue after their message was passed on."""
 
 
 async def download_attachments(inbound: InboundMessage, team_folder: Path, most: int, log: logging.Logger) -> list[str]:
-    """Download attachments of up to ``most`` bytes into the team's folder. Return a line about each."""
+    """Download attachments of up to ``most`` bytes into the team's folder. Return a line about each attachment."""
     tasks = {
         asyncio.create_task(_download_and_describe(file, path, most, log)): (file, path)
         for file, path in paths_of(inbound, team_folder)
@@ -46,7 +46,7 @@ async def download_attachments(inbound: InboundMessage, team_folder: Path, most:
 
 
 def _make_unique(names: Iterable[str]) -> list[str]:
-    """Return different names, also for file systems that ignore case."""
+    """Return names that are unique even if the file system ignores case."""
     found: dict[str, str] = {}
     for number, name in enumerate(names):
         while name.casefold() in found:

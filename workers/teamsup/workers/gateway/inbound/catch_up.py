@@ -1,4 +1,4 @@
-"""Find messages that people wrote while the gateway was not connected. Reads from Discord."""
+"""Find messages that people wrote while the gateway was not connected. This module only reads from Discord."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
@@ -21,7 +21,7 @@ _PAGE_SIZE = 100  # of Discord's history
 
 
 class OpenChannel(NamedTuple):
-    """A channel in which people can write, or an open thread, as a login lists it."""
+    """A channel in which people can write, or an open thread. Discord lists both at a login."""
 
     id: int
     guild: int
@@ -31,9 +31,7 @@ class OpenChannel(NamedTuple):
 
 
 class MissedMessages(NamedTuple):
-    """Missed messages, oldest first. ``skipped`` is the id of the last skipped message, 0 if there is none, and ``why``
-    the reason.
-    """
+    """Missed messages, oldest first. ``skipped`` is the id of the last skipped message, or 0. ``why`` is the reason."""
 
     messages: list[discord.Message]
     skipped: int = 0
@@ -41,7 +39,7 @@ class MissedMessages(NamedTuple):
 
 
 async def fetch_missed(channel: Messageable, since: int, section: GatewaySection, now: float) -> MissedMessages:
-    """Return the messages of a channel after that one, up to the limits of the configuration."""
+    """Return the messages of a channel after a message, within the limits of the configuration."""
     since = max(since, _joined_snowflake(channel))
     oldest = snowflake_at(now - section.catch_up_hours * 3600) - 1
     most = section.catch_up_messages
@@ -72,16 +70,16 @@ async def fetch_recent(channel: Messageable, until: int) -> list[discord.Message
 
 
 async def fetch_before(client: discord.Client, channel: int, snowflake: int) -> list[discord.Message]:
-    """Return the last messages of a channel of a server before that one, oldest first."""
+    """Return the last messages before a message in a channel of a server, oldest first."""
     messageable = await get_messageable(client, channel, None)
     before = discord.Object(snowflake)
     return [message async for message in messageable.history(limit=_CONTEXT_MESSAGES, before=before)][::-1]
 
 
 async def fetch_thread_starter(client: discord.Client, author: Author) -> discord.Message | None:
-    """Return the message with which a thread began; None for a thread without one. Its number is that of the thread.
+    """Return the message with which a thread began, or None. It has the same number as the thread.
 
-    A forum's post contains that message; any other thread refers to a message of its channel.
+    A post in a forum contains this message. Any other thread began with a message of its channel.
     """
     is_post = isinstance(client.get_channel(author.parent or 0), discord.ForumChannel)
     channel = author.channel if is_post or author.parent is None else author.parent
@@ -92,7 +90,7 @@ async def fetch_thread_starter(client: discord.Client, author: Author) -> discor
 
 
 async def get_messageable(client: discord.Client, number: int, person: int | None) -> Messageable:
-    """Return the channel of that id. Raise NotMessageable, or discord's NotFound or Forbidden."""
+    """Return the channel with this id. Raise NotMessageable, or discord.py's NotFound or Forbidden."""
     if person is not None:
         return client.get_partial_messageable(number, type=discord.ChannelType.private)
     channel = client.get_channel(number) or await client.fetch_channel(number)
@@ -109,8 +107,8 @@ def channels_to_check(
     beginning: int,
     now: float,
 ) -> Iterator[tuple[int, bool]]:
-    """Return the open and known channels that may have missed messages. Each comes with whether Discord reports a new
-    one. Pure.
+    """Return the open and known channels that may have missed messages. Each has a flag: Discord reports a new message.
+    Pure.
     """
     for channel in here:
         if could_allow(section, paired, Author(0, channel.id, channel.guild, channel.parent)):
@@ -136,7 +134,8 @@ def channels_with_threads(client: discord.Client, section: GatewaySection, paire
 async def fetch_recently_archived(
     client: discord.Client, number: int, section: GatewaySection, now: float
 ) -> list[OpenChannel]:
-    """Return the public threads of a channel that were closed within the hours of the catch-up. No login lists them.
+    """Return the public threads of a channel that were closed within ``catch_up_hours``. Discord does not list them at
+    a login.
 
     Raise NotMessageable, and errors of discord.py.
     """
@@ -158,7 +157,7 @@ def has_new_messages(channel: OpenChannel, known: Mapping[int, ChannelCursor], b
 
 
 def channels_to_recheck(section: GatewaySection, known: Mapping[int, ChannelCursor], now: float) -> list[int]:
-    """Return the channels in which a stored message may have been edited since. Pure."""
+    """Return the channels in which a stored message may have been edited after it was stored. Pure."""
     since = snowflake_at(now - section.catch_up_hours * 3600)
     return [each.channel for each in known.values() if each.last_seen > since][:_MAX_RECHECKED_CHANNELS]
 
@@ -169,8 +168,9 @@ def readable_channels(client: discord.Client) -> set[int]:
 
 
 def previously_unreadable(changed: object) -> set[int]:
-    """Return the channels that the bot could not read in the former state of this object. The rights may have changed
-    twice by now."""
+    """Return the channels that the bot could not read in an object's former state. Its rights may have changed twice
+    since then.
+    """
     if not isinstance(changed, discord.abc.GuildChannel) or _is_readable(changed):
         return set()
     return {changed.id, *(thread.id for thread in getattr(changed, "threads", ()))}

@@ -38,9 +38,7 @@ class ChannelQueue(Generic[T]):
         self._ensure_running()
 
     def mark_caught_up(self, listening: int) -> None:
-        """Note that events up to the number ``listening`` need no catch-up before them. An idle queue handles them at
-        once.
-        """
+        """Note that the queue may handle events up to the number ``listening`` without a catch-up before them."""
         if self.is_idle:
             self._caught_up_to = listening
 
@@ -66,7 +64,7 @@ class ChannelQueue(Generic[T]):
 
 
 async def stop_queues(queues: Iterable[ChannelQueue[Any]], seconds: float) -> None:
-    """Stop the queues after that time. The next catch-up finds messages that are not stored then."""
+    """Stop the queues after ``seconds``. The next catch-up finds messages that are not stored by then."""
     if not (tasks := [queue.task for queue in queues if queue.task is not None]):
         return
     _, unfinished = await asyncio.wait(tasks, timeout=seconds)

@@ -48,14 +48,14 @@ class MessageDeleted:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A message of our own, of a webhook, or of Discord. Only the channel's position advances."""
+    """A message from the bot itself, from a webhook, or from Discord. Only the channel's position advances."""
 
     snowflake: int
     is_direct: bool
     is_unreadable: bool = False
-    """Whether we could not read it, so it may have been for the team."""
+    """Whether the gateway could not read the message, which may have been for the team."""
     own_nonce: str | None = None
-    """The nonce of a message that the bot has just sent; None: another message."""
+    """The nonce if the bot has just sent the message itself, or None."""
 
 
 InboundEvent = InboundMessage | MessageEdited | MessageDeleted | Ignored
@@ -98,7 +98,9 @@ class EventHandler:
         self._endless: set[int] = set()  # channels in which two bots answer each other
 
     async def handle(self, channel: int, what: InboundEvent) -> None:
-        """Handle an event: return when the hub has it, or it is not for the team. Raise CallerError."""
+        """Handle an event. Return when the hub has the event, or at once if it is not for the team. Raise
+        CallerError.
+        """
         match what:
             case InboundMessage():
                 if what.snowflake not in self._handled:
@@ -116,13 +118,13 @@ class EventHandler:
                 self._skip(channel, snowflake, is_direct=is_direct)
 
     def take_foreign_message(self) -> str:
-        """Return and forget the last message that another program sent with the bot's token; empty: there is none."""
+        """Return and forget the last message that another program sent with the bot's token, or an empty text."""
         found, self._foreign_message = self._foreign_message, ""
         return found
 
     async def record_skipped(self) -> None:
-        """Store the positions of channels with skipped messages. Call it from time to time: after a crash the same
-        messages are skipped again.
+        """Store the positions of channels with skipped messages. Call this from time to time. After a crash the gateway
+        skips the same messages again.
         """
         noted, self._skipped = self._skipped, {}
         try:
@@ -161,7 +163,7 @@ class EventHandler:
         return None
 
     async def _transcribe_voice(self, inbound: InboundMessage) -> InboundMessage:
-        """Return a spoken message with its text, if a command for that is set."""
+        """Return a voice message with its text, if ``transcribe`` is configured."""
         if not self._section.transcribe:
             return inbound
         for file, path in attachments.paths_of(inbound, self._hub.team.folder):
@@ -176,7 +178,7 @@ class EventHandler:
         return inbound
 
     async def _is_endless(self, inbound: InboundMessage) -> bool:
-        """Return whether another bot and the team have only answered each other for too long. Report that once."""
+        """Return whether another bot and the team have only answered each other for too long. Report this once."""
         author = inbound.author
         if not author.is_bot or author.webhook is not None:
             return False
@@ -195,7 +197,7 @@ class EventHandler:
         return True
 
     async def _add_unheard(self, inbound: InboundMessage) -> InboundMessage:
-        """Add the last messages of the channel that were not for the team, so that the agent knows the context."""
+        """Add the channel's last messages that were not for the team, so that the agent knows the context."""
         author = inbound.author
         is_known = author.channel not in self._has_unheard and answer_mode(self._section, author) == ALWAYS
         if is_known or author.is_bot:
@@ -214,7 +216,7 @@ class EventHandler:
         return replace(inbound, quotations=(quotation, *inbound.quotations))
 
     async def _describe_unheard(self, message: discord.Message) -> str | None:
-        """Return a line for a message that the team does not have. Only people who may write to it are quoted."""
+        """Return a line for a message that is not stored in the hub. Quote only people who may write to the team."""
         me = 0 if self._calls.client is None or self._calls.client.user is None else self._calls.client.user.id
         earlier = parse_message(message, me)
         if earlier is None or earlier.is_empty or is_for_team(self._section, earlier):
@@ -247,7 +249,7 @@ class EventHandler:
             self._admission.reply(inbound, f"I could not store your change, so the team does not have it: {error}")
 
     def _skip(self, channel: int, snowflake: int, *, is_direct: bool) -> None:
-        """Skip a message. Its position is stored with others, from time to time."""
+        """Skip a message. ``record_skipped`` stores its position later, together with others."""
         if not is_direct:  # their authors would have to be stored too, and may be unknown users
             self._skipped[channel] = max(snowflake, self._skipped.get(channel, 0))
 

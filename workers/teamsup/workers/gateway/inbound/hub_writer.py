@@ -34,8 +34,8 @@ def count_rounds(messages: Sequence[Message], me: str) -> int:
 
 
 class HubWriter:
-    """Writes to the hub. Each verb raises StoreError or UnknownRecipient, which may pass, or CallerError, which is
-    final.
+    """Writes to the hub. Each method raises StoreError or UnknownRecipient for a temporary problem, and CallerError for
+    a permanent one.
     """
 
     def __init__(self, hub: MessageHub, now: Callable[[], float]) -> None:
@@ -84,7 +84,7 @@ class HubWriter:
         return not self._hub.queries.find(conversation=conversation_id_of(inbound.author.channel), limit=1)
 
     def is_new_version(self, inbound: InboundMessage) -> bool:
-        """Return whether the message is stored, but not this edit."""
+        """Return whether the message is stored, but this edit of it is not."""
         versions = self._versions_of(inbound.snowflake)
         return bool(versions) and not _is_known_version(inbound.edited_at, versions)
 
@@ -108,7 +108,7 @@ class HubWriter:
                 )
 
     def skip_to(self, channel: int, snowflake: int, sentence: str) -> None:
-        """Skip all messages of a channel up to that one."""
+        """Skip all messages of a channel up to a message."""
         with self._hub.transaction():
             advance(self._hub, channel, snowflake)
             self._hub.send(USER_COMM, sentence, message_type="notification")
@@ -118,7 +118,7 @@ class HubWriter:
         self._hub.send(USER_COMM, sentence, message_type="notification")
 
     def count_bot_rounds(self, inbound: InboundMessage) -> int:
-        """Return how often a bot has answered the team there since the last message of a person."""
+        """Return how often a bot has answered the team in a conversation since a person's last message."""
         conversation = conversation_id_of(inbound.author.channel)
         return count_rounds(self._hub.queries.find(conversation=conversation, limit=_MAX_SEARCHED), self._hub.agent)
 
@@ -151,12 +151,12 @@ class HubWriter:
 
 
 def _is_known_version(edited: int | None, versions: Sequence[Message]) -> bool:
-    """Return whether one of the versions has the text of that edit."""
+    """Return whether a stored version has the same text as the edit."""
     return edited in (version.metadata.get("edited") for version in versions)
 
 
 def _read_version(versions: Sequence[Message]) -> Message | None:
-    """Return the version that user_comm has: the last one that was not an edit notice."""
+    """Return the version that user_comm has: the last version that was not a notice of an edit."""
     return next(
         (version for version in reversed(versions) if version.message_type not in (EDITED_TYPE, DELETED_TYPE)), None
     )

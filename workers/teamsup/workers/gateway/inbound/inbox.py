@@ -1,4 +1,4 @@
-"""Receive every message of an admitted person, once and in order, including messages from a time without a
+"""Receive every message of an admitted person, once and in order. This includes messages from times without a
 connection.
 """
 
@@ -70,7 +70,7 @@ class Inbox:
 
     @property
     def failure(self) -> str:
-        """Why some messages are not stored; empty: all are."""
+        """The reason why some messages are not stored; empty if all are stored."""
         if found := self._handler.take_foreign_message():
             self._record_unreadable(
                 f"Another program uses the bot's token, here or on another host: it has sent {found}. "
@@ -211,8 +211,9 @@ class Inbox:
             await self._find_direct_messages(person, beginning)
 
     async def _recently_archived(self, client: discord.Client, paired: Collection[int]) -> list[OpenChannel]:
-        """Return threads that were closed while the gateway was away. Some were also opened in that time, such as a
-        forum's posts."""
+        """Return threads that were closed while the gateway was away. Some were also opened meanwhile, such as posts in
+        a forum.
+        """
 
         async def fetch(channel: int) -> list[OpenChannel]:
             async with self._read_slots:
@@ -320,12 +321,12 @@ class Inbox:
 
 
 def _bot_id(client: discord.Client) -> int:
-    """Return the bot's own number; 0: not known yet."""
+    """Return the bot's own id, or 0 if it is not known yet."""
     return 0 if client.user is None else client.user.id
 
 
 def _is_own(message: discord.Message, bot: int) -> bool:
-    """Return whether the bot has sent the message itself, and not as the answer to an interaction."""
+    """Return whether the bot has sent the message, other than as the answer to an interaction."""
     is_plain = message.webhook_id is None and message.interaction_metadata is None
     return is_plain and message.author.id == bot and message.type.value in _PLAIN_TYPES
 

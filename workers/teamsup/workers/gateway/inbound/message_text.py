@@ -22,7 +22,7 @@ def describe_embed(embed: discord.Embed) -> str:
 
 
 def describe_component(component: Any) -> Iterator[str]:  # noqa: ANN401 - one of discord.py's many classes
-    """Yield the texts, labels and addresses of a component, also of those in it."""
+    """Yield the texts, labels and addresses of a component and of the components in it."""
     match component:
         case discord.TextDisplay():
             yield component.content

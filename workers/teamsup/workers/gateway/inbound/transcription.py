@@ -1,4 +1,6 @@
-"""Turn voice messages into text with a command of the operator's own. The spoken words are untrusted, like any text."""
+"""Turn voice messages into text with a command that the operator has chosen. The spoken words are untrusted, like any
+text.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Notify people whose questions user_comm does not read. Only the gateway can do so then."""
+"""Notify people whose questions user_comm does not read. While user_comm is away, only the gateway can do this."""
 
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ _MAX_QUESTIONS = 200
 
 
 class UnreadQuestions:
-    """Sends one notice for each question. Several questions in one channel get one notice, below the last question."""
+    """Sends one notice for each channel with unread questions, below the last question."""
 
     def __init__(self, hub: MessageHub, seconds: float) -> None:
         self._hub = hub

@@ -22,7 +22,7 @@ _RETRY_SECONDS = 1.0
 
 
 class ButtonUpdater:
-    """Remembers users who have pressed, as long as Discord lets us answer them."""
+    """Remembers users who have pressed, while Discord still accepts a reply to them."""
 
     def __init__(self, hub: MessageHub, log: logging.Logger) -> None:
         self._hub = hub
@@ -31,7 +31,7 @@ class ButtonUpdater:
         self._presses: dict[int, tuple[str, float]] = {}  # tokens, and the time until which each is valid
 
     def expect(self, press: int, token: str) -> None:
-        """Keep the token for a private reply to the user who pressed."""
+        """Keep the token with which the user who pressed gets a private reply."""
         now = time.monotonic()
         self._presses = {number: each for number, each in self._presses.items() if each[1] > now}
         self._presses[press] = (token, now + _TOKEN_SECONDS)

@@ -1,4 +1,4 @@
-"""Show the answer to a slash command where it was used. Discord allows that for fifteen minutes.
+"""Show the answer to a slash command where it was used. Discord permits this for fifteen minutes.
 
 A later answer, or one after a restart, goes to the channel.
 """
@@ -72,7 +72,7 @@ class CommandReplies:
         return Sent() if fits else None
 
     async def _find_sent(self, client: discord.Client, channel: int, command: int, message: Message) -> Outcome | None:
-        """Look for an answer that a crashed predecessor sent. None: there is no answer."""
+        """Return an answer that a crashed gateway has already sent, or None."""
         texts = [text.strip() for text in await asyncio.to_thread(self._chunks_of, message)]
         messageable = client.get_partial_messageable(channel)
         try:
@@ -93,7 +93,7 @@ class CommandReplies:
         return attribute(self._hub, message).chunks()
 
     def _token_for(self, snowflake: int) -> str | None:
-        """Return the token of that command, while it is valid."""
+        """Return the token of a command while it is valid."""
         now = time.monotonic()
         self._pending = {number: each for number, each in self._pending.items() if each[1] > now}
         found = self._pending.get(snowflake)

@@ -56,9 +56,10 @@ def to_text(name: str, values: dict[str, str]) -> str:
 async def register_commands(
     client: discord.Client, hub: MessageHub, log: logging.Logger, trouble: Callable[[str], Awaitable[None]]
 ) -> None:
-    """Register the commands at Discord, if it does not know them. It allows only a few changes a day.
+    """Register the commands at Discord if they have changed, because Discord permits only a few changes a day.
 
-    ``trouble`` gets the reason of a failure that lasts a minute, and an empty text at the end.
+    ``trouble`` is called with the reason of a failure that lasts a minute, and with an empty text when the failure has
+    ended.
     """
     application = client.application_id
     if application is None:

@@ -108,7 +108,9 @@ class InteractionHandler:
             await self._best_effort(interaction.edit_original_response(content=trouble))
 
     async def _handle_press(self, interaction: discord.Interaction, button: ButtonPress) -> None:
-        """Store a press for user_comm, which decides whether it counts. A command is handled like any other."""
+        """Store a press for user_comm, which decides whether it counts. Handle a button with a command like a typed
+        command.
+        """
         if button.is_command:
             _, words = await self._resolve_press(button)
             if words is not None:
@@ -131,7 +133,7 @@ class InteractionHandler:
             await self._best_effort(interaction.followup.send(trouble, ephemeral=True))
 
     async def _resolve_press(self, button: ButtonPress) -> tuple[Message | None, str | None]:
-        """Return the message with that button, and the button's text for the team."""
+        """Return the message with the pressed button, and the button's text for the team."""
         message = await asyncio.get_running_loop().run_in_executor(self._executor, self._find_message, button.message)
         return message, None if message is None else button.text_in(message)
 
@@ -172,7 +174,7 @@ class InteractionHandler:
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _acknowledge(self, respond: Callable[[], Awaitable[object]]) -> bool:
-        """Return whether Discord got our acknowledgement in time."""
+        """Acknowledge the interaction. Return whether Discord received this in time."""
         for _ in range(3):
             try:
                 await respond()
@@ -191,7 +193,7 @@ class InteractionHandler:
         return False
 
     async def _best_effort(self, saying: Coroutine[Any, Any, object]) -> None:
-        """Send an optional message."""
+        """Send a message, and ignore a failure."""
         try:
             await saying
         except Exception as error:  # discord.py raises errors of the network and of Discord

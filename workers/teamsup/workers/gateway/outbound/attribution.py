@@ -22,7 +22,7 @@ _MAX_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class AttributedText:
-    """A text and its speaker. No speaker: the team."""
+    """A text and its speaker. Without a speaker, the team speaks."""
 
     text: str
     speaker: str = ""
@@ -33,12 +33,12 @@ class AttributedText:
 
     @property
     def is_short(self) -> bool:
-        """Return whether the text is one chunk, unchanged: it fits, and leaves no block of code open."""
+        """Return whether the text is one unchanged chunk: it fits, and each block of code in it is closed."""
         # A character has at most two UTF-16 units.
         return 2 * len(self.text) <= MAX_LENGTH and "```" not in self.text and "~~~" not in self.text
 
     def chunks(self) -> list[str]:
-        """Return the text in chunks for Discord, each with its speaker; none for white space alone."""
+        """Return the text in chunks for Discord, each with its speaker. White space alone makes no chunk."""
         if self.is_short:
             return [self.text] if self.text.strip() else []
         if not self.speaker:
@@ -66,7 +66,7 @@ def attribute(hub: MessageHub, message: Message) -> AttributedText:
 
 
 def _speaker_of(hub: MessageHub, source: object) -> str:
-    """Return the agent whose text user_comm forwards; empty: the text is user_comm's own, or a worker's."""
+    """Return the agent whose text user_comm forwards, or an empty text if user_comm or a worker is the author."""
     try:
         sender = hub.queries.message(source).sender if isinstance(source, str) else USER_COMM
     except UnknownMessage:

@@ -28,20 +28,20 @@ class ButtonPress:
     is_command: bool = False
 
     def text_in(self, message: Message) -> str | None:
-        """Return the button's text for the team; None: the message has no such button."""
+        """Return the button's text for the team, or None if the message has no such button."""
         texts = list(commands_of(message).values()) if self.is_command else options_of(message)
         return texts[self.number] if self.number < len(texts) else None
 
 
 def options_of(message: Message) -> list[str]:
-    """Return the options of a decision; none: the message does not ask for one."""
+    """Return the options of the decision that the message asks for, if any."""
     given = message.metadata.get("options")
     found = given[:_MAX_BUTTONS] if isinstance(given, list) else []
     return [str(option).strip() or f"{number}" for number, option in enumerate(found, 1)]
 
 
 def commands_of(message: Message) -> dict[str, str]:
-    """Return its other buttons: their labels and commands."""
+    """Return the buttons with commands: their labels and commands."""
     given = message.metadata.get("commands")
     room = _MAX_BUTTONS - len(options_of(message))
     found = given if isinstance(given, Mapping) else {}
@@ -59,7 +59,7 @@ def reveal_commands(message: Message) -> Message:
 
 
 def parse_custom_id(custom_id: str) -> ButtonPress | None:
-    """Return the meaning of a button of ours."""
+    """Return the meaning of one of the gateway's buttons."""
     match = _CUSTOM_ID.fullmatch(custom_id)
     return None if match is None else ButtonPress(int(match["message"]), int(match["number"]), bool(match["command"]))
 

@@ -1,8 +1,8 @@
-"""Split a text in Markdown for Discord: into chunks, or a beginning and a file. Pure.
+"""Split a text in Markdown for Discord: into chunks, or into a beginning and a file. Pure.
 
-A chunk ends at the end of a block. If that is impossible, it ends after a line, a sentence, a word, or a visible
-character. A delimiter that is open at the cut is closed there and opened again in the next chunk. So no chunk shows the
-text of a spoiler.
+A chunk ends at the end of a block, if possible. Otherwise it ends after a line, a sentence, a word, or a visible
+character. The chunk closes each open delimiter, and the next chunk opens it again. So no chunk shows the hidden text of
+a spoiler.
 """
 
 import re
@@ -35,7 +35,7 @@ _LINE = re.compile(r"\n(?![ \t\r]*+\n)")
 _SENTENCE = re.compile(r"[.!?…][\"'”’»)\]*_]*+[ \t]++|[。！？]++[」』）]*+")
 _WORD = re.compile(r"(?<=[^\s>])[^\S\n\xa0\u2007\u202f]++|[、，；：]")
 _BOUNDARIES = ((_GAP, False), (_LINE, False), (_GAP, True), (_LINE, True), (_SENTENCE, False), (_WORD, None))
-"""Places to cut, the best first. True: only in code; False: only outside of code; None: both."""
+"""Places to cut, the best first. True: only in code. False: only outside of code. None: in both."""
 
 _EXTENSIONS = {"c", "conf", "cpp", "cs", "css", "csv", "diff", "go", "html", "ini", "java", "js", "json", "log", "lua"}
 _EXTENSIONS |= {"md", "php", "py", "rb", "rs", "sh", "sql", "svg", "tf", "toml", "ts", "tsx", "xml", "yaml"}
@@ -71,7 +71,7 @@ class _Delimiters(NamedTuple):
     closing: str = ""
     """The end of a block of code."""
     marks: tuple[str, ...] = ()
-    """The open delimiters inside of lines, the outer ones first."""
+    """The open delimiters within lines, the outer delimiters first."""
 
 
 def split(text: str) -> list[str]:
@@ -85,7 +85,7 @@ def first_chunk(text: str) -> str:
 
 
 def to_file(text: str, most: int = _MAX_CHUNKS) -> TextFile | None:
-    """Return the text as a file, with its beginning as a message, if it has more than that many chunks."""
+    """Return the text as a file and its beginning as a message, if it has more than ``most`` chunks."""
     if len(list(islice(iterate_chunks(text), most + 1))) <= most:
         return None
     name, content = "answer.md", text
@@ -101,7 +101,7 @@ def to_file(text: str, most: int = _MAX_CHUNKS) -> TextFile | None:
 
 
 def iterate_chunks(text: str, limit: int = MAX_LENGTH) -> Iterator[ChunkText]:
-    """Yield the chunks, each of at most that many UTF-16 units; none for white space alone."""
+    """Yield the chunks, each of at most ``limit`` UTF-16 units. White space alone makes no chunk."""
     splitter = _Splitter(text, limit)
     begin, opened = 0, _Delimiters()
     while begin < len(text):
@@ -169,7 +169,7 @@ class _Splitter:
                 yield match.end()
 
     def _is_heading(self, end: int) -> bool:
-        """Return whether the line that ends there is a heading, which stays with the text below it."""
+        """Return whether a heading ends at this position. A heading stays with the text below it."""
         return _HEADING.match(self._text, self._text.rfind("\n", 0, end) + 1) is not None
 
     def _unbreakable_from(self, begin: int, farthest: int) -> Iterator[tuple[int, int]]:

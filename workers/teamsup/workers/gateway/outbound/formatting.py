@@ -1,4 +1,4 @@
-"""Formatted spans inside of lines, as Discord sees them: spoilers, bold, strike, underline and italics. Pure."""
+"""Formatted spans within lines, as Discord sees them: spoilers, bold, strike, underline and italics. Pure."""
 
 import re
 from bisect import bisect_right
@@ -9,7 +9,7 @@ from itertools import accumulate
 WHOLE = re.compile(
     r"!?\[[^\[\]]{0,300}+\]\((?:[^\s()]|\([^\s()]*+\))*+\)|<[@#:/a-zA-Z\d][^<>\n]{0,200}+>|https?://[^\s<>|*]++|`[^`\n]++`"
 )
-"""A link, an address, a mention, an emoji of a server, code in a line."""
+"""A link, an address, a mention, a server's emoji, or code within a line."""
 MARK = re.compile(r"\\[\s\S]|(?P<whole>" + WHOLE.pattern + r")|(?P<mark>\|\||~~|\*{1,3}|_{1,3})")
 """A delimiter, or a text that cannot contain one."""
 
@@ -25,7 +25,7 @@ class FormattedSpan:
     """The position of its last delimiter."""
 
     def contains(self, position: int) -> bool:
-        """Return whether the position is inside of the span, so that a cut there would show its delimiters."""
+        """Return whether the position is inside the span. A cut at such a position would show the delimiters."""
         return self.begin < position <= self.end
 
     @property
@@ -36,7 +36,7 @@ class FormattedSpan:
 
 
 class FormattedSpans:
-    """The spans of a text. ``code`` are the blocks of code, which are not formatted."""
+    """The spans of a text. ``code`` contains the blocks of code, which are not formatted."""
 
     def __init__(self, text: str, code: Sequence[tuple[int, int]]) -> None:
         self._spans = sorted(_find_spans(text, code), key=lambda span: span.begin)
@@ -44,7 +44,7 @@ class FormattedSpans:
         self._ends = list(accumulate((span.end for span in self._spans), max))
 
     def around(self, position: int) -> list[FormattedSpan]:
-        """Return the spans that are open at a position, the outer ones first."""
+        """Return the spans that are open at a position, the outer spans first."""
         found = []
         for number in range(bisect_right(self._begins, position) - 1, -1, -1):
             if self._ends[number] < position:
@@ -54,7 +54,7 @@ class FormattedSpans:
         return found[::-1]
 
     def between(self, begin: int, end: int) -> Iterator[FormattedSpan]:
-        """Yield the spans that have a delimiter there, or may have."""
+        """Yield the spans that have, or may have, a delimiter between these positions."""
         for number in range(bisect_right(self._begins, end) - 1, -1, -1):
             if self._ends[number] < begin:
                 return
@@ -62,7 +62,7 @@ class FormattedSpans:
 
 
 def _find_spans(text: str, code: Iterable[tuple[int, int]]) -> Iterator[FormattedSpan]:
-    """Yield each pair of delimiters. One without a partner is ordinary text, as on Discord."""
+    """Yield each pair of delimiters. A delimiter without a partner is ordinary text, as on Discord."""
     is_open: dict[str, int] = {}
     blocks = iter((*code, (len(text), len(text))))
     begin = 0

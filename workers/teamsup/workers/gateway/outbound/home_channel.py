@@ -1,7 +1,7 @@
-"""Announcements for the home channel. They belong to no conversation, so the hub hands out all of them at once.
+"""Announcements for the home channel. They do not belong to a conversation, so the hub hands out all of them at once.
 
-Here each waits for its predecessors, and all but a few wait in the hub. Discord accepts one message a second. So a
-storm of alerts delays no answer in another channel.
+This module keeps their order: each waits for its predecessors. Most of them wait in the hub. Discord accepts one
+message a second for each channel. So a storm of alerts does not delay answers in other channels.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _PAUSE_SECONDS, _SECONDS_PER_MESSAGE, _MAX_PAUSE_SECONDS = 1.0, 0.125, 60.0
 
 
 async def find_home_channel_error(client: discord.Client, home: int) -> str:
-    """Return the known reason why Discord would refuse messages there; empty: none is known."""
+    """Return the known reason why Discord would refuse messages in the channel, or an empty text."""
     try:
         channel = client.get_channel(home) or await client.fetch_channel(home)
     except discord.HTTPException as error:
@@ -48,7 +48,7 @@ class HomeChannelQueue:
         self._lock = asyncio.Lock()
 
     async def send_in_order(self, message: Message, send: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """Send it after the announcements before it; until then it waits in the hub."""
+        """Send an announcement after its predecessors. Until then it waits in the hub."""
         before, pause = await asyncio.to_thread(self._count_earlier, message)
         if before < _MAX_QUEUED and not pause:
             async with self._lock:
@@ -58,7 +58,7 @@ class HomeChannelQueue:
         return Retry(max(pause, _PAUSE_SECONDS + before * _SECONDS_PER_MESSAGE))
 
     def _count_earlier(self, message: Message) -> tuple[int, float]:
-        """Return the number of announcements before it, and the seconds until the first of them may be sent. Blocks."""
+        """Return the number of earlier announcements, and the seconds until the first of them may be sent. Blocks."""
         before = self._hub.queries.earlier_deliveries(message, message_type="notification", limit=_MAX_COUNTED)
         announcements = [available_at for each, available_at in before if _is_for_home_channel(each)]
         rests_until = announcements[0] if announcements else None

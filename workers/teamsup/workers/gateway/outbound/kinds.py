@@ -44,14 +44,14 @@ def is_for_home_channel(message: Message) -> bool:
 
 
 def is_progress(message: Message) -> bool:
-    """Return whether the message is progress of a question, so that a later message supersedes it."""
+    """Return whether the message is progress of a question. A later message supersedes progress."""
     return message.message_type == "status_report" and message.reply_to is not None
 
 
 def target_channel_of(message: Message, home: int) -> int | None:
-    """Return the channel of a message on Discord; None: it has none.
+    """Return the channel of a message on Discord, or None.
 
-    Announcements belong to the home channel, as does the end of their buttons.
+    Announcements and the updates of their buttons belong to the home channel.
     """
     if message.recipient is None and message.message_type in ANNOUNCED_TYPES:
         return None

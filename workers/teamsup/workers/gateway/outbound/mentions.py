@@ -1,4 +1,4 @@
-"""Mentions in what agents write: ``@Name`` becomes a mention, and only people who take part are notified."""
+"""Mentions in agents' texts: ``@Name`` becomes a mention, and only people who take part are notified."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,8 @@ _MENTION = re.compile(r"<@!?(\d{1,20})>", re.ASCII)
 
 
 def find_participants(hub: MessageHub, conversation: str | None) -> dict[int, str]:
-    """Return the people who have written in this conversation on Discord, with their last names. Blocks.
+    """Return the people who have written in this conversation on Discord, each with the name that they used last.
+    Blocks.
 
     Bots are left out: a mention could make two bots answer each other.
     """
@@ -30,8 +31,8 @@ def find_participants(hub: MessageHub, conversation: str | None) -> dict[int, st
 
 
 def mention_people(text: str, people: Mapping[int, str]) -> str:
-    """Return the text with a mention for each ``@Name`` of these people, outside of code. A name that two of them have
-    does not change. Pure.
+    """Return the text with a mention for each ``@Name`` of these people, outside of code. Leave a name unchanged if two
+    of them have it. Pure.
     """
     by_name: dict[str, set[int]] = {}
     for user, name in people.items():

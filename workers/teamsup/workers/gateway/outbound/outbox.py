@@ -1,7 +1,7 @@
-"""Send messages into channels: each once and in order, and complete only when Discord has all chunks.
+"""Send messages into channels: each once and in order. A message is complete only when Discord has all its chunks.
 
-Chunks are stored before they are sent. Discord recognises chunks that it already has by their nonces. So every failure
-has one remedy: the delivery returns to the queue, and the next attempt continues where this one ended.
+Chunks are stored before they are sent. By their nonces, Discord recognises chunks that it already has. So every failure
+has the same remedy: the delivery returns to the queue, and the next attempt continues with the first missing chunk.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class Outbox:
             return outcome
 
     async def _update_progress(self, client: discord.Client, message: Message) -> Outcome | None:
-        """Show progress in its message. None: there is no such message."""
+        """Show progress by an edit of its message. Return None if there is no such message yet."""
         shown = await asyncio.to_thread(self._chunks.find_progress, message.reply_to or "")
         if shown is None:
             return None
@@ -170,7 +170,7 @@ class Outbox:
     async def _outcome_of_error(
         self, client: discord.Client, channel: int, message: Message, error: Exception
     ) -> Outcome | None:
-        """Return the outcome after an error of Discord or the network; None: the error is ours."""
+        """Return the outcome after an error of Discord or the network. Return None for a bug of teamsup."""
         found = await asyncio.to_thread(self._chunks.chunks_of, message.id)
         if isinstance(error, FilesDropped):
             chunk = next(chunk for chunk in found if chunk.snowflake is None)
@@ -193,6 +193,6 @@ class Outbox:
 
 
 def _upload_limit(client: discord.Client, channel: int) -> int:
-    """Return the limit in bytes. Servers have their own."""
+    """Return the upload limit of the channel's server in bytes."""
     guild = getattr(client.get_channel(channel), "guild", None)
     return guild.filesize_limit if guild is not None else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES

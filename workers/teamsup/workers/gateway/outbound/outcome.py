@@ -1,4 +1,4 @@
-"""The outcome of a delivery. The sender returns it, and only the gateway acts on it. Pure."""
+"""The outcome of a delivery. The part that sends returns it, and only ``app`` acts on it. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from .rejection_notices import RejectionNotice
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Done: Discord has the message, or there is nothing to send. ``note`` is the delivery's outcome in the hub."""
+    """Discord has the message, or there is nothing to send. ``note`` is the delivery's outcome in the hub."""
 
     note: str = "sent"
 
@@ -27,7 +27,9 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Replanned:
-    """Send it at once, from chunk number ``first`` of these chunks. ``to_sender`` is the same as in Rejected."""
+    """Send the message at once, from chunk number ``first`` of these chunks. ``to_sender`` is the same as
+    in Rejected.
+    """
 
     first: int
     chunks: tuple[NewChunk, ...]

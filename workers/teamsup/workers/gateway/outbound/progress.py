@@ -1,6 +1,6 @@
-"""Progress messages: one for each question. It is edited, not too often, and its last state always arrives.
+"""Progress messages: each question has one. It is edited at intervals, and its last state always arrives.
 
-The hub hands out one message of a conversation at a time. So progress gives way to a later message that waits.
+The hub hands out one message of a conversation at a time. So the sending of progress ends when a later message waits.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ class ProgressMessages:
         self._showing: set[asyncio.Task[Outcome]] = set()
 
     async def show(self, message: Message, show: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """Return the outcome of ``show``, or end earlier when another message of the conversation waits. A request that
-        has reached Discord continues.
+        """Return the outcome of ``show``. End earlier when another message of the conversation waits, but complete a
+        request that has reached Discord.
         """
         is_overtaken = False
         task = asyncio.create_task(_retry(show, lambda: not is_overtaken))
@@ -60,7 +60,7 @@ class ProgressMessages:
         )
 
     def is_superseded(self, message: Message) -> bool:
-        """Return whether a later state exists."""
+        """Return whether there is later progress, or an answer."""
         if message.reply_to is None:
             return False
         later = self._hub.queries.find(
@@ -72,18 +72,18 @@ class ProgressMessages:
         return any(each.conversation_id == message.conversation_id for each in later)
 
     async def wait_for_edit(self, snowflake: int) -> None:
-        """Wait until it may be edited again."""
+        """Wait until the message may be edited again."""
         await asyncio.sleep(self._edited_at.get(snowflake, 0.0) + EDIT_INTERVAL_SECONDS - time.monotonic())
 
     def record_edit(self, snowflake: int) -> None:
-        """Note an edit; the next must wait."""
+        """Note an edit, so that the next edit waits."""
         now = time.monotonic()
         self._edited_at = {each: at for each, at in self._edited_at.items() if now - at < EDIT_INTERVAL_SECONDS}
         self._edited_at[snowflake] = now
 
 
 async def _retry(show: Callable[[], Awaitable[Outcome]], goes_on: Callable[[], bool]) -> Outcome:
-    """Retry here until progress is shown. If it waited in the hub instead, the answer behind it would wait too."""
+    """Retry until progress is shown. Do not return it to the hub, because the answer behind it would wait too."""
     while True:
         outcome = await show()
         if not isinstance(outcome, Retry) or not goes_on():

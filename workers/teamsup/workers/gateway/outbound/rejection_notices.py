@@ -30,7 +30,7 @@ class RejectedAnswer:
     """An answer that Discord refuses, and the channels that were tried."""
 
     message: int
-    """Its number in the hub."""
+    """The number of the refused answer in the hub."""
     channel: int
     person: int | None
     why: str
@@ -63,7 +63,7 @@ class RejectionNotice:
 
 
 def is_rejection_notice(message: Message, me: str) -> bool:
-    """Return whether the message is a notice of ours."""
+    """Return whether the message is a rejection notice of the gateway."""
     return message.sender == me and isinstance(message.metadata.get(_METADATA_KEY), dict)
 
 
@@ -75,7 +75,7 @@ class NoticeRouter:
         self._notified_at: dict[int, float] = {}  # by channel, the time of the last notice about announcements
 
     def find_rejected(self, message: Message, channel: int, why: str) -> RejectedAnswer | None:
-        """Return the refused answer for a notice; None: no person waits for it. Blocks."""
+        """Return the refused answer for a notice, or None if no person waits for it. Blocks."""
         if is_rejection_notice(message, self._hub.agent):
             known: dict[str, Any] = message.metadata[_METADATA_KEY]
             if known["person"] is None:
@@ -89,7 +89,7 @@ class NoticeRouter:
         return RejectedAnswer(message.id, channel, person, why)
 
     def _was_notified(self, channel: int) -> bool:
-        """Return whether a recent notice says that this channel refuses announcements, and note this one."""
+        """Return whether a recent notice says that this channel refuses announcements. Note the new notice."""
         now, last = time.monotonic(), self._notified_at.get(channel)
         if last is not None and now - last < _REPEAT_SECONDS:
             return True
@@ -118,7 +118,7 @@ class NoticeRouter:
         return RejectionNotice(text, refused, None)
 
     def _asker_of(self, message: Message) -> int | None:
-        """Return the user on Discord whose message it answers."""
+        """Return the user on Discord whose message the refused one answers."""
         if message.reply_to is None or snowflake_of(message.reply_to) is None:
             return None
         try:

@@ -41,8 +41,8 @@ def decide_action(
 ) -> RejectionAction:
     """Decide the action after a refusal. Pure.
 
-    ``is_late``: the channel has refused for too long. ``waits_on``: this is an announcement, which waits for the home
-    channel.
+    ``is_late``: the channel has refused for too long. ``waits_on``: the answer is an announcement, which waits for the
+    home channel.
     """
     is_over = isinstance(refusal, Reject) or is_late or is_gone
     if has_files and refusal.may_pass_without_files and (is_over or may_only_write):
@@ -59,7 +59,7 @@ def is_channel_wide(refusal: Defer | Reject) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RejectionRow:
-    """A channel's refusals in a row: the times of the first and the last, and Discord's last text."""
+    """Consecutive refusals by a channel: the times of the first and the last refusal, and Discord's last text."""
 
     first: float
     last: float
@@ -74,14 +74,14 @@ class ChannelRejections(dict[int, RejectionRow]):
         self._clock = clock
 
     def record_rejection(self, channel: int, why: str) -> float:
-        """Note one more refusal. Return the seconds since the first of the series."""
+        """Note one more refusal. Return the seconds since the first refusal in a row."""
         now, row = self._clock(), self.get(channel)
         first = now if row is None or now - row.last > _MAX_GAP_SECONDS else row.first
         self[channel] = RejectionRow(first, now, why)
         return now - first
 
     def seconds_rejecting(self, channel: int) -> float:
-        """Return the seconds for which the channel has refused everything; 0: it accepts messages."""
+        """Return the seconds for which the channel has refused everything, or 0 if it accepts messages."""
         row = self.get(channel)
         return 0.0 if row is None else self._clock() - row.first
 
@@ -97,7 +97,9 @@ class RejectionHandler:
         self.channel_rejections = ChannelRejections()
 
     def rejection_of(self, channel: int) -> str | None:
-        """Return why Discord refuses a channel. Empty: it does not. None: it does, but not for long enough yet."""
+        """Return why Discord refuses messages in a channel. Return an empty text if it accepts them, and None if it is
+        too early to tell.
+        """
         if (row := self.channel_rejections.get(channel)) is None:
             return ""
         is_late = self.channel_rejections.seconds_rejecting(channel) >= self._section.refused_seconds
@@ -138,7 +140,7 @@ class RejectionHandler:
     async def _create_notice(
         self, client: discord.Client, channel: int, message: Message, refusal: Defer | Reject
     ) -> RejectionNotice | None:
-        """Return the notice for people. Progress gets none, because the answer supersedes it."""
+        """Return the notice for people. Progress does not get a notice, because the answer supersedes it."""
         if is_progress(message):
             return None
         about = await asyncio.to_thread(self._notice_router.find_rejected, message, channel, refusal.reason)
@@ -159,12 +161,12 @@ class RejectionHandler:
 
 
 def describe_dropped_files(message: Message, notes: Sequence[str]) -> str:
-    """Return the text for the sender about dropped files; empty: there are none."""
+    """Return the text for the sender about dropped files, or an empty text."""
     return f"Message #{message.id} went to Discord without a file. {' '.join(notes)}" if notes else ""
 
 
 def _may_only_write(client: discord.Client, channel: int) -> bool:
-    """Return whether the bot may write there, but may not attach files."""
+    """Return whether the bot may write in the channel, but may not attach files."""
     known = client.get_channel(channel)
     me = getattr(getattr(known, "guild", None), "me", None)
     rights = getattr(known, "permissions_for", None)

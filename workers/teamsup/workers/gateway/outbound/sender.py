@@ -39,13 +39,13 @@ class Target:
     client: discord.Client
     channel: int
     replied_to: int | None
-    """The answered message in that channel."""
+    """The message that the chunk replies to, in the same channel."""
     upload_limit: int
     """The largest file that may be sent there, in bytes."""
 
 
 class Sender:
-    """Sends chunks. Raises the errors of discord.py; a retry of the same chunk continues where it was."""
+    """Sends chunks. Raises the errors of discord.py. A retry of a chunk never sends it twice."""
 
     def __init__(
         self,
@@ -101,10 +101,9 @@ class Sender:
     async def _wait_for_arrival(
         self, client: discord.Client, nonce: str, sending: Coroutine[Any, Any, discord.Message]
     ) -> int:
-        """Return the id of the message from the first source that knows it.
+        """Return the id of the message: from discord.py, or from the event of its arrival, if that is earlier.
 
-        discord.py returns only after the channel's rate limit, and a cancellation does not end it sooner. So its task
-        continues alone.
+        discord.py returns only after the channel's rate limit, and ignores a cancellation. So its task continues alone.
         """
         task = asyncio.create_task(sending)
         self._pending_sends.add(task)
@@ -129,7 +128,7 @@ class Sender:
             task.exception()
 
     async def _find_sent(self, target: Target, chunk: Chunk) -> int | None:
-        """Return whether a chunk has arrived, after Discord has forgotten its nonce."""
+        """Return whether a chunk has arrived, although Discord has already forgotten its nonce."""
         me = target.client.user
         assert me is not None and chunk.first_sent_at is not None  # noqa: S101, PT018 - logged in, and it was begun
         since = chunk.first_sent_at - _CLOCK_TOLERANCE_SECONDS
@@ -175,7 +174,9 @@ def _required_fields(chunk: Chunk, pinged: Sequence[int], view: discord.ui.View 
 
 
 def _optional_fields(message: Message, chunk: Chunk, target: Target, speaker: str) -> dict[str, Any]:
-    """Return fields that are sent if allowed: the answered message, and the embed of an alert."""
+    """Return the fields that depend on permissions: the reference to the answered message, and the embed of
+    an alert.
+    """
     found: dict[str, Any] = {}
     if target.replied_to is not None:
         found["reference"] = discord.MessageReference(
@@ -189,7 +190,7 @@ def _optional_fields(message: Message, chunk: Chunk, target: Target, speaker: st
 
 
 def _mentioned_users(metadata: Mapping[str, Any]) -> list[int]:
-    """Return the users that the sender names."""
+    """Return the users that the sender wants to mention."""
     asked = metadata.get("ping")
     numbers = [str(each) for each in asked] if isinstance(asked, list) else []
     return [int(number) for number in numbers if re.fullmatch("[0-9]{1,19}", number)]

@@ -64,7 +64,7 @@ class OpenQuestion:
     reactions: tuple[str, ...]
     status: QuestionStatus
     is_in_progress: bool
-    """Whether an agent works on it now."""
+    """Whether an agent is working on it."""
 
 
 class QuestionTable:
@@ -113,7 +113,7 @@ class QuestionTable:
         return [_to_question(row, steps[row["snowflake"]]) for row in reversed(rows)]
 
     def _insert_new(self) -> bool:
-        """Insert questions and relays since the last look; return whether there were any."""
+        """Insert the questions and relays that are new since the last call. Return whether there were any."""
         if self._seen_up_to is None:
             self._seen_up_to = self._stored_position()
         has_new = False
@@ -140,19 +140,19 @@ class QuestionTable:
         return int(get_state(self._hub, _STATE_KEY) or 0)
 
     def set_reactions(self, snowflake: int, reactions: Sequence[str]) -> None:
-        """Record that these reactions of ours may exist, before they are changed."""
+        """Record which reactions the bot may have set. Call this before a change of them."""
         sql = "UPDATE discord_questions SET reactions = ? WHERE snowflake = ?"
         self._hub.execute(sql, (" ".join(reactions), snowflake))
 
     def delete(self, snowflake: int) -> None:
-        """Delete a question that shows no reaction any more."""
+        """Delete a question when all its reactions are removed."""
         with self._hub.transaction():
             self._hub.execute("DELETE FROM discord_questions WHERE snowflake = ?", (snowflake,))
             self._hub.execute("DELETE FROM discord_relays WHERE snowflake = ?", (snowflake,))
 
 
 def _to_insert(message: Message, me: str) -> tuple[str, tuple[int, int]] | None:
-    """Return the statement that stores a question, or the relay of one; None for any other message."""
+    """Return the statement that stores a question or a relay, or None for any other message."""
     channel = channel_of(message.conversation_id)
     if channel is None:
         return None

@@ -94,7 +94,7 @@ class ReactionUpdater:
         return question.status.is_final or self._confirmed.get(question.snowflake) is not question.status
 
     async def _update_channel(self, client: discord.Client, channel: int) -> None:
-        """Update one channel, a reaction at a time, each to the current status."""
+        """Update one channel. Change one reaction at a time to the current status."""
         while self._paused_until.get(channel, 0.0) <= time.monotonic():
             here = (each for each in self._questions.values() if each.channel == channel)
             question = next((each for each in here if self._needs_update(each)), None)

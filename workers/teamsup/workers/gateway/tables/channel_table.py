@@ -20,7 +20,7 @@ class ChannelCursor:
 
 
 def advance(hub: MessageHub, channel: int, snowflake: int, person: int | None = None) -> None:
-    """Advance the position of a channel: all messages up to that one are stored or skipped."""
+    """Advance the position of a channel: all messages up to this id are stored or skipped."""
     hub.execute(
         "INSERT INTO discord_channels (channel, last_seen, person) VALUES (?, ?, ?) ON CONFLICT (channel) DO UPDATE"
         " SET last_seen = CASE WHEN excluded.last_seen > discord_channels.last_seen THEN excluded.last_seen"
@@ -37,14 +37,14 @@ def read_cursors(hub: MessageHub) -> dict[int, ChannelCursor]:
 
 
 def person_of(hub: MessageHub, channel: int) -> int | None:
-    """Return the person of direct messages, if known."""
+    """Return the person in a channel of direct messages, if known."""
     rows = hub.query("SELECT person FROM discord_channels WHERE channel = ?", (channel,))
     return rows[0]["person"] if rows else None
 
 
 def last_seen_in(hub: MessageHub, channel: int, started_at: float) -> int:
-    """Return the last stored message of a channel. Without one, the id before the beginning of the channel or of this
-    gateway.
+    """Return the last stored message of a channel. If there is none, return the id before the beginning of the channel
+    or of this gateway.
     """
     rows = hub.query("SELECT last_seen FROM discord_channels WHERE channel = ?", (channel,))
     return int(rows[0]["last_seen"]) if rows else first_snowflake(channel, first_run(hub, started_at))
@@ -57,7 +57,7 @@ def first_snowflake(channel: int, beginning: int) -> int:
 
 
 def first_run(hub: MessageHub, started_at: float) -> int:
-    """Return the time when this team's gateway first ran. Earlier messages were not written for it. ``started_at`` is
-    Discord's time in Unix seconds when this gateway started.
+    """Return the time when this team's gateway first ran. Earlier messages were not written for the team.
+    ``started_at`` is Discord's time in Unix seconds when this gateway started.
     """
     return int(get_state(hub, _FIRST_RUN) or set_state_once(hub, _FIRST_RUN, str(snowflake_at(started_at))))

@@ -37,13 +37,13 @@ class Chunk:
     snowflake: int | None = None
 
     def age(self, now: float) -> float:
-        """Seconds since it was first sent with its nonce."""
+        """Seconds since the chunk was first sent with its nonce."""
         return 0.0 if self.first_sent_at is None else abs(now - self.first_sent_at)
 
 
 class SentNonces(deque[str]):
-    """The last nonces with which this process has sent messages. An unknown nonce means that another
-    program has sent.
+    """The last nonces with which this process has sent messages. A message with another nonce comes from another
+    program.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class ChunkTable:
         self._now = now
 
     def chunks_of(self, message: int) -> list[Chunk]:
-        """Return the chunks of the hub's message with that number, in order; none: they are not stored yet."""
+        """Return the chunks of the hub's message with this number, in order. Return none if they are not stored yet."""
         rows = self._hub.query("SELECT * FROM discord_chunks WHERE message = ? ORDER BY number", (message,))
         found = [_to_chunk(row) for row in rows]
         self._nonces.extend(chunk.nonce for chunk in found if chunk.snowflake is None)
@@ -73,9 +73,7 @@ class ChunkTable:
     def insert(
         self, message: int, planned: Sequence[NewChunk], first: int = 0, *, channel: int | None = None
     ) -> list[Chunk]:
-        """Store chunks from that number on, in place of earlier ones. ``channel`` is where the first is about to be
-        sent.
-        """
+        """Replace the stored chunks from this number on. The first of them is about to be sent to ``channel``."""
         found = [
             Chunk(message, number, each.content, each.files, self._nonces.create())
             for number, each in enumerate(planned, first)
@@ -111,7 +109,7 @@ class ChunkTable:
         return sending
 
     def mark_sent(self, chunk: Chunk, channel: int, snowflake: int) -> None:
-        """Note that Discord has the chunk, under that id."""
+        """Note that Discord has the chunk under this id."""
         self._hub.execute(
             "UPDATE discord_chunks SET snowflake = ?, channel = ? WHERE message = ? AND number = ?",
             (snowflake, channel, chunk.message, chunk.number),
@@ -126,7 +124,7 @@ class ChunkTable:
         return None
 
     def known_snowflakes(self, channel: int, since: float) -> set[int]:
-        """Return the known messages on Discord that were sent since that time."""
+        """Return the known messages on Discord that were sent since a time."""
         rows = self._hub.query(
             "SELECT snowflake FROM discord_chunks WHERE channel = ? AND first_sent_at >= ? AND snowflake IS NOT NULL",
             (channel, format_time(since)),
@@ -135,7 +133,7 @@ class ChunkTable:
 
 
 def find_message_number(hub: MessageHub, snowflake: int) -> int | None:
-    """Return the hub's number of the message that this message on Discord is a chunk of."""
+    """Return the number of the hub's message to which this chunk on Discord belongs."""
     rows = hub.query("SELECT message FROM discord_chunks WHERE snowflake = ?", (snowflake,))
     return rows[0]["message"] if rows else None
 

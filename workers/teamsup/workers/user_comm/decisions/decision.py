@@ -38,8 +38,8 @@ class DecisionSpec:
     default: str | None = None
     """The answer that counts when no person has decided by the deadline."""
     default_denies: bool = False
-    """Whether the agent has declared that the default is a denial. The text cannot show that: "no" to "Any objections?"
-    is a permission.
+    """Whether the agent has declared that the default is a denial. The text alone does not tell: "no" to "Any
+    objections?" is a permission.
     """
 
     @property
@@ -98,7 +98,7 @@ class DueAction:
 
 
 def parse_spec(message: Message, people: Mapping[str, Collection[str]] | None = None) -> DecisionSpec:
-    """Return the request in the message. ``people`` has the persons that a name may mean. Raise CallerError with a
+    """Return the request in the message. ``people`` maps a name to the persons who have it. Raise CallerError with a
     sentence for the agent.
     """
     options = _parse_options(message.metadata)
@@ -132,10 +132,10 @@ def evaluate(
     is_agent: bool = False,
     is_own: bool = False,
 ) -> AcceptedAnswer | InvalidAnswer:
-    """Return whether this answer counts. ``on_discord`` has the users who may decide there; empty: all.
+    """Return whether this answer counts. ``on_discord`` contains the users who may decide on Discord; empty: all.
 
     An agent may decide only if it is a named decider. ``is_own``: the answer comes from the asker, perhaps under
-    another name, and does not count.
+    another name, so it does not count.
     """
     if decision.state != "open":
         return InvalidAnswer("closed")
@@ -165,14 +165,14 @@ def may_decide(decision: Decision, person: str, on_discord: Collection[int] = ()
 
 
 def canonical_person(name: str) -> str:
-    """Return one name for all terminals and commands of a person."""
+    """Return the same name for all terminals and commands of a person."""
     return re.sub(r"-\d+$", "", name) if name.startswith("console-") else name
 
 
 def match_answer(line: str, shown: Sequence[Decision], written: datetime) -> Decision | None:
-    """Return the decision that a line answers. ``shown`` has the decisions in that conversation, the last first.
+    """Return the decision that a line answers. ``shown`` contains the decisions in the conversation, the last first.
 
-    A decision that ended while the person wrote the line still matches.
+    A decision that ended while the person was writing still matches.
     """
     meant = (
         each for each in shown if is_answerable(each, written) and _match_option(each.spec.options, line) is not None
@@ -183,22 +183,23 @@ def match_answer(line: str, shown: Sequence[Decision], written: datetime) -> Dec
 def find_mistyped(
     line: str, shown: Sequence[Decision], person: str, on_discord: Collection[int] = ()
 ) -> Decision | None:
-    """Return the decision if it is the only one open to this person and the line is a number without an option."""
+    """Return the only open decision, if the line is a number that is not one of its options."""
     open_ones = [each for each in shown if each.state == "open" and may_decide(each, person, on_discord)]
     is_meant = len(open_ones) == 1 and open_ones[0].spec.options and _ANY_NUMBER.fullmatch(line.strip())
     return open_ones[0] if is_meant else None
 
 
 def is_answerable(decision: Decision, at: datetime) -> bool:
-    """Return whether it is open, or was open a moment before."""
+    """Return whether the decision is open, or was open a moment ago."""
     return decision.state == "open" or (decision.decided_at or at) >= at - GRACE_PERIOD
 
 
 def next_action(decision: Decision, now: datetime, first_reminder: float, shown_at: datetime | None) -> DueAction:
-    """Return the due action. Until the deadline people are reminded, after twice as long each time.
+    """Return the due action. People are reminded until the deadline, and each interval is twice as long as the previous
+    interval.
 
-    A default that may permit something waits until people could object. The default of a
-    decision that no person has seen does not count.
+    A default that may permit something waits until people have had time to object. The default of a decision that no
+    person has seen does not count.
     """
     left = math.inf if decision.deadline is None else (decision.deadline - now).total_seconds()
     if left <= 0:
@@ -218,7 +219,7 @@ def next_action(decision: Decision, now: datetime, first_reminder: float, shown_
 
 
 def _match_option(options: Sequence[str], words: str) -> str | None:
-    """Return the option with this text, or else with this number."""
+    """Return the option with this text, or the option with this number."""
     text = words.strip().casefold()
     for option in options:
         if option.casefold() == text:

@@ -1,4 +1,6 @@
-"""Decisions for pages: the list, who has seen and decided each, the needs for a person, and the options as actions."""
+"""Decisions for pages: the list, who saw and who decided each, the decisions that need a person, and the options as
+actions.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -123,9 +125,7 @@ def _find(table: DecisionTable, entry_id: str) -> Decision | None:
 
 
 def _answer_of(decision: Decision, action: str, text: str) -> str:
-    """Return the answer in words. Use an option's text instead of its number, so that its meaning is what the person
-    has read.
-    """
+    """Return the answer in words. Use an option's text instead of its number, because the person has read the text."""
     options = decision.spec.options
     number = parse_number(action.removeprefix(_OPTION))
     if options and action.startswith(_OPTION) and number is not None and number < len(options):

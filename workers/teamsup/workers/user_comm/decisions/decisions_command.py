@@ -30,7 +30,7 @@ _EXIT_CODES = {
 
 
 class DecisionRejected(CallerError):
-    """user_comm has refused the answer; the text is its own."""
+    """user_comm has refused the answer. The text is user_comm's."""
 
     def __init__(self, sentence: str, why: str) -> None:
         super().__init__(sentence)
@@ -126,7 +126,7 @@ def _as_json(decision: Decision) -> dict[str, Any]:
 
 
 def seconds(text: str) -> float:
-    """Return the seconds; argparse uses this name in refusals."""
+    """Return the seconds. argparse shows the name of this function in its errors."""
     number = float(text)
     if not 0 < number <= 86400:
         raise ValueError

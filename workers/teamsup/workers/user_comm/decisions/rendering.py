@@ -71,7 +71,7 @@ def render_unknown_deciders(decision: Decision, unknown_ones: Sequence[str], con
 
 
 def render_unknown_decision(open_ones: Sequence[Decision]) -> str:
-    """Return a note that there is no such decision, with the open ones."""
+    """Return a note that there is no such decision, and list the open decisions."""
     return f"There is no such decision. {_list_open(open_ones)}"
 
 

@@ -1,7 +1,7 @@
 """Decisions: agents ask, and people answer in any conversation that shows the question. The first valid answer counts
 everywhere.
 
-Their whole state is in the team's tables, and each step is one transaction with its messages.
+The team's tables contain their whole state. Each step and its messages are one transaction.
 """
 
 import logging
@@ -51,7 +51,7 @@ _MAX_POLL_SECONDS = 60.0  # a machine may have slept meanwhile
 
 
 class DecisionService:
-    """Opens and ends decisions. Its verbs block, and raise the hub's errors. All except ``run_due`` run inside the
+    """Opens and ends decisions. Its methods block, and raise the hub's errors. All except ``run_due`` run inside the
     caller's transaction.
     """
 
@@ -66,9 +66,7 @@ class DecisionService:
         self._overdue_since: dict[int, float] = {}
 
     def open_decision(self, message: Message) -> Outcome:
-        """Open a decision. Show it in the conversation of the question that it is about. Without such a question, show
-        it to all people.
-        """
+        """Open a decision. Show it in the conversation of its question, or to all people if it has none."""
         question = self._relays.person_question_of(message)
         people = {} if question is None else self._people_by_name(question)
         try:
@@ -110,7 +108,7 @@ class DecisionService:
         return Reply(sentence, kind, ({} if decision is None else to_metadata(decision)) | about)
 
     def find_answered(self, message: Message) -> int | None:
-        """Return the number of the decision that this message answers. 0: there is no such decision."""
+        """Return the number of the decision that this message answers, or 0."""
         if message.message_type != DECISION_ANSWER:
             return self._match_line(message) if message.reply_to is None else None
         number = message.metadata.get("decision")
@@ -119,8 +117,8 @@ class DecisionService:
         return self._table.decision_shown_by(message.reply_to or "") or 0
 
     def _match_line(self, message: Message) -> int | None:
-        """Return the decision that a person's line answers. The line replies to it on Discord, or names an option that
-        was shown here by number or text.
+        """Return the decision that a person's line answers. The line replies to the decision on Discord, or is the
+        number or the text of an option that was shown here.
 
         A number without an option counts too, if only one decision is open.
         """
@@ -149,13 +147,15 @@ class DecisionService:
         return [words.render_line(decision, datetime.now(UTC)) for decision in self._table.pending()]
 
     def withdraw(self, relays: Iterable[str]) -> None:
-        """Withdraw the decisions about these messages of ours."""
+        """Withdraw the decisions about these messages of user_comm."""
         for relay in relays:
             for decision in self._table.open_in_reply_to(relay):
                 self._close(decision, "withdrawn")
 
     def take_back(self, request: str, sender: str) -> Outcome:
-        """End the open decision that this message of the sender asked for. An answer that came first counts."""
+        """End the open decision that this message of the sender has requested. If people have answered it before, their
+        answer counts.
+        """
         decision = self._table.get(self._table.decision_shown_by(request) or 0)
         if decision is None or (decision.message_id, decision.asked_by) != (request, sender):
             return Done("no decision of the sender")
@@ -211,8 +211,9 @@ class DecisionService:
         return next_action(decision, moment, first, self._table.first_shown_at(decision) if is_over else None)
 
     def _apply_answer(self, answer: DecisionAnswer, message: Message) -> tuple[Decision | None, InvalidAnswer | None]:
-        """Return the decision after the answer, and the reason if the answer does not count. The first valid one ends
-        it."""
+        """Return the decision after the answer, and the reason if the answer does not count. The first valid answer
+        ends the decision.
+        """
         decision = self._table.get(answer.number)
         if decision is None:
             return None, InvalidAnswer("unknown")
@@ -322,7 +323,7 @@ class DecisionService:
         return [recipient for recipient in everywhere if recipient not in known]
 
     def _remind(self, decision: Decision, now: float) -> None:
-        """Show it again where people have seen it. Elsewhere it still waits to be read."""
+        """Show the decision again to people who have read it. The others still have it unread."""
         reminded = set()
         for showing, recipient in self._table.showings(decision.number):
             states = self._hub.queries.trace(showing.message_id)
@@ -332,7 +333,7 @@ class DecisionService:
         self._table.set_reminded(decision.number, now)
 
     def _send_outcome(self, decision: Decision, but: str | None) -> None:
-        """Send the outcome once to each recipient; on Discord to each message with buttons."""
+        """Send the outcome once to each recipient. On Discord, update each message with buttons."""
         notified = {but} - {GATEWAY}
         for showing, recipient in self._table.showings(decision.number):
             if self._hub.cancel(showing.message_id) or recipient in notified:

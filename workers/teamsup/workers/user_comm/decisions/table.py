@@ -23,7 +23,7 @@ _SHOWINGS_IN = """
 
 
 class DecisionTable:
-    """Reads and writes decisions, as part of the open transaction if there is one."""
+    """Reads and writes decisions, within the caller's transaction if there is one."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
@@ -50,12 +50,12 @@ class DecisionTable:
         return self._select(f"{where}ORDER BY question DESC LIMIT ?", *older, limit)
 
     def open_in_reply_to(self, message_id: str) -> list[Decision]:
-        """Return the open decisions about that message."""
+        """Return the open decisions about a message."""
         about_it = {message.id for message in self._hub.queries.find(reply_to=message_id)}
         return [decision for decision in self.pending() if decision.number in about_it] if about_it else []
 
     def insert(self, message: Message, asked: DecisionSpec, *, is_public: bool) -> Decision:
-        """Store a decision, unless that message has one already."""
+        """Store a decision, unless its message already has one."""
         deadline = None if message.expires_at is None else format_time(message.expires_at.timestamp())
         options = json.dumps(asked.options, ensure_ascii=False)
         self._hub.execute(
@@ -89,21 +89,21 @@ class DecisionTable:
         self._hub.execute("UPDATE decisions SET reminded_at = ? WHERE question = ?", (format_time(now), number))
 
     def add_showing(self, number: int, message: Message, recipient: str) -> None:
-        """Store that a message shows the decision to that agent."""
+        """Store that a message shows the decision to an agent."""
         self._hub.execute("INSERT INTO decision_messages VALUES (?, ?, ?)", (message.id, number, recipient))
 
     def showings(self, number: int) -> list[tuple[Message, str]]:
-        """Return the messages that show it, the last first, each with its recipient."""
+        """Return the messages that show the decision, the last first, each with its recipient."""
         recipients = self._recipients_by_message(number)
         messages = self._hub.queries.messages(recipients)
         return [(messages[message], recipient) for message, recipient in recipients.items() if message in messages]
 
     def recipients_of(self, number: int) -> set[str]:
-        """Return the agents that have a message with it."""
+        """Return the agents that have a message with the decision."""
         return set(self._recipients_by_message(number).values())
 
     def first_shown_at(self, decision: Decision) -> datetime | None:
-        """Return the time when it first reached a decider; None: it has not."""
+        """Return the time when the decision first reached a decider, or None."""
         recipients = self._recipients_by_message(decision.number)
         moments = [
             state.done_at
@@ -118,17 +118,15 @@ class DecisionTable:
         return min((moment for moment in moments if moment is not None), default=None)
 
     def has_unread_before_deadline(self, decision: Decision) -> bool:
-        """Return whether an unread message of ours is older than its deadline."""
+        """Return whether an unread message to user_comm is older than its deadline."""
         return decision.deadline is not None and self._hub.queries.has_open_before(decision.deadline)
 
     def is_empty(self) -> bool:
-        """Return whether no decision was ever requested."""
+        """Return whether there has never been a decision."""
         return not self._hub.query("SELECT 1 FROM decisions LIMIT 1")
 
     def shown_in(self, recipient: str, conversation: str | None, since: float) -> list[Decision]:
-        """Return the open decisions shown to that agent, and those that have ended since that time. The last one comes
-        first.
-        """
+        """Return the decisions shown to an agent that are open, or have ended since a time. The last comes first."""
         rows = self._hub.query(_SHOWINGS_IN, (format_time(since), recipient))
         numbers = {row["message"]: row["question"] for row in rows}
         labels, states = self._hub.queries.labels(numbers), self._hub.queries.trace_each(numbers)
@@ -141,13 +139,13 @@ class DecisionTable:
         return [decision for decision in found if decision is not None]
 
     def relays_in_doubt(self) -> set[str]:
-        """Return the message_ids of relays whose agent waits for a decision of people."""
+        """Return the message_ids of relays whose agent is waiting for people's decision."""
         rows = self._hub.query("SELECT question FROM decisions WHERE state = 'open'")
         asked = self._hub.queries.labels(row["question"] for row in rows)
         return {message.reply_to for message in asked.values() if message.reply_to is not None}
 
     def is_outcome_message(self, message: Message) -> bool:
-        """Return whether that message told an agent the outcome of its decision."""
+        """Return whether the message told an agent the outcome of its decision."""
         if message.sender != self._hub.agent or message.reply_to is None:
             return False
         asked = self._number_of(message.reply_to)
@@ -170,7 +168,7 @@ class DecisionTable:
         return None
 
     def _recipients_by_message(self, number: int) -> dict[int, str]:
-        """Return the recipients that it was shown to, by the number of the message, the last first."""
+        """Return the recipients of the decision, by the number of the message that showed it, the last first."""
         sql = "SELECT message, recipient FROM decision_messages WHERE question = ? ORDER BY message DESC"
         return {row["message"]: row["recipient"] for row in self._hub.query(sql, (number,))}
 
@@ -181,7 +179,7 @@ class DecisionTable:
 
 
 def to_metadata(decision: Decision) -> dict[str, Any]:
-    """Return the outcome for programs. ``chosen`` is the number of an option, from 0; ``at`` is in Unix seconds."""
+    """Return the outcome for programs. ``chosen`` is the index of an option, from 0. ``at`` is in Unix seconds."""
     return {
         "decision": decision.number,
         "state": decision.state,
@@ -201,10 +199,10 @@ def _has_reached_people(state: DeliveryState) -> bool:
 def _is_shown_in(
     showing: MessageLabels, states: Sequence[DeliveryState], recipient: str, conversation: str | None
 ) -> bool:
-    """Return whether the message was read in that conversation.
+    """Return whether the message was read in a conversation.
 
-    A thread that the gateway has made is a separate conversation, with the number of the question. A person can answer
-    there before the gateway has stored the outcome.
+    A thread that the gateway has made is a conversation of its own, with the number of the question. A person can
+    answer there before the gateway has stored the outcome.
     """
     is_here = recipient != GATEWAY or conversation in (showing.conversation_id, showing.reply_to)
     sent_here = f"{SENT_ELSEWHERE}{conversation}"
@@ -237,7 +235,7 @@ def _to_decision(row: Row, message: Message) -> Decision:
 
 
 def _parse_texts(stored: object) -> tuple[str, ...]:
-    """Return a list of texts; foreign programs may have stored any value."""
+    """Return a list of texts. Ignore other values, which foreign programs may have stored."""
     try:
         found = json.loads(str(stored))
     except ValueError:

@@ -29,7 +29,7 @@ _MAX_POLL_SECONDS = 2.0
 
 
 _AGE_DIVISOR = 30
-"""A changed note is reported again after the question's age divided by this number."""
+"""The time between two reports of a changed note is the question's age divided by this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class _FollowedRelay:
     relay: OpenRelay
     action: NextAction
     sentence_without_note: str
-    """The status without the agent's own note."""
+    """The status, without the note that the agent wrote itself."""
     is_abandoned: bool
-    """Whether its agent left without reading it."""
+    """Whether the agent left before it read the question."""
 
     @property
     def is_reported(self) -> bool:
@@ -61,9 +61,9 @@ class _LastProgress:
 
 
 class FollowUp:
-    """Checks all open relays when a message arrives or a time is due.
+    """Checks all open relays when a message arrives or an action is due.
 
-    ``relays_in_doubt`` returns the relays whose agent waits for a decision. Those agents are not reminded.
+    ``relays_in_doubt`` returns the relays whose agent waits for a decision. Such an agent is not reminded.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class FollowUp:
         self._next_poll_at = 0.0
         self._last_progress: dict[int, _LastProgress] = {}
         self.failure = ""
-        """The reason why a question could not be followed at the last check; empty: there is none."""
+        """The error of the last check; empty if all questions could be checked."""
 
     def poll(self) -> bool:
         """Take the due actions. Return whether any relay is open."""
@@ -153,7 +153,7 @@ class FollowUp:
         self._next_poll_at = min(self._next_poll_at, time.monotonic() + seconds)
 
     def _seconds_to_wait(self, question: int, steps: tuple[str, ...], age: float) -> float:
-        """Return the seconds that progress waits if only a note is new."""
+        """Return the seconds to wait before progress is shown, if only the note has changed."""
         last = self._last_progress.get(question)
         if last is None or last.sentences != steps:
             return 0.0

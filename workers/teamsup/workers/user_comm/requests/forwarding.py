@@ -67,8 +67,9 @@ class Forwarder:
     def forward_edit(
         self, edit: Message, original: str, words: str, context: str, asked: Sequence[Agent]
     ) -> Outcome | None:
-        """Send an edited question to the agents that have it. An unread one is replaced; an agent that has read it gets
-        the edit as well. Return None if no agent has it, or other agents get it now."""
+        """Send an edited question to the agents that have it. Replace an unread question; send the edit to an agent
+        that has read the question. Return None if no agent has the question, or if the edited text is for other agents.
+        """
         relays: dict[str, list[Message]] = {}
         for relay in self._relays.relays_of(original, edit.conversation_id):
             relays.setdefault(relay.recipient or "", []).append(relay)
@@ -89,15 +90,16 @@ class Forwarder:
         return Done()
 
     def return_progress(self, report: Message, question: Message) -> Outcome:
-        """Send an agent's progress to the person, who still waits for the answer."""
+        """Send an agent's progress to the person, who is still waiting for the answer."""
         self._relays.record_report(question, report)
         text = self._render_answer(report, question)
         self._hub.answer(question, text, message_type="status_report", metadata=forwarded_metadata(report))
         return Done()
 
     def report_failure(self, notice: Message, failed: Message) -> Outcome:
-        """Notify the agent that the gateway did not show its message. Notify the person too if the hub has given it
-        up."""
+        """Notify the agent that the gateway did not show its message. Notify the person too if the message is a dead
+        letter.
+        """
         source = self._relays.find_message(failed.metadata.get(SOURCE_KEY))
         sender = None if source is None else self._hub.find_agent(source.sender)
         if source is not None and sender is not None and sender.kind == "agent":
@@ -180,8 +182,8 @@ class Forwarder:
         return self._hub.queries.message(notice.reply_to).recipient if notice.reply_to else None
 
     def _question_hint(self, question: Message) -> str:
-        """Return the question for an answer that is late, or that comes after a later question. On Discord the question
-        is not needed, because the answer is a reply to it.
+        """Return the question as an addition to an answer that is late, or that follows a later question. Discord does
+        not need this, because the answer is a reply to the question.
         """
         if question.sender == GATEWAY:
             return ""

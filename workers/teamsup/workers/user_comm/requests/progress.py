@@ -15,17 +15,17 @@ _MAX_NOTE = 200
 _MAX_STATUS = 40
 _RETIRED = "retired"
 PROGRESS_METADATA = {"progress": True}
-"""Metadata of our own reports about a question. Later reports supersede them."""
+"""Metadata of user_comm's reports about a question. A later report supersedes an earlier report."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRelay:
-    """A question at one agent, which has not answered it yet."""
+    """A forwarded question that its agent has not answered yet."""
 
     number: int
-    """The number of the message that the agent has."""
+    """The number of the message that forwards the question."""
     message_id: str
-    """The id of that message."""
+    """The id of the message that forwards the question."""
     question: int
     agent: str
     waiting_since: datetime | None
@@ -33,7 +33,7 @@ class OpenRelay:
     """The last progress that the person has seen."""
     is_reminded: bool
     state: str | None
-    """The state of its delivery; None: it is gone."""
+    """The state of its delivery, or None if the delivery was removed."""
     is_offered: bool
     is_read: bool
     report: str
@@ -41,13 +41,15 @@ class OpenRelay:
 
     @property
     def is_lost(self) -> bool:
-        """Return whether the agent will never get it. The hub notifies us, and we notify the person."""
+        """Return whether the agent will never get the question. The hub then notifies user_comm, which notifies the
+        person.
+        """
         return self.state in (None, "dead", "expired", "cancelled")
 
 
 @dataclass(frozen=True)
 class RequestStatus:
-    """The progress of an agent with a question."""
+    """An agent's progress with a question."""
 
     agent: Agent
     relay: OpenRelay
@@ -76,7 +78,7 @@ class NextAction:
     """The next action for an open question."""
 
     sentence: str
-    """The progress, which the person gets if it is new."""
+    """A sentence about the progress. The person gets it if it is new."""
     remind: bool = False
     give_up: bool = False
 
@@ -105,7 +107,7 @@ def without_note(agent: Agent, now: datetime) -> Agent:
 
 
 def describe_absence(agent: Agent, now: datetime) -> str:
-    """Return a sentence that the agent is absent since a time. The sentence does not change as time passes."""
+    """Return a sentence with the time since which the agent is absent. It stays the same while time passes."""
     if agent.kind == _RETIRED:
         return f"{agent.name} is not in this team any more"
     if obstacle := agent.metadata.get(OBSTACLE):

@@ -1,6 +1,6 @@
 """Relays: the messages that forward a question to agents, and the table of open ones.
 
-The metadata ``question`` of such a message names the question, also after years and restarts.
+The metadata ``question`` of such a message names the question permanently.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from ..people import name_of, person_of, shorten, truncate_to_limit
 from .progress import PROGRESS_METADATA, OpenRelay, describe_report
 
 QUESTION_REF_KEY = "question_ref"
-"""The key for the question in our other messages about it: a reply to these answers the question too."""
+"""The key for the question in other messages about it. A reply to such a message answers the question too."""
 _MAX_SEARCHED = 100  # messages of a conversation, for the last of a person
 _IN_CONVERSATION = "person = ? AND coalesce(conversation, '') = coalesce(CAST(? AS TEXT), '')"
 _WITHDRAWAL_TEXTS = {
@@ -37,11 +37,11 @@ class Withdrawal:
     relays: tuple[str, ...] = ()
     """The ids of the messages that forwarded a question."""
     agents: tuple[str, ...] = ()
-    """The agents that had such a message and had not ended it."""
+    """The agents that had such a message and had not completed it."""
 
 
 class Relays:
-    """Sends and closes relays. Its verbs block, and raise the hub's errors."""
+    """Sends and closes relays. Its methods block, and raise the hub's errors."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
@@ -144,7 +144,7 @@ class Relays:
         self._hub.execute("UPDATE relays SET last_progress = ? WHERE message = ?", (progress, number))
 
     def record_report(self, question: Message, report: Message) -> None:
-        """Record that the person has the report, and waits from now on."""
+        """Record that the person has the report. The waiting time begins again."""
         self._hub.execute(
             "UPDATE relays SET last_progress = ?, waiting_since = ?, reminded_at = NULL"
             " WHERE question = ? AND agent = ?",
@@ -157,7 +157,7 @@ class Relays:
         )
 
     def send_reminder(self, relay: Message, question: Message) -> None:
-        """Ask the agent again. Its answer to this is an answer to the question too."""
+        """Ask the agent again. An answer to the reminder answers the question."""
         sql = "UPDATE relays SET reminded_at = ? WHERE message = ?"
         self._hub.execute(sql, (format_time(time.time()), relay.id))
         words = shorten(split_context(relay)[0], 200)
@@ -188,15 +188,15 @@ class Relays:
         return None
 
     def question_of(self, relay: Message | None) -> Message | None:
-        """Return the question that this message of ours forwards or reports on; else None."""
+        """Return the question that this message of user_comm forwards or reports on, or None."""
         if relay is None or relay.sender != self._hub.agent:
             return None
         question = relay.metadata.get(QUESTION_KEY) or relay.metadata.get(QUESTION_REF_KEY)
         return self.find_message(str(question)) if question else None
 
     def person_question_of(self, message: Message) -> Message | None:
-        """Return the person's question that an agent's message belongs to: the question that it replies to, else the
-        last one of its conversation.
+        """Return the person's question to which an agent's message belongs. This is the question that it replies to, or
+        the last question of its conversation.
         """
         question = self.question_of(self.find_message(message.reply_to))
         if question is not None:
@@ -213,7 +213,7 @@ class Relays:
         return message.sender == GATEWAY or (sender is not None and sender.kind == "console")
 
     def is_assigned_to(self, question: Message, agent: str) -> bool:
-        """Return whether that agent has an open relay of the question."""
+        """Return whether the agent has an open relay of the question."""
         values = (self.original_of(question).id, agent)
         return bool(self._hub.query("SELECT 1 FROM relays WHERE question = ? AND agent = ?", values))
 
@@ -227,14 +227,14 @@ class Relays:
         return any(state.read_at is not None for state in self._hub.queries.trace(relay.message_id))
 
     def close(self, question: Message, agent: str | None = None) -> None:
-        """Close the relays of that agent, or of all agents, for all versions of this question."""
+        """Close the relays of one agent or of all agents, for all versions of this question."""
         rows = self._hub.query("SELECT message, agent FROM relays WHERE question = ?", (self.original_of(question).id,))
         for number in (row["message"] for row in rows if agent in (None, row["agent"])):
             self.cancel_reminders(self._hub.queries.message(f"#{number}"))
             self.delete(number)
 
     def withdraw(self, question: str, conversation: str | None, why: str) -> Withdrawal:
-        """Withdraw that question in all its versions, so that no agent needs to answer it."""
+        """Withdraw a question in all its versions, so that no agent needs to answer it."""
         with self._hub.transaction():
             withdrawn = self._withdraw_each(self.relays_of(question, conversation), why)
             if (original := self.find_message(original_id(question))) is not None:
@@ -250,8 +250,8 @@ class Relays:
         return withdrawn
 
     def is_withdrawn(self, relay: Message) -> bool:
-        """Return whether that message no longer needs an answer, because we have cancelled it or notified its agent.
-        An agent may have ended it earlier; then it can still answer it, or its reminder.
+        """Return whether the message no longer needs an answer: user_comm has cancelled it or has notified its agent.
+        An agent that had completed it before can still answer it or its reminder.
         """
         states = self._hub.queries.trace(relay.message_id)
         if states and all(state.state == "cancelled" for state in states):
@@ -265,7 +265,7 @@ class Relays:
         )
 
     def delete(self, number: int) -> None:
-        """Delete one relay; others of its question stay."""
+        """Delete one relay. Keep the other relays of its question."""
         self._hub.execute("DELETE FROM relays WHERE message = ?", (number,))
 
     def cancel_reminders(self, relay: Message) -> None:
@@ -292,7 +292,7 @@ class Relays:
         return Withdrawal(tuple(relay.message_id for relay in relays), tuple(agents))
 
     def _show_withdrawal(self, relays: Sequence[Message]) -> None:
-        """Replace the progress that Discord shows of these questions, because no answer will replace it."""
+        """Replace the progress of these questions on Discord, because no answer will replace it."""
         shown = {
             row["question"]
             for relay in relays
@@ -306,7 +306,7 @@ class Relays:
                 self._hub.answer(question, "Withdrawn.", message_type="status_report", metadata=PROGRESS_METADATA)
 
     def _withdraw_one(self, relay: Message, why: str) -> bool:
-        """Return whether its agent had read it and not ended it."""
+        """Withdraw one message. Return whether its agent had read but not completed it."""
         knows = self.is_read(relay)
         taken = self._hub.cancel(relay.message_id, even_if_read=True)
         self.cancel_reminders(relay)

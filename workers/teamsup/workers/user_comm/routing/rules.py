@@ -20,7 +20,7 @@ _MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?
 _EVERYBODY = ("everyone", "here")
 """Discord's names for all people in a channel. No agent has such a name."""
 _MAX_SEARCHED = 4000
-"""The characters of a line that are searched. A pattern may take long on the text of an unknown person."""
+"""The number of characters of a line that are searched. A pattern may be slow for an unknown person's text."""
 
 _GREETINGS = {
     "hello": "Hi there! 👋",
@@ -45,7 +45,7 @@ class Forward:
     agents: tuple[Agent, ...]
     text: str
     sticky: bool = False
-    """Whether the conversation is assigned to them, because the person named them or a word selected them."""
+    """Whether the conversation is assigned to the agents, because the person named them or a keyword selected them."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class Origin:
 def route_line(
     line: str, origin: Origin, rules: RoutingRules, team: Sequence[Agent], matcher: PatternMatcher | None = None
 ) -> Route:
-    """Return the route of a person's line. A rule needs a known agent; user_comm is not one. ``matcher`` remembers
-    slow patterns.
+    """Return the route of a person's line. A rule applies only if the team knows its agents; user_comm does not count.
+    ``matcher`` remembers slow patterns.
     """
     text = line.strip()
     known = {agent.name: agent for agent in team if agent.kind != "console" and agent.name != USER_COMM}
@@ -109,7 +109,7 @@ def route_line(
 
 
 def is_only_word(text: str, word: str) -> bool:
-    """Return whether the line is only that word, perhaps with "team" before it."""
+    """Return whether the line is only this word, perhaps after "team"."""
     return _normalize(text).removeprefix("team ") == word
 
 
@@ -126,7 +126,7 @@ def _parse_command(name: str, rest: str, rules: RoutingRules, known: Mapping[str
 
 
 def _parse_mention(text: str, rules: RoutingRules, known: Mapping[str, Agent]) -> Route | None:
-    """Read the agents at the start of the line. A second name that no agent has belongs to the text."""
+    """Read the agents at the start of the line. An unknown second name belongs to the text."""
     names: dict[str, None] = {}
     at = 0
     while match := _MENTION.match(text, at):
@@ -180,7 +180,7 @@ def _match_text(text: str, rules: RoutingRules, matcher: PatternMatcher) -> Sequ
 
 
 def describe_slow_pattern(rules: RoutingRules, patterns: PatternMatcher) -> str:
-    """Return a note for a person about a slow pattern; empty: there is none."""
+    """Return a note for a person about a slow pattern, or an empty text."""
     if not patterns.slow_pattern or patterns.slow_pattern not in [route.pattern for route in rules.routes]:
         return ""
     return f"the pattern {patterns.slow_pattern!r} takes too long, so it does not always apply"

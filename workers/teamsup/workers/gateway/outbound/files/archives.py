@@ -31,8 +31,8 @@ class UnreadableArchive(Exception):
 
 
 def contents(content: bytes, most: int = MOST_BYTES) -> Iterator[bytes]:
-    """Yield the content and everything packed in it, up to ``most`` bytes together. Raise UnreadableArchive. Yield
-    the readable part of a broken archive.
+    """Yield the content and everything packed in it, up to ``most`` bytes in total. Raise UnreadableArchive. Yield the
+    readable part of a broken archive.
     """
     yield from _Look(most).into(content, 0)
 

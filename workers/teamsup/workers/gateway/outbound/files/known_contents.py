@@ -29,7 +29,7 @@ class KnownContents:
     secrets: tuple[bytes, ...]
 
     def refusal(self, content: bytes) -> str:
-        """Return why this content must not leave, as a phrase after "because"; empty: it may."""
+        """Return why this content must not leave, as a phrase after "because". Return an empty text if it may leave."""
         if any(each in content for each in _DATABASES) or content.startswith(_BEGIN_DATABASES):
             return "it is a database"
         if _KEY in content[:_HEAD] or any(each in content for each in self.secrets):
@@ -40,8 +40,9 @@ class KnownContents:
 
 
 def beginnings(team: Team) -> tuple[bytes, ...]:
-    """Return the beginnings of the configuration, the logs and the state in run/. These files are appended to or
-    replaced, so a copy has the same beginning. Leave out files of a few bytes, because many files begin like them."""
+    """Return the beginnings of the configuration, the logs and the state in run/. These files grow or are replaced, so
+    a copy begins like its original. Leave out files of a few bytes, because many files begin like them.
+    """
     # Do not open other files in run/, because closing a file drops this process's locks on it.
     own = (team.configuration, *_files(team.logs, "*"), *_files(team.run, "*.json"), *_files(team.run, "*.toml"))
     return tuple({found for each in own if len(found := _beginning(each)) >= _OWN_WHOLE})

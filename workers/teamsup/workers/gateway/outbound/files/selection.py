@@ -1,4 +1,4 @@
-"""Select the files to send with an answer, with a sentence for each file that is not sent."""
+"""Select the files to send with an answer, and write a sentence about each file that is not sent."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,8 @@
-"""Decide which files of this machine agents may send to Discord. Each is opened once, and the checked content is sent.
+"""Decide which files of this machine agents may send to Discord. Each file is opened once, and the gateway sends
+exactly the content that it has checked.
 
-This protects from mistakes, and from texts that persuade a model. A program of the same user can copy any file into an
-allowed folder, and change or encrypt it beyond recognition.
+This protects against mistakes, and against texts that persuade a model. A program of the same user can copy any file
+into an allowed folder, and change or encrypt it beyond recognition.
 """
 
 import contextlib
@@ -109,7 +110,7 @@ class SendableFiles:
             os.close(file)
 
     def _allowed_root(self, found: Path) -> Path:
-        """Return the folder that allows it. Raise FileNotSendable."""
+        """Return the allowed folder that contains the file. Raise FileNotSendable."""
         own = self._team.folder.resolve()
         if found.is_relative_to(own / "files"):
             root = own
