@@ -53,7 +53,8 @@ def run() -> int:
         team = Team("bench", Path(name) / "bench")
         team.folder.mkdir(mode=0o700)
         sections = [
-            f"[worker.{own}]\nautostart = false" for own in ("gateway", "user_comm", "monitor-bridge", "agent-runner")
+            f"[worker.{own}]\nautostart = false"
+            for own in ("gateway", "user_comm", "monitor-bridge", "agent-runner", "web")
         ]
         command = json.dumps(["sleep", "1000000"])
         sections += [f"[worker.w{number}]\ncommand = {command}" for number in range(WORKERS)]

@@ -74,7 +74,8 @@ def teamsup(folder: Path, commands: Commands) -> tuple[list[str], list[str]]:
     team.mkdir(mode=0o700, exist_ok=True)
     # Without the workers that come with it: it shall run what the others run.
     sections = [
-        f"[worker.{name}]\nautostart = false" for name in ("gateway", "user_comm", "monitor-bridge", "agent-runner")
+        f"[worker.{name}]\nautostart = false"
+        for name in ("gateway", "user_comm", "monitor-bridge", "agent-runner", "web")
     ]
     sections += [f"[worker.{name}]\ncommand = {json.dumps(words)}" for name, words in commands.items()]
     (team / "teamsup.toml").write_text("\n".join(sections))

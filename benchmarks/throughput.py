@@ -13,6 +13,9 @@ CONTENT = "x" * 200
 MESSAGES = 20_000
 WAITING = 100_000
 CLAIMS = 200
+SLICE = 20_000
+ENDED = "UPDATE deliveries SET state = 'done', done_at = 'x' WHERE state = 'ready'"
+LATER = "UPDATE deliveries SET available_at = '9999-01-01' WHERE state = 'ready'"
 
 
 def run() -> None:
@@ -66,16 +69,12 @@ def _claim_cost(what: str, *, ended: int, blocked: int = 0, backoff: int = 0) ->
         team = Team("bench", Path(folder))
         with MessageHub(team, agent="reader", durability="normal") as hub:
             hub.register()
-            _fill(hub, ended, conversation=None)
-            with hub._session.store.transaction() as db:
-                db.execute("UPDATE deliveries SET state = 'done', done_at = 'x'")
+            _fill(hub, ended, conversation=None, then=ENDED)
             if blocked:
                 _fill(hub, blocked, conversation="blocked")
                 hub.claim(lease=3600)
             if backoff:
-                _fill(hub, backoff, conversation=None)
-                with hub._session.store.transaction() as db:
-                    db.execute("UPDATE deliveries SET available_at = '9999-01-01' WHERE state = 'ready'")
+                _fill(hub, backoff, conversation=None, then=LATER)
             microseconds = []
             for _ in range(CLAIMS):
                 hub.send("reader", CONTENT)
@@ -86,14 +85,18 @@ def _claim_cost(what: str, *, ended: int, blocked: int = 0, backoff: int = 0) ->
         print(f"claim and acknowledge, {what:45} median {statistics.median(microseconds):7.0f} µs", flush=True)
 
 
-def _fill(hub: MessageHub, count: int, conversation: str | None) -> None:
-    with hub._session.store.transaction() as db:
-        db.execute(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-            " INSERT INTO messages (message_id, sender, recipient, content, conversation_id)"
-            " SELECT hex(randomblob(16)), 'sender', 'reader', ?, ? FROM n",
-            (count, CONTENT, conversation),
-        )
+def _fill(hub: MessageHub, count: int, conversation: str | None, then: str = "") -> None:
+    """Store so many rows, in slices: a transaction of the hub takes at most ten seconds."""
+    for begin in range(0, count, SLICE):
+        with hub._session.store.transaction() as db:
+            db.execute(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
+                " INSERT INTO messages (message_id, sender, recipient, content, conversation_id)"
+                " SELECT hex(randomblob(16)), 'sender', 'reader', ?, ? FROM n",
+                (min(SLICE, count - begin), CONTENT, conversation),
+            )
+            if then:
+                db.execute(then)
 
 
 if __name__ == "__main__":
