@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from teamsup.hub.engines.marked_processes import kill_all, read_variable
+from teamsup.hub.engines.marked_processes import kill_all, marked_processes, read_variable
 
 Run = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -38,6 +38,27 @@ def test_a_process_that_executes_a_program_keeps_its_mark(run: Run, tmp_path: Pa
     process = psutil.Process(run("sh", str(again), **{MARK: "x"}).pid)
 
     assert {read_variable(process, MARK) for _ in range(READS)} == {"x"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there does an execution empty the environment")
+def test_a_search_finds_a_process_that_executes_a_program(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = tmp_path / "again"
+    again.write_text(f"exec sh '{again}'\n")
+    pid = run("sh", str(again), **{MARK: "x"}).pid
+    monkeypatch.setattr(psutil, "pids", lambda: [pid])
+
+    assert all([value for _, value in marked_processes(MARK)] == ["x"] for _ in range(READS // 4))
+
+
+def test_a_search_finds_only_the_processes_with_the_variable(run: Run) -> None:
+    marked, other = run("sleep", "1000", **{MARK: "x"}), run("sleep", "1000", **{f"NOT_{MARK}": "x"})
+
+    found = {process.pid: value for process, value in marked_processes(MARK)}
+
+    assert found.get(marked.pid) == "x"
+    assert other.pid not in found
 
 
 def test_a_process_without_variables_has_no_mark(run: Run) -> None:
