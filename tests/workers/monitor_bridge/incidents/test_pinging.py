@@ -32,7 +32,7 @@ def seconds(text: str) -> float:
         # In quiet hours only what is critical pings.
         (PingPlan(people={"ann": ANN, "ben": BEN}), "critical", NIGHT, (1, 2)),
         (PingPlan(people={"ann": replace(ANN, quiet_ping=())}, mention=(42,)), "critical", NIGHT, (42,)),
-        # In a rota only who is on call is pinged. People in no rota are pinged too.
+        # Only the person on call in a rota is pinged. People outside of rotas are pinged too.
         (PingPlan(people={"ann": ANN, "ben": BEN, "eva": EVA}, rotas={"ops": ROTA}), "critical", DAY, (1, 3)),
         (PingPlan(people={"ann": ANN, "ben": BEN}, rotas={"ops": ROTA}), "warning", "2026-12-08 12:00:00", (2,)),
         (PingPlan((1,), people={"ann": ANN}), "critical", DAY, (1,)),

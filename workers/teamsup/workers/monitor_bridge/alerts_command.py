@@ -90,7 +90,7 @@ def _list(team: Team, arguments: argparse.Namespace) -> int:
 
 
 def _warn_if_incomplete(bridge: Agent | None) -> int:
-    """Warn why the list may be incomplete, and return the exit code, as ps does."""
+    """Warn if the list may be incomplete. Return the exit code, by the same rules as ``teamsup ps``."""
     now = datetime.now(UTC)
     if bridge is None or not bridge.is_present(now):
         state = "was never started" if bridge is None else f"is {describe_presence(bridge, now)}"
@@ -185,7 +185,7 @@ def _check_numbers(team: Team, words: Sequence[str]) -> list[str]:
 
 
 def _send_command(team: Team, words: Sequence[str]) -> None:
-    """Send the command to monitor-bridge, which runs it now or when it is back."""
+    """Send the command to monitor-bridge, which runs it at once or after its next start."""
     outcome = send_command(team, words, console_name())
     print(outcome.text, file=sys.stdout if outcome.is_done else sys.stderr)
 

@@ -136,7 +136,7 @@ class MonitorBridge(Worker):
             self._changed.set()
 
     async def _check_host_loop(self) -> None:
-        """Run the host's checks in a separate task, because a remote disk may not answer for hours."""
+        """Run the host's checks in a separate task, because a remote disk may take hours to answer."""
         # CPU is measured between two calls, and a value from the start does not show the host's load.
         await asyncio.sleep(_FIRST_CHECK_SECONDS)
         while True:
@@ -155,7 +155,7 @@ class MonitorBridge(Worker):
             await asyncio.sleep(self._section.interval_seconds)
 
     async def _escalation_loop(self) -> None:
-        """Run the escalation when a message arrives or a step is due. Run it also with each check of the host, because
+        """Run the escalation when a message arrives or a step is due. Also run it with each check of the host, because
         an agent may have left.
         """
         while True:
@@ -186,7 +186,7 @@ class MonitorBridge(Worker):
             await asyncio.sleep(_PRUNE_SECONDS)
 
     def _wake_escalation(self) -> None:
-        """Wake the escalation from any thread; the commit follows in a moment."""
+        """Wake the escalation from any thread, shortly before the commit."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.call_later, _COMMIT_SECONDS, self._changed.set)
 

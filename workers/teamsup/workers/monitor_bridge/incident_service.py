@@ -48,9 +48,9 @@ class IncidentService:
         self.escalator = Escalator(hub, self.groups, self.mutes, policy, self.ping_plan, clock)
 
     def ingest(self, source: str, items: Sequence[Alert | SourceHeartbeat]) -> None:
-        """Store alerts and notify, all or nothing. A repeated request changes only counts.
+        """Store alerts and notifications, all or nothing. A repeated request changes only counts.
 
-        Raise StoreError when it cannot be stored.
+        Raise StoreError if nothing can be stored.
         """
         self.ingest_routed(source, self._routes.with_routes(items))
 
@@ -71,7 +71,7 @@ class IncidentService:
         self._on_change()
 
     def close(self, numbers: Sequence[int]) -> list[Incident]:
-        """End incidents that their sources have forgotten. Return those that were open. Raise UnknownIncident."""
+        """End incidents that their sources have forgotten. Return the ended incidents. Raise UnknownIncident."""
         found = [incident_table.get_incident(self._hub, number) for number in numbers]
         still_open = [each for each in found if each.is_open]
         for each in still_open:

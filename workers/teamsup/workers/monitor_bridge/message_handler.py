@@ -49,7 +49,7 @@ class IncidentQuery:
 
 @dataclass(frozen=True, slots=True)
 class MessageOutcome:
-    """The outcome of a message. A message without an answer is only acknowledged."""
+    """The outcome of a message. If there is no answer, the message is only acknowledged."""
 
     answer: str | None = None
     is_error: bool = False
@@ -97,7 +97,7 @@ class MessageHandler:
         return outcome.acknowledged
 
     def _classify(self, message: Message) -> IncidentReport | IncidentCommand | IncidentQuery | None:
-        """Return the class of a message; None: it needs no action."""
+        """Return the class of a message, or None if it does not need an action."""
         if message.sender == HUB_SENDER:
             return None
         sender = self._hub.find_agent(message.sender)
@@ -163,7 +163,7 @@ class MessageHandler:
 
 
 def _split_quoted(content: str) -> list[str]:
-    """Return the words after the first; quotes hold words together. Raise CallerError."""
+    """Return the words after the first word. Words in quotes count as one word. Raise CallerError."""
     try:
         return shlex.split(content)[1:]
     except ValueError:

@@ -35,21 +35,22 @@ class MonitorSection:
     listen: Annotated[str, Example('"127.0.0.1:9095"')] = ""
     """The address for the sources of alerts. Without a source no port is opened."""
     recipient: str = "user_comm"
-    """For an alert without a route: the agent to notify after the cloud's monitor and alert-manager. With "user_comm"
-    there is none.
+    """For an alert without a route: the agent to notify after the cloud's monitor and alert-manager. "user_comm" means
+    people at once.
     """
     ack_timeout_seconds: Annotated[float, UP_TO_A_WEEK] = 180.0
-    """An agent's time to acknowledge, answer or report before the next one is notified."""
+    """The time of an agent to acknowledge, answer or report before the next agent is notified."""
     storm_per_minute: Annotated[int, Number("problems", 1, 10_000)] = 20
     """If one source has more new problems than this in a minute, they become one message."""
     mention: Annotated[tuple[int, ...], DISCORD_IDS, Example("[123456789012345678]")] = ()
-    """The users to mention when no agent acts, for all but info; [person.NAME] says more about each."""
+    """The users to mention when no agent acts, for each severity except info. [person.NAME] can set more for a person.
+    """
     command: Annotated[tuple[str, ...], Example('["mail", "ann"]')] = ()
     """A command that runs when people do not acknowledge, with the text on stdin."""
     command_seconds: Annotated[float, UP_TO_AN_HOUR] = 30.0
     """The time limit of this command."""
     hosts: Annotated[tuple[str, ...], Example('["alerts.example.com"]')] = ()
-    """More host names under which sources reach it, such as a proxy's."""
+    """More host names under which sources reach monitor-bridge, such as a proxy's."""
     path_prefix: Annotated[str, Example('"/alerts"')] = ""
     """The prefix of each source's path, for a proxy that does not remove it."""
     trusted_proxies: Annotated[tuple[str, ...], Example('["10.0.0.2"]')] = ()
@@ -104,13 +105,13 @@ class AlertRouteSection:
     agents: Annotated[tuple[str, ...], Example('["lead"]')] = ()
     """The agents; empty: people at once."""
     match: Annotated[Mapping[str, str], Example('{ job = "shop|cart" }')] = field(default_factory=dict)
-    """Labels, and regular expressions for the whole value; empty: all alerts."""
+    """Labels, each with a regular expression that matches its whole value; empty: all alerts."""
     source: Annotated[str, Example('"prometheus"')] = ""
     """The name of a source, or host, team, watchdog; empty: all."""
     severity: Annotated[tuple[Literal["critical", "warning", "info"], ...], Example('["critical"]')] = ()
     """The severities; empty: all."""
     ack_timeout_seconds: Annotated[float | None, UP_TO_A_WEEK, Example("60")] = None
-    """An agent's time before the next one is notified. By default that of [monitor-bridge]."""
+    """The time of an agent before the next agent is notified. By default that of [monitor-bridge]."""
 
     def __post_init__(self) -> None:
         for agent in self.agents:
@@ -139,16 +140,16 @@ class WatchdogSection:
 
 @dataclass(frozen=True)
 class MuteSection:
-    """[mute.NAME]: a maintenance window, which is a mute that comes again. For once: teamsup alerts mute."""
+    """[mute.NAME]: a maintenance window, which is a mute that recurs. For a single mute, use 'teamsup alerts mute'."""
 
     matchers: Annotated[tuple[str, ...], Example('["job=backup*", "severity!=critical"]')]
-    """Labels of the alerts that it mutes. All of them must match, and * is any text."""
+    """Labels of the alerts to mute. All of them must match, and * is any text."""
     schedule: Annotated[str, Example('"0 2 * * sat"')]
-    """When it begins, as a cron expression: minute, hour, day, month, weekday."""
+    """The beginning, as a cron expression: minute, hour, day, month, weekday."""
     timezone: Annotated[str, Example('"Europe/Berlin"')] = ""
     """The time zone of the schedule; empty: this machine's."""
     duration: str = "1h"
-    """Its length, such as "90m" or "1h30m"."""
+    """The length of the window, such as "90m" or "1h30m"."""
 
     def __post_init__(self) -> None:
         from teamsup.config.schedule import check_schedule  # only a schedule needs cronsim
@@ -187,12 +188,12 @@ class PersonSection:
 
 @dataclass(frozen=True)
 class RotaSection:
-    """[rota.NAME]: people who take turns. Of them only who is on call is pinged."""
+    """[rota.NAME]: people who take turns. Only the person who is on call is pinged."""
 
     people: Annotated[tuple[str, ...], Example('["example"]')]
     """Names of [person.NAME], in their order."""
     begins: Annotated[str, Example('"2026-11-30 09:00"')]
-    """When the first of them takes over, in local time. Each handover is at this time."""
+    """The beginning of the first turn, in the time zone below. Each handover is at this time of day."""
     days: Annotated[int, Number("days", 1, 365)] = 7
     """The length of a turn."""
     timezone: Annotated[str, Example('"Europe/Berlin"')] = ""

@@ -11,7 +11,7 @@ from ..json_path import check_mapping
 from ..listen_address import parse_address
 
 DRY_RUN_HEADER = "Teamsup-Rehearsal"
-"""The header of doctor's test alert, which is stored and removed again."""
+"""The header of doctor's test alert. Such an alert is stored and removed again."""
 _VARIABLE = TextPattern("|[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
 SourceKind = Literal[
     "alertmanager",
@@ -38,11 +38,12 @@ class SourceSection:
     """A file with the secret that only you may read (chmod 600). Its path may contain $CREDENTIALS_DIRECTORY of
     systemd."""
     secret_variable: Annotated[str, _VARIABLE, Example('"PROMETHEUS_SECRET"')] = ""
-    """Or the environment variable with the secret. Never the secret itself: people and agents see this file."""
+    """Or the environment variable with the secret. Never write the secret itself here: people and agents see this file.
+    """
     mapping: Annotated[Mapping[str, str], Example('{ title = "$.alert.name" }')] = field(default_factory=dict)
     """The path of each part of an alert in the payload. Only for the kind "json", which is any JSON."""
     silence_url: Annotated[str, Example('"http://127.0.0.1:9093"')] = ""
-    """Alertmanager's address: acknowledged alerts are silenced there. Empty: they are not."""
+    """Alertmanager's address, where acknowledged alerts are silenced; empty: nowhere."""
     silence_seconds: Annotated[float, Number("seconds", 60, 30 * 86400)] = 7200.0
     """Time for which such an alert is silenced."""
     stale_seconds: Annotated[float | None, Number("seconds", 60, 365 * 86400, or_zero=True), Example("18000")] = None
@@ -67,8 +68,8 @@ class SourceSection:
 
 
 def stale_after(source: SourceSection | None) -> float:
-    """Return the seconds without a repetition after which an open problem is stale; 0: never. None: the source is
-    gone.
+    """Return the seconds without a repetition after which an open problem is stale; 0: never. Return None if the source
+    is not configured any more.
     """
     if source is None:
         return 3600.0
@@ -79,7 +80,7 @@ def stale_after(source: SourceSection | None) -> float:
 
 
 def check_sources(listen: str, sources: Mapping[str, SourceSection]) -> None:
-    """Raise ValueError if sources cannot reach us, or if other clients could pretend to be a source."""
+    """Raise ValueError if sources cannot reach monitor-bridge, or if other clients could pretend to be a source."""
     for name in sources:
         if normalize_agent_name(name) != name:
             raise ValueError(f"[source.{name}]: write the name in small letters")

@@ -84,7 +84,7 @@ def _sign_out(team: Team, person: str) -> int:
 
 
 def _wait_for_address(hub: MessageHub, team: Team) -> str:
-    """Return where the page is served. Raise PageNotServed. A worker that has just started may need a moment."""
+    """Return the address of the page. Wait a moment, because the worker may have just started. Raise PageNotServed."""
     ends = time.monotonic() + _WAIT_SECONDS
     while True:
         agent = hub.find_agent(WEB)
@@ -104,7 +104,7 @@ def _has_display() -> bool:
 
 
 def _open_browser(team: Team, link: str) -> bool:
-    """Open the link through a file, which the worker removes when the link was used or has expired."""
+    """Open the link through a file. The worker removes the file when the link was used or has expired."""
     import webbrowser  # only this command needs it
 
     return webbrowser.open(write_link(team.run, link).as_uri())

@@ -29,7 +29,7 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """The input of a page. ``path`` has the parts of its address by name, ``query`` the filters after it."""
+    """The input of a page. ``path`` contains the parts of its address by name, and ``query`` the filters."""
 
     hub: MessageHub
     team: Team
@@ -39,7 +39,7 @@ class PageContext:
     now: float
     """Unix seconds."""
     notice: str = ""
-    """A sentence about the last form that this person has sent; empty: there is none."""
+    """A sentence about the last form that this person has sent, or an empty text."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Region:
     render: Callable[[PageContext], str]
 
     def show(self, context: PageContext) -> RenderedRegion:
-        """Return its content now."""
+        """Return the present content of the region."""
         return RenderedRegion(self.id, Markup(self.render(context)))  # noqa: S704 - a template has escaped it
 
 
@@ -86,7 +86,7 @@ class Page:
     regions: tuple[Region, ...] = ()
 
     def find_region(self, region: str) -> Region | None:
-        """Return its region of that id."""
+        """Return the page's region with this id."""
         return next((each for each in self.regions if each.id == region), None)
 
     def show(self, context: PageContext) -> str:
@@ -96,7 +96,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of a form: the address to show next, and a sentence about it."""
+    """The result of a form: the address to show next, and a sentence about the result."""
 
     address: str
     sentence: str = ""
@@ -106,13 +106,13 @@ class Outcome:
 class Form:
     """A change that a person asks for, by POST to ``route``. ``submit`` gets the fields of the form.
 
-    A CallerError of ``submit`` is shown to the person.
+    If ``submit`` raises a CallerError, the person sees its text.
     """
 
     route: str
     submit: Callable[[PageContext, Mapping[str, str]], Outcome]
     is_for_all: bool = False
-    """Whether people who may not act may send it too."""
+    """Whether people who may only look may send the form too."""
 
 
 def _digest(text: str) -> str:

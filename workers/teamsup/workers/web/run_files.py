@@ -1,4 +1,4 @@
-"""The page's files in the team's folder ``run``: the port that it keeps, and links on their way into a browser."""
+"""The page's files in the team's folder ``run``: the port of the page, and links that a browser is about to open."""
 
 import contextlib
 import hashlib
@@ -10,7 +10,7 @@ from .access.sessions import LINK_SECONDS
 
 
 def read_port(file: Path) -> int:
-    """Return the free port of an earlier run, so that bookmarks and open pages work after a restart; 0: none."""
+    """Return the port of an earlier run, or 0. The same port keeps bookmarks and open pages valid after a restart."""
     try:
         port = int(file.read_text("ascii"))
     except (OSError, ValueError):
@@ -27,8 +27,8 @@ def write_port(file: Path, port: int) -> None:
 
 
 def write_link(run: Path, link: str) -> Path:
-    """Write a file that leads a browser to the link, and return it. Every user can see a browser's arguments, so the
-    secret is in a file that only we can read.
+    """Write a file that leads a browser to the link, and return it. All users can see a browser's arguments, so the
+    secret is in a file that only its owner can read.
     """
     file = _link_file(run, link.partition("#")[2])
     with contextlib.suppress(FileNotFoundError):

@@ -54,7 +54,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class RefusedForm(CallerError):
-    """This person may not do that, or another page has asked for it."""
+    """The person may not send this form, or another site has made the browser send it."""
 
 
 class PageServer:
@@ -73,7 +73,9 @@ class PageServer:
         self._log = log
         self._access = Authenticator(hub, section.operators)
         self._notices: dict[tuple[str, str], str] = {}
-        """The sentences about sent forms, by session and by the next address. So another tab does not show them."""
+        """The sentences about sent forms, by session and by the next address. So another tab does not show the
+        sentence.
+        """
         self._state_file = hub.team.folder / "supervisor.json"
         # A form may wait for an answer. Pages and heartbeats must not wait for a thread that such a form holds.
         self._form_threads = ThreadPoolExecutor(MAX_FORMS, "form")
@@ -96,7 +98,7 @@ class PageServer:
         )
 
     async def start(self, ports: tuple[int, ...]) -> int:
-        """Listen at the first of these ports that is free, and return it. Raise OSError if none of them is free."""
+        """Listen at the first free port of these, and return the port. Raise OSError if all of them are in use."""
         if self._runner.server is None:
             await self._runner.setup()
         for port in ports:
@@ -118,7 +120,7 @@ class PageServer:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Check each request, and give each answer the headers that protect the page."""
+        """Check each request, and add the headers that protect the page to each answer."""
         try:
             response = await self._answer(request, handler)
         except web.HTTPException as error:

@@ -1,4 +1,4 @@
-"""Expected heartbeats: a missing one is a problem that cannot report itself. Pure."""
+"""Expected heartbeats: a missing heartbeat is a problem that cannot report itself. Pure."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from .hysteresis import CheckResult
 def check_heartbeats(
     expected: Mapping[str, WatchdogSection], signs: Iterable[SourceHeartbeat], listening_since: float, now: float
 ) -> list[CheckResult]:
-    """Return the result for each expected heartbeat. The time in which nothing could arrive does not count."""
+    """Return the result for each expected heartbeat. Times in which heartbeats could not arrive do not count."""
     known = [(sign, sign.occurred_at.timestamp()) for sign in signs if sign.occurred_at is not None]
     found = []
     for name, section in expected.items():

@@ -17,7 +17,7 @@ _HYSTERESIS_FACTOR = 0.8  # the same for values that are not percentages
 
 
 class HostMonitor:
-    """Measure the host. It costs nothing between two calls."""
+    """Measures the host, but only when it is called."""
 
     def __init__(self, section: MonitorSection) -> None:
         self._section = section
@@ -27,7 +27,7 @@ class HostMonitor:
         """The host's figures, for people."""
 
     def record_failure(self, error: Exception) -> None:
-        """Note for people why the host cannot be measured."""
+        """Set the note for people that says why the host cannot be measured."""
         self.note = f"The host cannot be measured: {error}."
 
     def measure(self) -> list[CheckResult]:
@@ -61,7 +61,9 @@ class HostMonitor:
         return [*readings, *disk, *self._check_load(), *self._check_network(), *self._check_processes()]
 
     def _cpu_percent(self) -> float:
-        """Return the percentage since the last check. psutil would measure since the last call of the same thread."""
+        """Return the percentage since the last check. psutil itself would measure since the last call in the same
+        thread.
+        """
         times: dict[str, float] = psutil.cpu_times()._asdict()
         idle = times["idle"] + times.get("iowait", 0.0)
         # The time of a guest is also in the user time.
@@ -100,7 +102,7 @@ class HostMonitor:
 
 
 def check_percentage(name: str, value: float, limit: float, begins_after: int = 0) -> CheckResult:
-    """Return a result that is bad above its limit."""
+    """Return a result. It is bad if the percentage is above its limit."""
     title = f"{name} of this host is at {value:.0f} %, over its limit of {limit:g} %."
     return CheckResult(
         name,

@@ -12,7 +12,7 @@ class CheckResult:
 
     key: str
     is_bad: bool | None
-    """None: the value is between the levels at which a problem begins and ends, so the state does not change."""
+    """None if the value is between the two levels at which a problem begins and ends. The state then stays the same."""
     title: str
     severity: Severity = "warning"
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class CheckState:
 
     is_bad: bool = False
     opposing_samples: int = 0
-    """Opposite results in a row so far."""
+    """The number of opposite results in a row so far."""
     title: str = ""
     """The last title of the problem."""
 
@@ -43,7 +43,9 @@ def apply_hysteresis(value: float, enter: float, leave: float) -> bool | None:
 def update_states(
     courses: Mapping[str, CheckState], readings: Iterable[CheckResult], samples: int
 ) -> tuple[dict[str, CheckState], list[CheckResult]]:
-    """Return the states after another check, and the problems that began or ended. A missing check has ended."""
+    """Return the states after another check, and the problems that began or ended. The problem of a check without a
+    result has ended.
+    """
     after: dict[str, CheckState] = {}
     changed: list[CheckResult] = []
     for reading in readings:

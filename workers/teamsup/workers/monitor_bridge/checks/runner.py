@@ -1,4 +1,4 @@
-"""Run monitor-bridge's own checks: of the host, the team, and expected heartbeats."""
+"""Run monitor-bridge's own checks of the host, of the team, and of expected heartbeats."""
 
 import logging
 import time
@@ -76,7 +76,7 @@ class CheckRunner:
             self._apply_results(source, readings)
 
     def check_host(self) -> str:
-        """Check the host once. Return why it cannot be measured; empty: it can. Raise StoreError."""
+        """Check the host once. Return the reason if it cannot be measured, else an empty text. Raise StoreError."""
         found = self.measure_host()
         if found is None:
             return self.host.note if self._section.watch_host else ""
@@ -85,7 +85,7 @@ class CheckRunner:
         return ""
 
     def measure_host(self) -> list[CheckResult] | None:
-        """Return the host's measurements; None: unknown now."""
+        """Return the host's measurements, or None if they are unknown now."""
         try:
             return self.host.measure()
         except (psutil.Error, OSError, ValueError, RuntimeError) as error:

@@ -14,15 +14,15 @@ from ..incidents.incident import Incident
 from ..source_section import SourceSection, stale_after
 
 INTERNAL_SOURCES = ("host", "team", "watchdog")
-"""Our own checks: a problem that they no longer find has ended."""
+"""The sources of monitor-bridge's own checks. A problem that a check no longer finds has ended."""
 _GAP_SECONDS = 900.0
-"""Seconds. After such a gap in receiving, silence counts only from the end of the gap."""
+"""Seconds. After such a gap in receiving, the silence of a source counts only from the end of the gap."""
 
 
 def find_overdue(
     incidents: Sequence[Incident], sources: Mapping[str, SourceSection], since: float, now: float
 ) -> list[Incident]:
-    """Return the incidents that were not repeated in time, if a listener could have received the repetition. Pure."""
+    """Return the incidents that were not repeated in time, although the listener could receive repetitions. Pure."""
     found = []
     for each in incidents:
         seconds = stale_after(sources.get(each.source))
@@ -44,7 +44,7 @@ class StalenessCheck:
         can_receive: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``can_receive`` returns whether sources can reach us at this moment."""
+        """``can_receive`` returns whether sources can reach monitor-bridge at this moment."""
         self._hub = hub
         self._sources = sources
         self._incidents = incidents
@@ -92,6 +92,6 @@ class StalenessCheck:
                 self._incidents.groups.send(group, USER_COMM, words, "stale")
 
     def _last_own_heartbeat(self) -> float:
-        """Return the time when monitor-bridge was last present, perhaps as another process."""
+        """Return the time when monitor-bridge, perhaps an earlier process of it, was last present."""
         me = self._hub.find_agent(self._hub.agent or "")
         return 0.0 if me is None or me.last_heartbeat is None else me.last_heartbeat.timestamp()

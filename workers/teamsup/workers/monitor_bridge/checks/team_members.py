@@ -23,17 +23,17 @@ class RestartHistory:
     """The recent restarts of one worker."""
 
     counter: int
-    """A value that each start changes: the supervisor's count of restarts, else the pid."""
+    """A value that each start changes: the supervisor's count of restarts, or the pid."""
     restarted_at: tuple[float, ...] = ()
     """The time of each restart after the first, in Unix seconds."""
     counted_since: float = 0.0
-    """The time since which they are counted."""
+    """The time since which restarts are counted."""
 
 
 def update_restarts(
     before: Mapping[str, RestartHistory], agents: Iterable[Agent], now: float
 ) -> dict[str, RestartHistory]:
-    """Return the histories after another check: of the supervisor's workers, and of other daemons."""
+    """Return the histories after another check, for the supervisor's workers and for other daemons."""
     known = list(agents)
     counted = next((_as_mapping(agent.metadata.get("restarts")) for agent in known if agent.name == SUPERVISOR), {})
     pids = {agent.name: agent.metadata.get("pid") for agent in known if agent.kind == "daemon"}
@@ -64,8 +64,8 @@ def check_agents(
     heartbeat_timeout_seconds: float,
     unread_alert_seconds: float,
 ) -> list[CheckResult]:
-    """Return the results for all agents except people. For ourselves, only our own report counts. A crash loop hides
-    other problems of a worker.
+    """Return the results for all agents except people. For monitor-bridge, only its own report counts. A crash loop
+    hides other problems of a worker.
     """
     known = list(agents)
     failed = next((_as_mapping(agent.metadata.get("fatal")) for agent in known if agent.name == SUPERVISOR), {})
@@ -97,7 +97,7 @@ def _check_degraded(agent: Agent, now: datetime) -> CheckResult:
 
 
 def _check_failed(name: str, reason: object) -> CheckResult:
-    """Return the result for a worker that the supervisor cannot start, and retries at growing intervals."""
+    """Return the result for a worker that the supervisor cannot start and keeps trying to start."""
     labels = {AGENT_LABEL: name, "kind": "daemon"}
     return CheckResult(f"{name} failed", True, f"{name} does not run: {reason}", "critical", labels, updates_title=True)
 

@@ -1,7 +1,6 @@
-"""The agent of ``teamsup demo --agent``: a script in the place of a model, as any program can be an agent.
+"""The agent of ``teamsup demo --agent``: a script instead of a model, because any program can be an agent.
 
-It reads one JSON object, and writes lines of JSON. If it asks people to decide, they answer later, and it is started
-again.
+It reads one JSON object, and writes lines of JSON. If it asks people to decide, it is started again after their answer.
 """
 
 import json

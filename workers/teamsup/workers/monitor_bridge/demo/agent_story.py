@@ -1,4 +1,6 @@
-"""The story of an alert at night: it starts an agent, which asks a person, goes on, and ends the incident."""
+"""The story of an alert at night. It starts an agent, which asks a person, continues after the answer, and ends the
+incident.
+"""
 
 import json
 import sys
@@ -22,7 +24,7 @@ _SCRIPT = Path(__file__).with_name("agent_program.py")
 
 
 def show_agent_story(pause: float) -> None:
-    """Show the story, with pauses of this many seconds for reading. Raise DemoFailed."""
+    """Show the story, with pauses of ``pause`` seconds for reading. Raise DemoFailed."""
     narrate(
         "It is night, and nobody sits at an agent's session. A temporary team on this machine handles one alert. "
         "A script stands in for the model, and its costs are pretended."
@@ -84,5 +86,5 @@ def _wait_for_question(you: MessageHub) -> Message:
 
 
 def _number(asked: Message) -> int:
-    """Return the decision's number."""
+    """Return the number of the decision."""
     return int(asked.metadata.get("decision", asked.id))

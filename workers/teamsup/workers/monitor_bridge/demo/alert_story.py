@@ -30,7 +30,7 @@ autostart = false
 
 
 def show_alert_story(pause: float) -> None:
-    """Show the story, with pauses of this many seconds for reading. Raise DemoFailed."""
+    """Show the story, with pauses of ``pause`` seconds for reading. Raise DemoFailed."""
     narrate("This is one alert from its first message to its end. A temporary team on this machine handles it.")
     with temporary_team(_CONFIGURATION) as (team, port, besides):
         besides.start(_act_as_agent, team, pause)
@@ -63,7 +63,7 @@ def _show(team: Team, port: int, pause: float) -> None:
 
 
 def _act_as_agent(team: Team, pause: float, is_ending: Callable[[], bool]) -> None:
-    """Answer the alert as an agent in Claude Code would."""
+    """Answer the alert like an agent in Claude Code."""
     introduction = f"2. The alert becomes incident 1. The agent {_AGENT} (here a script) reads:"
     with MessageHub(team, agent=_AGENT) as hub:
         hub.register()

@@ -1,4 +1,4 @@
-"""The output of a demo: our text, foreign text, and prompts at which a person presses Enter."""
+"""The output of a demo: its own text, foreign text, and prompts at which a person presses Enter."""
 
 import select
 import shutil

@@ -69,7 +69,7 @@ class _SignalGuard:
         self._is_held = True
 
     def release(self) -> None:
-        """Let signals end the demo from now on. A signal that has already arrived ends it too."""
+        """Let signals end the demo from now on. A signal that arrived earlier ends the demo now."""
         self._is_held = False
         if self._received:
             self._exit()
@@ -81,9 +81,9 @@ class _SignalGuard:
 
 @contextlib.contextmanager
 def temporary_team(configuration: str) -> Iterator[tuple[Team, int, DemoTasks]]:
-    """Start a temporary team; stop and remove it in any case. Yield it with its port for Alertmanager.
+    """Start a temporary team. Stop and remove it in any case. Yield it with its port for Alertmanager.
 
-    The word PORT in its configuration stands for that port.
+    The port replaces the word PORT in its configuration.
     """
     interruptions, besides = _SignalGuard(), DemoTasks()
     folder: Path | None = None
@@ -147,7 +147,7 @@ def wait_until(condition: Callable[[], bool], otherwise: str) -> None:
 
 
 def post_alert(port: int, labels: Mapping[str, str], summary: str, began: datetime, ended: datetime | None) -> None:
-    """Send the alert as Alertmanager would. ``ended`` is the time when its problem ended."""
+    """Send the alert in the form of Alertmanager. ``ended`` is the time when its problem ended."""
     import urllib.error  # too slow for --help
     import urllib.request
 
@@ -182,7 +182,7 @@ def wait_for_message(you: MessageHub, words: str) -> Message:
 
 
 def run_teamsup(team: Team, *words: str) -> str:
-    """Return the output of a command of that team."""
+    """Return the output of a command on this team."""
     command = [*installed_command(), *words]
     ran = subprocess.run(
         command, env=_environment(team), capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False

@@ -1,4 +1,4 @@
-"""Send a person's command, such as ``ack 14``, to monitor-bridge: it acts now, or when it is back."""
+"""Send a person's command, such as ``ack 14``, to monitor-bridge, which acts now or after its next start."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,19 +14,21 @@ _ANSWER_TIMEOUT_SECONDS = 10.0
 
 
 class AcknowledgementRejected(TeamsupError):
-    """monitor-bridge refused the acknowledgement; the text is its answer."""
+    """monitor-bridge refused the acknowledgement. The text is its answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandOutcome:
-    """monitor-bridge's answer, or a sentence that it has not answered (``is_done`` is False)."""
+    """monitor-bridge's answer. If there is none yet, a sentence about that, and ``is_done`` is False."""
 
     text: str
     is_done: bool = True
 
 
 def send_command(team: Team, words: Sequence[str], person: str) -> CommandOutcome:
-    """Send the command as this person, the name of a console. Raise AcknowledgementRejected with the answer."""
+    """Send the command as this person. ``person`` is the name of a console. Raise AcknowledgementRejected with the
+    answer.
+    """
     with MessageHub(team) as hub:
         bridge = hub.find_agent(MONITOR_BRIDGE)
     if bridge is not None and bridge.is_present(datetime.now(UTC)):
@@ -45,7 +47,7 @@ def send_command(team: Team, words: Sequence[str], person: str) -> CommandOutcom
 
 
 def _request_answer(team: Team, words: Sequence[str], person: str) -> str | None:
-    """Return monitor-bridge's answer; None: none came in time, but the request is stored. Raise
+    """Return monitor-bridge's answer, or None if it did not come in time. The request is stored in any case. Raise
     AcknowledgementRejected.
     """
     name = temporary_name(person)

@@ -11,7 +11,7 @@ from ..incidents import incident_table
 
 
 def read_figures(hub: MessageHub) -> list[ComponentMetric]:
-    """Return the payloads of each source, the open incidents by severity, and those that are muted."""
+    """Return the number of payloads of each source, of open incidents by severity, and of muted incidents."""
     bridge = hub.find_agent(MONITOR_BRIDGE)
     given = {} if bridge is None else bridge.metadata.get("sources")
     sources: dict[str, Mapping[str, object]] = given if isinstance(given, dict) else {}

@@ -1,4 +1,4 @@
-"""Incidents for pages: the list, each incident's timeline, the needs for a person, and the actions of a person."""
+"""Incidents for pages: the list, each timeline, the incidents that need a person, and a person's actions."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -52,7 +52,7 @@ def sources() -> tuple[EntrySource, ...]:
 
 
 class IncidentSource:
-    """Incidents. Those of one group are acknowledged, muted and escalated together."""
+    """The incidents. A group is acknowledged, muted and escalated as a whole."""
 
     kind = "incident"
     title = "Incidents"
@@ -146,7 +146,9 @@ def _state_of(each: Incident) -> EntryState:
 
 
 def _version_of(each: Incident) -> str:
-    """Return what a person must have seen before acting: an answer of an agent does not change it."""
+    """Return the version of the facts that a person must have seen before an action. An agent's answer does not change
+    it.
+    """
     return "|".join((each.state, each.acknowledged_by or "", each.mute or "" if each.is_muted else ""))
 
 
@@ -169,7 +171,7 @@ def _actions_of(each: Incident) -> tuple[EntryAction, ...]:
 
 
 def _evidence_of(each: Incident, firing: int, verb: str = "firing") -> Text:
-    """Return the present facts, with ``verb`` before the time. Leave the verb out beside the state "firing"."""
+    """Return the present facts, with ``verb`` before the time. If the state is "firing", leave the verb out."""
     severity = each.severity.capitalize()
     began = each.first_seen
     if not each.is_open:
@@ -180,7 +182,7 @@ def _evidence_of(each: Incident, firing: int, verb: str = "firing") -> Text:
 
 
 def _response_of(each: Incident) -> Text:
-    """Return the agent or person that has the incident, or that was notified last and has not acted."""
+    """Return a sentence about the agent or person that has responded, or that was notified last."""
     if each.state == ACKNOWLEDGED and each.acknowledged_at is not None:
         return (f" {each.acknowledged_by} takes care of it, since ", Age(each.acknowledged_at), ".")
     if each.is_muted:
@@ -244,7 +246,7 @@ def _read_notifications(hub: MessageHub, group_id: int) -> list[NotifiedRecipien
 
 
 def _read_policy(hub: MessageHub) -> EscalationPolicy | None:
-    """Return how monitor-bridge escalates; None: its configuration cannot be read."""
+    """Return the escalation policy of monitor-bridge, or None if its configuration cannot be read."""
     try:
         config = Config(hub.team)
         section = config.section(MONITOR_BRIDGE, MonitorSection)
@@ -257,7 +259,7 @@ def _read_policy(hub: MessageHub) -> EscalationPolicy | None:
 def _read_next_step(
     hub: MessageHub, each: Incident, policy: EscalationPolicy | None, now: datetime
 ) -> NextEscalation | None:
-    """Return the next step without a response. While monitor-bridge does not run, return that the step is unknown."""
+    """Return the next step, which is taken if nobody responds. If monitor-bridge does not run, return "unknown"."""
     if each.is_muted:
         return NextEscalation(each.mute_ends_at, "the mute ends, and it is notified again")
     group = group_table.get_group(hub, each.group_id)

@@ -28,7 +28,7 @@ _ABOUT = {
     "report": "what an agent reports",
     "stale": "that its source does not repeat it",
 }
-"""The subject of a notice, by the status in the message's id."""
+"""The subject of a notice, for each status that a message's id may contain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class NotifiedRecipient:
 
 @dataclass(frozen=True, slots=True)
 class NextEscalation:
-    """The next step of an escalation. ``at`` is None if the step is due."""
+    """The next step of an escalation. ``at`` is None if the step is already due."""
 
     at: datetime | None
     text: str
@@ -51,7 +51,7 @@ class NextEscalation:
 def plan_next_step(
     state: EscalationState, policy: EscalationPolicy, notify_at: float | None, now: float
 ) -> NextEscalation | None:
-    """Return the next step, and its time if nothing changes until then; None: nothing more is planned."""
+    """Return the next step and its time, if nothing changes before. Return None if there is no further step."""
     step = next_step(state, policy, now)
     due = now
     if isinstance(step, WaitUntil):
@@ -78,7 +78,7 @@ def plan_next_step(
 def build_timeline(
     incident: Incident, notifications: Sequence[NotifiedRecipient], planned: NextEscalation | None
 ) -> tuple[TimelineEvent, ...]:
-    """Return the events in their order; those without a known time come last."""
+    """Return the events in the order of their times. Events without a known time come last."""
     events = [*_own_events(incident), *(event for each in notifications for event in _notification_events(each))]
     ordered = sorted(events, key=lambda event: event.at or datetime.max.replace(tzinfo=UTC))
     future = () if planned is None else (TimelineEvent(planned.at, (planned.text,), _CLOCK, is_future=True),)

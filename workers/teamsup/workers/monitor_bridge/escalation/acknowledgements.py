@@ -30,7 +30,7 @@ class AcknowledgeResult:
 
 
 class Acknowledgements:
-    """Store acknowledgements, and notify the others."""
+    """Stores acknowledgements, and notifies the others."""
 
     def __init__(self, hub: MessageHub, groups: IncidentGroups, *, clock: Callable[[], float] = time.time) -> None:
         self._hub = hub
@@ -45,9 +45,9 @@ class Acknowledgements:
         where: str | None = None,
         person: str | None = None,
     ) -> AcknowledgeResult:
-        """Acknowledge these incidents with their groups, or ``all``. ``agent`` gets no notice. People in the
-        conversation ``where`` do not get one either, because they read the answer. ``person`` is the id of ``who``, if
-        the name is not the id. Raise UnknownIncident, and CallerError for words that are not numbers.
+        """Acknowledge these incidents with their groups, or ``all``. Do not notify ``agent``, or people in the
+        conversation ``where``, who read the answer. ``person`` is the id of ``who``, if the name is not the id. Raise
+        UnknownIncident, and CallerError for words that are not numbers.
         """
         with self._hub.transaction():
             wanted = _select_incidents(self._hub, words)
@@ -61,7 +61,9 @@ class Acknowledgements:
             return AcknowledgeResult(self._describe_result(wanted, changed, who), tuple(changed), tuple(people))
 
     def group_of(self, message: Message) -> int | None:
-        """Return the group of a message, which answers a message of the group or is in its conversation."""
+        """Return the group that a message is about. The message answers one of the group's messages, or is in its
+        conversation.
+        """
         if message.reply_to is not None:
             with contextlib.suppress(UnknownMessage):
                 replied = self._hub.queries.message(message.reply_to)
@@ -72,12 +74,12 @@ class Acknowledgements:
         return group_id if group_id is not None and group_table.get_group(self._hub, group_id) is not None else None
 
     def is_notified(self, group_id: int, name: str) -> bool:
-        """Return whether that name, perhaps a program, is among the notified agents."""
+        """Return whether an agent of this name was notified. It may be a program."""
         group = group_table.get_group(self._hub, group_id)
         return group is not None and name in group.agents
 
     def handle_report(self, group_id: int, message: Message) -> tuple[Incident, ...]:
-        """Send an agent's report to people; with ``ack`` as the first word acknowledge too. Return the acknowledged
+        """Send an agent's report to people. If its first word is ``ack``, acknowledge too. Return the acknowledged
         incidents.
         """
         ack = _ACK.fullmatch(message.content.strip())
@@ -118,7 +120,7 @@ class Acknowledgements:
     def _notify(
         self, changed: Sequence[Incident], who: str, person: str, agent: str | None, where: str | None = None
     ) -> None:
-        """Notify all agents that know of the incident, and always people."""
+        """Notify people, and all agents that know of the incident."""
         for group_id in dict.fromkeys(each.group_id for each in changed):
             group = group_table.get_group(self._hub, group_id)
             if group is None:
@@ -150,7 +152,7 @@ class Acknowledgements:
 
 
 def parse_numbers(words: Sequence[str], otherwise: str) -> list[int]:
-    """Return the incidents of these numbers. Raise CallerError with the text ``otherwise``."""
+    """Return the numbers in these words. For other words raise CallerError with the text ``otherwise``."""
     numbers = [number for word in words if (number := incident.parse_number(word.strip(","))) is not None]
     if not numbers or len(numbers) < len(words):
         raise CallerError(otherwise)

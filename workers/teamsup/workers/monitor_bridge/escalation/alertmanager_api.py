@@ -19,7 +19,7 @@ _OWN_COMMENT = re.compile(r"teamsup (?P<team>\S+): incident (?P<incident>\d{1,17
 
 
 class SilenceFailed(Exception):
-    """Alertmanager did not accept it; the text is the reason."""
+    """Alertmanager did not accept the request. The text is the reason."""
 
 
 def build_silence(
@@ -40,7 +40,7 @@ def build_silence(
 
 
 async def create_silence(url: str, silence: Mapping[str, object]) -> None:
-    """Make the silence. Raise SilenceFailed."""
+    """Create the silence. Raise SilenceFailed."""
     await _request(url, "silences", "POST", json.dumps(silence).encode())
 
 
@@ -51,7 +51,7 @@ async def fetch_firing(url: str) -> list[tuple[str, dict[str, str]]]:
 
 
 async def fetch_start_time(url: str) -> datetime | None:
-    """Return the start time of that Alertmanager, if it reports that. Raise SilenceFailed."""
+    """Return the start time of this Alertmanager, if it reports one. Raise SilenceFailed."""
     answer = await _request(url, "status")
     written = answer.get("uptime") if isinstance(answer, dict) else None
     try:
@@ -61,7 +61,9 @@ async def fetch_start_time(url: str) -> datetime | None:
 
 
 async def list_own_silences(url: str, team: str) -> dict[str, tuple[int, dict[str, str]]]:
-    """Return our active silences, each with its incident and its labels. Raise SilenceFailed."""
+    """Return the active silences that monitor-bridge has made, each with its incident and its labels. Raise
+    SilenceFailed.
+    """
     found = {}
     for each in _as_objects(await _request(url, "silences")):
         status, number = each.get("status"), _OWN_COMMENT.match(str(each.get("comment")))
@@ -78,16 +80,16 @@ async def expire_silence(url: str, number: str) -> None:
 
 
 def build_comment(team: str, incident: Incident, who: str) -> str:
-    """Return the comment that identifies our silences."""
+    """Return the comment that identifies monitor-bridge's silences."""
     return f"teamsup {team}: incident {incident.id}, acknowledged by {who}"
 
 
 def compare_firing(
     incidents: Sequence[Incident], fires: Sequence[tuple[str, Mapping[str, str]]], seen: Collection[int]
 ) -> tuple[set[int], list[Incident]]:
-    """Return the incidents that fire there, and those that have stopped. Pure.
+    """Return the incidents that fire in Alertmanager, and those that have stopped. Pure.
 
-    A silenced alert does not report its end. The labels of an alert that was never seen there may differ.
+    A silenced alert does not report its end. An alert that Alertmanager has never shown may have other labels.
     """
     known = {fingerprint for fingerprint, _ in fires if fingerprint}
     present = {frozenset(labels.items()) for _, labels in fires}
@@ -105,7 +107,7 @@ def _labels_of(alert: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def _request(url: str, what: str, method: str = "GET", data: bytes | None = None) -> Any:  # noqa: ANN401 - any JSON
-    """Send a request. Raise SilenceFailed if the other side fails or is slow."""
+    """Send a request. Raise SilenceFailed if Alertmanager fails or is slow."""
     import aiohttp  # only silences need it
 
     try:

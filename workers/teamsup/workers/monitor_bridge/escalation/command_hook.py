@@ -1,4 +1,4 @@
-"""The command hook: runs the command of [monitor-bridge] for a group without a response, until it succeeds or a
+"""The command hook: runs the command of [monitor-bridge] for a group without a response. It runs until it succeeds or a
 response comes.
 """
 
@@ -54,12 +54,12 @@ class CommandRunner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[int] = set()
         self._failing: set[int] = set()
-        """Groups for which the command has failed, and is run again."""
+        """Groups for which the command has failed and will run again."""
         self._results: dict[int, tuple[float, str]] = {}
         """The results that are not stored yet, by group: the step for which the command ran, and why it failed."""
 
     def start(self, group: int) -> None:
-        """Run the command for a group, unless it runs already."""
+        """Run the command for a group, unless it is already running."""
         if group not in self._running:
             self._running.add(group)
             self._start_task(self._run_once(group))
@@ -100,7 +100,7 @@ class CommandRunner:
             self._running.discard(group)
 
     async def _execute(self, incidents: Sequence[Incident]) -> str:
-        """Return why the command failed; empty if it did not."""
+        """Return why the command failed, or an empty text."""
         text, variables = rendering.render_for_people(incidents), command_environment(incidents)
         return await run_command(self._section.command, text, variables, self._section.command_seconds)
 
@@ -109,7 +109,7 @@ class CommandRunner:
             return self._escalator.command_due_since(group), incident_table.open_in_group(self._hub, group)
 
     def _open_without_response(self, group: int) -> list[Incident]:
-        """Return the open incidents of a group, if there is no response or mute since the command."""
+        """Return the open incidents of a group, unless a response or a mute came after the command."""
         found = group_table.get_group(self._hub, group)
         if found is None or found.step != "command" or found.responded_by is not None:
             return []

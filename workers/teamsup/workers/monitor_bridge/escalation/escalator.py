@@ -61,7 +61,7 @@ class Escalator:
         self._log = logging.getLogger("monitor-bridge")
 
     def run_due_steps(self) -> EscalationResult:
-        """Take every step that is due, after mutes have begun or ended."""
+        """Apply the changes of mutes, then take every step that is due."""
         if self._mutes.are_any():  # other writers need not wait for nothing
             with self._hub.transaction():
                 self._mutes.apply_all()
@@ -88,7 +88,7 @@ class Escalator:
         return EscalationResult(min(due, default=None), tuple(commands))
 
     def advance_group(self, group_id: int) -> WaitUntil | RunCommand | None:
-        """Take the due steps of one group, in the caller's transaction; return the steps that are left."""
+        """Take the due steps of one group, in the caller's transaction. Return the steps that are left."""
         now = self._clock()
         group = group_table.get_group(self._hub, group_id)
         if group is None or group.is_resolved:
@@ -118,13 +118,13 @@ class Escalator:
                     return step
 
     def command_due_since(self, group_id: int) -> float | None:
-        """Return the time since which the command is due; None: it is not."""
+        """Return the time since which the command is due, or None."""
         is_due = isinstance(self.advance_group(group_id), RunCommand)
         group = group_table.get_group(self._hub, group_id)
         return group.since if is_due and group is not None else None
 
     def mark_command_run(self, group_id: int, since: float | None = None) -> None:
-        """Note that the command has run. Incidents that have joined since are handled separately."""
+        """Note that the command has run. Handle incidents that have joined since then separately."""
         group = group_table.get_group(self._hub, group_id)
         if group is not None and group.step == "paged" and since in (None, group.since):
             group_table.update_group(self._hub, group_id, step="command", since=self._clock())

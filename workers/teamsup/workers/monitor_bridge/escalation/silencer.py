@@ -42,7 +42,7 @@ class Silencer:
         self._hub = hub
         self._sources = {name: source for name, source in sources.items() if source.silence_url}
         self._with_silences = set(self._sources)
-        """Sources that may have silences of ours, also from an earlier process."""
+        """Sources that may have silences of monitor-bridge, also from an earlier process."""
         self._incidents = incidents
         self._interval_seconds = _CHECK_INTERVALS * interval_seconds
         self._report = report
@@ -50,7 +50,9 @@ class Silencer:
         self._log = logging.getLogger("monitor-bridge")
 
     async def silence_acknowledged(self, acknowledged: Sequence[Incident]) -> None:
-        """Silence the incidents if configured. If that fails, notify people once of the source and the reason."""
+        """Silence the incidents if this is configured. After a failure, notify people once of the source and the
+        reason.
+        """
         for name, source in self._sources.items():
             wanted = [each.id for each in acknowledged if each.source == name and each.labels]
             failed: list[Incident] = []
@@ -119,8 +121,8 @@ class Silencer:
         return [each for each in self._open_incidents(name) if each.state == incident.ACKNOWLEDGED]
 
     def _candidates(self, name: str) -> tuple[list[Incident], list[Incident], list[Incident]]:
-        """Return incidents that may have ended without a report, stale ones, and those that Alertmanager has not shown
-        yet.
+        """Return incidents that may have ended without a report, stale incidents, and incidents that Alertmanager has
+        not shown yet.
         """
         found = self._open_incidents(name)
         seen = incident_table.ids_seen_at_source(self._hub)
@@ -165,7 +167,7 @@ class Silencer:
                 self._with_silences.add(name)
 
     def _is_silence_for(self, name: str, number: int, labels: Mapping[str, str]) -> bool:
-        """Return whether that silence belongs to this incident. Another team may have the same name."""
+        """Return whether a silence belongs to this incident. Another team may have the same name."""
         try:
             found = incident_table.get_incident(self._hub, number)
         except incident.UnknownIncident:

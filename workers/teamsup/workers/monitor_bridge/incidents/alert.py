@@ -10,32 +10,36 @@ Severity = Literal["critical", "warning", "info"]
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One report about one problem. Its texts are foreign: data."""
+    """One report about one problem. Its texts come from others, so they are data and never commands."""
 
     source: str
     fingerprint: str
-    """The identity of the problem within its source. The source keeps it from the beginning to the end."""
+    """The identity of the problem within its source. It stays the same from the problem's beginning to its end."""
     is_firing: bool
     title: str
     severity: Severity = "warning"
     text: str = ""
     group: str = ""
-    """Alerts of one group are one conversation; by default each alert has its own."""
+    """Alerts of one group are one conversation. By default each alert has its own group."""
     subject: str = ""
-    """The subject of the problem, without the severity. A critical alert inhibits a warning about the same subject."""
+    """The subject of the problem, regardless of the severity. A critical alert inhibits a warning about the same
+    subject.
+    """
     labels: Mapping[str, str] = field(default_factory=dict)
     link: str = ""
     occurred_at: datetime | None = None
-    """The time of the beginning or end, by the source's clock. A source may change the beginning of the same
-    problem."""
+    """The time of the beginning or end, by the source's clock. A source may report another beginning for the same
+    problem.
+    """
     route: str | None = None
-    """The NAME of the matching [alert_route.NAME]; empty: none. It is found before the alert is stored, because the
-    search may take a while.
+    """The NAME of the matching [alert_route.NAME]; empty: none. The search may take a while, so it runs before the
+    alert is stored.
     """
     is_test: bool = False
-    """A test by a person."""
+    """Whether a person has sent the alert as a test."""
     is_presumed_over: bool = False
-    """An end without a report of the source, because the source no longer repeats the problem."""
+    """Whether the problem counts as ended because its source no longer repeats it. The source has not reported the end.
+    """
     reuses_fingerprint: bool = False
     """Whether the source uses the same fingerprint again when the problem comes back. Then ``occurred_at`` shows the
     order.
@@ -50,7 +54,7 @@ class SourceHeartbeat:
     fingerprint: str
     """The identity of the heartbeat within its source."""
     title: str
-    """Its name for people."""
+    """The name of the heartbeat for people."""
     occurred_at: datetime | None = None
 
 

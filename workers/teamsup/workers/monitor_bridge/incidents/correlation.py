@@ -1,4 +1,4 @@
-"""Correlate alerts with incidents: count repeats, join groups and storms, and inhibit lesser problems."""
+"""Correlate alerts with incidents: count repetitions, join groups and storms, and inhibit less severe problems."""
 
 import json
 from collections.abc import Collection
@@ -23,7 +23,7 @@ _MAX_CLOCK_AHEAD_SECONDS = 3600.0  # the clock of a source may be ahead of ours 
 
 
 class Correlator:
-    """Correlate one request of a source, inside its transaction."""
+    """Correlates the alerts of one request, inside the request's transaction."""
 
     def __init__(self, hub: MessageHub, routes: AlertRoutes, groups: IncidentGroups, source: str, now: float) -> None:
         self._hub = hub
@@ -82,7 +82,7 @@ class Correlator:
         self._schedule_notification(group_id, due)
 
     def _assign_group(self, alert: Alert, number: int, before: Incident | None) -> tuple[int, float]:
-        """Return the group of an incident, and when to notify."""
+        """Return the group of an incident, and the time to notify."""
         group = group_table.find_open_group(self._hub, self._source, alert.group) if alert.group else None
         if group is not None:
             return group.group_id, self._notify_time(group, alert)
@@ -110,7 +110,9 @@ class Correlator:
         return storm.group_id, self._notify_time(storm, alert)
 
     def _notify_time(self, group: IncidentGroup, alert: Alert) -> float:
-        """Return the time to notify of a new member: now if it is the first or the most severe so far, else later."""
+        """Return the time to notify of a new incident in a group. This is now if it is the first or the most severe so
+        far, and later otherwise.
+        """
         if group.notified_at is None:
             return group.notify_at or self.now
         is_worse = alert.severity == "critical" and not incident_table.has_open_critical(self._hub, group.group_id)
@@ -124,9 +126,7 @@ class Correlator:
         return None if before is None else group_table.get_group(self._hub, before.group_id)
 
     def _notify_time_again(self, last: IncidentGroup, alert: Alert) -> float:
-        """Return the time to notify of a recurring problem: the more often it recurs, the later, unless it is more
-        severe.
-        """
+        """Return the time to notify of a recurring problem. Each recurrence waits longer, unless it is more severe."""
         if last.notified_at is None or (
             alert.severity == "critical" and not incident_table.has_had_critical(self._hub, last.group_id)
         ):
@@ -156,7 +156,7 @@ class Correlator:
                 self._groups.merge_into(group_id, storm, self.now)
 
     def _inhibit(self, alert: Alert, number: int) -> None:
-        """Let a critical incident inhibit lesser ones about the same subject, which join its group."""
+        """Let a critical incident inhibit less severe incidents about the same subject. These join its group."""
         if alert.severity != "critical":
             return
         group_id = incident_table.get_incident(self._hub, number).group_id
@@ -213,7 +213,7 @@ class Correlator:
 
 
 def _is_recurrence(over: Incident, alert: Alert, now: float) -> bool:
-    """Return whether the problem recurs, and the alert is not a late one."""
+    """Return whether the problem recurs. A late alert about its earlier occurrence is not a recurrence."""
     # An end by our clock does not show a time of the source's clock.
     is_by_us = over.ended_at == over.last_seen and over.began_at is not None
     before = over.began_at if is_by_us else over.ended_at
@@ -227,7 +227,7 @@ def _is_recurrence(over: Incident, alert: Alert, now: float) -> bool:
 
 
 def _is_earlier_end(found: Incident, alert: Alert) -> bool:
-    """Return whether this end is of an earlier occurrence."""
+    """Return whether this end belongs to an earlier occurrence."""
     if alert.occurred_at is None or found.began_at is None:
         return False
     return as_datetime(alert.occurred_at.timestamp()) < found.began_at

@@ -31,13 +31,13 @@ class EscalationState:
     candidates: Sequence[AgentCandidate] = ()
     """The agents that may be notified, one after another."""
     agent: str | None = None
-    """The agent that has it."""
+    """The agent that has the incident."""
     outcome: NotificationOutcome = "unread"
     """The state of that agent's last notification."""
     ping_at: float | None = None
-    """The time when a person can be pinged, if no person could be pinged before."""
+    """The next time when a person can be pinged, if the last page could not ping a person."""
     has_response: bool = False
-    """Whether an agent or person has acknowledged, answered or reported since. Reading does not count as acting."""
+    """Whether an agent or a person has acknowledged, answered or reported since then. Reading alone does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class PagePeople:
 
 @dataclass(frozen=True, slots=True)
 class PingPeople:
-    """Page people again, because no person could be pinged before."""
+    """Page people again, because the last page could not ping a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ NextStep = WaitUntil | RemindAgent | NotifyAgent | PagePeople | PingPeople | Run
 
 
 def next_step(state: EscalationState, policy: EscalationPolicy, now: float) -> NextStep | None:
-    """Return the next step, or the time until which to wait; None: there is no further step."""
+    """Return the next step, or the time until which to wait. Return None if there is no further step."""
     if state.has_response:
         return None
     match state.step:
@@ -102,7 +102,7 @@ def next_step(state: EscalationState, policy: EscalationPolicy, now: float) -> N
 
 
 def _step_after_page(state: EscalationState, policy: EscalationPolicy, now: float) -> NextStep | None:
-    """Return the step when people are paged and have not responded."""
+    """Return the step after people were paged, while they have not responded."""
     if state.ping_at is not None and state.ping_at <= now:
         return PingPeople()
     due = state.since + policy.ack_timeout_seconds if state.step == "paged" and policy.has_command else None
@@ -131,7 +131,7 @@ def _step_with_assignee(state: EscalationState, policy: EscalationPolicy, now: f
 
 
 def _hand_over(state: EscalationState) -> NextStep:
-    """Return the next present agent, else people at once."""
+    """Return the step that notifies the next present agent. If no agent is present, page people at once."""
     others = [each for each in state.candidates if not each.was_notified]
     for each in others:
         if each.is_present:
@@ -140,7 +140,7 @@ def _hand_over(state: EscalationState) -> NextStep:
 
 
 def outcome_for(states: Sequence[DeliveryState], agent: str) -> NotificationOutcome:
-    """Return the state of an agent's message. A message without a delivery is gone."""
+    """Return the state of the message to an agent. If the delivery was removed, the message counts as gone."""
     for state in states:
         if state.recipient == agent:
             if state.undeliverable or state.state in ("dead", "expired", "cancelled"):

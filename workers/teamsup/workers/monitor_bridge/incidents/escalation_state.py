@@ -1,4 +1,4 @@
-"""Read the state of a group's escalation from the hub: for the decision about the next step, and for people."""
+"""Read the state of a group's escalation from the hub. It decides the next step, and people see it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +20,7 @@ def read_escalation(
     agents: Mapping[str, Agent],
     now: float,
 ) -> tuple[EscalationState, EscalationPolicy]:
-    """Return the state of the escalation, and the policy for this group. ``policy`` is that of the team."""
+    """Return the state of the escalation, and the policy for this group. ``policy`` is the policy of the team."""
     moment = datetime.fromtimestamp(now, UTC)
     known = {name: agent.is_present(moment) for name, agent in agents.items()}
     # A storm, for instance, still gathers incidents before its first notification.

@@ -117,7 +117,7 @@ class IncidentGroups:
         return next((state for state in states if state.recipient == recipient), None)
 
     def resolve(self, group: IncidentGroup, over: list[Incident], now: float, moment: datetime) -> None:
-        """Resolve the group: withdraw unread messages, and notify agents and people that know of it once."""
+        """Resolve the group: withdraw unread messages, and notify once each agent and person that knows of it."""
         knows = self.withdraw(group.group_id)
         facts: dict[str, Any] = {
             "alert": rendering.build_alert_facts(over, severity="resolved"),
@@ -137,7 +137,9 @@ class IncidentGroups:
         return {CLOSE_BUTTONS: {"messages": numbers, "text": text, "is_over": is_over}}
 
     def merge_into(self, group_id: int, other: int, now: float) -> None:
-        """Move the rest of a group to another. Answers to its messages then belong to that group."""
+        """Move the incidents and messages of a group to another group. Answers to these messages then belong to the
+        other group.
+        """
         group_table.move_messages(self._hub, group_id, other)
         group_table.update_group(self._hub, group_id, ended_at=now, notify_at=None)
 

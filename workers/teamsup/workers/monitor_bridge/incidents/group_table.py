@@ -1,6 +1,6 @@
 """The tables incident_groups and incident_messages: no other module names them in SQL.
 
-Times are Unix seconds where a parameter is a number. Writes run in the caller's transaction, if there is one.
+Times that are numbers are Unix seconds. Writes run in the caller's transaction, if there is one.
 """
 
 import json
@@ -16,7 +16,7 @@ from .escalation import EscalationStep
 from .routes import EscalationChain
 
 JOIN = "LEFT JOIN incident_groups AS c ON c.group_id = i.group_id"
-"""Adds its group, as ``c``, to an incident ``i``."""
+"""SQL that joins an incident ``i`` with its group ``c``."""
 _PRUNE_BATCH = 500
 _TIMES = (
     "ended_at",
@@ -65,24 +65,24 @@ def create_group(
 
 
 def get_group(hub: MessageHub, group_id: int) -> IncidentGroup | None:
-    """Return a group; None if no group has that number."""
+    """Return the group with this number, or None."""
     return _first_group(hub, "group_id = ?", group_id)
 
 
 def find_open_group(hub: MessageHub, source: str, name: str, *, is_storm: bool = False) -> IncidentGroup | None:
-    """Return the open group of that name."""
+    """Return the open group of this name."""
     return _first_group(
         hub, "source = ? AND name = ? AND is_storm = ? AND ended_at IS NULL", source, name, int(is_storm)
     )
 
 
 def find_latest_group(hub: MessageHub, source: str, name: str) -> IncidentGroup | None:
-    """Return the newest group of that name, open or over."""
+    """Return the newest group of this name, open or ended."""
     return _first_group(hub, "source = ? AND name = ? AND name <> '' AND is_storm = 0", source, name)
 
 
 def count_groups_since(hub: MessageHub, source: str, name: str, moment: str, most: int) -> int:
-    """Return how often a group of that name has begun since that time, up to ``most``."""
+    """Return how often a group of this name has begun since a time, up to ``most``."""
     (row,) = hub.query(
         "SELECT count(*) FROM (SELECT since FROM incident_groups"
         " WHERE source = ? AND name = ? AND name <> '' ORDER BY group_id DESC LIMIT ?) AS latest WHERE since > ?",
@@ -92,7 +92,7 @@ def count_groups_since(hub: MessageHub, source: str, name: str, moment: str, mos
 
 
 def groups_before_storm(hub: MessageHub, source: str, chain: EscalationChain, moment: str) -> list[int]:
-    """Return the open groups of the same chain that began after that time and have no response."""
+    """Return the open groups of the same chain that began after a time and have not got a response."""
     rows = hub.query(
         "SELECT group_id FROM incident_groups WHERE source = ? AND is_storm = 0 AND ended_at IS NULL"
         " AND agents = ? AND responded_at IS NULL AND since > ?",
@@ -102,8 +102,9 @@ def groups_before_storm(hub: MessageHub, source: str, chain: EscalationChain, mo
 
 
 def active_groups(hub: MessageHub, steps: Iterable[str], unanswered: str) -> list[int]:
-    """Return the open groups that wait for a notification, and those without a response that may need a step. These
-    wait for a ping, or their step is one of ``steps``. They need a row of the query ``unanswered`` for the group ``c``.
+    """Return the open groups that wait for a notification, and those without a response that may need a step. Groups of
+    the second kind wait for a ping, or their step is one of ``steps``. The query ``unanswered`` must also return a row
+    for the group ``c``.
     """
     after = tuple(steps)
     marks = ", ".join("?" for _ in after)
@@ -155,18 +156,18 @@ def messages_of(hub: MessageHub, group_id: int) -> list[tuple[int, str]]:
 
 
 def group_of_message(hub: MessageHub, number: int) -> int | None:
-    """Return the present group of a message. Its incident may have joined a storm since."""
+    """Return the present group of a message. Its incident may have joined a storm in the meantime."""
     rows = hub.query("SELECT group_id FROM incident_messages WHERE message = ?", (number,))
     return int(rows[0]["group_id"]) if rows else None
 
 
 def move_messages(hub: MessageHub, group_id: int, other: int) -> None:
-    """Move all messages of a group to another, so that answers to them belong to it."""
+    """Move all messages of a group to another group, so that answers to them belong there."""
     hub.execute("UPDATE incident_messages SET group_id = ? WHERE group_id = ?", (other, group_id))
 
 
 def prune(hub: MessageHub, moment: float, unless: str) -> None:
-    """Delete groups that ended before that time, in parts, unless this query finds a row for the group ``c``."""
+    """Delete groups that ended before a time, in parts. Keep a group ``c`` if the query ``unless`` finds a row."""
     sql = f"SELECT group_id FROM incident_groups AS c WHERE ended_at < ? AND NOT EXISTS ({unless}) LIMIT ?"  # noqa: S608
     values = (format_time(moment), _PRUNE_BATCH)
     while hub.execute(f"DELETE FROM incident_groups WHERE group_id IN ({sql})", values) == _PRUNE_BATCH:  # noqa: S608
@@ -174,7 +175,7 @@ def prune(hub: MessageHub, moment: float, unless: str) -> None:
 
 
 def format_times(values: Mapping[str, object]) -> dict[str, object]:
-    """Return the values of columns, with Unix seconds in the hub's format of times."""
+    """Return the values of columns. Change Unix seconds into the hub's format of times."""
     return {
         name: format_time(value) if name in _TIMES and isinstance(value, int | float) else value
         for name, value in values.items()

@@ -12,14 +12,16 @@ _SEVERITIES = ("critical", "warning", "info")
 
 
 class UnknownIncident(CallerError):
-    """No incident has that number."""
+    """No incident has this number."""
 
     exit_code = ExitCode.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One problem of one subject. Its title, text, labels and link are foreign: data."""
+    """One problem of one subject. Its title, text, labels and link come from others, so they are data and never
+    commands.
+    """
 
     id: int
     source: str
@@ -40,23 +42,23 @@ class Incident:
     acknowledged_by: str | None
     acknowledged_at: datetime | None
     group_id: int
-    """Its group, which has the number of its first incident."""
+    """The number of its group, which is the number of the group's first incident."""
     inhibited_by: int | None
     group: str = ""
     agent: str | None = None
-    """The agent that has it."""
+    """The agent that has the incident."""
     step: str = "new"
     since: datetime | None = None
-    """The last escalation step, and its time."""
+    """The time of the last escalation step."""
     responded_by: str | None = None
     responded_at: datetime | None = None
-    """The agent or person that has responded since the last notification; the escalation then waits."""
+    """The time of the response after the last notification. After a response the escalation waits."""
     notify_at: datetime | None = None
     """The time of the next notification of further incidents, if one is planned."""
     stale_at: datetime | None = None
-    """The time when we noticed that it is stale."""
+    """The time since which the incident counts as stale."""
     mute: str | None = None
-    """The mute that it has: the number, or the name of the section."""
+    """The number of its mute, or the name of the mute's section."""
     mute_by: str | None = None
     mute_ends_at: datetime | None = None
 
@@ -66,7 +68,7 @@ class Incident:
 
     @property
     def is_muted(self) -> bool:
-        """Whether it fires and has a mute."""
+        """Whether the incident fires and has a mute."""
         return self.state == FIRING and self.mute is not None
 
     @property
@@ -89,6 +91,6 @@ def severity_rank(severity: str) -> int:
 
 
 def parse_number(word: str) -> int | None:
-    """Return the number of an incident as people write it: ``12``, ``#12``."""
+    """Parse the number of an incident as people write it: ``12``, ``#12``."""
     digits = word.strip().removeprefix("#")
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 18 else None

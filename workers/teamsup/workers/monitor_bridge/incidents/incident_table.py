@@ -1,6 +1,6 @@
 """The tables incidents and source_heartbeats: no other module names them in SQL.
 
-Times are Unix seconds where a parameter is a number. Writes run in the caller's transaction, if there is one.
+Times that are numbers are Unix seconds. Writes run in the caller's transaction, if there is one.
 """
 
 import json
@@ -22,7 +22,7 @@ _WORST_FIRST = "CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 
 
 
 def get_incident(hub: MessageHub, number: int) -> Incident:
-    """Return the incident with that number. Raise UnknownIncident."""
+    """Return the incident with this number. Raise UnknownIncident."""
     found = _select(hub, "i.id = ?", number)
     if not found:
         raise UnknownIncident(f"There is no incident {number}. List them with: teamsup alerts")
@@ -30,7 +30,7 @@ def get_incident(hub: MessageHub, number: int) -> Incident:
 
 
 def latest_incident(hub: MessageHub, source: str, fingerprint: str) -> Incident | None:
-    """Return the newest incident of that fingerprint."""
+    """Return the newest incident with this fingerprint."""
     found = _select(hub, "i.source = ? AND i.fingerprint = ? ORDER BY i.id DESC LIMIT 1", source, fingerprint)
     return found[0] if found else None
 
@@ -46,13 +46,13 @@ def open_in_group(hub: MessageHub, group_id: int) -> list[Incident]:
 
 
 def open_incidents(hub: MessageHub) -> list[Incident]:
-    """Return all open incidents, the worst first, and among these the newest."""
+    """Return all open incidents, the worst first, and the newest first within a severity."""
     return _worst_first(_select(hub, "i.state <> 'resolved' ORDER BY i.id DESC"))
 
 
 def all_incidents(hub: MessageHub, limit: int, before: int | None = None) -> list[Incident]:
-    """Return the newest incidents, open or resolved, without those whose beginning never arrived. With ``before`` only
-    those with a lower number.
+    """Return the newest incidents, open or resolved. Leave out incidents whose beginning never arrived. With
+    ``before``, return only lower numbers.
     """
     older, values = ("", ()) if before is None else ("AND i.id < ? ", (before,))
     return _select(hub, f"i.count > 0 {older}ORDER BY i.id DESC LIMIT ?", *values, limit)
@@ -64,8 +64,8 @@ def resolved_in_group(hub: MessageHub, group_id: int) -> list[Incident]:
 
 
 def select_to_notify(hub: MessageHub, group_id: int, most: int) -> tuple[list[Incident], int]:
-    """Return the worst open incidents of a group, and the number of others. Only unacknowledged ones count that are not
-    inhibited or muted; if there are none, all open ones.
+    """Return the worst open incidents of a group, and the number of others. Leave out acknowledged, inhibited and muted
+    incidents, unless no others are open.
     """
     (row,) = hub.query(
         f"SELECT count(*) AS count, coalesce(sum(CASE WHEN {_UNANSWERED} THEN 1 ELSE 0 END), 0) AS unanswered"  # noqa: S608
@@ -101,7 +101,7 @@ def needs_response(hub: MessageHub, group_id: int, but: str = "") -> bool:
 
 
 def count_recurrences_since(hub: MessageHub, source: str, fingerprint: str, moment: str, most: int) -> int:
-    """Return how often a problem has begun since that time, up to ``most``."""
+    """Return how often a problem has begun since a time, up to ``most``."""
     (row,) = hub.query(
         "SELECT count(*) FROM (SELECT first_seen FROM incidents"
         " WHERE source = ? AND fingerprint = ? ORDER BY id DESC LIMIT ?) AS latest WHERE first_seen > ?",
@@ -111,7 +111,7 @@ def count_recurrences_since(hub: MessageHub, source: str, fingerprint: str, mome
 
 
 def count_opened_groups(hub: MessageHub, source: str, moment: str, most: int) -> int:
-    """Return how many incidents of a source have opened a group since that time, up to ``most``."""
+    """Return how many incidents of a source have opened a group since a time, up to ``most``."""
     (row,) = hub.query(
         "SELECT count(*) FROM (SELECT 1 FROM incidents"
         " WHERE source = ? AND opened_group = 1 AND first_seen > ? LIMIT ?) AS opened",
@@ -132,7 +132,7 @@ def muted_incidents(hub: MessageHub) -> list[Incident]:
 
 
 def ids_seen_at_source(hub: MessageHub) -> set[int]:
-    """Return the open incidents that their source knew at our last query."""
+    """Return the open incidents that their source knew at the last query."""
     return {row["id"] for row in hub.query("SELECT id FROM incidents WHERE seen_at_source = 1 AND state <> 'resolved'")}
 
 
@@ -183,12 +183,12 @@ def uninhibit(hub: MessageHub, number: int) -> bool:
 
 
 def move_incidents(hub: MessageHub, group_id: int, other: int) -> None:
-    """Move all incidents of a group to another."""
+    """Move all incidents of a group to another group."""
     hub.execute("UPDATE incidents SET group_id = ? WHERE group_id = ?", (other, group_id))
 
 
 def acknowledge_group(hub: MessageHub, group_id: int, who: str, person: str, now: float) -> None:
-    """Mark the firing incidents of a group as acknowledged. ``who`` is the name of ``person`` that is shown."""
+    """Mark the firing incidents of a group as acknowledged. ``who`` is the shown name of ``person``."""
     hub.execute(
         "UPDATE incidents SET state = 'acknowledged', acknowledged_by = ?, acknowledged_by_id = ?, acknowledged_at = ?,"
         " mute = NULL, mute_by = NULL, mute_by_id = NULL, mute_ends_at = NULL WHERE group_id = ? AND state = 'firing'",
@@ -197,8 +197,7 @@ def acknowledge_group(hub: MessageHub, group_id: int, who: str, person: str, now
 
 
 def people_named(hub: MessageHub, incidents: Sequence[Incident]) -> list[str]:
-    """Return the ids of those who acknowledged or muted these incidents or responded to their groups, whom a text may
-    name."""
+    """Return the ids of people that a text about these incidents may name: they acknowledged, muted or responded."""
     marks = ", ".join("?" for _ in incidents)
     rows = hub.query(
         "SELECT i.acknowledged_by_id, i.mute_by_id, c.responded_by_id FROM incidents AS i"  # noqa: S608
@@ -223,7 +222,7 @@ def active_groups(hub: MessageHub, steps: Iterable[str]) -> list[int]:
 
 
 def prune(hub: MessageHub, moment: float) -> None:
-    """Delete incidents and groups that ended before that time, in parts, so that no writer waits long."""
+    """Delete incidents and groups that ended before a time. Work in parts, so that other writers do not wait long."""
     sql = "SELECT id FROM incidents WHERE state = 'resolved' AND ended_at < ? LIMIT ?"
     values = (format_time(moment), _PRUNE_BATCH)
     while hub.execute(f"DELETE FROM incidents WHERE id IN ({sql})", values) == _PRUNE_BATCH:  # noqa: S608
@@ -241,7 +240,7 @@ def record_heartbeat(hub: MessageHub, source: str, heartbeat: SourceHeartbeat, n
 
 
 def list_heartbeats(hub: MessageHub) -> list[SourceHeartbeat]:
-    """Return the last heartbeat of each kind from each source, with our time."""
+    """Return the last heartbeat of each kind from each source, with the time by this host's clock."""
     rows = hub.query("SELECT source, fingerprint, title, seen_at FROM source_heartbeats")
     return [
         SourceHeartbeat(row["source"], row["fingerprint"], row["title"], parse_time(row["seen_at"])) for row in rows

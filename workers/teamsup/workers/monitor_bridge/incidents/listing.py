@@ -1,4 +1,4 @@
-"""Render incidents for a person who asks: one in full, all in a table, or their number. Pure."""
+"""Render incidents for a person who asks: one incident in full, all in a table, or only counts. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ _NOTIFIED = {
     "paged": "people",
     "command": "people, and by the command",
 }
-"""The last notified agent or people, by the step of the escalation."""
+"""A phrase about the last notification, for each step of the escalation."""
 
 
 def render_table(incidents: Sequence[Incident], now: datetime) -> list[str]:
@@ -66,7 +66,7 @@ def render_incident(incident: Incident, now: datetime) -> str:
 
 
 def describe_state(incident: Incident, now: datetime) -> str:
-    """Return who has responded or when it was resolved, and whether its source has stopped repeating it."""
+    """Return who has responded or when the incident was resolved, and whether it is stale."""
     stale = (
         f", not repeated since {format_moment(incident.last_seen)}" if incident.is_open and incident.stale_at else ""
     )
@@ -74,12 +74,12 @@ def describe_state(incident: Incident, now: datetime) -> str:
 
 
 def describe_states(incidents: Sequence[Incident], now: datetime) -> str:
-    """Return the states of incidents, a sentence for each of the first ones."""
+    """Return the states of incidents. Each of the first incidents gets a sentence."""
     return " ".join(f"Incident {each.id} is {describe_state(each, now)}." for each in incidents[:_MAX_DESCRIBED])
 
 
 def describe_counts(still_open: Mapping[str, int]) -> str:
-    """Return the number of open incidents as a phrase; empty: none."""
+    """Return the number of open incidents as a phrase, or an empty text."""
     count, critical = sum(still_open.values()), still_open.get("critical", 0)
     what = "incident" if count == 1 else "incidents"
     if count == critical:
@@ -88,7 +88,7 @@ def describe_counts(still_open: Mapping[str, int]) -> str:
 
 
 def describe_muted(muted: Sequence[Incident]) -> str:
-    """Return how many firing incidents are muted, until when and by whom, as a phrase; empty: none."""
+    """Return a phrase with the number of muted incidents, the end of their mutes and the authors, or an empty text."""
     if not muted:
         return ""
     who = ", ".join(dict.fromkeys(sanitize(each.mute_by or "") for each in muted))

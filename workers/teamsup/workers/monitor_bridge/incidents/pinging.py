@@ -15,10 +15,12 @@ from .rota import Rota, Shift, parse_beginning
 
 @dataclass(frozen=True, slots=True)
 class Pinging:
-    """The people whom a page pings. Without any, ``note`` says why, and ``retry_at`` when one can be pinged."""
+    """The people whom a page pings. If there are none, ``note`` is the reason, and ``retry_at`` the next time when a
+    person can be pinged.
+    """
 
     users: tuple[int, ...]
-    """Their Discord ids."""
+    """The Discord ids of these people."""
     note: str = ""
     retry_at: float | None = None
 
@@ -31,12 +33,12 @@ class PingPlan:
     """The people of teamsup.toml, and their rotas."""
 
     mention: tuple[int, ...] = ()
-    """Discord ids that are pinged for all but info."""
+    """Discord ids that are pinged for each severity except info."""
     people: Mapping[str, PersonSection] = field(default_factory=dict)
     rotas: Mapping[str, RotaSection] = field(default_factory=dict)
 
     def choose(self, severity: str, now: float) -> Pinging:
-        """Return whom a page of this severity pings."""
+        """Return the people whom a page of this severity pings."""
         shifts = self.shifts(now)
         reasons = [_explain_vacancy(name, shift) for name, shift in shifts.items() if shift.person is None]
         changes = [shift.ends_at for shift in shifts.values() if shift.ends_at is not None]
@@ -70,7 +72,7 @@ class PingPlan:
     def _explain_absence(
         self, name: str, person: PersonSection, severity: str, shifts: Mapping[str, Shift], now: float
     ) -> tuple[str, float | None]:
-        """Return why a person is not pinged, and until when; empty: the person is."""
+        """Return why a person is not pinged, and until when. Return an empty text if the person is pinged."""
         own = [shifts[rota] for rota, each in self.rotas.items() if name in each.people]
         if own and not any(shift.person == name for shift in own):
             return f"{name} is not on call.", None

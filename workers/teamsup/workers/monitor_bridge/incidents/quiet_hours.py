@@ -11,7 +11,7 @@ _DAY_MINUTES = 25 * 60  # of the longest day
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """Each day from one time of the local clock to another, perhaps over midnight."""
+    """The quiet hours of each day, from one local time to another, perhaps over midnight."""
 
     begin: time
     end: time
@@ -24,7 +24,9 @@ class QuietHours:
         return local >= self.begin or local < self.end
 
     def end_after(self, now: float) -> float:
-        """Return when they end next. Look at each minute: where clocks change, an hour is missing or comes twice."""
+        """Return the next end of the quiet hours. Look at each minute, because an hour is missing or comes twice when
+        clocks change.
+        """
         minute = now // _MINUTE * _MINUTE
         later = (minute + each * _MINUTE for each in range(1, _DAY_MINUTES + 1))
         return next((moment for moment in later if not self.covers(moment)), now + _DAY_MINUTES * _MINUTE)

@@ -1,4 +1,4 @@
-"""Render incidents for agents and people. Foreign text is bounded, in a frame that it cannot close."""
+"""Render incidents for agents and people. Foreign text is bounded, and stands in a frame that it cannot close."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ PRIORITY = {"critical": "urgent", "warning": "high", "info": "normal"}
 
 
 def render_for_agent(incidents: Sequence[Incident], why: str = "", *, is_storm: bool = False, more: int = 0) -> str:
-    """Return the notification of an agent about the open incidents of a group, the worst first."""
+    """Return the notification for an agent about the open incidents of a group, the worst first."""
     body = _render_single(incidents[0]) if len(incidents) == 1 else _render_many(incidents)
     head = _render_headline(incidents, is_storm=is_storm, more=more) + (f"; {why}" if why else "")
     number = incidents[0].group_id
@@ -41,7 +41,7 @@ def render_for_agent(incidents: Sequence[Incident], why: str = "", *, is_storm: 
 
 
 def render_for_people(incidents: Sequence[Incident], why: str = "", *, is_storm: bool = False, more: int = 0) -> str:
-    """Return the notification of people, who may read it on a telephone."""
+    """Return the notification for people, who may read it on a phone."""
     head = _render_headline(incidents, is_storm=is_storm, more=more)
     parts = (
         (render_title(incidents[0]), _defuse(_render_body(incidents[0])))
@@ -53,8 +53,9 @@ def render_for_people(incidents: Sequence[Incident], why: str = "", *, is_storm:
 
 
 def explain_unread(agent: Agent, number: int, now: datetime, *, but_before: bool = False) -> str:
-    """Return the sentence that an agent has not read an alert. With ``but_before`` it has read the alert, but not the
-    reminder."""
+    """Return a sentence that an agent has not read an alert. With ``but_before``, it has read the alert but not the
+    reminder.
+    """
     what = "has read this alert, but not the reminder" if but_before else "has not read this alert"
     return f"{agent.name} is {describe_presence(agent, now)} and {what} (#{number})"
 
@@ -191,7 +192,7 @@ def _render_many(incidents: Sequence[Incident]) -> str:
 
 
 def _render_distinctions(alike: Sequence[Incident]) -> str:
-    """Return the labels that distinguish alerts of one title."""
+    """Return the labels that distinguish alerts with the same title."""
     name, found = distinguishing_label(alike)
     if not name:
         return ""
@@ -200,7 +201,7 @@ def _render_distinctions(alike: Sequence[Incident]) -> str:
 
 
 def distinguishing_label(alike: Sequence[Incident]) -> tuple[str, list[str]]:
-    """Return the label that differs most among alerts, with its values; empty if none does."""
+    """Return the label that differs most among alerts, with its values. Return an empty text if no label differs."""
     values: dict[str, dict[str, None]] = {}
     for each in alike:
         for name, value in each.labels.items():
@@ -228,7 +229,7 @@ def format_count(count: int) -> str:
 
 
 def render_reference(incidents: Sequence[Incident]) -> str:
-    """Return the incidents with the title of the first, as part of a sentence."""
+    """Return a phrase for the incidents, with the title of the first incident."""
     if len(incidents) == 1:
         return f"incident {incidents[0].id}, {_quote_title(incidents[0])}"
     return f"incidents {_render_numbers(incidents)}, {_quote_title(incidents[0])} …"
@@ -240,7 +241,7 @@ def _render_numbers(incidents: Sequence[Incident]) -> str:
 
 
 def _quote_title(incident: Incident) -> str:
-    """Return its title as part of a sentence."""
+    """Return the title of an incident as a phrase in quotes."""
     title = render_title(incident).replace('"', "'")
     return f'"{title if len(title) <= _MAX_QUOTE else title[: _MAX_QUOTE - 1] + "…"}"'
 

@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """The person who is on call, and until when; None: the rota has no such person."""
+    """The person who is on call, or None, and the end of the shift."""
 
     person: str | None
     ends_at: float | None
-    """None: it never ends."""
+    """None if the shift never ends."""
     next_person: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rota:
-    """People who take turns. The first begins at ``begins``, a time of the local clock."""
+    """People who take turns. The first turn begins at ``begins``, a local time."""
 
     people: Sequence[str]
     begins: datetime
@@ -25,7 +25,7 @@ class Rota:
     zone: tzinfo = UTC
 
     def shift_at(self, now: float) -> Shift:
-        """Return the shift of this moment. A handover is always at the same time of the local clock."""
+        """Return the shift at this moment. All handovers are at the same local time of day."""
         if not self.people:
             return Shift(None, None)
         local = datetime.fromtimestamp(now, self.zone).replace(tzinfo=None)
@@ -40,7 +40,7 @@ class Rota:
         return self.people[number % len(self.people)]
 
     def _handover(self, number: int) -> float:
-        """Return when that shift begins."""
+        """Return the beginning of a shift."""
         return (self.begins + number * timedelta(days=self.days)).replace(tzinfo=self.zone).timestamp()
 
 

@@ -1,4 +1,4 @@
-"""The agents of an alert, one after another."""
+"""The agents that are notified of an alert, one after another."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,14 +13,14 @@ from .alert import Alert, Alerts, SourceHeartbeat
 _DEFAULT_AGENTS = {"google_cloud": "gcp-monitor", "oracle_cloud": "oci-monitor"}
 _FALLBACK_AGENT = "alert-manager"
 TEAM = "team"
-"""The source of problems of the team's agents and workers."""
+"""The name of the source for problems of the team's agents and workers."""
 AGENT_LABEL = "agent"
-"""The label of an alert that names a member of the team. That member gets no alert about itself."""
+"""The label of an alert that names a member of the team. This member does not get the alert."""
 
 
 @dataclass(frozen=True)
 class EscalationChain:
-    """The agents to notify, one after another; none: people at once."""
+    """The agents to notify, one after another. If there are none, people are paged at once."""
 
     agents: tuple[str, ...]
     ack_timeout_seconds: float
@@ -37,7 +37,7 @@ class AlertRoutes:
     matcher: PatternMatcher = field(default_factory=PatternMatcher)
 
     def with_routes(self, items: Iterable[Alert | SourceHeartbeat]) -> Alerts:
-        """Return the alerts, each with the first route in the file that matches. May take a while."""
+        """Return the alerts, each with its route, which is the first match in the file. This may take a while."""
         search = self.matcher.start_search()
 
         def route(alert: Alert) -> str:
@@ -48,7 +48,7 @@ class AlertRoutes:
         )
 
     def chain_for(self, alert: Alert, known: Collection[str]) -> EscalationChain:
-        """Return the agents of the alert's route, else the known default agents of its source."""
+        """Return the agents of the alert's route. Without a route, return the known default agents of its source."""
         about = alert.labels.get(AGENT_LABEL, "") if alert.source == TEAM else ""
         if route := self.routes.get(alert.route or ""):
             agents = [name.strip().lower() for name in route.agents]
@@ -81,5 +81,7 @@ def _matches(route: AlertRouteSection, alert: Alert, search: PatternSearch) -> b
 
 
 def _exclude(agents: list[str], about: str) -> tuple[str, ...]:
-    """Return each agent once. Leave out people (who come last), ourselves, and the agent that the alert is about."""
+    """Return each agent once. Leave out people (who come last), monitor-bridge, and the agent that the
+    alert is about.
+    """
     return tuple(dict.fromkeys(name for name in agents if name not in (USER_COMM, MONITOR_BRIDGE, about)))

@@ -1,4 +1,4 @@
-"""Check the signatures of Amazon's SNS with its certificates, which are fetched once."""
+"""Check the signatures of Amazon's SNS. Each of its certificates is fetched once."""
 
 import base64
 import binascii
@@ -33,8 +33,8 @@ class AmazonSignatures:
         self._keys: dict[str, RSAPublicKey] = {}
 
     async def check(self, envelope: JsonObject) -> None:
-        """Raise InvalidPayload unless Amazon has signed this envelope. Raise CertificateUnavailable if that
-        is unknown.
+        """Raise InvalidPayload unless Amazon has signed this envelope. Raise CertificateUnavailable if this cannot be
+        checked now.
         """
         text, address = signed_text(envelope), certificate_address(envelope)
         if address not in self._keys:
@@ -61,7 +61,7 @@ def read_public_key(certificate: bytes) -> "RSAPublicKey":
 
 
 def check_signature(key: "RSAPublicKey", envelope: JsonObject, text: bytes) -> None:
-    """Raise InvalidPayload unless the key has signed the text, as the envelope says."""
+    """Raise InvalidPayload unless the envelope contains a valid signature of the text."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15

@@ -1,4 +1,4 @@
-"""Authenticate a request by its source's secret, in each form that a vendor can send."""
+"""Authenticate a request by its source's secret, in each form that vendors use."""
 
 import hashlib
 import hmac
@@ -29,7 +29,7 @@ class SourceSecrets:
         self.load_missing()
 
     def load_missing(self) -> str:
-        """Read the secrets that are missing. Return why some still cannot be read; empty: all are read."""
+        """Read the secrets that are missing. Return why some of them cannot be read, or an empty text."""
         troubles = []
         for name in tuple(self._missing):
             try:
@@ -51,7 +51,7 @@ class SourceSecrets:
         return name in self._sources
 
     def is_known(self, name: str) -> bool:
-        """Return whether the secret of this source could be read."""
+        """Return whether the secret of this source has been read."""
         return name in self._digests
 
     def accepts(self, name: str, authorization: str, query: Mapping[str, str]) -> bool:
@@ -67,7 +67,7 @@ class SourceSecrets:
 
 
 def _read_secret(name: str, source: SourceSection) -> str | None:
-    """Return the secret that the section names; None: it does not name one. Raise NotConfigured."""
+    """Return the secret that the section names, or None. Raise NotConfigured."""
     if not source.has_secret:
         return None
     label = f"The secret of [source.{name}] in {source.secret_file or '$' + source.secret_variable}"

@@ -1,7 +1,8 @@
-"""Store requests in the hub, and answer only after that. Requests that arrive together share a transaction.
+"""Store requests in the hub, and answer each request only when it is stored. Requests that arrive together share a
+transaction.
 
-A request with very many alerts is stored in parts. If that fails in the middle, its source repeats it, and the first
-alerts count twice.
+A request with very many alerts is stored in parts. If a later part fails, the source repeats the request, and the
+alerts of the first parts count twice.
 """
 
 import asyncio
@@ -15,16 +16,17 @@ from teamsup.hub.errors import SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull,
 from ..incidents.alert import Alerts
 
 StoreAlerts = Callable[[str, Alerts], None]
-"""Stores the alerts of a request, or raises StoreError and stores nothing. It may block. Called in a transaction."""
+"""Stores the alerts of a request, or raises StoreError and stores nothing. It may block. It is called in a transaction.
+"""
 PrepareAlerts = Callable[[Alerts], Alerts]
-"""Prepares alerts before the transaction, because that may take a while."""
+"""Prepares alerts before the transaction, because the preparation may take a while."""
 
 _BATCH_SIZE = 200
-"""About this many alerts share a transaction, because other writers wait for its end."""
+"""The approximate number of alerts in a transaction. It is limited because other writers wait for the end."""
 _MAX_QUEUED = 1000
 """The maximum number of waiting requests."""
 _STORE_FAILURES = (SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly)
-"""Errors that every request would get."""
+"""Errors that are not caused by the request: every other request would fail too."""
 
 
 class QueueFull(Exception):
@@ -43,7 +45,7 @@ class _QueuedRequest:
 
 
 class BatchWriter:
-    """Pass requests to ``store`` on a thread, in the order of arrival."""
+    """Passes requests to ``store`` on a thread, in the order of arrival."""
 
     def __init__(self, hub: MessageHub, store: StoreAlerts, prepare: PrepareAlerts) -> None:
         self._hub = hub
@@ -116,7 +118,7 @@ class BatchWriter:
         return [None] * len(batch)
 
     def _store_in_parts(self, source: str, alerts: Alerts, size: int) -> Exception | None:
-        """Store a large request in several transactions, as far as possible; return the first error."""
+        """Store a large request in several transactions, as far as possible. Return the first error."""
         failed: Exception | None = None
         for begin in range(0, max(len(alerts), 1), size):
             part = alerts[begin : begin + size]

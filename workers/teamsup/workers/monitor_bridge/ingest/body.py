@@ -13,9 +13,9 @@ from aiohttp import web
 from .sources import InvalidPayload
 
 MAX_BYTES = 16 * 2**20
-"""Bytes of one request."""
+"""The maximum number of bytes of one request."""
 MAX_TOTAL_BYTES = 64 * 2**20
-"""Bytes of all requests that are being read or stored."""
+"""The maximum number of bytes of all requests that are being read or stored."""
 _READ_SECONDS = 20.0
 _MAX_DEPTH = 100
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
@@ -42,14 +42,14 @@ class MemoryBudget:
         self.used = 0
 
     def take(self, size: int) -> None:
-        """Reserve this many more bytes, or release them. Raise MemoryLimitReached."""
+        """Reserve this many bytes, or release them if the number is negative. Raise MemoryLimitReached."""
         if size > 0 and self.used + size > MAX_TOTAL_BYTES:
             raise MemoryLimitReached
         self.used += size
 
     @contextlib.contextmanager
     def allocate(self) -> Iterator["MemoryShare"]:
-        """Yield one request's share, and return it to the budget at the end."""
+        """Yield the share of one request. At the end, return it to the budget."""
         share = MemoryShare(self)
         try:
             yield share
@@ -65,13 +65,14 @@ class MemoryShare:
         self._bytes = 0
 
     def resize(self, size: int) -> None:
-        """Reserve this many bytes from now on. Raise MemoryLimitReached."""
+        """Change the reservation to this many bytes. Raise MemoryLimitReached."""
         self._budget.take(size - self._bytes)
         self._bytes = size
 
 
 async def read_body(request: web.BaseRequest, share: MemoryShare, kept: int, longest: int = MAX_BYTES) -> RequestBody:
-    """Return the body. If it is longer than ``longest`` bytes, read all of it and return its first ``kept`` bytes.
+    """Return the body. If the body is longer than ``longest`` bytes, read all of it, but return only its first ``kept``
+    bytes.
 
     Raise MemoryLimitReached, and TimeoutError when it arrives too slowly.
     """
@@ -88,7 +89,7 @@ async def read_body(request: web.BaseRequest, share: MemoryShare, kept: int, lon
 
 
 def decode_text(data: bytes) -> str:
-    """Return any bytes as text."""
+    """Return the bytes as text, whatever their encoding."""
     return data.decode("utf-8-sig", "replace")
 
 

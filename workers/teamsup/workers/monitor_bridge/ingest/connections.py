@@ -13,11 +13,11 @@ from ...listen_address import normalize_address
 
 MAX_CONNECTIONS = 256
 MAX_PER_ADDRESS = 32
-"""Connections of one address that is neither this machine nor a trusted proxy."""
+"""The maximum number of connections of one address, except this machine's and those of trusted proxies."""
 _AUTH_SECONDS = 5.0
 _IDLE_SECONDS = 30.0
 _LINGER_SECONDS = 1.0
-"""Seconds for which we continue to read after a refusal, so that the refusal arrives."""
+"""Seconds for which the server continues to read after a refusal, so that the refusal arrives."""
 
 _FULL_RESPONSE = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -41,7 +41,9 @@ class BoundedHttpServer(web.Server):
         """Connections with their addresses, the oldest first."""
 
     def mark_authenticated(self, connection: RequestHandler) -> None:
-        """Note that the connection has shown a source's secret. It is then not closed to make room for others."""
+        """Note that the connection has shown a source's secret. From then on the server does not close it to make room
+        for others.
+        """
         self._unauthenticated.pop(connection, None)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:

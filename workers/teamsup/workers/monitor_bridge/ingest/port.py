@@ -9,7 +9,7 @@ from ...listen_address import ListenAddress
 
 
 def explain_bind_error(listen: ListenAddress, error: OSError) -> str:
-    """Return two sentences for people. May take a moment."""
+    """Return two sentences for people. This may take a moment."""
     address = f"{listen.host}:{listen.port}"
     match error.errno:
         case errno.EADDRINUSE:
@@ -30,7 +30,7 @@ def explain_bind_error(listen: ListenAddress, error: OSError) -> str:
 
 
 def _find_holder(port: int) -> str:
-    """Return the program that listens on the port, as far as this user can see it."""
+    """Return the program that listens on the port, if this user may see it."""
     try:
         pids = [
             each.pid

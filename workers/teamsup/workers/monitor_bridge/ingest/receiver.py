@@ -29,7 +29,7 @@ _LOG_INTERVAL_SECONDS = 60.0
 _GROUP_KINDS = ("alertmanager", "grafana")
 """Kinds of sources that send each group of problems separately and repeatedly."""
 _SMALL_BYTES = 64 * 2**10
-"""Bytes. It takes less time to parse a payload of up to this size than to start a thread."""
+"""Bytes. For a payload of up to this size, parsing takes less time than the start of a thread."""
 
 ConfirmLink = Callable[[str], Awaitable[bool]]
 
@@ -51,7 +51,7 @@ class SourceLog:
         self._logged_at: dict[tuple[str, str], float] = {}
 
     def warn(self, source: str, what: str) -> None:
-        """Log a warning, unless one with the same beginning was logged within a minute."""
+        """Log a warning, unless a warning with the same beginning was logged in the last minute."""
         now, about = time.monotonic(), (source, what[:20])
         if now - self._logged_at.get(about, -_LOG_INTERVAL_SECONDS) >= _LOG_INTERVAL_SECONDS:
             self._logged_at[about] = now
@@ -80,12 +80,14 @@ class PayloadReceiver:
         known = {name: at for name, at in last_received_by_source(hub).items() if name in sources}
         self.traffic = SourceTraffic(known)
         self._rejected_at = {each.source: _seconds(each.last_at) for each in reversed(list_rejected(hub))}
-        """The time of each source's last rejected payload, in Unix seconds; without sources that are readable again."""
+        """The time of each source's last rejected payload, in Unix seconds. Sources whose payloads are readable again
+        are removed.
+        """
         self._repeats = {name: stale_after(source) for name, source in sources.items() if source.kind in _GROUP_KINDS}
 
     @property
     def rejected_note(self) -> str:
-        """Return the sources with unreadable payloads, for people; empty: none."""
+        """Return the sources with unreadable payloads, for people, or an empty text."""
         names = ", ".join(sorted(self._rejected_at.keys() & self._kinds.keys()))
         return f"some payloads of {names} could not be read: teamsup alerts rejected" if names else ""
 
@@ -157,8 +159,8 @@ class PayloadReceiver:
         return IngestOutcome(200, "Stored.")
 
     def _is_read_again(self, name: str) -> bool:
-        """Return whether a readable payload proves that all payloads are readable again. A readable group alone does
-        not prove that. After some time it does, because a rejected group would have come again.
+        """Return whether a readable payload proves that all payloads are readable again. A readable group proves this
+        only after some time, because a rejected group would have come again by then.
         """
         last = self._rejected_at.get(name)
         return last is not None and not 0 <= time.time() - last < self._repeats.get(name, 0.0)
@@ -209,8 +211,9 @@ def _to_rejected(unreadable: UnreadablePart) -> NewRejectedPayload:
 
 
 def _unreadable_alert(name: str, reason: str = "") -> Alert:
-    """Return the alert about unreadable payloads of a source, which may hide any problem. Without a reason return its
-    end."""
+    """Return the alert about unreadable payloads of a source, which may hide any problem. Without a reason, return the
+    alert's end.
+    """
     title = f"Some payloads of {name} could not be read" if reason else f"All payloads of {name} can be read again"
     text = f"{reason} Show it with: teamsup alerts rejected" if reason else ""
     return Alert(name, "refused", bool(reason), title, text=text, subject="refused", reuses_fingerprint=True)

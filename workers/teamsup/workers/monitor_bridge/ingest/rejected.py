@@ -16,11 +16,11 @@ from ...table_row import read_row
 MAX_PER_SOURCE = 50
 """The maximum number of payloads of each source; the oldest are deleted."""
 MAX_PAYLOAD_BYTES = 32 * 1024
-"""Bytes that are kept of each payload, from its beginning."""
+"""The number of bytes that are kept of each payload, from its beginning."""
 
 
 class UnknownPayload(CallerError):
-    """No payload with that number is kept."""
+    """There is no kept payload with this number."""
 
     exit_code = ExitCode.UNKNOWN
 
@@ -33,7 +33,7 @@ class RejectedPayload:
     source: str
     reason: str
     payload: str
-    """Its beginning, unchanged: data that may steer a terminal."""
+    """The unchanged beginning of the payload. It may contain control characters for a terminal."""
     bytes: int
     """The full length in bytes."""
     times: int
@@ -86,7 +86,7 @@ def list_rejected(hub: MessageHub) -> list[RejectedPayload]:
 
 
 def get_rejected(hub: MessageHub, number: int) -> RejectedPayload:
-    """Return the payload with that number. Raise UnknownPayload."""
+    """Return the payload with this number. Raise UnknownPayload."""
     found = _select(hub, "id = ?", number)
     if not found:
         raise UnknownPayload(f"No payload {number} is kept. List them with: teamsup alerts rejected")
@@ -106,7 +106,7 @@ def render_table(payloads: Sequence[RejectedPayload], now: datetime) -> list[str
 
 
 def render_payload(payload: RejectedPayload, now: datetime) -> str:
-    """Return all facts about one payload, for a person; the payload cannot steer the terminal."""
+    """Return all facts about one payload, for a person. Control characters for a terminal are removed."""
     cut = "" if payload.bytes <= MAX_PAYLOAD_BYTES else f", of which these are the first {MAX_PAYLOAD_BYTES}"
     times = "once" if payload.times == 1 else f"{payload.times} times"
     return (

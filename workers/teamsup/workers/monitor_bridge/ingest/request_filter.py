@@ -8,7 +8,9 @@ _BROWSER_HEADERS = ("Origin", "Sec-Fetch-Site", "Referer")
 
 
 def check_request(headers: Mapping[str, str], hosts: Collection[str]) -> tuple[int, str] | None:
-    """Return the status and the sentence of a refusal; None: it is allowed. ``hosts``: our allowed names."""
+    """Return the status and the sentence of a refusal, or None if the request is allowed. ``hosts`` are the allowed
+    names of this server.
+    """
     if any(name in headers for name in _BROWSER_HEADERS):
         return 403, "A browser is not a source: any page could have sent this request."
     if host_name_of(headers.get("Host", "")) not in hosts:

@@ -20,8 +20,8 @@ _ANSWER_SECONDS = 10.0
 
 
 def check_sources(team: Team, agents: Mapping[str, Agent], call: CommandHint) -> list[Finding]:
-    """Check each source: send a test alert through the port and remove it, and show the time of the source's last
-    request.
+    """Check each source: send a test alert through the port, remove it, and show the time of the source's
+    last request.
     """
     try:
         config = Config(team)
@@ -76,7 +76,7 @@ def _check_source(
 
 
 def _read_secret(source: SourceSection) -> tuple[str, str]:
-    """Return the secret, or the reason why it is not readable here."""
+    """Return the secret, or the reason why this process cannot read it."""
     if source.secret_variable:
         secret = os.environ.get(source.secret_variable, "").strip()
         return secret, "" if secret else f"its secret is in ${source.secret_variable}, which is not set here"

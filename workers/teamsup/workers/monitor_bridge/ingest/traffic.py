@@ -1,4 +1,4 @@
-"""The payloads of each source: the last one, the number of all, and the rate."""
+"""The payloads of each source: the last payload, the number of payloads, and the rate."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,9 @@ _MAX_DESCRIBED = 4
 
 @dataclass
 class SourceTraffic:
-    """The payloads of each source, also rejected ones. Since this process began, except the time of the last one."""
+    """The payloads of each source, including rejected payloads, since the start of this process. The time of the last
+    payload survives a restart.
+    """
 
     last_received: dict[str, str] = field(default_factory=dict)
     """The time of each source's last payload, in the hub's format."""
@@ -29,7 +31,7 @@ class SourceTraffic:
             del self._minutes[old]
 
     def per_minute(self, source: str, now: float) -> float:
-        """Return the mean of the last minutes, with the present one."""
+        """Return the mean rate of the last minutes, including the present minute."""
         minute = int(now // 60)
         counts = [count[source] for at, count in self._minutes.items() if minute - _WINDOW_MINUTES < at <= minute]
         return sum(counts) / _WINDOW_MINUTES
@@ -41,7 +43,7 @@ class SourceTraffic:
         return "; ".join(texts[:_MAX_DESCRIBED]) + (f"; and {more} more sources" if more > 0 else "")
 
     def as_metadata(self, sources: Iterable[str], now: float) -> dict[str, Mapping[str, object]]:
-        """Return the same for programs, by source."""
+        """Return the same facts for programs, by source."""
         return {
             name: {
                 "last": self.last_received.get(name),

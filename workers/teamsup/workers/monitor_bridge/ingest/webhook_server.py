@@ -28,9 +28,9 @@ _READY_PATH = "/-/ready"
 _STATE_PATHS = ("/", "/-/healthy", _READY_PATH)
 _RETRY_AFTER_SECONDS = 5
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 30.0
-"""The first and the longest pause in seconds until a taken port or an unreadable secret is tried again."""
+"""The first and the longest pause in seconds before a new try of a port in use or of an unreadable secret."""
 _MAX_PING_BYTES = 64 * 2**10
-"""Bytes that are kept of a ping's log, which may have any length."""
+"""The number of bytes that are kept of a ping's log, which may have any length."""
 
 _TEST_ALERT = Alert("", "teamsup doctor", True, "A test alert of teamsup doctor", severity="info")
 
@@ -53,9 +53,9 @@ class WebhookServer:
         path_prefix: str = "",
     ) -> None:
         self.bind_failure = ""
-        """The reason for people why the port is not available; empty: it is."""
+        """The reason for people why the port is not available; empty if it is available."""
         self.port = 0
-        """The port it listens on; 0: none yet."""
+        """The port on which the server listens; 0 if there is none yet."""
         self._address = listen
         self._hosts = {host_name_of(host) for host in ("localhost", listen.host, *hosts)}
         self._trusted_proxies = trusted_proxies
@@ -91,7 +91,7 @@ class WebhookServer:
             await runner.cleanup()
 
     async def _bind(self, connections: BoundedHttpServer) -> asyncio.Server:
-        """Bind the port, and try again while another program has it."""
+        """Bind the port. Try again while another program uses it."""
         self._connections = connections
         loop, pauses = asyncio.get_running_loop(), backoff(_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS)
         while True:
@@ -153,7 +153,7 @@ class WebhookServer:
         return _response(200, "ok")
 
     def _authenticate(self, name: str, request: web.BaseRequest) -> web.Response | None:
-        """Return the refusal of a request that does not show the source's secret; None if it does."""
+        """Return the refusal of a request that does not show the source's secret, else None."""
         if not self._secrets.has_source(name):
             return _response(404, "There is no source of this name.")
         if not self._secrets.is_known(name):
@@ -164,7 +164,7 @@ class WebhookServer:
         return None
 
     def _own_hosts(self, request: web.BaseRequest) -> set[str]:
-        """Return our allowed names, with the address that this request has reached."""
+        """Return the allowed names of this server, and the address that this request has reached."""
         here = None if request.transport is None else request.transport.get_extra_info("sockname")
         return self._hosts | {normalize_address(here[0])} if here else self._hosts
 
@@ -204,7 +204,7 @@ async def _send_continue(request: web.BaseRequest) -> None:
 
 
 def _response(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Return a response of one sentence. With 503 it asks the source to send the payload again."""
+    """Return a response of one sentence. The status 503 asks the source to send the payload again."""
     again = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if status == 503 else {}
     text = f"{sentence}; come again.\n" if again else f"{sentence}\n"
     return web.Response(status=status, text=text, headers={"Server": "teamsup", **again, **(headers or {})})

@@ -30,7 +30,7 @@ class Matcher:
 
 
 def is_duration(word: str) -> bool:
-    """Return whether a word is meant as a duration."""
+    """Return whether a word has the form of a duration, such as ``2h``."""
     return _DURATION.fullmatch(word) is not None
 
 
@@ -53,7 +53,7 @@ def parse_duration(text: str) -> float:
 
 
 def _fits(pattern: str, value: str) -> bool:
-    """Return whether the pattern with ``*`` fits the whole value, in linear time."""
+    """Return whether the pattern with ``*`` matches the whole value, in linear time."""
     first, *others = pattern.split("*")
     if not others:
         return value == pattern

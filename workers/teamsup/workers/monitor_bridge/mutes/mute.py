@@ -12,12 +12,12 @@ from .matcher import Matcher, is_duration, parse_duration, parse_matcher
 DEFAULT_SECONDS = 3600.0
 USAGE = "Name what to mute, and for how long: mute job=backup 2h, or mute 12 30m."
 _CLOCK_SECONDS = 1.0
-"""A mute that begins later than this in the future was made before the clock was set back."""
+"""Seconds. A mute whose beginning is further in the future was made before the clock was set back."""
 
 
 @dataclass(frozen=True, slots=True)
 class MuteRequest:
-    """The wish of a person: to mute incidents by their numbers, or those that all matchers match."""
+    """A person's request to mute incidents: by their numbers, or all that match each of the matchers."""
 
     matchers: tuple[Matcher, ...] = ()
     incidents: tuple[int, ...] = ()
@@ -29,22 +29,22 @@ class Mute:
     """A mute. Times are Unix seconds."""
 
     key: str
-    """Its number, or the name of its section in teamsup.toml."""
+    """The number of the mute, or the name of its section in teamsup.toml."""
     created_by: str
-    """The name of the person, or the section."""
+    """The name of the person or of the section that made the mute."""
     created_at: float
     ends_at: float
     matchers: tuple[Matcher, ...] = ()
     incidents: tuple[int, ...] = ()
     severity: str = "critical"
-    """An incident that is worse is not muted."""
+    """The worst severity that is muted."""
     created_by_id: str | None = None
 
     def is_active(self, now: float) -> bool:
         return self.created_at - _CLOCK_SECONDS <= now < self.ends_at
 
     def covers(self, each: Incident) -> bool:
-        """Return whether it mutes this incident. A test is never muted."""
+        """Return whether the mute applies to this incident. A mute never applies to a test."""
         if each.is_test or severity_rank(each.severity) < severity_rank(self.severity):
             return False
         if self.incidents:
@@ -54,7 +54,7 @@ class Mute:
 
     @property
     def subject(self) -> str:
-        """Return what it mutes, as a phrase."""
+        """Return a phrase with the incidents that the mute applies to."""
         if not self.incidents:
             return " ".join(map(str, self.matchers))
         return f"incident{'s' if len(self.incidents) > 1 else ''} " + ", ".join(map(str, self.incidents))
@@ -62,14 +62,16 @@ class Mute:
 
 @dataclass(frozen=True, slots=True)
 class MuteChange:
-    """An incident whose mute changes; None: it has no mute any more."""
+    """An incident whose mute changes. ``mute`` is None if the incident does not have a mute any more."""
 
     incident: Incident
     mute: Mute | None
 
 
 def decide_changes(incidents: Iterable[Incident], active: Sequence[Mute]) -> list[MuteChange]:
-    """Return the changes that these active mutes bring. Of several mutes the one that ends last counts."""
+    """Return the changes that these active mutes cause. If several apply to an incident, the mute that ends last
+    counts.
+    """
     found = []
     for each in incidents:
         covering = [mute for mute in active if mute.covers(each)] if each.state == incident.FIRING else []
@@ -82,7 +84,7 @@ def decide_changes(incidents: Iterable[Incident], active: Sequence[Mute]) -> lis
 
 
 def parse_request(words: Sequence[str]) -> MuteRequest:
-    """Return what these words ask for, such as ``job=backup 2h``. Raise CallerError."""
+    """Return the request that these words make, such as ``job=backup 2h``. Raise CallerError."""
     matchers: list[Matcher] = []
     numbers: list[int] = []
     durations: list[float] = []

@@ -1,4 +1,4 @@
-"""Render mutes for people: what begins and ends, and all of them in a table. Pure."""
+"""Render mutes for people: their beginnings and ends as sentences, and all mutes in a table. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,20 +18,20 @@ _MAX_SUBJECT = 100
 
 
 class UnknownMute(CallerError):
-    """No active mute has that number."""
+    """No active mute has this number."""
 
     exit_code = ExitCode.UNKNOWN
 
 
 class OpenWindow(CallerError):
-    """A maintenance window has no end before its time."""
+    """A maintenance window cannot be ended before its time."""
 
     exit_code = ExitCode.NOT_NOW
 
 
 def find_by_words(words: Sequence[str], active: Sequence[Mute]) -> Mute:
-    """Return the active mute that a person names by its number. Raise UnknownMute, OpenWindow, and
-    CallerError for other words.
+    """Return the active mute that a person names by its number. Raise UnknownMute and OpenWindow. Raise CallerError for
+    other words.
     """
     if len(words) != 1:
         raise CallerError("Name the mute, and nothing else: unmute ID.")
@@ -61,7 +61,7 @@ def render_ended_by(mute: Mute, unmuted: Sequence[Incident], who: str) -> str:
 
 
 def render_over(unmuted: Sequence[Incident]) -> str:
-    """Return the sentence that a mute is over, and these of its incidents still fire."""
+    """Return the sentence that a mute has ended while these incidents still fire."""
     first = unmuted[0]
     return f"Mute {first.mute} by {sanitize(first.mute_by or '')} is over.{_render_firing(unmuted)}"
 
@@ -69,7 +69,7 @@ def render_over(unmuted: Sequence[Incident]) -> str:
 def render_table(
     mutes: Sequence[Mute], counts: Mapping[str, int], closed: Sequence[WindowState], now: datetime
 ) -> list[str]:
-    """Return a table with a line for each mute. ``counts`` has the muted incidents by mute."""
+    """Return a table with a line for each mute. ``counts`` maps a mute to the number of its incidents."""
     later = [
         f"[mute.{each.name}] mutes {sanitize(' '.join(each.matchers))} from {_moment(each.begins_at)}."
         for each in closed

@@ -27,7 +27,7 @@ def insert_mute(hub: MessageHub, request: MuteRequest, severity: str, who: str, 
 
 
 def unended_mutes(hub: MessageHub, now: float) -> list[Mute]:
-    """Return the mutes that end after that time, in the order of their ends."""
+    """Return the mutes that end after a time, in the order of their ends."""
     rows = hub.query("SELECT * FROM mutes WHERE ends_at > ? ORDER BY ends_at, id", (format_time(now),))
     return [_to_mute(row) for row in rows]
 
@@ -38,7 +38,7 @@ def end_mute(hub: MessageHub, number: int, now: float) -> None:
 
 
 def prune(hub: MessageHub, moment: float) -> None:
-    """Delete the mutes that ended before that time."""
+    """Delete the mutes that ended before a time."""
     hub.execute("DELETE FROM mutes WHERE ends_at < ?", (format_time(moment),))
 
 

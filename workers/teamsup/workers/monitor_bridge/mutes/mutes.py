@@ -30,7 +30,7 @@ class MuteResult:
 
 
 class Mutes:
-    """The mutes of people, and those of the maintenance windows."""
+    """The mutes of people, and the mutes of maintenance windows."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Mutes:
         self._clock = clock
 
     def begin(self, words: Sequence[str], who: str, person: str, where: str | None = None) -> MuteResult:
-        """Mute what these words ask for, and tell people. Those in the conversation ``where`` read the answer.
+        """Begin the mute that these words ask for, and notify people outside the conversation ``where``.
 
         Raise UnknownIncident, and CallerError for words that are not understood.
         """
@@ -62,18 +62,18 @@ class Mutes:
         return self._report(mute_listing.render_mute(mute, covered), covered, person, where)
 
     def end(self, words: Sequence[str], who: str, person: str, where: str | None = None) -> MuteResult:
-        """End a mute before its time, and tell people. Raise UnknownMute."""
+        """End a mute before its time, and notify people. Raise UnknownMute."""
         mute = mute_listing.find_by_words(words, self._active())
         mute_table.end_mute(self._hub, int(mute.key), self._clock())
         unmuted = self._apply(incident_table.muted_incidents(self._hub))
         return self._report(mute_listing.render_ended_by(mute, unmuted, who), unmuted, person, where)
 
     def are_any(self) -> bool:
-        """Return whether there is an active mute, or an incident that still has one."""
+        """Return whether there is an active mute, or an incident that still has a mute."""
         return bool(self._active() or incident_table.muted_incidents(self._hub))
 
     def apply_all(self) -> None:
-        """Apply the mutes to all incidents. If one has ended and its incidents still fire, tell people."""
+        """Apply the mutes to all incidents. If a mute has ended and its incidents still fire, notify people."""
         active = self._active()
         find = incident_table.open_incidents if active else incident_table.muted_incidents
         unmuted = self._apply(find(self._hub), active)
@@ -89,12 +89,12 @@ class Mutes:
                 self._apply(incident_table.open_in_group(self._hub, group_id), active)
 
     def list_active(self) -> tuple[list[Mute], Counter[str]]:
-        """Return the mutes of this moment, and how many incidents each mutes."""
+        """Return the mutes that are active now, each with the number of its incidents."""
         muted = incident_table.muted_incidents(self._hub)
         return self._active(), Counter(each.mute for each in muted if each.mute is not None)
 
     def next_changes(self) -> list[float]:
-        """Return the times at which mutes end, and windows open."""
+        """Return the times at which mutes end and windows open."""
         windows = [each.changes_at for each in self._windows.states(self._clock())]
         return [mute.ends_at for mute in self._active()] + windows
 
@@ -108,7 +108,7 @@ class Mutes:
         return [mute for mute in (*mute_table.unended_mutes(self._hub, now), *windows) if mute.is_active(now)]
 
     def _apply(self, incidents: Sequence[Incident], active: Sequence[Mute] | None = None) -> list[Incident]:
-        """Store which mute each incident has. Return those that fire and have none any more."""
+        """Store the mute of each incident. Return the firing incidents that have lost their mute."""
         changes = decide_changes(incidents, self._active() if active is None else active)
         for change in changes:
             mute = change.mute
@@ -130,7 +130,9 @@ class Mutes:
         return unmuted
 
     def _with_groups(self, request: MuteRequest, wanted: Sequence[Incident]) -> tuple[MuteRequest, str]:
-        """Return the request for all firing incidents of these groups, and the worst severity among them."""
+        """Return a request that covers all firing incidents of these groups. Also return the worst severity
+        among them.
+        """
         firing = [
             each
             for group_id in dict.fromkeys(each.group_id for each in wanted if each.state == FIRING)
@@ -144,7 +146,7 @@ class Mutes:
     def _report(
         self, text: str, about: Sequence[Incident], person: str | None = None, where: str | None = None
     ) -> MuteResult:
-        """Tell people, and return the answer."""
+        """Notify people, and return the answer."""
         people = (person,) if person else tuple(incident_table.people_named(self._hub, about))
         facts: dict[str, object] = {"answered_in": where, NAMED_PEOPLE_KEY: list(people)}
         if about:

@@ -1,4 +1,4 @@
-"""Maintenance windows: the mutes of teamsup.toml, which come again. Pure, except the host's time zone."""
+"""Maintenance windows: the mutes in teamsup.toml, which recur. Pure, except the host's time zone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from .mute import Mute
 
 @dataclass(frozen=True, slots=True)
 class WindowState:
-    """A window at one moment, and when that ends."""
+    """The state of a window at one moment, and the time when this state ends."""
 
     name: str
     matchers: tuple[str, ...]
     begins_at: float
-    """The beginning that is now, or the next one."""
+    """The present beginning if the window is open, or the next beginning."""
     mute: Mute | None = None
     """The mute of the window, if it is open."""
 
@@ -37,7 +37,7 @@ def read_window(name: str, section: MuteSection, now: float) -> WindowState:
 
 
 class Windows:
-    """All windows. A cron expression is only searched when a window opens or closes."""
+    """All windows. A cron expression is evaluated only when a window opens or closes."""
 
     def __init__(self, sections: Mapping[str, MuteSection]) -> None:
         self._sections = sections

@@ -17,12 +17,12 @@ from .sign_in_limit import SignInLimit
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
 """The hidden field of every form."""
 KNOWN_SECONDS = 5.0
-"""Seconds for which a region may be shown to a session that was ended elsewhere."""
+"""Seconds for which a session that was ended elsewhere may still see a region."""
 _MAX_KNOWN = 100
 
 
 class Authenticator:
-    """The people who have signed in. ``operators`` and the person who runs the team may act."""
+    """The people who have signed in. ``operators`` may act, and so may the person who runs the team."""
 
     def __init__(self, hub: MessageHub, operators: Collection[str]) -> None:
         self.cookie = cookie_name(hub.team)
@@ -30,11 +30,11 @@ class Authenticator:
         self._operators = {*operators, owner_name()}
         self._tries = SignInLimit()
         self._known: dict[str, tuple[Session, float]] = {}
-        """Sessions by their secrets, each with the monotonic second when the store knew it."""
+        """Sessions by their secrets, each with the monotonic second when the store last confirmed it."""
 
     async def find_session(self, cookies: Mapping[str, str], *, is_recent_enough: bool = False) -> Session | None:
-        """Return the session of a request's cookies. With ``is_recent_enough`` it may have ended elsewhere some seconds
-        ago, because many open pages request many regions.
+        """Return the session of a request's cookies. With ``is_recent_enough`` the session may have ended elsewhere
+        some seconds ago. This saves reads, because open pages request many regions.
         """
         secret = cookies.get(self.cookie, "")
         known = self._known.get(secret)
@@ -54,8 +54,8 @@ class Authenticator:
         return Viewer(session.person, session.person in self._operators, session.csrf_token, session.id)
 
     async def sign_in(self, secret: str, address: str, user_agent: str = "") -> Session | None:
-        """Return a new session for the secret of a link; None if it is wrong. Call it only while ``seconds_to_wait`` is
-        0.
+        """Return a new session for the secret of a link, or None if it is wrong. Call this only while
+        ``seconds_to_wait`` is 0.
         """
         self._tries.count_try(address, time.monotonic())
         is_wrong = False
@@ -94,7 +94,7 @@ def cookie_name(team: Team) -> str:
 
 
 def owner_name() -> str:
-    """Return the name of the person who runs the team, as a link contains it."""
+    """Return the name of the person who runs the team, in the form that a link contains."""
     import getpass
 
     try:

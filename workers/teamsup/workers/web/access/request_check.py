@@ -1,4 +1,4 @@
-"""Refuse requests that a foreign page, or a foreign name for this address, has made a browser send. Pure."""
+"""Refuse requests that come from a foreign page, or through a foreign name for this address. Pure."""
 
 import ipaddress
 from collections.abc import Collection, Iterable, Mapping
@@ -10,9 +10,10 @@ SAFE_METHODS = ("GET", "HEAD")
 
 
 def check_host(headers: Mapping[str, str], hosts: Collection[str]) -> str:
-    """Return why a request is refused; empty: its Host is one of our names, ``hosts``.
+    """Return why a request is refused, or an empty text if its Host is one of ``hosts``.
 
-    With DNS rebinding, the owner of a foreign name points it at this address. A page there sends that name.
+    With DNS rebinding, an attacker lets a foreign name point at this address. A page of the attacker then sends the
+    foreign name.
     """
     if host_name_of(headers.get("Host", "")) in hosts:
         return ""
@@ -20,7 +21,7 @@ def check_host(headers: Mapping[str, str], hosts: Collection[str]) -> str:
 
 
 def check_origin(method: str, headers: Mapping[str, str]) -> str:
-    """Return why a request that changes something is refused; empty: a page of ours has sent it."""
+    """Return why a request that changes something is refused, or an empty text if a page of this server has sent it."""
     if method in SAFE_METHODS:
         return ""
     origin = headers.get("Origin")
@@ -32,8 +33,8 @@ def check_origin(method: str, headers: Mapping[str, str]) -> str:
 
 
 def find_client(remote: str, forwarded: Iterable[str], proxies: Collection[str]) -> str:
-    """Return the address of the browser. ``forwarded`` has the values of X-Forwarded-For, which only our proxies may
-    set. The last address that is not a proxy of ours is the browser's.
+    """Return the address of the browser. ``forwarded`` contains the values of X-Forwarded-For, which only trusted
+    proxies may set. The last address that is not a trusted proxy is the browser's.
     """
     networks = [ipaddress.ip_network(each, strict=False) for each in proxies]
     address = remote
@@ -46,12 +47,14 @@ def find_client(remote: str, forwarded: Iterable[str], proxies: Collection[str])
 
 
 def is_local_path(path: str) -> bool:
-    """Return whether a redirect to this path stays on our server: "//host" and "/\\host" name other servers."""
+    """Return whether a redirect to this path stays on this server: "//host" and "/\\host" name other servers."""
     return path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
 
 
 def _is_same_server(origin: str, host: str) -> bool:
-    """Compare without the scheme, because a proxy may speak TLS for us."""
+    """Return whether the two addresses have the same host. Ignore the scheme, because a proxy may use TLS in front of
+    this server.
+    """
     try:
         parts = urlsplit(origin)
     except ValueError:

@@ -1,4 +1,6 @@
-"""Links that work once, and the sessions of browsers that have used one. The store has only digests of the secrets."""
+"""Links that work once, and the sessions of browsers that have used one. The store contains only digests of the
+secrets.
+"""
 
 import hashlib
 import secrets
@@ -10,12 +12,12 @@ from teamsup.hub.timestamps import format_time, parse_time
 
 LINK_SECONDS = 600.0
 SESSION_SECONDS = 30 * 86400.0
-"""A session ends when it was not used for this time."""
+"""A session that is not used for this many seconds ends."""
 RENEWAL_SECONDS = 3600.0
 """Seconds between two stored times of use, so that few requests write."""
 _BROWSERS = ("Edg", "OPR", "Firefox", "Chromium", "Chrome", "Safari")
-"""The words of a User-Agent that name a browser. The first one found counts, because a browser may send
-later ones too.
+"""The words of a User-Agent that name a browser. The first word that is found counts, because a browser may also send
+later words.
 """
 _SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "CrOS", "Linux")
 _MAX_SECRET_CHARACTERS = 200
@@ -36,13 +38,13 @@ class Session:
 
     @property
     def id(self) -> str:
-        """Its name in lists. It cannot be used to sign in."""
+        """The id of the session in lists. It cannot be used to sign in."""
         return _digest(self.secret)
 
 
 @dataclass(frozen=True, slots=True)
 class ListedSession:
-    """A browser that is signed in, as a list shows it. ``used_at`` is exact to RENEWAL_SECONDS; None: unknown."""
+    """A browser that is signed in, as a list shows it. ``used_at`` may be wrong by RENEWAL_SECONDS; None: unknown."""
 
     id: str
     person: str
@@ -62,8 +64,8 @@ def create_link(hub: MessageHub, person: str, now: float) -> str:
 
 
 def redeem_link(hub: MessageHub, secret: str, now: float, browser: str = "") -> Session | None:
-    """Return a new session for the secret of a link; None if it is wrong, used or too old. ``browser`` is its name in
-    lists.
+    """Return a new session for the secret of a link, or None if the secret is wrong, used or too old. ``browser`` is
+    the session's name in lists.
     """
     if not 0 < len(secret) <= _MAX_SECRET_CHARACTERS:
         return None
@@ -88,7 +90,7 @@ def redeem_link(hub: MessageHub, secret: str, now: float, browser: str = "") -> 
 
 
 def find_session(hub: MessageHub, secret: str, now: float) -> Session | None:
-    """Return the session of a cookie; None if there is none, it has ended, or it was not used for too long."""
+    """Return the session of a cookie. Return None if it does not exist, has ended, or was not used for too long."""
     if not 0 < len(secret) <= _MAX_SECRET_CHARACTERS:
         return None
     digest = _digest(secret)
@@ -105,7 +107,7 @@ def find_session(hub: MessageHub, secret: str, now: float) -> Session | None:
 
 
 def list_sessions(hub: MessageHub, now: float, person: str | None = None) -> list[ListedSession]:
-    """Return the browsers of a person, or of all people, that are signed in, the last used first."""
+    """Return the signed-in browsers of a person or of all people, the last used first."""
     found = hub.query(
         "SELECT digest, person, browser, created_at, used_at FROM web_sessions"
         " WHERE used_at > ? AND (CAST(? AS TEXT) IS NULL OR person = ?) ORDER BY used_at DESC, digest",
@@ -118,9 +120,10 @@ def list_sessions(hub: MessageHub, now: float, person: str | None = None) -> lis
 
 
 def end_session(hub: MessageHub, session_id: str, person: str | None = None) -> bool:
-    """Sign a browser out, so that its cookie is no longer valid. With ``person``, only if it is that person's.
+    """Sign a browser out, so that its cookie is no longer valid. With ``person``, only if the browser belongs to this
+    person.
 
-    Return whether it was signed in.
+    Return whether the browser was signed in.
     """
     with hub.transaction():
         ended = hub.execute(
@@ -131,14 +134,16 @@ def end_session(hub: MessageHub, session_id: str, person: str | None = None) -> 
 
 
 def end_all_sessions(hub: MessageHub, person: str) -> int:
-    """Sign all browsers of a person out, and make their unused links useless. Return the number of browsers."""
+    """Sign all browsers of a person out, and invalidate the person's unused links. Return the number of browsers."""
     with hub.transaction():
         hub.execute("DELETE FROM web_links WHERE person = ?", (person,))
         return hub.execute("DELETE FROM web_sessions WHERE person = ?", (person,))
 
 
 def name_browser(user_agent: str) -> str:
-    """Return the usual name of a browser, such as "Firefox on Linux"; empty: its header does not show it. Pure."""
+    """Return the usual name of a browser, such as "Firefox on Linux", or an empty text if its header does not show it.
+    Pure.
+    """
     names = {"Edg": "Edge", "OPR": "Opera", "Mac OS X": "macOS", "CrOS": "ChromeOS"}
     browser = next((each for each in _BROWSERS if f"{each}/" in user_agent), "")
     system = next((each for each in _SYSTEMS if each in user_agent), "")

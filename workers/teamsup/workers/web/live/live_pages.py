@@ -1,4 +1,4 @@
-"""All pages that are open in browsers: look for changes, and render the pages after each.
+"""All pages that are open in browsers: look for changes, and render the pages after each change.
 
 Nothing here runs while no page is open.
 """
@@ -18,17 +18,17 @@ from .stream import Stream
 LOOK_SECONDS = 0.05
 """Seconds between two looks for a change. A look takes some microseconds."""
 _RENEWAL_SECONDS = 5.0
-"""Seconds after which pages are rendered without a change, because a state also changes with time."""
+"""Seconds after which pages are rendered even without a change, because time alone can change a state."""
 MAX_SHARE = 0.3
-"""The share of a core that rendering for open pages may take over time. Beyond it, changes wait and are reported
+"""The share of a core that rendering for open pages may take over time. If it is used up, changes wait and are reported
 together.
 """
 MAX_CREDIT_SECONDS = 0.5
-"""Seconds of rendering that are saved up in quiet times, and that a burst of changes may use at once."""
+"""Seconds of rendering that may be saved in quiet times, for use in a burst of changes."""
 
 
 class RenderingBudget:
-    """Decide how long to rest after each rendering, so that all renderings together stay within their share."""
+    """Decides how long to rest after each rendering, so that all renderings together stay within MAX_SHARE."""
 
     def __init__(self, now: float) -> None:
         self._credit = MAX_CREDIT_SECONDS
@@ -60,7 +60,7 @@ class LivePages:
     @asynccontextmanager
     async def follow(self, key: Hashable, render: RenderRegions) -> AsyncIterator[Stream]:
         """Return the stream of a page that has been opened. ``render`` runs in a thread. Pages with the same ``key``
-        show the same.
+        have the same content.
         """
         page = self._pages.get(key)
         if page is None:
@@ -82,7 +82,7 @@ class LivePages:
                 self._loop = None
 
     def find_region(self, key: Hashable, region: str) -> RenderedRegion | None:
-        """Return the content of a region that an open page shows now; None if no page shows it."""
+        """Return the content of a region that an open page shows now, or None."""
         page = self._pages.get(key)
         return None if page is None else page.find_region(region)
 

@@ -1,4 +1,6 @@
-"""One page as one person sees it, in one or more windows: what it shows now, and what its streams have reported."""
+"""One page as one person sees it, in one or more windows: its present content, and the content that its streams have
+reported.
+"""
 
 import asyncio
 import logging
@@ -11,9 +13,9 @@ from ..page import RenderedRegion
 from .stream import Stream
 
 STUCK_SECONDS = 30.0
-"""A page that was not rendered for this time reports its state as unknown: the hub or a component may hang."""
+"""After this time without a rendering, a page reports its state as unknown, because the hub or a component may hang."""
 EVIDENCE_SECONDS = 10.0
-"""The least seconds between two reports of a region that differs only in ages and figures."""
+"""The minimum seconds between two reports of a region that differs only in ages and figures."""
 
 Regions = Mapping[str, RenderedRegion]
 RenderRegions = Callable[[], Regions]
@@ -30,23 +32,25 @@ class OpenPage:
         self._current: Regions | None = None
         self._rendered_at = time.monotonic()
         self._trouble = ""
-        """Why the regions are not known now; empty: they are."""
+        """The reason why the regions are unknown now; empty if they are known."""
         self._reported: dict[str, tuple[RenderedRegion, float]] = {}
-        """The regions as they were reported last, each with its monotonic second."""
+        """The last reported form of each region, with its monotonic second."""
 
     def find_region(self, region: str) -> RenderedRegion | None:
-        """Return the content of a region now; None if it is not known."""
+        """Return the present content of a region, or None if it is not known."""
         return None if self._trouble or self._current is None else self._current.get(region)
 
     def find_trouble(self) -> str:
-        """Return why the state is not known now, even if a rendering does not end; empty: it is known."""
+        """Return why the state is unknown now, or an empty text. A rendering that does not end is a reason too."""
         seconds = time.monotonic() - self._rendered_at
         if seconds > STUCK_SECONDS and not self._trouble:
             self._trouble = f"The state of the team could not be read for {seconds:.0f} seconds."
         return self._trouble
 
     async def join(self, stream: Stream) -> None:
-        """Report the whole state to a new stream. It learns of all later changes too, so none is lost in between."""
+        """Report the whole state to a new stream, and add the stream to those that get changes. No change is lost in
+        between.
+        """
         self.streams.add(stream)
         async with self._lock:
             await self._refresh()
@@ -68,7 +72,7 @@ class OpenPage:
                         stream.report(region, shown.version)
 
     async def _refresh(self) -> bool:
-        """Render. One rendering at a time runs, so an older one never replaces a newer one.
+        """Render. Only one rendering runs at a time, so an old result never replaces a newer result.
 
         Return whether a trouble has begun or ended.
         """

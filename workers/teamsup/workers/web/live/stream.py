@@ -1,11 +1,11 @@
-"""Server-sent events for one open page: the versions that it does not know yet."""
+"""Server-sent events for one open page: the versions that the page does not know yet."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 
 BEAT_SECONDS = 15.0
-"""Seconds between two signs of life. A page without any for 20 seconds shows that it is not live."""
+"""Seconds between two signs of life. If none arrives for 20 seconds, the page shows that it is not live."""
 
 
 class Stream:
@@ -13,7 +13,7 @@ class Stream:
     memory."""
 
     def __init__(self, find_trouble: Callable[[], str] = str) -> None:
-        """``find_trouble`` returns why the state is not known now; empty: it is known."""
+        """``find_trouble`` returns why the state is unknown now, or an empty text."""
         self._find_trouble = find_trouble
         self._whole: Mapping[str, str] | None = None
         self._changed: dict[str, str] = {}
@@ -33,18 +33,20 @@ class Stream:
         self._wake.set()
 
     def report_trouble(self, sentence: str) -> None:
-        """Report why the state is not known now, until the next ``report_all``."""
+        """Report why the state is unknown now. This lasts until the next ``report_all``."""
         self._whole, self._trouble = None, sentence
         self._changed.clear()
         self._wake.set()
 
     def close(self) -> None:
-        """End the stream, because the worker ends or the session has ended."""
+        """End the stream when the worker or the session ends."""
         self._is_closed = True
         self._wake.set()
 
     async def events(self, now: Callable[[], float], beat_seconds: float = BEAT_SECONDS) -> AsyncIterator[bytes]:
-        """Yield events as they are sent, and a sign of life when there are none. ``now`` returns Unix seconds."""
+        """Yield the events in the form for the browser, and a sign of life when there are no events. ``now`` returns
+        Unix seconds.
+        """
         while True:
             try:
                 async with asyncio.timeout(beat_seconds):

@@ -9,7 +9,7 @@ from .page_content import content_of, navigation, render_page
 
 @dataclass(frozen=True, slots=True)
 class ActionQuestion:
-    """The question to a person. ``consequences`` are sentences; ``button`` names the act, not "OK"."""
+    """The question to a person. ``consequences`` are sentences. ``button`` is the name of the action, not "OK"."""
 
     section: str
     title: str
@@ -20,13 +20,13 @@ class ActionQuestion:
     quoted: str = ""
     """The text of another person or agent that the question is about."""
     text_label: str = ""
-    """The label of the text that the person must write; empty: none."""
+    """The label of the text that the person must write; empty if no text is needed."""
     version: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
     is_grave: bool = True
     """Whether the action removes or ends something."""
     is_for_all: bool = False
-    """Whether all people may do it, and not only those who may act."""
+    """Whether people who may only look may do this too."""
 
 
 def ask_page(route: str, section: str, ask: Callable[[PageContext], ActionQuestion]) -> Page:

@@ -1,4 +1,4 @@
-"""Conversations: their list, one with its messages and a place to write, and all messages of an agent."""
+"""Conversations: the list, the page of a conversation with a place to write, and all messages of an agent."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ _PEOPLE, _INCIDENTS = ("console-", "discord:"), ("incident:",)
 _SECTION = "conversations"
 _LAST_CHARACTERS = 120
 _MORE = 3
-"""A page reads this many times the messages that it shows, because copies are folded into their sources."""
+"""A page reads this many messages for each message that it shows, because copies are folded into their sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ class ListedConversation:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person in a conversation. People do not send heartbeats, so a page shows only when they last wrote."""
+    """A person in a conversation. People do not send heartbeats, so a page shows the time of their last message
+    instead.
+    """
 
     name: str
     wrote_at: datetime | None
@@ -133,13 +135,13 @@ def _render_list(context: PageContext, regions: Mapping[str, RenderedRegion]) ->
 
 
 def is_whole(context: PageContext) -> bool:
-    """Return whether every message is shown, including copies and progress."""
+    """Return whether the page shows every message, including copies and progress."""
     return context.query.get("messages") == "all"
 
 
 def _read_messages(context: PageContext) -> tuple[list[Message], int, datetime | None]:
-    """Return the newest messages of the conversation, or those before another one. Also return the number of earlier
-    ones.
+    """Return the newest messages of the conversation, or the messages before a given message. Also return the number of
+    earlier messages.
     """
     conversation, before = context.path["id"], context.query.get("before", "")
     position = parse_number(before)
@@ -178,7 +180,7 @@ def _show_messages(context: PageContext) -> str:
 def _new_of(
     context: PageContext, views: Sequence[MessageView], messages: Sequence[Message], path: str
 ) -> Mapping[str, object]:
-    """Return the template's values for the line before new messages, and for ending their deliveries."""
+    """Return the template's values for the line before new messages, and for the form that ends their deliveries."""
     return {
         "viewer": context.viewer,
         "first_new": find_first_new(views, reader_of(context.viewer)),
@@ -285,7 +287,7 @@ def _render_conversation(context: PageContext, regions: Mapping[str, RenderedReg
 
 
 def _send(context: PageContext, fields: Mapping[str, str]) -> Outcome:
-    """Write to the worker that answers people, as a person in a terminal does."""
+    """Send a message to the worker that answers people, like a person in a terminal."""
     content = fields.get("content", "").strip()
     if not content:
         raise CallerError("There is no text to send.")

@@ -1,4 +1,4 @@
-"""Retry or drop several dead letters at once, after a page that names them."""
+"""Retry or drop several dead letters at once, after a question that names them."""
 
 from collections.abc import Mapping
 
@@ -11,9 +11,7 @@ from .page_content import reader_of
 from .views.dead_letters import ADDRESS, DROP, RETRY, DeadLetterSource, id_of, version_of
 
 _CHOSEN = "letter-"
-"""The beginning of the names of form fields. Each names a chosen dead letter; its value is the version that
-was shown.
-"""
+"""The prefix of form fields that name chosen dead letters. The value of a field is the version that was shown."""
 _SOURCE = DeadLetterSource()
 _NAMED = 5
 

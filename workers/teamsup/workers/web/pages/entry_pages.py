@@ -18,7 +18,7 @@ ROWS_A_PAGE = 50
 
 
 class UnknownEntry(CallerError):
-    """No entry has that number."""
+    """No entry has this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class SourcePages:
         return Outcome(self._address_after(context, fields.get("back", ""), now_of(context)), sentence)
 
     def _address_after(self, context: PageContext, back: str, now: datetime) -> str:
-        """Return the address from which the person came, or the list if the entry is gone."""
+        """Return the previous page of the person, or the list if the entry is gone."""
         own = self._address_of(context.path["id"])
         if not is_local_path(back) or (back == own and self.source.entry(context.hub, context.path["id"], now) is None):
             return self.source.address

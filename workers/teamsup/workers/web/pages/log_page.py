@@ -1,4 +1,4 @@
-"""The newest lines of the logs, of all workers or of one, updated as they arrive."""
+"""The newest lines in the logs of all workers or of one worker, updated as they arrive."""
 
 import heapq
 import re
@@ -21,7 +21,7 @@ _LINE = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{3}) (?:(DEBUG|INFO|WA
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line. A line without a level belongs to the one before it, or was printed by another program."""
+    """One line. A line without a level continues the previous line, or comes from another program."""
 
     at: str
     worker: str
@@ -42,7 +42,7 @@ def parse_lines(worker: str, lines: Sequence[str]) -> Iterator[LogLine]:
 
 
 def choose_lines(lines: Sequence[LogLine], level: str, words: str) -> Iterator[LogLine]:
-    """Yield the lines that have this level and these words. Pure."""
+    """Yield the lines with this level and these words. Pure."""
     levels, wanted, belongs = _SHOWN_LEVELS.get(level, ()), words.casefold(), False
     for line in lines:
         # The lines of a traceback have no level, and belong to the error before them.
@@ -52,7 +52,7 @@ def choose_lines(lines: Sequence[LogLine], level: str, words: str) -> Iterator[L
 
 
 def read_tail(path: Path, most: int = _TAIL_BYTES) -> list[str]:
-    """Return the last lines of a file; the first may be cut, so it is left out."""
+    """Return the last lines of a file. Leave the first of them out, because it may be cut."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - most))

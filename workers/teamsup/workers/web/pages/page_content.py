@@ -18,13 +18,13 @@ from .views.dead_letters import DeadLetterSource
 from .views.participants import TeamMember, describe_participants
 
 _SHARED = 4
-"""The maximum number of pages that are made at the same time. Each has its own moment."""
+"""The maximum number of pages that are rendered at the same time. Each shows its own moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class SectionLink:
-    """A page in the navigation. ``count`` is the number of open tasks on it, and ``meaning`` names them. None: the
-    count is unknown, because the source cannot be read.
+    """A page in the navigation. ``count`` is the number of open tasks on it, and ``meaning`` names them. ``count`` is
+    None if the source cannot be read.
     """
 
     section: str
@@ -37,7 +37,7 @@ class SectionLink:
 
 @dataclass(frozen=True, slots=True)
 class FilterLink:
-    """One value of a filter. The address of a list contains its filters."""
+    """One value of a filter. Filters are in the address of a list."""
 
     label: str
     address: str
@@ -65,7 +65,7 @@ def now_of(context: PageContext) -> datetime:
 
 
 def agents_of(context: PageContext) -> Mapping[str, Agent]:
-    """Return all agents by name. The regions of a page share one reading."""
+    """Return all agents by name. The regions of a page share one read."""
     return _read_agents(context.hub, context.now)
 
 
@@ -75,7 +75,7 @@ def _read_agents(hub: MessageHub, _moment: float) -> Mapping[str, Agent]:
 
 
 def members_of(context: PageContext) -> tuple[TeamStatus, list[TeamMember]]:
-    """Return the state of the team, and its members. The regions of a page share one reading. Raise StoreError."""
+    """Return the state of the team, and its members. The regions of a page share one read. Raise StoreError."""
     return _read_members(context.hub, context.now)
 
 
@@ -88,7 +88,7 @@ def _read_members(hub: MessageHub, moment: float) -> tuple[TeamStatus, list[Team
 
 
 def content_of(context: PageContext, section: str, title: str, path: str, words: str = "") -> PageContent:
-    """Return the head of a page at this path; the filters of the request are kept in its address."""
+    """Return the head of a page at this path. Its address keeps the filters of the request."""
     address = with_query(path, context.query)
     return PageContent(context.team.name, section, title, address, context.viewer, context.notice, words)
 
@@ -105,13 +105,13 @@ def render_page(
 
 
 def with_query(path: str, query: Mapping[str, str], **changes: str) -> str:
-    """Return an address with these filters; an empty one is left out."""
+    """Return an address with these filters. Leave out empty filters."""
     kept = {key: value for key, value in {**query, **changes}.items() if value}
     return f"{path}?{urlencode(kept)}" if kept else path
 
 
 def address_of(*parts: str) -> str:
-    """Return the path of these parts, with all of their characters escaped."""
+    """Return the path of these parts, each escaped."""
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
@@ -134,12 +134,12 @@ def filter_links(
 
 @functools.cache
 def all_sources() -> Mapping[str, EntrySource]:
-    """Return the sources of all installed components, and ours, by their kinds in the order of the navigation."""
+    """Return the sources of all installed components and of web, by their kinds, in the order of the navigation."""
     return {source.kind: source for source in (*entry_sources(), DeadLetterSource())}
 
 
 def listed_sources() -> list[EntrySource]:
-    """Return the sources that have a list. The others have only needs."""
+    """Return the sources that have a list. The other sources only report tasks."""
     return [source for source in all_sources().values() if source.title]
 
 
@@ -164,7 +164,7 @@ def _count_open(source: EntrySource, hub: MessageHub) -> int | None:
 
 
 def reader_of(viewer: Viewer) -> str:
-    """Return the agent as which a viewer writes and reads: the console of that person, also in a terminal."""
+    """Return the agent for which a viewer writes and reads: the console that the same person has in a terminal."""
     return f"console-{viewer.name}"
 
 

@@ -7,11 +7,11 @@ from .rendering import render
 
 def render_sign_in(team: str, wanted: str, trouble: str) -> str:
     """Return the page that exchanges the secret of a link for a session. ``wanted`` is the address to show
-    after that.
+    afterwards.
     """
     return render("sign_in.html", datetime.now(UTC), team=team, wanted=wanted, trouble=trouble)
 
 
 def render_error(title: str, sentence: str, retry_seconds: int = 0) -> str:
-    """Return the page that explains an error. After ``retry_seconds`` a browser asks again; 0: it does not."""
+    """Return the page that explains an error. The browser asks again after ``retry_seconds``; 0: never."""
     return render("error.html", datetime.now(UTC), title=title, sentence=sentence, retry_seconds=retry_seconds)

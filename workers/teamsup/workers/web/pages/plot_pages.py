@@ -1,4 +1,4 @@
-"""The plots of the last hour, day or week: those of the team on its page, and those of the workers on another."""
+"""The plots of the last hour, day or week: one page has the team's plots, another has the workers' plots."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,10 @@ _SECTION = "plots"
 _PATH = "/plots"
 _RANGES = tuple(RANGES)
 _STEP_SECONDS = 60.0
-"""A plot moves once a minute, and not with each look at the page."""
+"""Seconds between two positions of a plot, so that the plot does not change with each look at the page."""
 _ROUND_SECONDS = 600
 _CLOSER = {"day": ("hour", 3600.0), "week": ("day", 86400.0)}
-"""The range of a closer look at a part of a plot, and the seconds of that part."""
+"""For each range, the range of a closer look at a part of its plot, and the seconds of this part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class DrawnPlots:
 
 
 class UnknownPlot(CallerError):
-    """There is no plot of that name."""
+    """There is no plot of this name."""
 
 
 def _range_of(context: PageContext) -> PlotRange:
@@ -55,7 +55,7 @@ def _draw(context: PageContext) -> DrawnPlots:
 
 
 def _past_of(context: PageContext) -> float | None:
-    """Return the end of the time that the address names; None: now."""
+    """Return the end of the range in the address, or None for now."""
     until = parse_number(context.query.get("until"))
     if until is None or not context.now - RANGES[_RANGES[-1]].seconds < until < context.now - _STEP_SECONDS:
         return None
@@ -94,7 +94,7 @@ class MemberPlots:
 
     workers: Mapping[str, tuple[Markup, Markup]]
     host: TeamSample | None
-    """None: the newest sample is too old."""
+    """None if the newest sample is too old."""
 
 
 def read_hour(context: PageContext) -> MemberPlots:
@@ -131,7 +131,7 @@ def _render_plots(context: PageContext, path: str, plots: Sequence[Plot], worker
 
 
 def _link_steps(context: PageContext) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return links to the times before and after, and to the parts of this one, in groups with a name."""
+    """Return links to the ranges before and after, and to the parts of this range, in groups with a name."""
     plot_range, end = _range_of(context), _past_of(context) or context.now
 
     def link(until: float, name: str = plot_range.name) -> str:

@@ -1,6 +1,6 @@
-"""Render the pages: Jinja templates with escaping, and the forms of ages, times, states and numbers.
+"""Render the pages: Jinja templates with escaping, and the formats of ages, times, states and numbers.
 
-An unknown value is a question mark, and a value that does not apply is a dash. 0 means that it was counted.
+An unknown value is a question mark, and a value that does not apply is a dash. 0 is always a counted result.
 """
 
 import functools
@@ -21,14 +21,14 @@ from ..static_files import asset
 
 Form = Literal["ago", "for", "in", "span"]
 _CLOCK_SECONDS = 10.0
-"""Clocks may differ by this much before a page says that one is ahead."""
+"""Seconds by which two clocks may differ before a page says that a clock is wrong."""
 _FOLDER = Path(__file__).parents[1]
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _A_WEEK = timedelta(days=7)
 
 
 class Missing(Enum):
-    """Why a value is not a number."""
+    """The reason why a cell does not show a number."""
 
     UNKNOWN = "?"
     NOT_APPLICABLE = "–"
@@ -90,7 +90,7 @@ def format_span(seconds: float, units: int = 1) -> str:
 
 
 def format_age(moment: datetime, now: datetime, form: Form = "ago", units: int = 1) -> str:
-    """Return the age of a time in its form. If a past time is in the future, or the reverse, say so, because a clock
+    """Return the age of a time. If a past time is in the future, or the reverse, say so, because a clock
     may be wrong.
     """
     seconds = (now - moment).total_seconds()
@@ -126,7 +126,7 @@ def format_clock(moment: datetime, now: datetime) -> str:
 
 
 def format_day(moment: datetime, now: datetime) -> str:
-    """Return a short time for lists: ``14:21`` today, ``Wed`` this week, else the date."""
+    """Return a short time for lists: ``14:21`` today, ``Wed`` in the last week, and the date before that."""
     local, today = moment.astimezone(), now.astimezone()
     if local.date() == today.date():
         return f"{local:%H:%M}"
@@ -167,13 +167,13 @@ def _day(context: Context, moment: datetime) -> Markup:
 
 @pass_context
 def _rich(context: Context, text: str | Text) -> Markup:
-    """Return a sentence: texts are escaped, and ages stay current."""
+    """Return a sentence as HTML. Its texts are escaped, and the browser updates its ages."""
     parts = (text,) if isinstance(text, str) else text
     return Markup().join(_age(context, part) if isinstance(part, Age) else escape(sanitize(part)) for part in parts)
 
 
 def _value(value: object) -> Markup:
-    """Return a cell's text: a question mark for an unknown value, a dash for one that does not apply."""
+    """Return a cell's text: a question mark for an unknown value, a dash for a value that does not apply."""
     if value is Missing.UNKNOWN:
         return Markup('<span class="not-known">?<span class="unseen"> unknown</span></span>')
     if value is Missing.NOT_APPLICABLE:

@@ -32,7 +32,7 @@ class SearchResult:
 
 
 def highlight(text: str, words: str) -> Markup:
-    """Return the part of a text around the first of these words, escaped, with all of them marked. Pure."""
+    """Return the escaped part of a text around the first of these words. Mark all of the words. Pure."""
     line = " ".join(sanitize(text).split())
     pattern = re.compile("|".join(re.escape(word) for word in words.split()) or r"\Z\A", re.IGNORECASE)
     first = pattern.search(line)

@@ -18,7 +18,9 @@ class UnknownSession(CallerError):
 
 
 def _whose(context: PageContext) -> str | None:
-    """Return the person whose browsers the viewer sees. None: the viewer may act, and sees those of all people."""
+    """Return the person whose browsers the viewer sees. Return None if the viewer may act, and so sees the browsers of
+    all people.
+    """
     return None if context.viewer.may_act else context.viewer.name
 
 

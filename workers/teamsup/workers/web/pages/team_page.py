@@ -1,4 +1,4 @@
-"""The page of the team: the needs for a person, and the participants with their states. Also the page of one
+"""The page of the team: the tasks that need a person, and the participants with their states. Also the page of one
 participant.
 """
 
@@ -34,11 +34,11 @@ _SECTION = "team"
 
 
 class UnknownMember(CallerError):
-    """No participant has that name."""
+    """No participant has this name."""
 
 
 def choose(participants: Sequence[TeamMember], shown: str) -> list[TeamMember]:
-    """Return the participants that a filter shows. Pure."""
+    """Return the participants that pass a filter. Pure."""
     match shown:
         case "workers":
             return [each for each in participants if each.is_worker]
@@ -50,7 +50,7 @@ def choose(participants: Sequence[TeamMember], shown: str) -> list[TeamMember]:
 
 
 def describe_answers(participants: Sequence[TeamMember]) -> str:
-    """Return the headline of a team that does not need a person. Pure."""
+    """Return the headline for a team that does not need a person. Pure."""
     answering = sum(map(is_answering, participants))
     expected = sum(1 for each in participants if is_answering(each) or not each.is_well)
     if answering < expected:

@@ -1,4 +1,4 @@
-"""Ask the supervisor in the name of a viewer, and wait a moment for its answer."""
+"""Send the supervisor a viewer's request, and wait a moment for the answer."""
 
 import contextlib
 import threading
@@ -19,7 +19,7 @@ _WAIT = {"seconds": 10.0}
 
 
 class RequestNotDone(CallerError):
-    """The supervisor has refused; the text is for the person."""
+    """The supervisor has refused the request. The text is for the person."""
 
 
 def open_as_viewer(context: PageContext) -> MessageHub:

@@ -30,11 +30,11 @@ PARSERS: dict[str, Callable[[WebhookRequest], ParsedAlerts]] = {
     "json": mapped_json.parse,
     "plain": plain.parse,
 }
-"""Parsers by the ``kind`` of [source.NAME]. Their alerts have the vendor's raw texts."""
+"""Parsers by the ``kind`` of [source.NAME]. The alerts that they return contain the vendor's raw texts."""
 
 
 def parse(kind: str, request: WebhookRequest) -> ParsedAlerts:
-    """Return the cleaned alerts of a request of a source of that kind. Raise InvalidPayload."""
+    """Return the cleaned alerts of a request from a source of this kind. Raise InvalidPayload."""
     found = PARSERS[kind](request)
     return tuple(item if isinstance(item, UnreadablePart) else make_harmless(item) for item in found)
 

@@ -1,4 +1,4 @@
-"""Prometheus Alertmanager: its webhook, version 4. Grafana's has the same form."""
+"""Prometheus Alertmanager: its webhook, version 4. Grafana's webhook has the same form."""
 
 from ...incidents.alert import Alert, SourceHeartbeat
 from .payload import (
@@ -14,7 +14,7 @@ from .payload import (
 from .webhook import InvalidPayload, ParsedAlerts, UnreadablePart, WebhookRequest
 
 _WATCHDOG_ALERTS = ("watchdog", "deadmansswitch")
-"""Alerts that always fire: if they stop, alerting itself has failed."""
+"""Alerts that always fire. If they stop, the alerting itself has failed."""
 
 
 def parse(request: WebhookRequest) -> ParsedAlerts:

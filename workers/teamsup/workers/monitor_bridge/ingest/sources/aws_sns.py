@@ -1,4 +1,4 @@
-"""AWS: notifications of SNS, with CloudWatch's alarms or any other text in them."""
+"""AWS: notifications of SNS. They contain alarms of CloudWatch or any other text."""
 
 import json
 import re
@@ -87,7 +87,7 @@ def signed_text(envelope: JsonObject) -> bytes:
 
 
 def certificate_address(envelope: JsonObject) -> str:
-    """Return the address of the certificate. Raise InvalidPayload unless it is one of Amazon's."""
+    """Return the address of the certificate. Raise InvalidPayload unless the address is Amazon's."""
     address = envelope.raw_text("SigningCertURL") or envelope.raw_text("SigningCertUrl")
     if not (is_of_amazon(address) and _CERTIFICATE_PATH.fullmatch(urlsplit(address).path)):
         raise InvalidPayload("SigningCertURL is not one of https://sns.REGION.amazonaws.com.")
@@ -95,8 +95,8 @@ def certificate_address(envelope: JsonObject) -> str:
 
 
 def confirmation_link(envelope: JsonObject) -> str | None:
-    """Return the address that confirms a subscription; None: the request is not about one. Raise InvalidPayload unless
-    the address is Amazon's.
+    """Return the address that confirms a subscription, or None if the request does not ask for that. Raise
+    InvalidPayload unless the address is Amazon's.
     """
     if envelope.raw_text("Type") != CONFIRMATION:
         return None
@@ -107,7 +107,9 @@ def confirmation_link(envelope: JsonObject) -> str | None:
 
 
 def is_of_amazon(address: str) -> bool:
-    """Return whether this address is Amazon's. We must not call any other address that a client may send."""
+    """Return whether this address is Amazon's. monitor-bridge must not call other addresses, because a client may send
+    any address.
+    """
     if len(address) > MAX_LINK or not address.isascii() or not address.isprintable() or re.search(r"[\s\\]", address):
         return False
     try:

@@ -10,7 +10,7 @@ _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 def parse(request: WebhookRequest) -> Alerts:
-    """Return the alert of a check, or of a job that pings us directly. Raise InvalidPayload."""
+    """Return the alert of a check, or of a job that pings monitor-bridge directly. Raise InvalidPayload."""
     return parse_ping(request) if request.path else _to_check_alert(request)
 
 

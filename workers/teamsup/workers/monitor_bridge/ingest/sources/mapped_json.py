@@ -12,7 +12,7 @@ _RESOLVED_WORDS = "resolved ok up closed recovered inactive false"
 
 
 def parse(request: WebhookRequest) -> ParsedAlerts:
-    """Return the alerts of a payload: one, or one for each entry of the list that ``each`` names. Raise
+    """Return the alert of a payload, or an alert for each entry of the list that ``each`` names. Raise
     InvalidPayload.
     """
     mapping = request.mapping
@@ -51,5 +51,5 @@ def _to_alert(source: str, value: Any, mapping: Mapping[str, str]) -> Alert:  # 
 
 
 def _read(text: str, value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return the value at a path; any other text is the value itself."""
+    """Return the value at a path. A text that is not a path is the value itself."""
     return find_value(parse_path(text), value) if text.startswith("$") else text

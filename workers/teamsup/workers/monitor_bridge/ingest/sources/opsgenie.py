@@ -1,4 +1,4 @@
-"""Opsgenie: its webhooks, and what programs send to its Alert API to create an alert."""
+"""Opsgenie: its webhooks, and the requests with which programs create an alert in its Alert API."""
 
 from ...incidents.alert import Alert, Alerts
 from .payload import as_object, parse_severity

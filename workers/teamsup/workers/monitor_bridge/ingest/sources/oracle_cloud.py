@@ -65,7 +65,7 @@ def confirmation_link(request: WebhookRequest) -> str | None:
 
 
 def _labels_of(details: Sequence[JsonObject], streams: Sequence[JsonObject]) -> dict[str, str]:
-    """Return the alarm's own labels, and those that all metric streams share."""
+    """Return the alarm's own labels, and the labels that all metric streams share."""
     candidates = list(streams[0].entries)[:MAX_LABELS] if streams else []
     shared = [name for name in candidates if len({stream.raw_text(name) for stream in streams}) == 1]
     first = details[0] if details else JsonObject("alarmMetaData", {})

@@ -1,6 +1,6 @@
-"""Read JSON of vendors with every type checked, and make alerts with every length bounded and every text cleaned.
+"""Read the JSON of vendors and check every type. Make alerts with bounded and cleaned texts.
 
-This is written by hand, without models of a library: docs/decisions has the costs of both.
+This module does not use a library of models; docs/decisions compares the costs.
 """
 
 import hashlib
@@ -19,18 +19,18 @@ from .webhook import InvalidPayload, ParsedAlerts, UnreadablePart
 MAX_KEY = 120
 MAX_TITLE = 200
 MAX_TEXT = 4000
-"""Characters of one field."""
+"""The maximum number of characters of one field."""
 MAX_ALERT_TEXT = 5 * MAX_TEXT
 MAX_LABELS = 64
 MAX_LABEL_NAME = 100
 MAX_LABEL = 500
 MAX_LINK = 1000
 MAX_ALERTS = 10_000
-"""Alerts of one request."""
+"""The maximum number of alerts of one request."""
 
 _NUMBER = re.compile(r"[0-9]{9,20}(\.[0-9]{0,9})?")
 _MAX_SECONDS = 1e11
-"""The largest number that counts as seconds, in the year 5138. A larger number is in a smaller unit."""
+"""The largest number that is read as seconds; it is in the year 5138. A larger number has a smaller unit."""
 
 SEVERITY_LABELS = ("severity", "priority", "level")
 _TYPE_NAMES = {
@@ -56,23 +56,23 @@ class JsonObject:
     entries: Mapping[str, Any]
 
     def text(self, key: str, longest: int = MAX_TEXT) -> str:
-        """Return a text made harmless; empty if there is none."""
+        """Return a harmless form of a text, or an empty text."""
         return sanitize_text(self.raw_text(key), longest)
 
     def line(self, key: str, longest: int = MAX_TITLE) -> str:
-        """Return a text made harmless and put on one line; empty if there is none."""
+        """Return a harmless form of a text on one line, or an empty text."""
         return sanitize_line(self.raw_text(key), longest)
 
     def word(self, key: str) -> str:
-        """Return a text in small letters, to be compared."""
+        """Return a text in lower case, for comparisons."""
         return self.raw_text(key).strip().lower()
 
     def raw_text(self, key: str) -> str:
-        """Return a text unchanged. A number, a truth value and a list of these become text."""
+        """Return a text unchanged. Change a number, a truth value or a list of these into text."""
         return _to_text(self.entries.get(key))
 
     def required_text(self, key: str) -> str:
-        """Return a text of an alert's identity. Raise InvalidPayload if there is none."""
+        """Return a text that is part of an alert's identity. Raise InvalidPayload if it is missing."""
         if not (text := self.raw_text(key).strip()):
             raise self.missing(key)
         return text
@@ -82,7 +82,7 @@ class JsonObject:
         return InvalidPayload(f"{self._path_of(key)} is missing.")
 
     def number(self, key: str) -> float | None:
-        """Return a finite number, also one that is written as text."""
+        """Return a finite number, which may be written as text."""
         try:
             found = float(self.raw_text(key))
         except ValueError:
@@ -90,26 +90,26 @@ class JsonObject:
         return found if math.isfinite(found) else None
 
     def object_at(self, key: str) -> "JsonObject":
-        """Return an object in it; an empty one if there is none."""
+        """Return the object of a field, or an empty object."""
         value = self.entries.get(key)
         return JsonObject(self._path_of(key), value if isinstance(value, dict) else {})
 
     def array(self, key: str) -> Sequence[Any]:
-        """Return a list in it; an empty one if there is none."""
+        """Return the list of a field, or an empty list."""
         value = self.entries.get(key)
         return value if isinstance(value, list) else ()
 
     def objects_at(self, key: str) -> "Sequence[JsonObject]":
-        """Return the objects of a list in it."""
+        """Return the objects in the list of a field."""
         return [JsonObject(self._path_of(key), value) for value in self.array(key) if isinstance(value, dict)]
 
     def labels(self, key: str) -> dict[str, str]:
-        """Return the texts of an object unchanged, without the empty ones."""
+        """Return the texts of an object unchanged, without empty texts."""
         table = self.object_at(key)
         return {name: text for name in table.entries if (text := table.raw_text(name).strip())}
 
     def time(self, key: str) -> datetime | None:
-        """Return a time; None if it cannot be read, and for "0001-01-01" and 0."""
+        """Return a time. Return None if it cannot be read, or if it is "0001-01-01" or 0."""
         value = self.entries.get(key)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return None
@@ -119,7 +119,7 @@ class JsonObject:
             return None
 
     def link(self, key: str) -> str:
-        """Return an address that may be shown as a link; empty if there is none."""
+        """Return an address that may be shown as a link, or an empty text."""
         return sanitize_link(self.raw_text(key))
 
     def _path_of(self, key: str) -> str:
@@ -136,7 +136,7 @@ def as_object(value: object, name: str = "") -> JsonObject:
 
 
 def make_harmless(item: Alert | SourceHeartbeat) -> Alert | SourceHeartbeat:
-    """Return an alert with every text bounded, and safe for terminals and models."""
+    """Return an alert whose texts are bounded, and safe for terminals and models."""
     bounded = replace(item, fingerprint=make_fingerprint(item.fingerprint), title=sanitize_line(item.title))
     if isinstance(bounded, SourceHeartbeat):
         return bounded
@@ -168,7 +168,7 @@ def parse_each(
 
 
 def sanitize_text(text: str, longest: int = MAX_TEXT) -> str:
-    """Return the text, cut to that length, printable and without blanks around it."""
+    """Return the text, cut to this length, printable and without blanks around it."""
     shown = sanitize(text[: longest + 1]).strip()
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
@@ -179,8 +179,9 @@ def sanitize_line(text: str, longest: int = MAX_TITLE) -> str:
 
 
 def make_fingerprint(whole: str) -> str:
-    """Return an identity of bounded length. A changed identity gets its digest, so that two identities never become
-    one."""
+    """Return an identity of bounded length. If it must be changed, append a digest of the original, so that two
+    identities never become one.
+    """
     shown = sanitize_line(whole, MAX_KEY)
     if shown == whole:
         return shown
@@ -198,7 +199,7 @@ def sanitize_labels(all_labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def subject_of(all_labels: Mapping[str, str]) -> str:
-    """Return all labels except those of the severity: the subject of the problem."""
+    """Return the labels that are the subject of the problem: all except those of the severity."""
     return join_labels({name: text for name, text in all_labels.items() if name.lower() not in SEVERITY_LABELS})
 
 
@@ -213,7 +214,7 @@ def join_lines(*texts: str) -> str:
 
 
 def sanitize_link(address: str) -> str:
-    """Return the address if it may be shown as a link; empty: it may not."""
+    """Return the address if it may be shown as a link, or an empty text."""
     fits = len(address) <= MAX_LINK and address.isprintable() and not re.search(r"[\s<>]", address)
     return sanitize_line(address, MAX_LINK) if fits and address.lower().startswith(("https://", "http://")) else ""
 

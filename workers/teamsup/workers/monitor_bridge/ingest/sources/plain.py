@@ -1,4 +1,4 @@
-"""Your own scripts: a JSON object of our own form, a list of them, or a line of text."""
+"""Your own scripts: a JSON object in teamsup's own form, a list of such objects, or a line of text."""
 
 from ...incidents.alert import Alert, SourceHeartbeat
 from .healthchecks import parse_ping
@@ -55,7 +55,7 @@ def _to_alert(source: str, entry: JsonObject) -> Alert | SourceHeartbeat:
 
 
 def _fallback_title(entry: JsonObject) -> str:
-    """Return a title for an alert without one. Raise InvalidPayload."""
+    """Return a title for an alert that does not have one. Raise InvalidPayload."""
     if title := entry.line("text") or entry.line("key"):
         return title
     unknown = next((name for name in entry.entries if name not in _KNOWN_KEYS.split(", ")), None)

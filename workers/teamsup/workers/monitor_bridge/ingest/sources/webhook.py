@@ -22,7 +22,7 @@ ParsedAlerts = tuple[Alert | SourceHeartbeat | UnreadablePart, ...]
 
 
 class InvalidPayload(Exception):
-    """The payload cannot be read. The text is one sentence that says why."""
+    """The payload cannot be read. The text is one sentence with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class WebhookRequest:
     """One request of a source that has shown its secret."""
 
     source: str
-    """The NAME of its [source.NAME]."""
+    """The NAME of the source's section [source.NAME]."""
     body: Any = None
-    """Its JSON, or its text if it is not JSON."""
+    """The body as JSON, or as text if it is not JSON."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers, by names in small letters."""
+    """Headers, by their names in lower case."""
     path: tuple[str, ...] = ()
     """The parts of the path after the source's name."""
     mapping: Mapping[str, str] = field(default_factory=dict)

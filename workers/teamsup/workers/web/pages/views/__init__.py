@@ -1,1 +1,3 @@
-"""The content of pages, as data without HTML. Pure, except the dead letters, which read and change the hub."""
+"""The content of pages, as data without HTML. All modules are pure except ``dead_letters``, which reads and changes the
+hub.
+"""

@@ -23,7 +23,7 @@ KIND, ADDRESS = "dead-letter", "/dead-letters"
 RETRY, DROP = "retry", "drop"
 _STATE = EntryState("letter", "given up")
 _MAX_NEEDS = 3
-"""More dead letters than this share one line, because they would hide urgent needs."""
+"""If there are more dead letters than this, they share one line, because they would hide urgent tasks."""
 _TITLE_CHARACTERS = 90
 _MAX_LETTERS = 1000
 _ACTIONS = (
@@ -33,7 +33,7 @@ _ACTIONS = (
 
 
 class DeadLetterSource:
-    """Deliveries that failed too often. An id has the number of the message and the recipient: ``4790-ben``."""
+    """Deliveries that failed too often. An id consists of the message's number and the recipient: ``4790-ben``."""
 
     kind = KIND
     title = "Dead letters"
@@ -61,7 +61,7 @@ class DeadLetterSource:
     def rows(
         self, hub: MessageHub, filters: Mapping[str, str], before: str | None, limit: int, now: datetime
     ) -> Sequence[EntryRow]:
-        """Return the newest. The filter ``to`` is a name."""
+        """Return the newest dead letters. The filter ``to`` is a recipient."""
         letters = [each for each in hub.queries.dead_letters(limit=_MAX_LETTERS) if _fits(each, filters)]
         ids = [id_of(each) for each in letters]
         start = ids.index(before) + 1 if before in ids else 0
@@ -72,7 +72,7 @@ class DeadLetterSource:
         return None if letter is None else _entry(letter, now)
 
     def act(self, hub: MessageHub, entry_id: str, action: str, version: str, person: str, text: str) -> str:  # noqa: ARG002 - no action needs a text
-        """Retry or drop it. Raise ActionRejected if it is not a dead letter any more."""
+        """Retry or drop a dead letter. Raise ActionRejected if it is not a dead letter any more."""
         letter = self.find(hub, entry_id)
         if letter is None:
             raise ActionRejected("This is not a dead letter any more: it was retried or dropped.")
@@ -89,7 +89,7 @@ class DeadLetterSource:
         raise ActionRejected("This is not a dead letter any more: it was retried or dropped.")
 
     def find(self, hub: MessageHub, entry_id: str) -> DeadLetter | None:
-        """Return the dead letter of that id."""
+        """Return the dead letter with this id."""
         letters = hub.queries.dead_letters(limit=_MAX_LETTERS)
         return next((each for each in letters if id_of(each) == entry_id), None)
 

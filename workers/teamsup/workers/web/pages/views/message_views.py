@@ -27,8 +27,8 @@ _URGENT = ("high", "urgent")
 
 @dataclass(frozen=True, slots=True)
 class DeliveryView:
-    """One delivery. An event is its seconds after storing. ``None``: it has not happened. ``Missing.UNKNOWN``: it is
-    unknown whether it has.
+    """One delivery. An event has the seconds since the message was stored. ``None``: it has not happened.
+    ``Missing.UNKNOWN``: it may have happened.
     """
 
     recipient: str
@@ -45,7 +45,9 @@ class DeliveryView:
 
 @dataclass(frozen=True, slots=True)
 class MessageView:
-    """One message. ``summary`` describes the state of its deliveries; ``is_quiet``: all have ended well."""
+    """One message. ``summary`` describes the state of its deliveries. ``is_quiet`` is true if all of them have ended
+    well.
+    """
 
     id: int
     message_id: str
@@ -85,7 +87,7 @@ def view_messages(
 
 
 def _find_sources(messages: Iterable[Message]) -> dict[str, str]:
-    """Return by copy the message_id of its source, if the source is among the messages too."""
+    """Return the message_id of each copy's source, if the source is among the messages too."""
     found: dict[str, str] = {}
     for message in messages:
         found[message.message_id] = _source_of(message)
@@ -126,7 +128,7 @@ def is_progress(message: Message) -> bool:
 
 
 def find_first_new(views: Iterable[MessageView], reader: str) -> int | None:
-    """Return the number of the first message that this reader has not seen; None: there is none."""
+    """Return the number of the first message that this reader has not seen, or None."""
     unseen = (
         view.id for view in views if any(each.recipient == reader and not each.has_ended for each in view.deliveries)
     )
@@ -134,7 +136,7 @@ def find_first_new(views: Iterable[MessageView], reader: str) -> int | None:
 
 
 def open_deliveries(views: Iterable[MessageView]) -> list[tuple[MessageView, DeliveryView]]:
-    """Return the last delivery of each agent, with its message, if it has not ended yet."""
+    """Return the last delivery of each agent with its message, unless this delivery has ended."""
     last: dict[str, tuple[MessageView, DeliveryView]] = {}
     for view in views:
         for delivery in view.deliveries:
@@ -144,7 +146,7 @@ def open_deliveries(views: Iterable[MessageView]) -> list[tuple[MessageView, Del
 
 
 def _source_of(message: Message) -> str:
-    """Return the message_id of the message that user_comm forwards with this one; empty: it does not forward one."""
+    """Return the message_id of the message that this message forwards, or an empty text."""
     # Its own progress names the question too, and is not a copy of it.
     given = message.metadata.get(SOURCE_KEY) or (None if is_progress(message) else message.metadata.get(QUESTION_KEY))
     return given if message.sender == USER_COMM and isinstance(given, str) else ""
@@ -183,7 +185,7 @@ def _view(
 
 
 def view_delivery(state: DeliveryState, agent: Agent | None, now: datetime) -> DeliveryView:
-    """Return one delivery. The work of a silent agent on a message is unknown."""
+    """Return one delivery. If the agent is silent, it is unknown whether the agent works on the message."""
     is_silent = agent is not None and agent.is_watched and agent.kind != "console" and not agent.is_present(now)
     shown, evidence = _delivery_state(state, is_silent=is_silent)
     is_unknown = shown.shape == "unknown" and state.offered_at is not None

@@ -1,6 +1,6 @@
 """The participants of a team as a page shows them: a state with its evidence, and figures. Pure.
 
-A state without recent evidence is shown as "not heard" or unknown, never as well.
+Without recent evidence, a state is "not heard" or unknown, never healthy.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,12 +23,12 @@ WORKER_KINDS = ("daemon", "supervisor")
 _CAUSES = {"message": "a message", "schedule": "the clock"}
 WORKER_ACTIONS = ("start", "stop", "restart")
 OLD_SECONDS = 60.0
-"""An unread message of this age is marked."""
+"""The age in seconds from which an unread message is marked."""
 
 
 @dataclass(frozen=True, slots=True)
 class TeamMember:
-    """One line of the team. Evidence that is older than ``limit_seconds`` no longer proves the state."""
+    """One line of the team. Evidence older than ``limit_seconds`` does not prove the state."""
 
     name: str
     is_worker: bool
@@ -66,7 +66,7 @@ def count_words(participants: Sequence[TeamMember]) -> list[tuple[EntryState, in
 
 
 def is_answering(participant: TeamMember) -> bool:
-    """Return whether its evidence shows that it takes part now."""
+    """Return whether a member's evidence shows that it takes part now."""
     return participant.state.shape in ("well", "working", "degraded")
 
 
@@ -112,7 +112,7 @@ def _figure(value: float | None, show: Callable[[Any], str], *, applies: bool) -
 
 
 def _worker_state(row: ParticipantStatus, now: datetime) -> tuple[EntryState, Text, float | None]:
-    """Return a worker's state, its evidence, and the limit of that evidence in seconds."""
+    """Return a worker's state, its evidence, and the seconds for which this evidence is valid."""
     note: Text = (row.note,) if row.note else ()
     seen_at = None if row.heartbeat_age_seconds is None else now - timedelta(seconds=row.heartbeat_age_seconds)
     match row.state:
@@ -163,7 +163,7 @@ def _since(row: ParticipantStatus, now: datetime) -> Text:
 def _agent_state(
     row: ParticipantStatus, agent: Agent | None, start: StartableAgent | None, now: datetime
 ) -> tuple[EntryState, Text, float | None]:
-    """Return an agent's state, its evidence, and the limit of that evidence in seconds."""
+    """Return an agent's state, its evidence, and the seconds for which this evidence is valid."""
     note: Text = (f", {row.note}",) if row.note else ()
     if agent is None:
         return EntryState("unknown", "never here"), (row.note,), None

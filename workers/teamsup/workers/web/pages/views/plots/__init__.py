@@ -1,1 +1,1 @@
-"""Plots of the team's samples, as SVG without a style of their own. All of it is pure."""
+"""Plots of the team's samples, as SVG without styles. All modules here are pure."""

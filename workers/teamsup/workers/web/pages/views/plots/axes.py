@@ -1,4 +1,4 @@
-"""The marks of axes: a few round values, written in the usual units."""
+"""The marks of axes: a few round values in the usual units."""
 
 import math
 from collections.abc import Callable
@@ -22,8 +22,8 @@ class ValueAxis:
 
 
 def choose_axis(most: float, label: Callable[[float], str], steps: tuple[float, ...] = ()) -> ValueAxis:
-    """Return an axis of two or three equal steps above 0 that contains ``most``. ``steps`` are the allowed round steps,
-    such as those of time.
+    """Return an axis of two or three equal steps above 0 that contains ``most``. ``steps`` are the permitted steps,
+    such as TIME_STEPS.
     """
     if most <= 0:
         # Nothing is known, or all of it is 0: one mark shows the unit.
@@ -40,7 +40,7 @@ TIME_STEPS = (
     *(factor / 1000 for factor in (1, 2, 5, 10, 20, 50, 100, 200, 500)),
     *(unit * factor for unit in (1.0, 60.0, 3600.0) for factor in (1, 2, 5, 10, 30)),
 )
-"""Round steps in seconds: each is round in its own unit."""
+"""Steps of time in seconds. Each is a round number of minutes, hours or days."""
 
 
 def format_count(value: float) -> str:

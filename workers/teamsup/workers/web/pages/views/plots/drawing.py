@@ -1,4 +1,6 @@
-"""Draw a plot: grid, axis, limit, gaps, lines, lanes and bars. Sizes are attributes, colours are classes."""
+"""Draw a plot: grid, axis, limit, gaps, lines, lanes and bars. Sizes are attributes of the SVG; colours come from CSS
+classes.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ _LEFT, _RIGHT = 44.0, 366.0
 _LANES_LEFT, _LANES_RIGHT = 92.0, 392.0
 _NAME_HEIGHT = 11.0
 _SHORTEST_LABEL = 44.0
-"""Units of width that the words "not known" need."""
+"""The minimum width of a gap that has the label "not known"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,8 @@ def draw_sparkline(series: Series, gaps: Sequence[Gap], start: float, end: float
 
 
 def _names(frame: Frame, lines: Sequence[Series]) -> Iterable[str]:
-    """Yield the name of each series at its end, unless there is only one. Place them from the lowest up, so that none
-    covers another.
+    """Yield the name of each series at its end, unless there is only one. Place the names from the lowest to the
+    highest, so that they do not overlap.
     """
     ends = sorted(((frame.y(each.last), each.name) for each in lines if each.last is not None), reverse=True)
     below = _BOTTOM + _NAME_HEIGHT

@@ -8,12 +8,12 @@ from teamsup.status.samples import TeamSample, combine
 
 _LEAST_GAP_SECONDS = 90.0
 _GAP_SHARE = 1 / 400
-"""A gap that is shorter than this share of the plot would be invisible."""
+"""A gap that is shorter than this share of the plot is not shown, because it would be invisible."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlotRange:
-    """The time that a plot shows: from ``end - seconds`` to ``end``, with a point for each ``step`` seconds."""
+    """The time that a plot shows: from ``end - seconds`` to ``end``, with one point every ``step`` seconds."""
 
     name: str
     seconds: float
@@ -56,7 +56,7 @@ class Series:
 def find_gaps(
     samples: Sequence[TeamSample], start: float, end: float, is_known: Callable[[TeamSample], bool]
 ) -> list[Gap]:
-    """Return the gaps between samples with a known figure, also before the first and after the last one."""
+    """Return the gaps between samples with a known figure, and those before the first and after the last sample."""
     least = max(_LEAST_GAP_SECONDS, (end - start) * _GAP_SHARE)
     known = [(each.at - each.seconds, each.at) for each in samples if is_known(each)]
     edges = [(start, start), *known, (end, end)]
@@ -76,7 +76,7 @@ def thin_out(samples: Sequence[TeamSample], plot_range: PlotRange) -> list[TeamS
 
 
 def find_lines(series: Series, gaps: Sequence[Gap]) -> Iterator[list[tuple[float, float]]]:
-    """Yield the points of each line without a break: a gap or a missing value ends one."""
+    """Yield the points of each unbroken line. A gap or a missing value ends a line."""
     line: list[tuple[float, float]] = []
     for at, value in series.points:
         if line and (value is None or any(gap.start < at and gap.end > line[-1][0] for gap in gaps)):

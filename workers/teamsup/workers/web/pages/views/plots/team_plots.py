@@ -1,4 +1,6 @@
-"""The plots of a team: traffic, waits, the oldest unread message, host, restarts and cost; also those of a worker."""
+"""The plots of a team: traffic, waits, the oldest unread message, host, restarts and cost. Also the plots
+of a worker.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,9 +33,7 @@ Figure = Callable[[TeamSample], float | None]
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One plot. ``now`` is the present value, with its unit in ``unit``; a question mark stands for an
-    unknown value.
-    """
+    """One plot. ``now`` is the present value in the unit ``unit``. A question mark stands for an unknown value."""
 
     id: str
     title: str
@@ -50,7 +50,7 @@ def draw_team_plots(
     end: float,
     usd_limit: float | None = None,
 ) -> tuple[Plot, ...]:
-    """Return the plots of the whole team. ``samples`` are those of the range, ``week`` those of seven days."""
+    """Return the plots of the whole team. ``samples`` belong to the range, and ``week`` to seven days."""
     view = _View(samples, plot_range, end)
     latest = view.latest
     memory = None if latest is None else latest.memory_percent
@@ -97,7 +97,7 @@ def draw_team_plots(
 def draw_worker_plots(
     samples: Sequence[TeamSample], worker: str, plot_range: PlotRange, end: float
 ) -> tuple[Plot, ...]:
-    """Return the plots of one worker: processor and memory; an empty list if it has not run in that time."""
+    """Return the plots of one worker: processor and memory; Return an empty list if it has not run in the range."""
     view = _View(samples, plot_range, end)
     if not any(worker in each.workers and each.workers[worker].memory_bytes for each in view.samples):
         return ()
@@ -118,7 +118,7 @@ def draw_worker_sparklines(samples: Sequence[TeamSample], worker: str, end: floa
 
 
 class _View:
-    """The samples of one range, thinned out to what can be seen."""
+    """The samples of one range, reduced to as many as a plot can show."""
 
     def __init__(self, samples: Sequence[TeamSample], plot_range: PlotRange, end: float) -> None:
         self.range, self.end, self.start = plot_range, end, end - plot_range.seconds
@@ -145,7 +145,7 @@ class _View:
         steps: tuple[float, ...] = (),
         area: bool = False,
     ) -> Plot:
-        """Return the plot of one or two figures; the first one is also shown as the present value."""
+        """Return the plot of one or two figures. The present value is that of the first figure."""
         first = figures[0][1]
         gaps = self.gaps(is_known or (lambda sample: first(sample) is not None))
         lines = [Series(word, tuple((each.at, figure(each)) for each in self.shown)) for word, figure in figures]
@@ -208,7 +208,7 @@ _NOTHING = WorkerSample()
 
 
 def _knows(worker: str) -> Callable[[TeamSample], bool]:
-    """Return whether a sample contains the state of a worker, which may also be that it did not run."""
+    """Return whether a sample contains the state of a worker. The state may be "not running"."""
     return lambda sample: worker in sample.workers
 
 
