@@ -22,7 +22,7 @@ def parse_path(path: str) -> tuple[str | int, ...]:
 
 
 def find_value(steps: tuple[str | int, ...], value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return the value there; None if there is none."""
+    """Return the value at a path, or None."""
     for step in steps:
         if isinstance(step, int):
             value = value[step] if isinstance(value, list) and step < len(value) else None

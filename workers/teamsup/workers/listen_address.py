@@ -1,4 +1,4 @@
-"""Addresses to listen on, and the names by which a request has reached them. Pure, except listening_hosts."""
+"""Addresses to listen on, and the names by which requests reach them. Pure, except listening_hosts."""
 
 import ipaddress
 import socket
@@ -21,7 +21,7 @@ class ListenAddress:
 def parse_address(listen: str, *, is_port_free: bool = False) -> ListenAddress:
     """Return the address of "127.0.0.1:9095", "[::1]:9095" or "localhost:9095". Raise ValueError.
 
-    With ``is_port_free`` the port may be 0, which means any free one.
+    With ``is_port_free`` the port may be 0, which means any free port.
     """
     host, _, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -36,7 +36,7 @@ def parse_address(listen: str, *, is_port_free: bool = False) -> ListenAddress:
 
 
 def listening_hosts(host: str) -> list[str]:
-    """Return the addresses to bind: for "localhost" and "::" both of IPv4 and, if this machine has it, of IPv6."""
+    """Return the addresses to bind. For "localhost" and "::", this includes IPv4 and, if this machine has it, IPv6."""
     pairs = {"localhost": ["127.0.0.1", "::1"], "::": ["0.0.0.0", "::"]}  # noqa: S104 - only where a person asks for it
     hosts = pairs.get(host, [host])
     return hosts if _has_ipv6() else hosts[:1]
@@ -72,7 +72,7 @@ def check_network(text: str) -> None:
 
 
 def normalize_address(text: str) -> str:
-    """Return an address in its canonical form; empty: it is not an address."""
+    """Return an address in its canonical form, or an empty text if it is not an address."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

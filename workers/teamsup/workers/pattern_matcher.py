@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 TIMEOUT_SECONDS = 0.2
-"""Seconds of this thread's own time for each look."""
+"""Seconds of processor time of this thread for each search of a text."""
 _MAX_TRIES = 3
-"""Tries of a pattern that runs out of time, in one search."""
+"""The maximum number of tries of a slow pattern, in one search."""
 
 
 class PatternMatcher:
-    """Find patterns, and remember slow ones."""
+    """Finds patterns, and remembers slow patterns."""
 
     def __init__(self) -> None:
         self.slow_pattern = ""
@@ -32,7 +32,7 @@ class PatternMatcher:
 
 
 class PatternSearch:
-    """Search several texts that arrived together. A pattern that was slow ``_MAX_TRIES`` times no longer matches."""
+    """Searches several texts that arrived together. A pattern that was slow ``_MAX_TRIES`` times no longer matches."""
 
     def __init__(self, record_slow: Callable[[str], None]) -> None:
         self._record_slow = record_slow

@@ -1,6 +1,6 @@
 """The protocol between workers: their names, their message types, their metadata keys.
 
-Names that other parts need too, such as user_comm's, are in ``teamsup.config.people_protocol``.
+Names that other packages need too, such as ``user_comm``, are in ``teamsup.config.people_protocol``.
 """
 
 GATEWAY = "gateway"
@@ -22,8 +22,8 @@ ANNOUNCED_TYPES = ("notification", "status_report")
 """Message types that user_comm announces to all people, so the gateway does not show them itself."""
 
 CLOSE_BUTTONS = "close_buttons"
-"""The type of a message that disables the buttons of the answered message, and gives the reason. As a metadata key, it
-names messages whose buttons a worker wants to disable.
+"""The type of a message that disables the buttons of the answered message, and gives the reason. It is also the
+metadata key with the messages whose buttons a worker wants to disable.
 """
 
 SOURCE_KEY = "source"
@@ -33,8 +33,9 @@ QUESTION_KEY = "question"
 """The metadata key with which user_comm names the question that it asks an agent."""
 
 SENT_ELSEWHERE = "sent to "
-"""The beginning of a delivery's outcome if the gateway sent it to another conversation, such as a question's thread.
-The conversation follows."""
+"""The beginning of a delivery's outcome if the gateway sent the message to another conversation, such as a question's
+thread. The conversation's id follows.
+"""
 
 NOT_FOR_DISCORD = "not for Discord"
 """The outcome of a delivery that the gateway does not send to Discord."""

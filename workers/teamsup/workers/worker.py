@@ -47,7 +47,9 @@ class Worker(ABC):
 
     name: ClassVar[str]
     max_parallel: ClassVar[int] = 1
-    """The deliveries that it handles at once. Those of one conversation come one after another."""
+    """The maximum number of deliveries that it handles at once. Deliveries of one conversation are handled one after
+    another.
+    """
     look_seconds: ClassVar[float | None] = None  # between two looks in case the doorbell has failed; None: the usual
 
     def __init__(self, hub: MessageHub, settings: Config) -> None:
@@ -62,11 +64,11 @@ class Worker(ABC):
 
     @abstractmethod
     async def handle(self, delivery: Delivery) -> None:
-        """Act on one delivery and end it. An exception returns it to the queue, to be tried again later."""
+        """Act on one delivery and end it. After an exception, the delivery returns to the queue for a later try."""
 
     async def work(self) -> None:
-        """Do work in addition to the mailbox. It is cancelled at the end; the worker ends when it returns. Raise
-        NotConfigured if only a person can help.
+        """Do work in addition to the mailbox. It is cancelled when the worker ends. If it returns, the worker ends.
+        Raise NotConfigured if only a person can help.
         """
         await self._stopping.wait()
 
@@ -75,7 +77,9 @@ class Worker(ABC):
         return {}
 
     def on_unread(self, message: Message, agent: Agent) -> None:
-        """Handle a message of ours that an agent has not read for ``unread_seconds``. Called once for each message."""
+        """Handle a message from this worker that an agent has not read for ``unread_seconds``. It is called once for
+        each message.
+        """
         self.log.warning("%s has not read message %s", agent.name, message.message_id)
 
     async def heartbeat(self) -> None:
@@ -96,7 +100,7 @@ class Worker(ABC):
             await self.heartbeat()
 
     async def recover(self, cause: str) -> None:
-        """Report that the part of ``cause`` works again."""
+        """Report that the trouble with this cause has ended."""
         if self._degraded_causes.pop(cause, None) is not None:
             self.log.info("recovered: %s", cause)
             await self.heartbeat()
@@ -107,7 +111,7 @@ class Worker(ABC):
 
     @contextlib.asynccontextmanager
     async def reporting(self, cause: str, trouble: str) -> AsyncIterator[None]:
-        """Report an error of the hub in this block as a trouble, which ends when the block succeeds."""
+        """Report an error of the hub in the ``with`` block as a trouble. The trouble ends when a block succeeds."""
         try:
             yield
         except TeamsupError as error:
@@ -116,7 +120,9 @@ class Worker(ABC):
             await self.recover(cause)
 
     async def until_stop(self, work: Awaitable[T], grace: float = 0.0) -> T | None:
-        """Return the result of the work; None if the worker ends and the work lasts longer than ``grace`` seconds."""
+        """Return the result of the work. Return None if the worker ends and the work needs more than ``grace`` seconds
+        after that.
+        """
         task, end = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
         try:
             await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)
@@ -143,8 +149,8 @@ class Worker(ABC):
             raise
 
     async def run(self) -> None:
-        """Take part in the team until stopped. Raise NotConfigured if only a person can help, SchemaTooNew if only a
-        newer program can.
+        """Take part in the team until stopped. Raise NotConfigured if only a person can help. Raise SchemaTooNew if
+        only a newer program can help.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -194,7 +200,7 @@ class Worker(ABC):
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     async def _next_delivery(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
-        """Return the next delivery; None if the worker ends first."""
+        """Return the next delivery, or None if the worker ends first."""
         return await self.until_stop(anext(arriving))
 
     async def _process(self, delivery: Delivery) -> None:
@@ -216,7 +222,7 @@ class Worker(ABC):
                 await self.in_thread(self.hub.release, delivery, error=f"{self.name} failed: {type(error).__name__}")
 
     async def _release_when_possible(self, delivery: Delivery, why: str) -> None:
-        """Release the delivery as soon as the store is writable; otherwise its lease ends."""
+        """Release the delivery as soon as the store is writable. If that does not happen, its lease ends."""
         while not self._stopping.is_set():
             try:
                 await self.in_thread(self.hub.release, delivery, error=why)
@@ -247,7 +253,7 @@ class Worker(ABC):
         self._stopping.set()
 
     async def _heartbeat_loop(self) -> None:
-        """Send heartbeats from the event loop that does the work, so that a hung loop stops them."""
+        """Send heartbeats from the event loop that does the work. So there are no heartbeats when this loop hangs."""
         parent = os.getppid()
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
@@ -300,7 +306,7 @@ async def retry_in_thread(log: logging.Logger, action: Callable[..., T], *argume
 def main(kind: type[Worker], tables: ComponentTables | None = None) -> None:
     """Run a worker as this process: ``python -m teamsup.workers.… [--team NAME]``.
 
-    ``tables`` are those of its component. They are created and migrated before the worker starts.
+    ``tables`` are the tables of its component. They are created and migrated before the worker starts.
     """
     run_process(kind.name, kind, kind.__doc__ or "", tables)
 
@@ -311,7 +317,7 @@ def run_process(
     description: str,
     tables: ComponentTables | None = None,
 ) -> None:
-    """Run the worker that ``make`` returns, under that name. ``make`` may raise NotConfigured."""
+    """Run the worker that ``make`` returns, under this name. ``make`` may raise NotConfigured."""
     team = _read_team_argument(description)
     os.umask(0o077)
     end_with_lease()
@@ -333,8 +339,8 @@ def run_process(
 
 
 def _read_team_argument(description: str) -> str | None:
-    """Return the team that the command line names. The supervisor writes the line in a fixed form, so that the worker
-    can do without a parser, which takes 0.5 MiB.
+    """Return the team that the command line names. The supervisor writes the command line in a fixed form. So the
+    worker does not need a parser, which would take 0.5 MiB.
     """
     if len(sys.argv) == 3 and sys.argv[1] == "--team":
         return sys.argv[2]

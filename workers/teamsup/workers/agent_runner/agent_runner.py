@@ -96,7 +96,7 @@ class AgentRunner(Worker):
         self._changed.set()
 
     def _handle(self, delivery: Delivery) -> None:
-        """Act on a message, then end it. Idempotent. This writes in the names of agents."""
+        """Act on a message, then end it. Idempotent. The answers are written under agents' names."""
         try:
             outcome = self._requests.handle(delivery.message)
         except RefusedRequest as error:
@@ -109,7 +109,7 @@ class AgentRunner(Worker):
             self.hub.acknowledge(delivery)
 
     async def work(self) -> None:
-        """Start due runs, and follow running ones. Runs outlive this worker: the next one takes them over."""
+        """Start due runs, and follow running ones. Runs outlive this worker, and the next worker takes them over."""
         self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -123,7 +123,7 @@ class AgentRunner(Worker):
             self._close_hubs()
 
     async def _prepare(self) -> list[Run]:
-        """Return the earlier worker's runs with a process, and end processes that belong to no run."""
+        """Return the earlier worker's runs that have a process. End processes that do not belong to a run."""
         while True:
             try:
                 return await self.in_thread(self._take_over)
@@ -151,7 +151,7 @@ class AgentRunner(Worker):
         return running
 
     async def _dispatch_loop(self, tasks: asyncio.TaskGroup) -> None:
-        """Look at each ring of the doorbell, at each change here, and at each deadline."""
+        """Call ``_dispatch`` when the doorbell rings, when something changes in this process, and at each deadline."""
         while True:
             names = set(self._settings.agents)
             await self._enroll(names)
@@ -229,9 +229,9 @@ class AgentRunner(Worker):
         self._followed[run.id] = tasks.create_task(self._follow_to_end(run))
 
     async def _follow_to_end(self, run: Run) -> None:
-        """Follow a run. Even after a bug of ours, no process may be forgotten, and no other run may end.
+        """Follow a run. Even a bug here must not make the runner forget a process or end another run.
 
-        After a fault, follow only a run with a process again: the dispatcher starts the others.
+        After a fault, follow a run with a process again; the dispatcher starts the others.
         """
         is_due = True
         try:
@@ -265,14 +265,16 @@ class AgentRunner(Worker):
             await asyncio.sleep(_RETRY_SECONDS)
 
     def _report(self, run: Run, note: str) -> None:
-        """Report the current work of a run. Its next step does not depend on that report."""
+        """Report the current work of a run. A failed report does not stop the run."""
         try:
             self._presence_of_runs.report(run, note)
         except StoreError as error:
             self.log.error("the work of run %d could not be reported: %s", run.id, error)
 
     def _request_stop(self, number: int, reason: str) -> bool:
-        """End the process of a run, from any thread. Return whether the task that follows the run ends it."""
+        """Request the end of a run's process, from any thread. Return whether a task follows the run and will end the
+        process.
+        """
         if self._loop is None:
             return False
 
@@ -333,7 +335,7 @@ class AgentRunner(Worker):
                 shutil.rmtree(each, ignore_errors=True)
 
     def _open_hub(self, name: str) -> MessageHub:
-        """Return the hub in an agent's name. It does not report presence by itself."""
+        """Open the hub under an agent's name. This hub does not report presence by itself."""
         with self._hubs_lock:
             if name not in self._hubs:
                 self._hubs[name] = MessageHub(self.hub.team, agent=name)

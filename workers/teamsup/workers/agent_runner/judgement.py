@@ -1,4 +1,4 @@
-"""Judge a run by its output and its ledger of calls: decide the next action. Pure."""
+"""Decide the next action of a run from its output and its ledger of calls. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from .programs.program import WHOLE_PROGRAM, Call, DeferredCall, RunOutput
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The run is over. ``answer`` is sent unless the agent has answered itself."""
+    """The run is over. ``answer`` is sent, unless the agent has already sent an answer."""
 
     state: Literal["done", "failed", "stopped"]
     reason: str = ""
@@ -18,7 +18,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """A call waits for people. ``call`` is None if only the ledger shows the call, and not the output."""
+    """A call waits for people. ``call`` is None if the call is only in the ledger."""
 
     call: DeferredCall | None
 
@@ -32,16 +32,16 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class StartAgain:
-    """The run has not done anything: start it again. With a reason, wait first."""
+    """The run has not done anything, so start it again. If there is a reason, wait first."""
 
     reason: str = ""
     in_new_session: bool = False
-    """Whether it needs a new session, because its own cannot continue."""
+    """Whether the run needs a new session, because its old session cannot continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Do not start runs until this time; None: until a default time. The run itself continues after that."""
+    """Do not start runs until this time; None: until a default time. After that the run continues."""
 
     scope: Literal["login", "agent"]
     reason: str
@@ -52,8 +52,8 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The process died in this call, so the outcome of the call is unknown. Only people or a rule decide the next
-    action.
+    """The process died in this call, so the outcome of the call is unknown. Only people or the setting ``on_unknown``
+    decide the next action.
     """
 
     call: Call
@@ -66,9 +66,9 @@ Judgement = Finish | Park | Resume | StartAgain | Pause | Unknown
 
 
 def judge(output: RunOutput, calls: Sequence[Call], *, is_alive: bool, has_answered: bool) -> Judgement | None:
-    """Return the next action; None while its process lives.
+    """Return the next action, or None while the process lives.
 
-    ``has_answered``: the agent has answered its cause in the hub by itself. The output counts, never the exit code.
+    ``has_answered``: the agent itself has answered its cause in the hub. The output decides, never the exit code.
     """
     if is_alive:
         return None

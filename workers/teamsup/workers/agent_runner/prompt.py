@@ -1,4 +1,4 @@
-"""The text for an agent at a start: our words, the message as data in a frame, and its remaining limits."""
+"""The text for an agent at a start: teamsup's words, the message as data in a frame, and the remaining limits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,11 +44,11 @@ class Briefing:
     unknown_call: str = ""
     """The call in which the earlier process died."""
     decision: Mapping[str, Any] | None = None
-    """The decision of people, for a program that asked by itself."""
+    """People's decision, for a program that asked them directly."""
 
 
 def render_prompt(briefing: Briefing) -> str:
-    """Return the words for a program that takes a prompt."""
+    """Return the text for a program that takes a prompt."""
     run, parts = briefing.run, []
     if briefing.ended_calls or briefing.unknown_call:
         parts.append(_render_interruption(briefing))
@@ -127,7 +127,7 @@ def _render_interruption(briefing: Briefing) -> str:
 
 
 def describe_call(call: Call) -> str:
-    """Return a tool call in one line. A whole program has only a name."""
+    """Return a tool call in one line. For a whole program this is only its name."""
     if call.id == WHOLE_PROGRAM and not call.input:
         return call.tool
     given = ", ".join(f"{key}={str(value)!r}" for key, value in call.input.items())
@@ -135,7 +135,7 @@ def describe_call(call: Call) -> str:
 
 
 def _frames(messages: Sequence[Message]) -> list[str]:
-    """Return the messages in the form of read messages: each in a frame that its content cannot close."""
+    """Return the messages in the form in which agents read messages: each in a frame that its content cannot close."""
     return [render_message(message, token_hex(4)) for message in messages]
 
 

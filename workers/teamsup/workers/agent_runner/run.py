@@ -17,11 +17,11 @@ OPEN_STATES: tuple[RunState, ...] = ("planned", "running", "parked", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why an agent is started. There is one run for each agent and cause."""
+    """The reason why an agent is started. There is one run for each agent and cause."""
 
     kind: CauseKind
     key: str
-    """The message_id; for a schedule its tick, in UTC."""
+    """The message_id, or the tick of a schedule, in UTC."""
     message_number: int | None = None
     """``messages.id`` of the text; None for a schedule."""
     conversation: str = ""
@@ -35,7 +35,7 @@ class Run:
     agent: str
     cause: Cause
     session_id: str
-    """The id of the program's conversation: a UUID that we choose before the first start."""
+    """The id of the program's conversation: a UUID that the runner chooses before the first start."""
     state: RunState = "planned"
     reason: str = ""
     """The reason of its state, for people."""
@@ -43,16 +43,16 @@ class Run:
     """The value of TEAMSUP_RUN in the environment of its processes."""
     pid: int = 0
     process_identity: str = ""
-    """The boot and start of that process. They tell it from other processes with the same pid."""
+    """The boot and start of its latest process. They distinguish it from other processes with the same pid."""
     lease_token: str = ""
     starts: int = 0
-    """Processes that were started for it."""
+    """The number of processes that were started for it."""
     program: str = ""
     """The kind of its program, "command" or "claude", since its first start."""
     program_version: str = ""
-    """The version of its program, if that says so."""
+    """The version of its program, if it is known."""
     has_login: bool = False
-    """Whether its program worked with a login, and not with an API key."""
+    """Whether its program worked with a login instead of an API key."""
     model: str = ""
     created_at: float = 0.0
     started_at: float | None = None
@@ -62,7 +62,7 @@ class Run:
     tokens_in: int = 0
     tokens_out: int = 0
     usd: float | None = None
-    """Its own cost; None: unknown."""
+    """The cost of this run; None: unknown."""
     session_usd_before: float = 0.0
     """The cost of its session before this run."""
     tools: tuple[str, ...] = ()
@@ -77,17 +77,17 @@ class Run:
     is_decided: bool = False
     """Whether it continues with a decision of people."""
     stop: str = ""
-    """The reason why its process is being ended; empty: it is not."""
+    """The reason why its process is being ended; empty if it is not being ended."""
     directory: str = ""
     """Its working folder."""
     is_resumed: bool = False
     """Whether it continues in the session of an earlier run of its conversation."""
 
     folder_id: str = ""
-    """The id of the folder that has its files; empty: unknown."""
+    """The id of the folder that contains its files; empty: unknown."""
 
     def is_elsewhere(self, folder_id: str) -> bool:
-        """Return whether its process, if it lives, and its files are on another host than this folder of runs."""
+        """Return whether a run belongs to another host: its files, and its process if it lives."""
         return self.starts > 0 and self.folder_id not in ("", folder_id)
 
     @property
@@ -96,7 +96,7 @@ class Run:
 
 
 def folder_id(team: Team) -> str:
-    """Return the id of this team's folder of runs. The first call makes it. Raise OSError."""
+    """Return the id of this team's folder of runs. The first call creates the id. Raise OSError."""
     path = team.folder / "runs" / "id"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():

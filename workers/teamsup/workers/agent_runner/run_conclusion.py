@@ -28,15 +28,15 @@ _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 10.0, 600.0
 _PAUSE_SECONDS = 900.0
 """Seconds of a login's pause if its end is unknown."""
 _SHORTEST_PAUSE_SECONDS = 60.0
-"""The least seconds of a pause. Its stated end may have passed already, because the clocks of two machines differ."""
+"""The minimum seconds of a pause. Its reported end may already be over, because the clocks of two machines differ."""
 _SESSION_SECONDS = 60.0
-"""Seconds until a run looks again whether a session still has its message."""
+"""Seconds until a run checks again whether a session still has its message."""
 _MAX_ANSWER_BYTES = 200_000
 _MAX_REASON_CHARACTERS = 500
 
 
 class RunConclusion:
-    """Acts on judgements. Each verb blocks, and is one transaction of the agent's hub; it raises StoreError."""
+    """Acts on judgements. Each method blocks, is one transaction of the agent's hub, and raises StoreError."""
 
     def __init__(
         self,
@@ -76,9 +76,10 @@ class RunConclusion:
             return self._act(hub, table, run, judged, calls)
 
     def ask_people(self, run: Run, output: RunOutput, calls: Sequence[Call]) -> Run:
-        """Ask people about a parked or unknown run. Its row is stored already, so that no answer comes too early.
+        """Ask people about a parked or unknown run. The run's row is stored before, so that an answer cannot come too
+        early.
 
-        A run that they cannot be asked about fails.
+        If people cannot be asked, the run fails.
         """
         obstacle = ""
         section, folder = self._settings.section(run.agent), run_folder(self._hub.team, run.id)
@@ -109,7 +110,9 @@ class RunConclusion:
         return ended
 
     def end_removed(self, with_process: Collection[int]) -> None:
-        """End the runs of agents without a section, except those with a process: nothing will start them."""
+        """End the runs of agents without a section, because they will not be started again. Keep the runs with a
+        process.
+        """
         for run in RunTable(self._hub).open_runs():
             if run.agent not in self._settings.agents and run.id not in with_process:
                 self.finish(run, Finish("stopped", "its section was removed"))
@@ -128,16 +131,19 @@ class RunConclusion:
         return True
 
     def wait(self, run: Run, pause: Pause) -> Run:
-        """Pause a run that could not be started, and all others with the same obstacle. The run keeps its decision."""
+        """Pause a run that could not be started, and all other runs with the same obstacle. The run keeps people's
+        decision.
+        """
         hub = self._open_hub(run.agent)
         with hub.transaction():
             table = RunTable(hub)
             return table.update(self._pause(table, run, pause), is_decided=run.is_decided)
 
     def yield_to_session(self, run: Run) -> bool:
-        """Return whether a session has claimed the message after our lease had ended. If so, do not start the run.
+        """Return whether a session has claimed the message after the runner's lease had ended. If so, do not start the
+        run.
 
-        The run ends with that message. A run that continues with a decision of people has read its message before.
+        The run ends with that message. This does not apply to a run that continues after people's decision.
         """
         if run.cause.kind != "message" or run.is_decided:
             return False
@@ -222,7 +228,7 @@ class RunConclusion:
             self._log.warning("run %d cannot answer: %s", run.id, error)
 
     def _end_delivery(self, hub: MessageHub, run: Run, message: Message, end: Finish) -> None:
-        """End the message. If our lease has ended, its new reader ends it."""
+        """End the message. If the runner's lease has ended, the message's new reader ends it."""
         if run.lease_token:
             ends = as_datetime(self._clock() + LEASE_SECONDS)
             delivery = Delivery(message, run.agent, max(1, run.starts), run.lease_token, ends)
@@ -251,7 +257,7 @@ class RunConclusion:
         return table.update(run, state="planned", reason=again.reason, next_try_at=next_try_at, **changes)
 
     def _pause(self, table: RunTable, run: Run, pause: Pause) -> Run:
-        """Pause the login or the agent. The run waits with the others, and does not count as a try."""
+        """Pause the login or the agent. The run waits too, and this start does not count as a try."""
         name = self._settings.login(run.agent) if pause.scope == "login" else run.agent
         until = pause.until
         if until is None and not pause.is_incident:
@@ -264,7 +270,7 @@ class RunConclusion:
         return table.update(run, state="planned", reason=pause.reason, tries=max(0, run.tries - 1), next_try_at=None)
 
     def _leave_to_people(self, table: RunTable, run: Run, call: Call, calls: Sequence[Call]) -> Run:
-        """Do not run it again by ourselves, unless a rule allows it."""
+        """Let people decide whether to run it again, unless ``on_unknown`` allows that."""
         section = self._settings.section(run.agent)
         reason = f"it died in {describe_call(call)}"[:_MAX_REASON_CHARACTERS]
         if section.on_unknown == "again" and run.tries < MAX_TRIES:
@@ -291,7 +297,7 @@ def _delivery_state(hub: MessageHub, run: Run) -> str:
 
 
 def _has_lease(hub: MessageHub, run: Run, now: float) -> bool:
-    """Return whether the message is still leased to us, and renew that lease."""
+    """Renew the lease of the message. Return whether the runner still had it."""
     if not run.lease_token:
         return False
     message, ends = hub.queries.message(run.cause.key), as_datetime(now + LEASE_SECONDS)
@@ -318,7 +324,9 @@ def has_answered(hub: MessageHub, run: Run) -> bool:
 
 
 def judge_stopped(run: Run, judged: Judgement) -> Judgement:
-    """Return the judgement of a run whose process we have ended. A run that had finished by then counts as done."""
+    """Return the judgement of a run whose process the runner has ended. A run that had finished before
+    counts as done.
+    """
     if isinstance(judged, Finish) and judged.state == "done":
         return judged
     reason = run.stop

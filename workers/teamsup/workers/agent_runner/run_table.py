@@ -17,7 +17,7 @@ _OPEN = ", ".join(f"'{state}'" for state in OPEN_STATES)
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Recent starts and costs, of one agent or of all."""
+    """Recent starts and costs, of one agent or of all agents."""
 
     starts: int = 0
     """Processes that have started in the last hour."""
@@ -25,14 +25,14 @@ class Usage:
     usd: float = 0.0
     """The cost of the last 24 hours."""
     oldest_cost: float | None = None
-    """The time when the first of the runs with this cost ended."""
+    """The time when the first of the runs in ``usd`` ended."""
     unknown_costs: int = 0
     """Runs of the last 24 hours that have ended without reporting their cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentPause:
-    """A pause of one agent or login: until then none of its runs starts. None: until a person ends it."""
+    """A pause of one agent or login. Its runs do not start until ``until``; None: until a person ends the pause."""
 
     kind: Literal["agent", "login"]
     name: str
@@ -49,7 +49,7 @@ class AgentPause:
 
 
 class RunTable:
-    """The runs of one team. A verb that changes something is its own transaction, or part of the open one."""
+    """The runs of one team. A method that changes something is its own transaction, or part of the open transaction."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
@@ -57,7 +57,7 @@ class RunTable:
     def insert(
         self, agent: str, cause: Cause, now: float, *, directory: str = "", session: Run | None = None, model: str = ""
     ) -> Run:
-        """Return the run of this cause: a new row, or the existing one. ``session`` is the earlier run whose session it
+        """Return the run of this cause: the existing row, or a new one. ``session`` is the earlier run whose session it
         continues.
         """
         with self._hub.transaction():
@@ -93,8 +93,8 @@ class RunTable:
         return self.get(run.id) or run
 
     def record_start(self, run: Run, mark: str, now: float, program: str = "", folder_id: str = "") -> Run | None:
-        """Store, before the start, that a process with this mark is started for the run. Return None if the run is no
-        longer planned: then start nothing.
+        """Store that a process with this mark is about to be started for the run. Return None if the run is no longer
+        planned; the caller must then not start it.
         """
         with self._hub.transaction():
             sql = "UPDATE runs SET state = 'running' WHERE id = ? AND state = 'planned' AND starts = ?"
@@ -134,7 +134,7 @@ class RunTable:
     def latest(
         self, agent: str | None = None, limit: int = 50, state: RunState | None = None, before: int | None = None
     ) -> list[Run]:
-        """Return the newest runs, the newest first, with ``before`` only those with a lower number."""
+        """Return the newest runs, the newest first. With ``before`` return only runs with a lower number."""
         return self._select(
             "(CAST(? AS TEXT) IS NULL OR agent = ?) AND (CAST(? AS TEXT) IS NULL OR state = ?)"
             " AND (CAST(? AS BIGINT) IS NULL OR id < ?)",
@@ -148,7 +148,7 @@ class RunTable:
         )
 
     def find_asked(self, message_id: str) -> Run | None:
-        """Return the open run of that question to people."""
+        """Return the open run that asked people this question."""
         found = self._select(f"decision = ? AND state IN ({_OPEN})", message_id)
         return found[0] if found else None
 
@@ -172,7 +172,7 @@ class RunTable:
         return Usage(starts, oldest, float(usd), oldest_cost, unknown)
 
     def count_since(self, agent: str, since: float) -> tuple[int, float]:
-        """Return the number of an agent's runs that were begun since then, and their cost."""
+        """Return the number of an agent's runs that have begun since a time, and their cost."""
         (count, usd) = self._hub.query(
             "SELECT count(*), coalesce(sum(usd), 0) FROM runs WHERE agent = ? AND created_at >= ? AND starts > 0",
             (agent, since),
@@ -205,7 +205,7 @@ class RunTable:
                 self.resume(kind, pause.name)
 
     def pauses(self, now: float) -> list[AgentPause]:
-        """Return the pauses that hold now."""
+        """Return the pauses that are in force now."""
         sql = "SELECT * FROM agent_pauses WHERE until IS NULL OR until > ? ORDER BY kind, name"
         return [
             AgentPause(**{**dict(zip(row.keys(), row, strict=True)), "is_incident": row["is_incident"] == 1})
@@ -222,7 +222,7 @@ class RunTable:
         return {row["agent"]: (row["schedule"], row["at"]) for row in rows}
 
     def record_ticks(self, agent: str, schedule: str, at: float) -> None:
-        """Store that all ticks up to then are done."""
+        """Store that all ticks up to a time are done."""
         with self._hub.transaction():
             self._hub.execute("DELETE FROM agent_ticks WHERE agent = ?", (agent,))
             self._hub.execute("INSERT INTO agent_ticks (agent, schedule, at) VALUES (?, ?, ?)", (agent, schedule, at))

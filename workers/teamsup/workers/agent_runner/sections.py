@@ -66,7 +66,7 @@ class AgentSection:
     allowed_tools: Annotated[tuple[str, ...], Example('["Read", "Grep"]')] = ()
     """Tools that need no decision."""
     setting_sources: Annotated[tuple[Literal["user", "project", "local"], ...], Example('["project"]')] = ()
-    """Claude Code's settings that apply to it; empty: none of yours."""
+    """The settings of Claude Code that apply to it; empty: none of your settings."""
     max_minutes: Annotated[float, Number("minutes", 0.01, _DAY_MINUTES)] = 15.0
     """The maximum duration of one run."""
     max_turns: Annotated[int, Number("turns", 1, 10_000)] = 40
@@ -93,7 +93,7 @@ class AgentSection:
     ask_in_sessions: bool = False
     """Whether people may also permit tool calls in an open session of this agent."""
     on_unknown: Literal["ask", "again"] = "ask"
-    """After a crash in the middle of a call: ask people, or run it again."""
+    """The next step after a crash in the middle of a call: ask people, or run the agent again."""
     environment: Annotated[Mapping[str, str], SecretValues(), Example('{ LEVEL = "info" }')] = field(
         default_factory=dict
     )
@@ -129,8 +129,8 @@ class AgentSection:
         return *self.environment, *self.environment.values()
 
     def _check_tools(self) -> None:
-        """Raise ValueError if rules contradict each other. A tool of ``ask_people`` that is also allowed would run
-        without permission.
+        """Raise ValueError if rules contradict each other. A tool in both ``ask_people`` and ``allowed_tools`` would
+        run without permission.
         """
         for asked in map(tool_of, self.ask_people):
             for allowed in map(tool_of, self.allowed_tools):

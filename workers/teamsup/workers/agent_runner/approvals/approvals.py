@@ -1,7 +1,6 @@
 """Ask people about a parked call, turn their decision into a verdict, and withdraw requests that need no decision.
 
-The runner sends and receives all these messages: an agent neither asks nor gets the answer first. Only a person can
-allow a call.
+The runner itself sends and receives these messages, so an agent cannot change them. Only a person can allow a call.
 """
 
 from collections.abc import Sequence
@@ -37,12 +36,14 @@ class CallVerdict:
 
 
 def request_id(run: int, call_id: str) -> str:
-    """Return the message_id with which people are asked: one for each call, so that they are asked once."""
+    """Return the message_id of the question to people. It is the same for the same call, so that people are
+    asked once.
+    """
     return f"{_ID_PREFIX}{run}:{call_id}"
 
 
 def parse_request_id(message_id: str) -> tuple[int, str] | None:
-    """Return the run and the call that the request of this message_id is about."""
+    """Return the run and the call for the message_id of a request."""
     run, separator, call_id = message_id.removeprefix(_ID_PREFIX).partition(":")
     is_ours = message_id.startswith(_ID_PREFIX) and separator and run.isascii() and run.isdecimal() and call_id
     return (int(run), call_id) if is_ours else None
@@ -61,7 +62,7 @@ class Approvals:
         self._hub = hub
 
     def ask(self, run: Run, agent: AgentSection, call: DeferredCall, folder: Path) -> Message | None:
-        """Ask people for a parked call, once. If they cannot be asked, write its denial and return None.
+        """Ask people once about a parked call. If they cannot be asked, deny the call and return None.
 
         People must see the whole input before they decide.
         """
@@ -96,7 +97,7 @@ class Approvals:
             return None
 
     def accept(self, answer: Message) -> CallVerdict | None:
-        """Return the decision that this message reports; None: it does not report one.
+        """Return the decision that this message reports, or None.
 
         Only user_comm decides which answer counts. Only a person's permission allows the call. A deadline, an error or
         an agent as decider denies it.
@@ -122,7 +123,7 @@ class Approvals:
         return CallVerdict(run, call_id, "allow", f"{who} has allowed this call (#{decision}).")
 
     def write(self, decided: CallVerdict, folder: Path) -> bool:
-        """Write the verdict for the gate; return whether that call of the run still waits for one."""
+        """Write the verdict for the gate. Return whether the call was still waiting for a verdict."""
         ledger = CallLedger(folder)
         call = ledger.parked_call()
         if call is None or call.id != decided.call_id:
@@ -131,7 +132,7 @@ class Approvals:
         return True
 
     def deny(self, run: Run, call: DeferredCall, folder: Path, reason: str) -> None:
-        """Write a denial of ours, for example if the deadline has passed without a message of user_comm."""
+        """Deny a call without a decision of people, for example if user_comm has not reported one by the deadline."""
         ledger = CallLedger(folder)
         ledger.write_verdict(run.id, Call(call.id, call.tool, "parked", call.input), "deny", reason)
 

@@ -8,8 +8,9 @@ from ..run import Run
 
 
 def render_request(run: Run, call: DeferredCall) -> str:
-    """Return the question to people. Every line of the agent's text begins with a bar, so that no line looks like
-    ours."""
+    """Return the question to people. Every line of the agent's text begins with a bar, so that it does not look like a
+    line of teamsup.
+    """
     words = [f"May {run.agent} make this call of {to_single_line(call.tool, 100)}?", show_input(call.input)]
     match run.cause.kind:
         case "message":

@@ -92,7 +92,7 @@ def _check_agent(
 
 
 def _find_missing(team: Team, section: AgentSection, path: str) -> str:
-    """Return the missing files of a start; empty: none."""
+    """Return the files that a start needs and that are missing."""
     directory = Path(section.directory).expanduser()
     if section.directory and not directory.is_dir():
         return f"directory: there is no folder {directory}"
@@ -112,7 +112,7 @@ def _is_executable(program: str, directory: Path, path: str) -> bool:
 
 
 class _Logins:
-    """The logins of the agents. Claude Code takes a second to answer, so ask once for each login."""
+    """The logins of the agents. Claude Code takes a second to answer, so each login is asked about once."""
 
     def __init__(self) -> None:
         self._known: dict[frozenset[tuple[str, str]], tuple[str, bool]] = {}
@@ -126,7 +126,9 @@ class _Logins:
 
 
 def _describe_login(environment: Mapping[str, str]) -> tuple[str, bool]:
-    """Return whether Claude Code is logged in, and how. Offline it is unknown whether the login still works."""
+    """Return whether Claude Code is logged in, and how. Without a network it is unknown whether the login
+    still works.
+    """
     executable = shutil.which("claude", path=environment["PATH"])
     if executable is None:
         return "there is no claude on its PATH", False
@@ -145,7 +147,7 @@ def _describe_starts(section: AgentSection) -> str:
 
 
 def _describe_last_run(team: Team, name: str) -> str:
-    """Return the end of its newest run, which proves more than a login."""
+    """Return a sentence about the end of the agent's newest run, which proves more than a login."""
     if not has_store(team):
         return "never run"
     try:
@@ -159,7 +161,7 @@ def _describe_last_run(team: Team, name: str) -> str:
 
 
 def _describe_unknown_rules(section: AgentSection, environment: Mapping[str, str]) -> str:
-    """Return the rules of denial that apply only after people have decided; empty: none."""
+    """Return the rules of denial that apply only after people have decided, or an empty text."""
     rules = denied_rules(section, Path(section.directory).expanduser(), environment)
     unknown = [
         rule
@@ -175,7 +177,7 @@ def _describe_obstacle(name: str, agents: Mapping[str, Agent]) -> str:
 
 
 def _ask(command: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
-    """Return the output of the program; None if it does not start or does not end in time."""
+    """Return the output of the program, or None if it does not start or does not end in time."""
     try:
         done = subprocess.run(
             command,

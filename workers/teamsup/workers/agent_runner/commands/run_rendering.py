@@ -1,4 +1,4 @@
-"""Render runs for people: as lines of a table, or one in full. Pure."""
+"""Render runs for people: all as lines of a table, or one run in full. Pure."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,6 @@
-"""Runs for pages: the list, each with its steps and cost, the unknown ones, and agents that wait at a limit."""
+"""Runs for pages: the list, each run's steps and cost, the runs with an unknown outcome, and agents that wait at a
+limit.
+"""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -222,7 +224,7 @@ def _to_row(hub: MessageHub, run: Run) -> EntryRow:
 
 
 def _cost_of(run: Run) -> str:
-    """Return the cost. An unknown cost is a question mark, and no cost yet is a dash."""
+    """Return the cost as text: a question mark if it is unknown, and a dash if there is none yet."""
     cost = describe_cost(run)
     return {"unknown": "?", "-": "–"}.get(cost, cost)
 

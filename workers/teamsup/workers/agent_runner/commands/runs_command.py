@@ -29,13 +29,13 @@ _STATES = ("planned", "running", "parked", "done", "failed", "unknown", "stopped
 
 
 class UnknownRun(CallerError):
-    """No run has that number."""
+    """No run has this number."""
 
     exit_code = ExitCode.UNKNOWN
 
 
 class StopRejected(CallerError):
-    """agent-runner has not stopped the run; the text is its own."""
+    """agent-runner has not stopped the run. The text is agent-runner's."""
 
     exit_code = ExitCode.NOT_NOW
 

@@ -1,4 +1,4 @@
-"""Agents for pages that wait, because a limit or a fault keeps agent-runner from starting them."""
+"""Waiting agents for pages: a limit or a fault keeps agent-runner from starting them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -68,7 +68,7 @@ def ask_worker(
     message_type: str = "message",
     metadata: Mapping[str, object] | None = None,
 ) -> str:
-    """Send a worker the words of a person, and return its answer. Raise ActionRejected with its refusal."""
+    """Send a person's words to a worker, and return the answer. Raise ActionRejected with the worker's refusal."""
     about = {"author_name": person, **(metadata or {})}
     reply = ask_once(
         hub.team, recipient, words, _ANSWER_SECONDS, message_type=message_type, metadata=about, person=person

@@ -28,7 +28,7 @@ class AgentSettings:
         self._read(config)
 
     def reload_if_changed(self) -> bool:
-        """Return whether other sections apply now. Check the file with one stat()."""
+        """Return whether the sections have changed. Check the file with one stat()."""
         stamp = self._current_stamp()
         if stamp == self._stamp:
             return False
@@ -46,7 +46,7 @@ class AgentSettings:
         return (self.agents, self.runner) != before
 
     def section(self, name: str) -> AgentSection:
-        """Return the section of an agent. A removed section is replaced by the defaults until the agent's last run is
+        """Return the section of an agent. If the section was removed, return the defaults until the agent's last run is
         over.
         """
         return self.agents.get(name) or AgentSection()
@@ -57,14 +57,16 @@ class AgentSettings:
         return str(self._team.folder / (Path(given).expanduser() if given else Path("agents", name)))
 
     def login(self, name: str) -> str:
-        """Return the login of an agent. Agents with the same login share its limits. Empty: the login of this user."""
+        """Return the login of an agent. Agents with the same login share its limits. An empty text is the login of this
+        user.
+        """
         section = self.section(name)
         if section.command:
             return f"the program of {name}"
         return section.environment.get("CLAUDE_CONFIG_DIR", "") or section.env_file
 
     def describe_incident(self, pause: AgentPause) -> str:
-        """Return the trouble that only a person can end, and what the person has to do then."""
+        """Return a sentence about a trouble that only a person can end, with the remedy."""
         if pause.kind == "agent":
             fact, agent = f"No run of {pause.name} starts", pause.name
         else:

@@ -1,4 +1,4 @@
-"""The gate of an agent: the person's command that decides whether a run is worth it, before its first process."""
+"""The gate of an agent: a person's command that decides whether a run starts."""
 
 import asyncio
 from pathlib import Path
@@ -17,9 +17,9 @@ _MAX_GATE_CHARACTERS = 300
 
 
 async def ask_gate(team: Team, run: Run, section: AgentSection, folder: Path) -> Finish | None:
-    """Ask the command whether a run is worth it, before its first process; return why not.
+    """Ask the command whether a run starts, before its first process. Return the reason if it does not start.
 
-    Raise OSError if the command cannot decide; then nothing starts.
+    Raise OSError if the command cannot decide; nothing starts then.
     """
     if not section.gate or run.starts or run.cause.kind == "person":
         return None

@@ -30,7 +30,7 @@ from .run_watch import start_watch
 
 T = TypeVar("T")
 DECISION = "decision.json"
-"""The decision of people for a program that asked by itself."""
+"""People's decision for a program that asked them directly."""
 _HISTORY_MESSAGES = 10
 _PROGRESS_SECONDS = 5.0
 _STORE_PAUSE_SECONDS = 1.0
@@ -64,13 +64,15 @@ class RunFollower:
         self.conclusion = RunConclusion(hub, settings, open_hub, log)
 
     def request_stop(self, number: int, reason: str) -> None:
-        """End the process of a run. ``end_if_stopped`` ends a run that has no process by then."""
+        """Request the end of a run's process. If the run does not have a process yet, ``end_if_stopped``
+        ends it later.
+        """
         self._stop_reasons[number] = reason
         if (stop := self._stops.get(number)) is not None:
             stop.set()
 
     async def end_if_stopped(self, run: Run) -> None:
-        """End a run whose stop was requested when it had no process to end."""
+        """End a run whose stop was requested before it had a process."""
         if reason := self._stop_reasons.get(run.id):
             await self._until_stored(self._stop_open, run, reason)
             del self._stop_reasons[run.id]
@@ -102,7 +104,9 @@ class RunFollower:
             del self._stops[run.id]
 
     async def _start(self, run: Run) -> tuple[Run, RunProcess | None] | None:
-        """Start a process; None when there is none to follow. The row records it before the start."""
+        """Start a process. Return None if there is no process to follow. The run's row records the process before the
+        start.
+        """
         if await self._until_stored(self.conclusion.yield_to_session, run):
             return None
         if not run.starts and not run.is_resumed:
@@ -166,7 +170,9 @@ class RunFollower:
         return self._table.update(run, pid=process.pid, process_identity=process.identity)
 
     async def _wait(self, run: Run, process: RunProcess) -> tuple[Run, float]:
-        """Wait for the end of the process, and return its seconds. End it when its time is over, or on request."""
+        """Wait for the end of the process, and return its seconds. End it when its time is over, or when that is
+        requested.
+        """
         section = self._section(run)
         used = run_limits.used_seconds(run_folder(self._hub.team, run.id), run)
         # From here on count the seconds ourselves, because the wall clock may be set meanwhile.
@@ -217,9 +223,10 @@ class RunFollower:
         return run
 
     def leave_elsewhere(self, runs: Sequence[Run]) -> None:
-        """Leave to people what was under way on another host. Raise StoreError.
+        """Let people decide about a run that was under way on another host. Raise StoreError.
 
-        That host has ended its processes, but its calls are in its files. So a second start may repeat them.
+        That host has ended the run's processes, but only its own files have the calls. So a second start may repeat
+        calls.
         """
         for run in runs:
             if run.state in ("planned", "running", "parked") and run.is_elsewhere(self._folder_id):
@@ -228,7 +235,7 @@ class RunFollower:
                 self._table.update(self.conclusion.conclude(run, known, (), Unknown(ELSEWHERE)), folder_id="")
 
     def ask_people(self, run: Run) -> None:
-        """Ask people about a parked or unknown run, unless they were asked. Raise StoreError."""
+        """Ask people about a parked or unknown run, unless they were asked before. Raise StoreError."""
         program, folder = self._program(run, self._section(run)), run_folder(self._hub.team, run.id)
         self.conclusion.ask_people(run, program.read(folder, run), program.read_calls(folder))
 
@@ -238,8 +245,9 @@ class RunFollower:
         self.conclusion.decide(run, decision, calls)
 
     def _brief(self, run: Run, section: AgentSection, program: AgentProgram, folder: Path) -> tuple[Briefing, bool]:
-        """Return the briefing of the run, and whether it continues in a session. Store the briefing for other
-        programs."""
+        """Return the briefing of the run, and whether the run continues in a session. Store the briefing for other
+        programs.
+        """
         if (directory := Path(run.directory)).is_relative_to(self._hub.team.folder / "agents"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -287,7 +295,7 @@ class RunFollower:
         return message
 
     def _history(self, run: Run, message: Message) -> Sequence[Message]:
-        """Return the messages of the conversation that this agent has seen before this one."""
+        """Return the earlier messages of the conversation that this agent has seen."""
         if not run.cause.conversation:
             return ()
         found = self._hub.queries.conversation(run.cause.conversation, limit=3 * _HISTORY_MESSAGES)
@@ -308,14 +316,14 @@ class RunFollower:
         return output.lacks_tools
 
     def _section(self, run: Run) -> AgentSection:
-        """Return the section of its agent, with the folder in which the run began."""
+        """Return the section of the run's agent, with the folder in which the run began."""
         return replace(self._settings.section(run.agent), directory=run.directory)
 
     def _program(self, run: Run, section: AgentSection) -> AgentProgram:
         return self._programs[run.program or section.kind]
 
     async def _until_stored(self, action: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401
-        """Retry the action until the store takes it: no process may be forgotten, or started twice."""
+        """Retry the action until the store accepts it. Otherwise a process could be forgotten or started twice."""
         while True:
             try:
                 return await asyncio.to_thread(action, *arguments)

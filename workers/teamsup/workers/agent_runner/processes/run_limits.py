@@ -1,4 +1,4 @@
-"""The limits that are left when another process continues a run. A program counts only its own process."""
+"""The remaining limits when another process continues a run. A program counts only its own process."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,9 @@ _SECONDS, _OUTPUT = "seconds.json", "stdout.jsonl"
 
 
 def find_used_up(section: AgentSection, run: Run, seconds: float) -> str:
-    """Return the limit that the run has used up, as a reason; else an empty text. ``seconds`` is its time so far."""
+    """Return the limit that the run has used up, as a reason, or an empty text. ``seconds`` is the run's
+    time so far.
+    """
     if run.turns >= section.max_turns:
         return f"it has used up its max_turns, {section.max_turns}"
     if run.usd and run.usd >= section.max_usd:
@@ -25,7 +27,7 @@ def find_used_up(section: AgentSection, run: Run, seconds: float) -> str:
 
 
 def subtract_used(section: AgentSection, run: Run, seconds: float) -> AgentSection:
-    """Return the section with the rest of the run's limits, none of which is used up."""
+    """Return the section with the remaining limits of the run. None of the limits may be used up."""
     return replace(
         section,
         max_turns=section.max_turns - run.turns,
@@ -40,7 +42,9 @@ def used_seconds(folder: Path, run: Run) -> float:
 
 
 def record_seconds(folder: Path, run: Run, seconds: float | None) -> None:
-    """Store the seconds of the latest process. None: its end was not observed, so its last output counts as the end."""
+    """Store the seconds of the latest process. If they are None, its end was not observed, so its last output counts as
+    the end.
+    """
     if run.started_at is None:
         return
     # A run must reach its end even if these seconds cannot be stored.

@@ -12,14 +12,16 @@ from ..run import Run
 
 
 class RunPresence:
-    """Reports agents as present while a run of theirs has a process. Threads may share it."""
+    """Reports an agent as present while one of its runs has a process. Threads may share this object."""
 
     def __init__(self, open_hub: Callable[[str], MessageHub]) -> None:
         self._open_hub = open_hub
         self._notes: dict[int, tuple[str, str]] = {}
 
     def report(self, run: Run, note: str) -> None:
-        """Report the current work of a run. An empty text means that it no longer has a process. Raise StoreError."""
+        """Report the current work of a run. An empty text means that the run no longer has a process. Raise
+        StoreError.
+        """
         hub = self._open_hub(run.agent)
         if note:
             self._notes[run.id] = run.agent, note
@@ -42,5 +44,5 @@ class RunPresence:
 
 
 def _own_note(known: Agent | None, run: Run) -> str:
-    """Return the note that the agent has set itself in this run."""
+    """Return the note that the agent itself has set in this run."""
     return str(known.metadata.get(OWN_NOTE) or "") if known is not None and known.metadata.get(RUN) == run.id else ""

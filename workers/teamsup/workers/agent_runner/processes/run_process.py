@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RunProcess:
-    """The first process of a run. ``child`` reaps it when it is ours."""
+    """The first process of a run. ``child`` reaps it if this process has started it."""
 
     pid: int
     identity: str
@@ -39,12 +39,12 @@ class RunProcess:
 
 
 def run_mark(team: Team, number: int) -> str:
-    """Return the mark of all processes of a run, also of those that begin later."""
+    """Return the mark of all processes of a run, including later ones."""
     return make_mark(team.folder, str(number))
 
 
 def spawn(launch: Launch, folder: Path, mark: str) -> RunProcess:
-    """Start a process whose output goes to files, so that it outlives us. Raise OSError."""
+    """Start a process whose output goes to files, so that it outlives this worker. Raise OSError."""
     given = folder / "stdin.json"
     given.write_bytes(launch.stdin)
     with given.open("rb") as stdin, (folder / OUTPUT).open("ab") as out, (folder / ERRORS).open("ab") as err:
@@ -61,7 +61,7 @@ def spawn(launch: Launch, folder: Path, mark: str) -> RunProcess:
 
 
 def find_process(run: Run) -> RunProcess | None:
-    """Return the process of a run that another runner has started; None when it has ended.
+    """Return the process of a run that another runner has started, or None if it has ended.
 
     If that runner died before it stored the pid, the mark identifies it: the first process of the run is the oldest.
     """
@@ -81,7 +81,7 @@ def find_process(run: Run) -> RunProcess | None:
 
 
 async def wait_ended(process: RunProcess) -> None:
-    """Return when the process has ended."""
+    """Wait until the process has ended."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except (AttributeError, OSError):
@@ -145,7 +145,7 @@ def measure_memory(marks: Container[str]) -> int:
 
 
 def _identify(pid: int) -> str:
-    """Return the identity of the process; empty: there is none."""
+    """Return the identity of the process, or an empty text if there is none."""
     if identity := identity_of(pid):
         return identity
     import psutil  # where there is no /proc

@@ -1,7 +1,7 @@
 """End the runs of this host when the lease of agent-runner ends, also without a supervisor and without a runner.
 
 A run outlives both. Another host may then take the role and start the same agent. So a process beside the runs reads
-the lease. It counts as a holder does: on its own monotonic clock, from before each answer of the server.
+the lease. Like a holder, it measures the lease with its own monotonic clock, from before each answer of the server.
 """
 
 import os

@@ -18,7 +18,8 @@ _EVENTS: tuple[CallEvent, ...] = ("began", "done", "parked", "denied")
 _DROPPED = "dropped"
 """The event of a parked call that its session has lost. People are no longer asked about it."""
 _GIVEN_UP = "given_up"
-"""The event of a call whose outcome stays unknown: the run goes on without it. The gate still refuses its id."""
+"""The event of a call whose outcome stays unknown: the run continues without it. The gate still refuses the call's id.
+"""
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 Verdict = Literal["allow", "deny"]
 
@@ -37,8 +38,8 @@ class CallLedger:
         self._replace(self._folder / "gate.json", policy)
 
     def calls(self, ended: Collection[str] = ()) -> list[Call]:
-        """Return each call with its latest event. If the model has got a call's result, its outcome is known. An
-        unreadable line, as after a power failure, counts as a call that has begun.
+        """Return each call with its latest event. If the model has received a call's result, the outcome is known. An
+        unreadable line, for example after a power failure, counts as a call that has begun.
         """
         latest: dict[str, Call] = {}
         for number, row in enumerate(self._rows()):
@@ -61,7 +62,7 @@ class CallLedger:
         ]
 
     def timed_calls(self, limit: int) -> list[tuple[Call, float | None]]:
-        """Return the last calls, each with its latest event and the time of its first, in Unix seconds."""
+        """Return the last calls, each with its latest event and the time of its first event, in Unix seconds."""
         times: dict[str, float] = {}
         for row in self._rows():
             if isinstance(at := row.get("at"), int | float):
@@ -73,20 +74,22 @@ class CallLedger:
         return next((call for call in self.calls() if call.event == "parked"), None)
 
     def drop_parked(self) -> None:
-        """Note that the session has lost its waiting calls, so that the gate may park another one."""
+        """Note that the session has lost its waiting calls, so that the gate may park another call."""
         for call in self.calls():
             if call.event == "parked":
                 self._append({"id": call.id, "tool": call.tool, "event": _DROPPED, "at": time.time()})
 
     def give_up(self, calls: Iterable[Call]) -> None:
-        """Note that the run continues with these calls of unknown outcome. A later death did not happen in them."""
+        """Note that the run continues although the outcome of these calls is unknown. A later death of the process is
+        not their fault.
+        """
         for call in calls:
             if call.event == "began" and call.id != WHOLE_PROGRAM:
                 given = {"id": call.id, "tool": call.tool, "input": dict(call.input)}
                 self._append({**given, "event": _GIVEN_UP, "at": time.time()})
 
     def given_up_call(self) -> Call | None:
-        """Return the first call that was given up at the last death, if no other call has begun since."""
+        """Return the first call that was given up at the last death, if no other call has begun since then."""
         latest = list(takewhile(lambda row: row.get("event") == _GIVEN_UP, reversed(self._rows())))
         if not latest:
             return None
@@ -104,7 +107,7 @@ class CallLedger:
         self._replace(folder / f"{call.id}.json", {**said, "verdict": verdict, "reason": reason})
 
     def verdict_on(self, call_id: str) -> Verdict | None:
-        """Return the verdict on a call, whether the gate has used it or not."""
+        """Return the verdict on a call, even if the gate has used it."""
         for folder in (self._folder / "verdicts", self._folder / "verdicts" / "used"):
             try:
                 said = json.loads((folder / f"{call_id}.json").read_text("utf-8"))

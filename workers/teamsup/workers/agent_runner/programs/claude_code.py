@@ -1,6 +1,6 @@
 """Claude Code as the program of an agent: its flags, its settings, its environment, and its files in a run's folder.
 
-Only this module and claude_output.py know them, from tests with one version.
+Only this module and claude_output.py depend on them. They were tested with one version.
 """
 
 import json
@@ -26,7 +26,7 @@ from .environment import build_environment
 from .program import Call, Launch, RunOutput
 
 SEEN_VERSION = "2.1.332"
-"""The version that was tested. ``teamsup doctor`` warns of another one."""
+"""The version that was tested. ``teamsup doctor`` warns of any other version."""
 
 PLUGIN = "teamsup"
 TEAM_TOOLS = "mcp__plugin_teamsup_teamsup"
@@ -79,7 +79,7 @@ class ClaudeCode:
         self._readers: dict[Path, _FolderReader] = {}
 
     def plan(self, run: Run, agent: AgentSection, prompt: str, *, resume: bool, folder: Path) -> Launch:
-        """Return how to start it. An empty ``prompt`` with ``resume`` goes on at the deferred call.
+        """Return the start of the program. An empty ``prompt`` with ``resume`` continues with the deferred call.
 
         Raise NotConfigured, with the remedy, if the program or a file of the agent is missing.
         """
@@ -120,7 +120,7 @@ class ClaudeCode:
         return replace(output, has_transcript=find_transcript(folder, run.session_id) is not None)
 
     def read_calls(self, folder: Path) -> Sequence[Call]:
-        """Return the latest event of each tool call. A call that the session has lost is not among them."""
+        """Return the latest event of each tool call, without calls that the session has lost."""
         reader = self._reader(folder)
         reader.read()
         calls = CallLedger(folder).calls(reader.ended_calls)
@@ -147,16 +147,16 @@ class ClaudeCode:
 
 
 class _FolderReader:
-    """Reads the output of a run from the last position, also in the files of its earlier processes."""
+    """Reads the output of a run from the last position, including the files of its earlier processes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._parser = OutputReader()
         self._done: set[Path] = set()
         self._current = (0, 0)
-        """The inode of the current file, and the number of read bytes."""
+        """The inode of the current file, and the number of bytes that were read."""
         self.fruitless_starts = 0
-        """The number of last starts without a prompt that printed nothing."""
+        """The number of consecutive latest starts without a prompt that printed nothing."""
 
     @property
     def ended_calls(self) -> Collection[str]:
@@ -200,8 +200,9 @@ class _FolderReader:
 
 
 def arguments(run: Run, agent: AgentSection, settings: Path, instructions: str, *, resume: bool) -> Iterator[str]:
-    """Yield the arguments of a start. The team's tools are allowed, and the agent's tools except those that need
-    permission."""
+    """Yield the arguments of a start. They allow the team's tools, and the agent's tools that do not need
+    permission.
+    """
     yield from ("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
     yield from ("--setting-sources", ",".join(agent.setting_sources), "--settings", str(settings))
     yield from ("--plugin-dir", str(resource_path("claude")))
@@ -227,7 +228,7 @@ def _own_agent(run: Run, agent: AgentSection, instructions: str) -> Mapping[str,
 def run_settings(agent: AgentSection, environment: Mapping[str, str]) -> Mapping[str, Any]:
     """Return the settings of a run: the hooks of its gate, and the variables that no project may change.
 
-    The plugin itself has the gate's hook before Bash. No tool has two.
+    The plugin itself already has the gate's hook for Bash, so that no tool gets the hook twice.
     """
     asked = [tool_of(rule) for rule in agent.ask_people]
     unrecorded = [tool for tool in _WITHOUT_EFFECT if not any(covers(rule, tool) for rule in asked)]
@@ -248,7 +249,7 @@ def _all_but(names: Collection[str]) -> str:
 
 
 def stdin_line(prompt: str) -> bytes:
-    """Return the one line that the program reads. In it neither ``@file`` nor ``/command`` means anything."""
+    """Return the single line that the program reads. ``@file`` and ``/command`` have no special meaning in it."""
     if not prompt:
         return b""
     said = {"type": "user", "message": {"role": "user", "content": prompt}, "client_composed": True}
@@ -278,7 +279,7 @@ def _private_folders(folder: Path) -> dict[str, str]:
 def _set_aside(folder: Path, *, is_empty: bool) -> None:
     """Keep the output of the earlier process apart from the output of the next one.
 
-    The name says whether that one was started without a prompt.
+    The name of the file says whether the earlier process was started without a prompt.
     """
     mark = folder / "without-prompt"
     kind = "empty." if mark.exists() else ""

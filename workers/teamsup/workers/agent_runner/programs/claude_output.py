@@ -1,7 +1,6 @@
 """Read the output of Claude Code in a run: lines of stream-json, and the reason of the end.
 
-The formats are those of the version in claude_code.py. A missing or odd field never makes a run look better than it
-was.
+The formats are those of ``claude_code.SEEN_VERSION``. A missing or odd field never makes a run look better than it was.
 """
 
 import json
@@ -27,11 +26,11 @@ _CUTS: Mapping[str, Ending] = {"error_max_turns": "max_turns", "error_max_budget
 
 
 class OutputReader:
-    """The output of one run, line by line. A run may have had several processes, each with a file of its own."""
+    """The output of one run, line by line. A run may have had several processes, each with its own file."""
 
     def __init__(self) -> None:
         self.ended_calls: set[str] = set()
-        """The calls whose results the model has got."""
+        """The calls whose results the model has received."""
         self.is_fruitless = True
         """Whether the latest process has reported no turn, for example because it found no deferred call."""
         self._output = RunOutput()
@@ -83,7 +82,7 @@ class OutputReader:
                 self._read_result(said)
 
     def _begin_turn(self) -> None:
-        """Begin a turn: the end of an earlier turn no longer counts."""
+        """Begin a turn, and forget the end of the earlier turn."""
         self._output = replace(
             self._output, ending="none", text="", detail="", resets_at=None, deferred=None, lacks_tools=False
         )
@@ -172,7 +171,7 @@ class OutputReader:
         self._output = replace(self._output, ending=ending, detail=_line(detail), resets_at=resets_at)
 
     def _count_result(self, usage: Mapping[str, Any]) -> None:
-        """Take the tokens from the result line, because it counts those of its process better than the lines of
+        """Take the tokens from the result line, which counts the tokens of its process better than the lines of
         answers.
         """
         if usage:
@@ -187,7 +186,7 @@ class OutputReader:
 
 
 def read_errors(output: RunOutput, stderr: str) -> RunOutput:
-    """Return the output with the stderr of a process that never began."""
+    """Return the output, with the stderr of a process that failed at its start."""
     if output.ending != "none" or output.detail or not stderr.strip():
         return output
     last = _line(stderr.strip().splitlines()[-1])

@@ -13,7 +13,7 @@ _MANAGED_SETTINGS = Path("/etc/claude-code/managed-settings.json")
 
 
 def setting_files(agent: AgentSection, directory: Path, environment: Mapping[str, str]) -> list[Path]:
-    """Return the settings that apply to a run besides its own."""
+    """Return the files of settings that apply to a run besides its own settings."""
     sources = {
         "user": Path(config_folder(environment)) / "settings.json",
         "project": directory / ".claude" / "settings.json",
@@ -43,7 +43,7 @@ def check_hooks(run: Run, files: Iterable[Path]) -> None:
 
 def denied_rules(agent: AgentSection, directory: Path, environment: Mapping[str, str]) -> list[str]:
     """Return the rules of denial of this run. People are not asked about a call that a rule refuses, because Claude
-    Code applies these rules too. An unreadable file counts as one without rules.
+    Code applies these rules too. An unreadable file counts as a file without rules.
     """
     return [rule for file in setting_files(agent, directory, environment) for rule in _read_denied(file)]
 

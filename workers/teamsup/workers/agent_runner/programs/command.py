@@ -1,6 +1,6 @@
 """Any program as the program of an agent: one JSON object on stdin, its answer on stdout, its exit code.
 
-A shell around it records its beginning and its end, so that a runner that takes it over knows both.
+A shell around the program records its beginning and its end. So a later runner knows both.
 """
 
 import json
@@ -40,7 +40,7 @@ class CommandProgram:
         self._team = team
 
     def plan(self, run: Run, agent: AgentSection, prompt: str, *, resume: bool, folder: Path) -> Launch:  # noqa: ARG002
-        """Return how to start it. It reads ``briefing.json``, not the prompt."""
+        """Return the start of the program. It reads ``briefing.json``, not the prompt."""
         directory = Path(run.directory)
         if not directory.is_dir():
             raise NotConfigured(f"[agent.{run.agent}] directory: there is no folder {directory}.")
@@ -77,7 +77,7 @@ class CommandProgram:
         )
 
     def read_calls(self, folder: Path) -> Sequence[Call]:
-        """Return the program itself as a call. If it began and did not end normally, it may have acted."""
+        """Return the program itself as a call. If it has begun without a normal end, it may have acted."""
         if not (folder / _BEGAN).exists():
             return ()
         code = _exit_code(folder)
@@ -103,7 +103,9 @@ def _judge_exit(code: int | None, said: RunOutput, error: str) -> tuple[Ending, 
 
 
 def _parse_output(text: str) -> RunOutput:
-    """Return the output of a program: lines of JSON if one has our form, else its unchanged answer."""
+    """Return the output of a program: lines of JSON if any line has the form for agents, otherwise its unchanged
+    answer.
+    """
     lines = list(_json_lines(text))
     if not lines:
         return RunOutput(text=text.strip())

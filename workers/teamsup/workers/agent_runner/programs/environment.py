@@ -1,4 +1,6 @@
-"""The environment of a run's processes. It is built, not inherited, so that no secret of the team is in it."""
+"""The environment of a run's processes. It is built from nothing, not inherited, so that it does not contain a secret
+of the team.
+"""
 
 import os
 import shutil
@@ -37,8 +39,8 @@ def build_environment(
 ) -> dict[str, str]:
     """Return the whole environment of a run's process. Raise NotConfigured when the agent's env_file cannot be used.
 
-    ``inherited`` is the environment that it takes some variables from, by default our own. Variables of the agent's
-    section come last, but cannot change the agent's identity.
+    Some variables come from ``inherited``, by default the environment of this process. Variables of the agent's section
+    come last, but cannot change the agent's identity.
     """
     ours = os.environ if inherited is None else inherited
     taken = {
@@ -70,6 +72,6 @@ def _read_file(team: Team, agent: AgentSection) -> dict[str, str]:
 
 
 def _find_teamsup() -> str:
-    """Return the command beside the Python that runs us, else that of the PATH."""
+    """Return the command beside the running Python, or else the command on the PATH."""
     beside = Path(sys.executable).with_name("teamsup")
     return str(beside) if beside.is_file() else shutil.which("teamsup") or "teamsup"

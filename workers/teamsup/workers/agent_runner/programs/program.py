@@ -23,7 +23,7 @@ Ending = Literal[
     "gave_up",
     "failed",
 ]
-"""The end of a run according to its output; "none": the output does not show it."""
+"""The end of a run according to its output. "none" means that the output does not show an end."""
 
 WHOLE_PROGRAM = "program"
 """The id of the one call that stands for a program with unknown calls."""
@@ -68,7 +68,7 @@ class RunOutput:
     text: str = ""
     """The answer."""
     detail: str = ""
-    """Why it ended, for people."""
+    """The reason of the end, for people."""
     resets_at: float | None = None
     """With "limit": the end of the limit in Unix seconds, if the program reports it."""
     deferred: DeferredCall | None = None
@@ -76,21 +76,21 @@ class RunOutput:
     tokens_in: int = 0
     tokens_out: int = 0
     usd: float | None = None
-    """The cost of the whole session; for a program without sessions, that of the run."""
+    """The cost of the whole session. For a program without sessions, the cost of the run."""
     tools: tuple[str, ...] = ()
     progress: str = ""
     """Its current work, for people."""
     session_id: str = ""
     version: str = ""
-    """The version of the program, if it says so."""
+    """The version of the program, if its output contains it."""
     has_login: bool = False
-    """Whether it works with a login, and not with an API key. A login has the longer prompt cache."""
+    """Whether it works with a login instead of an API key. With a login the prompt cache lasts longer."""
     has_transcript: bool = False
     """Whether the session can be resumed."""
     lacks_tools: bool = False
     """Whether its process continues without some of its tools, so that it must be ended."""
     decision: Mapping[str, Any] = field(default_factory=dict)
-    """With "deferred" and no call: another program's question to people (text, options)."""
+    """With "deferred" but without a call: another program's question to people (text, options)."""
 
 
 class AgentProgram(Protocol):
@@ -98,7 +98,7 @@ class AgentProgram(Protocol):
 
     def plan(self, run: Run, agent: AgentSection, prompt: str, *, resume: bool, folder: Path) -> Launch:
         """Return the process to start, and set the output of the earlier process aside. An empty ``prompt`` with
-        ``resume`` goes on at the deferred call.
+        ``resume`` continues with the deferred call.
 
         Raise NotConfigured, with the remedy, if the program is missing or has no login.
         """

@@ -1,1 +1,1 @@
-"""Decide the starts of runs: causes, schedules, limits. All functions are pure, except the reads of the table."""
+"""Decide which runs start: causes, schedules, limits. All functions are pure, except those that read the tables."""

@@ -13,12 +13,12 @@ _MEMORY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """The starts and costs of one agent or of all, with the limits of running ones."""
+    """The starts and costs of one agent or of all agents, with the limits of running ones."""
 
     usage: Usage = field(default_factory=Usage)
     running: int = 0
     reserved_usd: float = 0.0
-    """The cost limits of runs that are running, or have ended without reporting their cost."""
+    """The sum of the cost limits of runs that are running, or have not reported their cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +29,24 @@ class Circumstances:
     login: str = ""
     pauses: Sequence[AgentPause] = ()
     live_until: float | None = None
-    """The time until which a live session counts as reading this mailbox, unless it reports again."""
+    """The time until which a live session counts as the reader of this mailbox. Each report of the session extends it.
+    """
     is_busy: bool = False
-    """Whether this conversation has a run already."""
+    """Whether this conversation already has a run."""
     own: Spending = field(default_factory=Spending)
     team: Spending = field(default_factory=Spending)
 
 
 @dataclass(frozen=True, slots=True)
 class StartNow:
-    """It may start now."""
+    """The run may start now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """It may not start, with the reason. ``until`` is the time when that may change; None: only an event changes it."""
+    """The run must wait, with the reason. ``until`` is the time when this may change; None: only an event can change
+    it.
+    """
 
     reason: str
     until: float | None = None
@@ -55,13 +58,13 @@ class Wait:
     """
 
     def name_setting(self, agent: str) -> str:
-        """Return where a person finds the limit, such as "usd_per_day in [agent.lead]"; empty: there is none."""
+        """Return the place of the limit for a person, such as "usd_per_day in [agent.lead]", or an empty text."""
         section, _, key = self.setting.rpartition(".")
         return f"{key} in [{section or f'agent.{agent}'}]" if key else ""
 
 
 def admit(agent: AgentSection, runner: RunnerSection, at: Circumstances) -> StartNow | Wait:
-    """Return whether a run of this agent may start now, but for the memory. The first reason against it counts."""
+    """Return whether a run of this agent may start now, apart from the memory. The first reason against it counts."""
     if at.live_until is not None:
         return Wait("a live session reads its messages", at.live_until, is_notified=False)
     for pause in at.pauses:
@@ -94,7 +97,7 @@ def _check_limits(agent: AgentSection, runner: RunnerSection, at: Circumstances)
 
 
 def admit_with_memory(runner: RunnerSection, used: int, now: float) -> StartNow | Wait:
-    """Return whether a run may start while the processes of all runs use so many bytes."""
+    """Return whether a run may start while the processes of all runs use this many bytes."""
     if used > runner.memory_max_bytes:
         reason = f"the runs use more than {runner.memory_max} of memory"
         return Wait(reason, now + _MEMORY_SECONDS, setting="agent-runner.memory_max")

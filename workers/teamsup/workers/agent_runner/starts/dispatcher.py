@@ -21,12 +21,14 @@ from ..sections import AgentSection
 from .admission import Circumstances, Spending, StartNow, Wait, admit, admit_with_memory
 
 LEASE_SECONDS = 600.0
-"""Seconds for which a message stays ours while this process is away."""
+"""Seconds for which the runner keeps the lease of a message while its process is away."""
 _MAX_NOTIFIED = 50
 _WITH_SESSION = "a session has its message"
 _MINUTE = 60.0
 _LOGIN_CACHE_MINUTES, _KEY_CACHE_MINUTES = 55.0, 4.0
-"""Minutes in which a session is certainly in the prompt cache, which lasts 60 with a login and 5 with an API key."""
+"""Minutes for which a session is certainly in the prompt cache. The cache lasts 60 minutes with a login, and 5 with an
+API key.
+"""
 
 
 @dataclass(slots=True)
@@ -35,14 +37,14 @@ class Dispatch:
 
     starts: list[Run] = field(default_factory=list)
     waits: dict[str, Wait] = field(default_factory=dict)
-    """The reasons why agents are not started now, by name; the others can be started."""
+    """The reasons why agents are not started now, by name. All other agents can be started."""
     next_ticks: dict[str, float] = field(default_factory=dict)
-    """The time when schedules start agents next."""
+    """For each agent, the next time when its schedule starts it."""
     due: float | None = None
     pauses: Sequence[AgentPause] = ()
 
     def wait_until(self, at: float | None) -> None:
-        """Look again at that time, unless something is due before."""
+        """Look again at this time, unless something is due before."""
         if at is not None:
             self.due = at if self.due is None else min(self.due, at)
 
@@ -78,7 +80,7 @@ class Dispatcher:
         self._notified: set[tuple[str, int]] = set()
 
     def look(self, followed: Collection[int]) -> Dispatch:
-        """Return the runs to start now; ``followed`` runs are under way. Raise StoreError."""
+        """Return the runs to start now. ``followed`` are the runs that are under way. Raise StoreError."""
         at = self._read_situation(followed)
         found = Dispatch(pauses=at.pauses)
         for name, section in self._settings.agents.items():
@@ -143,7 +145,7 @@ class Dispatcher:
     def _start_planned(
         self, name: str, section: AgentSection, at: _Situation, followed: Collection[int], found: Dispatch
     ) -> bool:
-        """Start the waiting runs of an agent; return whether others may start too."""
+        """Start the waiting runs of an agent. Return whether further runs may start."""
         for run in [each for each in at.open_runs if each.agent == name and each.state == "planned"]:
             if run.id in followed:
                 continue
@@ -204,7 +206,7 @@ class Dispatcher:
         found.wait_until(due if at.now < due < float("inf") else None)
 
     def _claim(self, name: str, section: AgentSection, hub: MessageHub, at: _Situation) -> Run | None:
-        """Claim a message and store its run, both or neither. An existing run gets the new lease."""
+        """Claim a message and store its run, in one transaction. An existing run gets the new lease."""
         table = RunTable(hub)
         with hub.transaction():
             for delivery in hub.claim(1, lease=LEASE_SECONDS):
@@ -240,7 +242,7 @@ class Dispatcher:
     def _admit(
         self, name: str, section: AgentSection, at: _Situation, cause: Cause | Run | None = None
     ) -> StartNow | Wait:
-        """Return whether this agent may start a run. ``cause`` is that run, its cause, or None for any run."""
+        """Return whether this agent may start a run. ``cause`` is the run, its cause, or None for any run."""
         of = cause.cause if isinstance(cause, Run) else cause
         conversation = "" if of is None else of.conversation
         others = (run for run in at.open_runs if not (isinstance(cause, Run) and run.id == cause.id))
@@ -280,8 +282,8 @@ class Dispatcher:
         found.wait_until(verdict.until)
 
     def _notify_person(self, name: str, message: Message, verdict: Wait, at: _Situation) -> None:
-        """Notify a waiting console once of the start time. Other senders see it in the team's status, and user_comm
-        passes it on to people.
+        """Notify a waiting console once of the start time. Other senders see the time in the team's status, and
+        user_comm reports it to people.
         """
         sender = at.agents.get(message.sender)
         if sender is None or sender.kind != "console" or (name, message.id) in self._notified:
@@ -306,9 +308,9 @@ def _with_one_more(spending: Spending, usd: float) -> Spending:
 
 
 def live_until(agent: Agent | None, now: float) -> float | None:
-    """Return the time until which a live session of this agent counts as present; None: there is none.
+    """Return the time until which a live session of this agent counts as present, or None.
 
-    A session that a run has started says so in its metadata, and does not count.
+    A session that a run has started does not count; its metadata shows this.
     """
     if agent is None or agent.last_heartbeat is None or agent.metadata.get("run"):
         return None
@@ -318,7 +320,7 @@ def live_until(agent: Agent | None, now: float) -> float | None:
 
 
 def describe_wait(verdict: Wait) -> str:
-    """Return the time of its start, and the reason why it waits."""
+    """Return a sentence with the time of an agent's start, and the reason why it waits."""
     if verdict.until is None:
         return f"waits: {verdict.reason}"
     return f"starts at {format_clock(datetime.fromtimestamp(verdict.until, UTC))}: {verdict.reason}"

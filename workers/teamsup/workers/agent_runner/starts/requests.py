@@ -25,7 +25,7 @@ _USAGE = "Write: start NAME TEXT, pause NAME REASON, resume NAME, or stop RUN."
 
 
 class RefusedRequest(CallerError):
-    """The request is wrong; the text is for its author."""
+    """The request is wrong. The text is for its author."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class RequestOutcome:
 
 
 class RunRequests:
-    """Acts on messages to agent-runner. Its verbs block; they raise RefusedRequest and StoreError."""
+    """Acts on messages to agent-runner. Its methods block, and raise RefusedRequest and StoreError."""
 
     def __init__(
         self,
@@ -76,8 +76,8 @@ class RunRequests:
         raise RefusedRequest(_USAGE)
 
     def _check_sender(self, message: Message) -> None:
-        """Raise RefusedRequest for an agent. Agents start each other by messages, and must not change pauses and limits
-        of people.
+        """Raise RefusedRequest for an agent. Agents start each other by messages. They must not change people's pauses
+        and limits.
         """
         sender = self._hub.find_agent(message.sender)
         is_person = sender is not None and sender.kind == "console" and SESSION_AGENT not in message.metadata
@@ -106,7 +106,7 @@ class RunRequests:
         return RequestOutcome(f"{name} is paused: no run of it starts until it is resumed. Current runs continue.")
 
     def _resume(self, name: str) -> RequestOutcome:
-        """End the agent's pause, and that of its login."""
+        """End the pause of the agent and of its login."""
         with self._hub.transaction():
             was_paused = self._table.resume("agent", name)
             was_shut = self._table.resume("login", self._settings.login(name))
@@ -139,8 +139,8 @@ class RunRequests:
         return RequestOutcome()
 
     def _write_decision(self, run: Run, message: Message, decision: DecisionOfPeople) -> bool:
-        """Write the decision where the run finds it, before the row of the run says that the run continues. Return
-        whether the message was a decision.
+        """Write the decision for the run, before the run's row says that the run continues. Return whether the message
+        was a decision.
         """
         folder = run_folder(self._hub.team, run.id)
         if CallLedger(folder).parked_call() is not None:
