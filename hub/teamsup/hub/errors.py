@@ -1,6 +1,6 @@
 """All errors, in two families: mistakes of the caller, and failures of the store.
 
-Every error is one sentence for a person. A command that fails with it exits with its ExitCode.
+Every error is one sentence for a person. A command that fails with an error exits with the error's ExitCode.
 """
 
 from enum import IntEnum
@@ -10,11 +10,11 @@ class ExitCode(IntEnum):
     """The exit codes of commands; docs/commands.md has the same table. The codes from 64 on follow sysexits.h."""
 
     DONE = 0
-    """It is done, and everything that it checked is well."""
+    """The command is done, and everything that it has checked is in order."""
     NOT_RUNNING = 3
     """The team, or the part of it that the command is about, does not run."""
     UNWELL = 4
-    """Something is not well, is not known, or needs a person."""
+    """Something has a fault, is unknown, or needs a person."""
     USAGE = 64
     """The command cannot be understood, or it needs a confirmation."""
     BAD_DATA = 65
@@ -30,17 +30,17 @@ class ExitCode(IntEnum):
     STORE_FAILED = 74
     """The disk or the hub failed. Nothing was stored."""
     NOT_NOW = 75
-    """The state does not allow it now: it runs already, has ended already, or is in use."""
+    """The present state does not permit it: the subject already runs, has already ended, or is in use."""
     OUTDATED = 76
     """A newer teamsup has changed the hub. Start this program again, or update it."""
     NOT_ALLOWED = 77
-    """This user or agent may not do that."""
+    """This user or agent is not permitted to do that."""
     NOT_CONFIGURED = 78
     """A setting is missing or wrong."""
     INTERRUPTED = 130
-    """Ctrl-C ended it."""
+    """Ctrl-C has ended the command."""
     NO_READER = 141
-    """The reader of its output has left."""
+    """The reader of the command's output has ended."""
 
 
 class TeamsupError(Exception):
@@ -50,7 +50,7 @@ class TeamsupError(Exception):
 
 
 class CallerError(TeamsupError):
-    """The request is wrong; a retry changes nothing."""
+    """The request is wrong. A retry cannot help."""
 
     exit_code: int = ExitCode.USAGE
 
@@ -78,13 +78,13 @@ class InvalidDuration(CallerError):
 
 
 class UnknownRecipient(CallerError):
-    """No agent of that name has ever taken part in the team."""
+    """No agent of this name has ever taken part in the team."""
 
     exit_code = ExitCode.UNKNOWN
 
 
 class UnknownTeam(CallerError):
-    """There is no team of that name."""
+    """There is no team of this name."""
 
     exit_code = ExitCode.NO_TEAM
 
@@ -96,7 +96,7 @@ class NoAnswer(CallerError):
 
 
 class UnknownMessage(CallerError):
-    """No message has that message_id."""
+    """No message has this message_id."""
 
     exit_code = ExitCode.UNKNOWN
 
@@ -132,11 +132,11 @@ class NotConfigured(CallerError):
 
 
 class UnusableComponent(NotConfigured):
-    """The tables of one component cannot be made or used. Only that component is held."""
+    """The tables of one component cannot be made or used. Only this component is held."""
 
 
 class ComponentTooNew(UnusableComponent):
-    """A newer version of one component has migrated its tables. Only that component must be updated."""
+    """A newer version of one component has migrated its tables. Only this component must be updated."""
 
 
 class OptionalNotConfigured(NotConfigured):
@@ -156,7 +156,7 @@ class StoreError(TeamsupError):
 
 
 class StoreBusy(StoreError):
-    """Another program held the database for longer than we wait."""
+    """Another program held the database for longer than this program waits."""
 
     exit_code = ExitCode.UNAVAILABLE
 
@@ -190,7 +190,7 @@ class SchemaTooNew(StoreError):
 
 
 class StoreUnreachable(StoreBusy):
-    """The server of the database could not be reached for as long as we wait."""
+    """The server of the database could not be reached within the waiting time."""
 
 
 class StoreInterrupted(StoreError):

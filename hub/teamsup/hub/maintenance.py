@@ -60,7 +60,9 @@ class Maintenance:
         return len(due)
 
     def retry(self, message_id: str, recipient: str | None = None) -> int:
-        """Deliver dead letters of a message again, as if never tried. Return their number. Raise UnknownMessage."""
+        """Return dead letters of a message to the queue, without their failed attempts. Return their number. Raise
+        UnknownMessage.
+        """
         message = self._queries.message(message_id)
         with self._write() as db:
             who = None if recipient is None else normalize_name(recipient)
@@ -69,7 +71,7 @@ class Maintenance:
         return len(revived)
 
     def drop_dead(self, message_id: str, recipient: str, *, outcome: str) -> bool:
-        """Let a dead letter end as cancelled, with this outcome. Return whether there was one. Raise UnknownMessage."""
+        """End a dead letter as cancelled, with this outcome. Return whether there was one. Raise UnknownMessage."""
         message = self._queries.message(message_id)
         with self._write() as db:
             return delivery_states.cancel_dead(db, message, normalize_name(recipient), outcome)
@@ -82,12 +84,12 @@ class Maintenance:
 
     def use_component(self, tables: ComponentTables) -> None:
         """Migrate the tables of a component, for its own programs. Raise UnusableComponent, and ComponentTooNew. If a
-        newer version migrates the tables later, each later transaction raises ComponentTooNew.
+        newer program migrates the tables later, each transaction after that raises ComponentTooNew.
         """
         self._store.use_component(tables)
 
     def component_version(self, component: str) -> int | None:
-        """Return the version of a component's tables in this database; None: it has none."""
+        """Return the version of a component's tables in this database, or None."""
         rows = self._store.read("SELECT version FROM schema_versions WHERE component = ?", (component,))
         return rows[0][0] if rows else None
 
@@ -97,7 +99,7 @@ class Maintenance:
             agents.mark_offline(db, [check_text("name", name).lower() for name in names])
 
     def retire(self, name: str) -> None:
-        """Forget an agent. Its messages stay, undeliverable until it comes back."""
+        """Forget an agent. Its messages stay, but are undeliverable until it takes part again."""
         with self._write() as db:
             agents.retire(db, normalize_agent_name(name))
 
@@ -143,7 +145,7 @@ class Maintenance:
         keep: int | None = None,
         components: Iterable[ComponentTables] = (),
     ) -> int:
-        """Return the number of messages that prune() would remove now, and change nothing."""
+        """Return the number of messages that prune() would remove now. Do not change anything."""
         return sum(map(len, self._find_ended(older_than, keep, components)))
 
     def _find_ended(
@@ -215,7 +217,7 @@ class Maintenance:
         self._tools.write_backup(target, components)
 
     def store_metrics(self) -> "list[StoreMetric]":
-        """Return the figures of the engine that stores the team; a file has none."""
+        """Return the figures of the engine that stores the team. There are none for a file."""
         return self._tools.metrics()
 
     def check_integrity(self, components: Iterable[ComponentTables] = ()) -> list[str]:

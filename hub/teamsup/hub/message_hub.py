@@ -102,7 +102,7 @@ class MessageHub:
     def reply(self, delivery: Delivery, content: str, **options: Unpack[ReplyOptions]) -> Message:
         """Answer a delivery and end it, in one transaction.
 
-        Raise StaleLease, and send nothing, when the delivery is no longer ours.
+        Raise StaleLease, and send nothing, when the lease is lost.
         """
         check_type("delivery", delivery, Delivery)
         answer = self._new_answer(delivery.message, content, **options)
@@ -139,7 +139,7 @@ class MessageHub:
         return self._mailbox.listen(timeout, lease)
 
     def acknowledge(self, delivery: Delivery, *, outcome: str | None = None) -> None:
-        """End a delivery as done. Raise StaleLease when it is no longer ours."""
+        """End a delivery as done. Raise StaleLease when the lease is lost."""
         now = self._session.clock()
 
         def end() -> bool:
@@ -153,10 +153,11 @@ class MessageHub:
         repeat(store, end, lambda: delivery_states.is_acknowledged(store.read, delivery, now) or None)
 
     def release(self, delivery: Delivery, *, error: str | None = None, delay: float | None = None) -> None:
-        """Return a delivery to the queue, for ourselves or another reader of this agent. Raise StaleLease.
+        """Return a delivery to the queue, for any reader of this agent. Raise StaleLease.
 
-        With an ``error`` it comes back after ``delay`` seconds, by default exponentially later at every attempt. After
-        5 failed attempts it is a dead letter, and its sender is notified. Without an error the attempt does not count.
+        With an ``error`` it comes back after ``delay`` seconds, by default after a time that doubles at every attempt.
+        After 5 failed attempts it is a dead letter, and its sender is notified. Without an error the attempt does not
+        count.
         """
         self._mailbox.release(delivery, error, delay)
 
@@ -217,7 +218,7 @@ class MessageHub:
             deliveries.extend_lease(db, delivery, lease, self._session.clock())
 
     def complete_unclaimed(self, message: Message, *, outcome: str) -> bool:
-        """End our delivery of a message as done without a claim. Return whether it was still unread."""
+        """End this agent's delivery of a message as done, without a claim. Return whether it was still unread."""
         with self._session.write() as db:
             ended = deliveries.complete_unclaimed(db, message, self.agent, outcome, self._session.clock())
             if ended and message.conversation_id is not None:
@@ -246,7 +247,7 @@ class MessageHub:
 
     def heartbeat(self, status: str = ONLINE, **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
         """Report that this agent still works. ``note`` is for people. Metadata replaces the earlier metadata.
-        ``heartbeat("degraded", note="why")`` reports that we run but cannot do our work.
+        ``heartbeat("degraded", note="why")`` reports that it runs but cannot do its work.
         """
         self._presence.record_heartbeat(None, status, metadata or None)
 
@@ -307,7 +308,7 @@ class MessageHub:
         self.close()
 
     def _leave(self, why: str | None) -> None:
-        """Release our deliveries and go offline; ``why`` is the error that ended this program."""
+        """Release this agent's deliveries and go offline. ``why`` is the error that ended this program."""
         held = deliveries.leased_to(self._session.store.read, self.agent, self._reader_id)
         if held or self._presence.last_heartbeat_at is not None:
             with self._session.write() as db:

@@ -19,13 +19,15 @@ RESERVED_KINDS: tuple[AgentKind, ...] = ("daemon", "supervisor")
 """Kinds of agents whose names no other agent may use."""
 
 MAX_MESSAGE_BYTES = 256 * 1024
-"""Bytes of content and metadata together, in UTF-8."""
+"""The maximum number of bytes of content and metadata together, in UTF-8."""
 
 MAX_LABEL_CHARACTERS = 255
-"""Characters of a message_id, conversation_id or message_type."""
+"""The maximum number of characters of a message_id, conversation_id or message_type."""
 
 MAX_HOPS = 8
-"""The maximum number of consecutive replies from agent to agent, without a person or a daemon. The next is refused."""
+"""The maximum number of consecutive replies from agent to agent, without a person or a daemon. The next reply is
+refused.
+"""
 
 MAX_ID = 10**15
 """The largest message id that a foreign program may choose; the triggers have the same limit."""
@@ -33,7 +35,7 @@ MAX_ID = 10**15
 DELIVERY_STATES = ("ready", "leased", "done", "dead", "expired", "cancelled")
 
 MAX_ATTEMPTS = 5
-"""Claims of one delivery before it becomes a dead letter."""
+"""The number of claims of one delivery before it becomes a dead letter."""
 
 ONLINE = "online"
 OFFLINE = "offline"
@@ -41,8 +43,9 @@ NOT_CONFIGURED = "not configured"
 """A value of ``agent_status.status``. Offline and unconfigured agents are absent; any other value means present."""
 
 DEGRADED = "degraded"
-"""``agent_status.status`` of an agent that runs and cannot do its work. The metadata have the reason: ``reason``, else
-``note``."""
+"""``agent_status.status`` of an agent that runs and cannot do its work. The reason is in the metadata as ``reason`` or
+``note``.
+"""
 
 DEGRADED_SINCE = "degraded_since"
 """The metadata key with the time since which it is degraded. The hub sets it."""
@@ -144,7 +147,7 @@ class DeliveryState:
     undeliverable: bool
     """No agent of that name has taken part yet; the delivery waits for one."""
     next_try_at: datetime | None = None
-    """The end of its backoff, or of the lease of the reader that has it; None: it waits for neither."""
+    """The end of its backoff, or of its reader's lease; None: it does not wait for either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +187,12 @@ class Agent:
     metadata: Mapping[str, Any]
     unread: int
     oldest_unread: datetime | None = None
-    """The time when its oldest claimable message was stored; None: there is none."""
+    """The time when its oldest claimable message was stored, or None."""
     is_watched: bool = True
     """Whether it sends heartbeats, so that its silence matters."""
 
     def is_present(self, now: datetime) -> bool:
-        """Return whether it takes part now: it has not left, and its last heartbeat is within PRESENT_SECONDS.
+        """Return whether the agent takes part now: it has not left, and its last heartbeat is recent.
 
         A heartbeat from the future, after a clock was set back, proves nothing.
         """
@@ -199,7 +202,7 @@ class Agent:
 
     @property
     def note(self) -> str:
-        """The agent's note for people; while it is degraded, the reason."""
+        """The agent's note for people, or the reason while it is degraded."""
         return self.degraded or str(self.metadata.get("note") or "")
 
     @property

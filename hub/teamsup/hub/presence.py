@@ -23,11 +23,11 @@ class Presence:
         self._session = session
         self.kind: AgentKind | None = None
         self.last_heartbeat_at: str | None = None
-        """The time of our last report of presence."""
+        """The time of this session's last report of presence."""
         self._valid_until = self._listening_valid_until = -math.inf
 
     def record_heartbeat(self, kind: AgentKind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
-        """Send a heartbeat; when registering, also the kind."""
+        """Send a heartbeat. A registration also sends the kind."""
         self.kind = kind or self.kind
         repeat(self._session.store, lambda: self._store_heartbeat(kind, status, metadata))
 
@@ -62,6 +62,6 @@ class Presence:
             self.last_heartbeat_at = format_time(now) if listening else self.last_heartbeat_at
 
     def end(self, db: Transaction) -> None:
-        """Go offline, unless another process has reported for this agent since."""
+        """Go offline, unless another process has reported for this agent since then."""
         if self.last_heartbeat_at is not None:
             agents.mark_offline_since(db, self._session.agent, self.last_heartbeat_at)

@@ -1,4 +1,4 @@
-"""Read without changes: messages, their states, and mailboxes."""
+"""Read messages, their states, and mailboxes, without changes."""
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
@@ -45,12 +45,12 @@ class Queries:
         return message_from_row(rows[0])
 
     def messages(self, ids: Iterable[int]) -> dict[int, Message]:
-        """Return the messages with these ``id``, by ``id``. Unknown ones are left out."""
+        """Return the messages with these ``id``, by ``id``. Unknown numbers are left out."""
         rows = self._read_for_each("SELECT * FROM messages WHERE id IN ({marks})", _check_ids(ids))
         return {row["id"]: message_from_row(row) for row in rows}
 
     def labels(self, ids: Iterable[int]) -> dict[int, MessageLabels]:
-        """Return the labels of the messages with these ``id``, by ``id``. Unknown ones are left out."""
+        """Return the labels of the messages with these ``id``, by ``id``. Unknown numbers are left out."""
         sql = f"SELECT {LABELS} FROM messages AS m WHERE m.id IN ({{marks}})"  # noqa: S608
         return {row["id"]: labels_from_row(row) for row in self._read_for_each(sql, _check_ids(ids))}
 
@@ -217,7 +217,7 @@ class Queries:
         Also return the ``id`` from which the next call continues. It is below ``number`` if a restore has taken
         messages away.
 
-        Only conversations count whose id begins with that prefix. A call returns a batch at most.
+        Leave out conversations whose id does not begin with ``prefix``. A call returns at most one batch.
         """
         check_count("number", number, least=_LEAST_ID)
         prefix = check_text("conversation_prefix", conversation_prefix)
@@ -235,7 +235,7 @@ class Queries:
         self, message: Message, *, message_type: str, limit: int
     ) -> list[tuple[MessageLabels, datetime | None]]:
         """Return the first ``limit`` open deliveries of that type in our mailbox before ``message``, in the order of
-        reading. Each comes with the end of its backoff.
+        reading. Each has the end of its backoff.
         """
         check_type("message", message, Message)
         values = (check_text("message_type", message_type), message.id, self._session.agent)
@@ -251,7 +251,7 @@ class Queries:
     def search(self, words: str, *, limit: int = 20) -> list[Message]:
         """Return the newest ``limit`` messages whose content has all of these words, the newest first.
 
-        The first search indexes everything, later ones only new messages. Raise InvalidMessage without words, and
+        The first search indexes all messages, later searches only new messages. Raise InvalidMessage without words, and
         StoreError if this Python's SQLite lacks FTS5.
         """
         if not check_text("words", words).strip():

@@ -66,9 +66,9 @@ class HubSession:
         return self._watcher.start_if_free()
 
     def write_leased(self, delivery: Delivery, *, durable: bool = True) -> AbstractContextManager[Transaction]:
-        """Begin a transaction about a delivery that we hold.
+        """Begin a transaction about a delivery whose lease this reader has.
 
-        It waits for a busy store for as long as the lease lasts, so that no finished work is repeated.
+        While the store is busy, wait for as long as the lease lasts, so that finished work is not repeated.
         """
         check_type("delivery", delivery, Delivery)
         left = delivery.lease_expires_at.timestamp() - self.clock()
@@ -90,9 +90,9 @@ class HubSession:
         """Run a transaction, then ring the doorbells, then flush the disk. So a reader can begin during the writer's
         fsync.
 
-        ``durable=False`` is for presence and leases, which a power loss may undo.
-        ``longest`` in seconds is for announced maintenance; ``busy_seconds`` is for a caller that may wait
-        longer. ``shared`` is for a single verb: Engine.transact().
+        ``durable=False`` is for presence and leases, which a power loss may undo. ``longest`` in seconds is for
+        announced maintenance; ``busy_seconds`` is for a caller that may wait longer. ``shared`` is for a single verb:
+        see Engine.transact().
         """
         if self.store.is_in_transaction():
             yield from self.store.transact()

@@ -25,7 +25,7 @@ def fold_case(name: str) -> str:
 
 
 def normalize_name(name: str, what: str = "agent") -> str:
-    """Return the one spelling of a name: trimmed, lower case.
+    """Return the canonical spelling of a name: trimmed, in lower case.
 
     Raise InvalidName unless it matches ``[a-z0-9][a-z0-9_.-]{0,63}``. Names become file names, so this also keeps paths
     out.
@@ -87,7 +87,9 @@ class Team:
 
     @cached_property
     def run(self) -> Path:
-        """The folder for sockets and locks. It is elsewhere if the team's path is too long for a socket's address."""
+        """The folder for sockets and locks. It is in another place if the team's path is too long for a socket's
+        address.
+        """
         inside = self.folder / "run"
         if _has_room_for_sockets(inside):
             return inside
@@ -99,7 +101,7 @@ class Team:
 
     def require(self, *, create: bool = False) -> "Team":
         """Return this team if it was ever started, written to or configured. Otherwise raise UnknownTeam, unless
-        ``create`` allows a new one.
+        ``create`` permits a new team.
         """
         if not create and not self.folder.is_dir():
             names = [path.name for path in self.folder.parent.glob("*") if (path / "messages.db").exists()]
@@ -111,8 +113,8 @@ class Team:
 
     def create(self) -> None:
         """Make the team's folders, which only their owner may open. Raise StoreError if that is impossible. Raise
-        UnsafeFile when another user owns or may write the team's folder or its database. Raise StoreUnavailable when
-        the folder of a worker's team is missing: the supervisor had it at the worker's start.
+        UnsafeFile when another user owns or may write the team's folder or its database. Raise StoreUnavailable when a
+        worker finds that its team's folder is missing, because it existed at the worker's start.
         """
         if os.environ.get(CONFIGURATION_VARIABLE) == str(self.accepted_configuration) and not self.folder.is_dir():
             raise StoreUnavailable(
@@ -135,7 +137,7 @@ class Team:
 
 
 def check_owner(path: Path) -> None:
-    """Check a file as ssh does, if there is one. Raise UnsafeFile when another user than root owns it or may write it.
+    """Check a file as ssh does, if there is one. Raise UnsafeFile when a user other than root owns it or may write it.
 
     Such a user could write in the name of the team, or choose the commands that it runs.
     """

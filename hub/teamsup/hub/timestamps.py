@@ -18,7 +18,7 @@ def as_datetime(seconds: float) -> datetime:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """Return the time of a stored value; None for no value, or a value that is not a time."""
+    """Return the time of a stored value, or None if it is missing or is not a time."""
     if text is None:
         return None
     try:

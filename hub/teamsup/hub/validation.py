@@ -21,13 +21,13 @@ def quote(value: object) -> str:
 
 
 def list_names(names: Sequence[str]) -> str:
-    """Return the first names and the number of others."""
+    """Return the first names, and the number of the other names."""
     more = [f"…and {len(names) - MAX_LISTED_NAMES} more"] if len(names) > MAX_LISTED_NAMES else []
     return ", ".join([*(name[:64] for name in names[:MAX_LISTED_NAMES]), *more])
 
 
 def find_similar(name: str, known: Sequence[str]) -> str:
-    """Return the most similar known name; empty if none is similar."""
+    """Return the most similar known name, or an empty text."""
     try:
         import difflib  # only a mistyped name needs it
 
@@ -61,7 +61,7 @@ def check_count(name: str, value: object, *, least: int = 0) -> int:
 
 
 def check_type(name: str, value: object, wanted: type) -> None:
-    """Raise InvalidValue unless the value is such an object of the hub."""
+    """Raise InvalidValue unless the value is an object of this type."""
     if not isinstance(value, wanted):
         raise InvalidValue(f"{name} must be a {wanted.__name__}, not {type(value).__name__}.")
 
@@ -75,7 +75,8 @@ def check_seconds(name: str, seconds: object, *, least: float = 0.001, most: flo
 
 
 def check_timeout(seconds: object) -> None:
-    """Raise InvalidDuration unless the value is a number of seconds. A negative timeout is over; an infinite one never
-    ends."""
+    """Raise InvalidDuration unless the value is a number of seconds. A negative timeout has already ended, and an
+    infinite timeout never ends.
+    """
     if not isinstance(seconds, int | float) or math.isnan(seconds):
         raise InvalidDuration(f"timeout is {quote(seconds)}; it must be a number of seconds.")

@@ -36,9 +36,10 @@ class WakeLadder:
         self._write = session.write
 
     def take_wake_step(self, step: WakeStep) -> list[Message]:
-        """Take this step for our unread messages. Return those that had not reached it, in the order of reading.
+        """Take this step for the agent's unread messages. Return those that had not reached the step, in the order of
+        reading.
 
-        The caller announces them to the agent. No process gets a message twice for one step.
+        The caller announces them to the agent. For each step, a message is returned only once.
         """
         check_type("step", step, WakeStep)
         now, steps = format_time(self._clock()), int(step.ended_by)

@@ -1,4 +1,4 @@
-"""Choose the engine of a team. Only this module knows that there are several.
+"""Choose the engine of a team. Only this module knows that there are several engines.
 
 A team is stored in messages.db of its folder, or on the server that TEAMSUP_HUB or ``hub`` of [team] names.
 """
@@ -44,7 +44,9 @@ def open_engine(team: "Team", durability: "Durability") -> "Engine":
 
 
 def read_once(team: "Team", queries: "Sequence[tuple[str, Values]]") -> "list[list[Row]] | None":
-    """Return the rows of each query, without opening the hub. None: the store can only be read with the hub."""
+    """Return the rows of each query, without opening the hub. Return None if the store can only be read
+    with the hub.
+    """
     if find_address(team) is not None:
         return None
     for path in (team.folder, team.database):
@@ -55,7 +57,7 @@ def read_once(team: "Team", queries: "Sequence[tuple[str, Values]]") -> "list[li
 
 
 def open_hosts(team: "Team") -> "TeamHosts | None":
-    """Return the hosts of a team that is stored on a server; None: a team in a folder has one host. Raise
+    """Return the hosts of a team that is stored on a server, or None, because a team in a folder has one host. Raise
     NotConfigured.
     """
     if (url := find_address(team)) is None:
@@ -67,7 +69,9 @@ def open_hosts(team: "Team") -> "TeamHosts | None":
 
 
 def find_host_identity(team: "Team") -> str | None:
-    """Return the identity of this host among those of the team; None: the team has one host. Raise NotConfigured."""
+    """Return the identity of this host among the team's hosts, or None if the team has one host. Raise
+    NotConfigured.
+    """
     hosts = open_hosts(team)
     return None if hosts is None else hosts.identity
 
@@ -91,8 +95,8 @@ def open_tools(engine: "Engine") -> "EngineTools":
 
 
 def find_address(team: "Team") -> str | None:
-    """Return the address of the server that stores the team; None: the team is in its folder. Raise NotConfigured and
-    UnsafeFile.
+    """Return the address of the server that stores the team, or None if the team is in its folder. Raise NotConfigured
+    and UnsafeFile.
 
     It may have a password in it: check_address() first.
     """
@@ -135,7 +139,7 @@ def describe_store(team: "Team") -> str:
 
 
 def sqlite_version() -> str:
-    """Return the version of SQLite; a team on a server does without it."""
+    """Return the version of SQLite. A team on a server does not need it."""
     from .sqlite.connection import LIBRARY_VERSION
 
     return LIBRARY_VERSION
@@ -160,8 +164,8 @@ def copy_team(
 ) -> "CopyReport":
     """Copy a team from one store to another, which must be new, and compare every row.
 
-    Both are a file or an address. Raise CallerError, StoreInUse and StoreError. After any of them, and after a kill,
-    the same call goes on.
+    Both are a file or an address. Raise CallerError, StoreInUse and StoreError. After an error or a kill, the same call
+    continues the copy.
     """
     from contextlib import ExitStack, closing  # few programs copy
 
@@ -219,8 +223,8 @@ def import_team(
     components: "Collection[ComponentTables]",
     report_rows: "ReportRows" = lambda *_: None,
 ) -> "ExportReport":
-    """Fill the empty store of a team with the lines of export_team(), or change nothing. ``name`` is that of the
-    lines. An import into a server that is interrupted is continued by the same call.
+    """Fill the empty store of a team with the lines of export_team(), or change nothing. ``name`` is shown as the name
+    of the export. After an interrupted import into a server, the same call continues it.
 
     Raise CallerError if the store has rows; StoreInUse, BrokenExport, SchemaTooNew and StoreError.
     """
@@ -277,7 +281,8 @@ def plan_restore(team: "Team", backup: Path, components: "Collection[ComponentTa
 
 
 def restore_backup(team: "Team", backup: Path, components: "Collection[ComponentTables]" = ()) -> "RestoreReport":
-    """Take the team back to a backup; running programs continue from it. A database that cannot be read is set aside.
+    """Restore the team from a backup. Running programs continue from there. A database that cannot be read is set
+    aside.
 
     Raise CallerError if the file is not a backup of a team; SchemaTooNew; StoreError if nothing was restored.
     """

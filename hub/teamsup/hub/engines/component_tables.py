@@ -8,7 +8,7 @@ from ..models import Message
 
 
 def reads_nothing_expired(_: Message) -> bool:
-    """Return False: a message that no agent has claimed in time is no longer delivered."""
+    """Return False, so that a message that no agent has claimed in time is no longer delivered."""
     return False
 
 
@@ -23,9 +23,9 @@ class ComponentTables:
     scripts: tuple[Path, ...]
     """Numbered scripts of tables and indexes; the version is their number. Each runs once in a database."""
     goes_with_message: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Columns by table that contain a ``messages.id``. A row is removed together with that message."""
+    """For each table, the columns that contain a ``messages.id``. A row is removed together with its message."""
     keeps: tuple[str, ...] = ()
-    """SELECTs of the ``messages.id`` of messages that no pruning may remove."""
+    """SELECTs of the ``messages.id`` of messages that pruning must not remove."""
     forgets_person: tuple[str, ...] = ()
     """Statements that remove a person's data. Each runs for each name of the person. ``:name`` is the name, such as
     chat:30 or console-ann. ``:id`` is the part after its first colon, or the whole name."""
@@ -34,10 +34,11 @@ class ComponentTables:
     Deliveries that this component has ended since the backup stay ended."""
 
     reads_expired: Callable[[Message], bool] = reads_nothing_expired
-    """Returns whether the component's worker also gets this message after its expiry. Then the deadline is not for
-    reading, and the worker decides what it means."""
+    """Returns whether the component's worker also gets this message after its expiry. For such a message the worker
+    decides what the deadline means.
+    """
 
     @property
     def version(self) -> int:
-        """The version of the tables that the scripts make."""
+        """The version of the tables after all scripts."""
         return len(self.scripts)

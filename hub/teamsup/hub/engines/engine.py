@@ -1,6 +1,7 @@
-"""The interface between the hub and the engine that stores a team. No module outside of engines/ knows which one it is.
+"""The interface between the hub and the engine that stores a team. Modules outside of engines/ do not know which engine
+it is.
 
-An engine runs the SQL of the hub and of components, which is what SQLite and PostgreSQL share. Each has its own
+An engine runs the SQL of the hub and of components, in the subset that SQLite and PostgreSQL share. Each has its own
 tables, triggers, search, and texts of statements.py.
 """
 
@@ -17,14 +18,14 @@ Values = tuple[Any, ...] | dict[str, Any]
 Durability = Literal["full", "normal"]
 
 BUSY_SECONDS = 10.0
-"""Seconds that a writer waits for another one."""
+"""Seconds that a writer waits for another writer."""
 
 MAX_TRANSACTION_SECONDS = BUSY_SECONDS
-"""Other writers wait this long, so a longer transaction has made them fail."""
+"""Seconds. Other writers wait only this long, so a longer transaction makes them fail."""
 
 
 class Row(Protocol):
-    """A row of a result: its values by the number or the name of their column."""
+    """A row of a result. A value is found by the number or the name of its column."""
 
     def __getitem__(self, column: Any, /) -> Any: ...  # noqa: ANN401
     def __iter__(self) -> Iterator[Any]: ...
@@ -79,14 +80,14 @@ class StoreMetric:
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """The effects of a restore. None: unknown, because the database cannot be read."""
+    """The effects of a restore. A value of None is unknown, because the database cannot be read."""
 
     newer_messages: int | None
     """Messages that the backup does not have."""
     reopened_deliveries: int | None
     """Deliveries that have ended since the backup, and are open again."""
     removed_messages: int | None
-    """Messages that were removed since the backup, and come back."""
+    """Messages that were removed since the backup, and that the restore brings back."""
     set_aside: tuple[Path, ...] = ()
     """The new paths of files that could not be opened as a database."""
 
@@ -104,8 +105,9 @@ class ForeignWrites(Protocol):
     """The deliveries that came from programs which ring no doorbells."""
 
     def recipients(self) -> Generator[Iterable[str] | None, None, None]:
-        """Yield, after each look, the agents with new deliveries; None: any agent may have one. It ends when the watch
-        must begin again, or after stop(). Raise OSError and StoreError."""
+        """Yield the agents with new deliveries; None: any agent may have one. End when the watch must begin again, or
+        after stop(). Raise OSError and StoreError.
+        """
         ...
 
     def stop(self) -> None:
@@ -129,11 +131,11 @@ class EngineTools(Protocol):
 
     def measure(self) -> StoreSize: ...
     def metrics(self) -> list[StoreMetric]:
-        """Return the figures that show whether the store will stay fast over the years."""
+        """Return figures that show whether the store will still be fast in some years."""
         ...
 
     def check_integrity(self) -> list[str]:
-        """Return the faults of the store; empty: it is sound."""
+        """Return the faults of the store; empty if it is sound."""
         ...
 
     def count_orphans(self, table: str, columns: tuple[str, ...]) -> int:
@@ -145,7 +147,7 @@ class EngineTools(Protocol):
         ...
 
     def secure_delete(self, db: Any) -> AbstractContextManager[None]:  # noqa: ANN401
-        """Overwrite the content that is deleted inside the block."""
+        """Overwrite the content that is deleted inside the ``with`` block."""
         ...
 
     def write_backup(self, target: Path, components: "Collection[ComponentTables]") -> None:
@@ -163,7 +165,7 @@ class Engine(Protocol):
     name: str
     """The store as errors name it: without any secret."""
     own_tables: "ComponentTables | None"
-    """The tables of the component whose program this is."""
+    """The tables of the component that this program belongs to."""
 
     def close(self) -> None: ...
     def is_in_transaction(self) -> bool:
@@ -195,7 +197,7 @@ class Engine(Protocol):
         *,
         shared: bool = False,
     ) -> Generator[Any, None, None]:
-        """Be transaction() for a generator, with the first and last actions of an outermost transaction.
+        """Do the same as transaction(), as a generator, with the first and last actions of an outermost transaction.
 
         ``shared`` is for a single verb about one conversation, which stays correct while others run. Each of its
         changes checks its own condition, or is about rows that no other verb changes.
@@ -211,7 +213,7 @@ class Engine(Protocol):
         ...
 
     def correct_values(self, db: Any) -> None:  # noqa: ANN401
-        """Correct rows that a foreign program can store in this engine although no trigger can guard them."""
+        """Correct wrong rows that a foreign program can store in this engine, and that triggers cannot prevent."""
         ...
 
     def ring_elsewhere(self, agents: Iterable[str]) -> None:
@@ -219,7 +221,7 @@ class Engine(Protocol):
         ...
 
     def newest_id(self) -> int:
-        """Return an ``id`` below the ids of all messages that appear from now on."""
+        """Return an ``id`` that is below the ids of all later messages."""
         ...
 
     def migrate_component(self, tables: "ComponentTables") -> None:
@@ -227,8 +229,9 @@ class Engine(Protocol):
         ...
 
     def use_component(self, tables: "ComponentTables") -> None:
-        """Use the component's tables as well. Refuse further transactions after another program has migrated them to a
-        newer version."""
+        """Use the component's tables too. After another program has migrated them to a newer version, refuse further
+        transactions.
+        """
         ...
 
     def watch_foreign_writes(self) -> ForeignWrites:
@@ -237,7 +240,7 @@ class Engine(Protocol):
 
 
 def log_waiting(error: Exception) -> None:
-    """Log that the caller waits for a database that another program holds."""
+    """Log that the caller is waiting for a database that another program holds."""
     with suppress(OSError):  # without a descriptor left
         import logging  # 4 ms of each start, for a rare line
 

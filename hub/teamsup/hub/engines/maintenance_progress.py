@@ -30,7 +30,9 @@ class MaintenanceProgress:
     kind: str
     pid: int
     process_start: int | None
-    """The start time of that process by the kernel. It tells the process from a later one with the same pid."""
+    """The start time of that process by the kernel. It distinguishes the process from a later process with the same
+    pid.
+    """
     started_at: float
     updated_at: float
     done: int
@@ -45,7 +47,7 @@ class MaintenanceProgress:
 def announce_maintenance(run: Path, kind: MaintenanceKind, total: int = 0) -> Iterator[ReportProgress]:
     """Announce maintenance by this process until the block ends. Call the result with the work done so far.
 
-    If the announcement cannot be written, the work goes on: it may be the work that frees the disk.
+    If the announcement cannot be written, the work continues, because it may be the work that frees the disk.
     """
     path = run / f"{_FILE_PREFIX}{os.getpid()}.json"
     started = time.time()
@@ -85,7 +87,7 @@ def read_maintenance(run: Path, pid: int | None = None) -> MaintenanceProgress |
 
 
 def _write_progress(path: Path, work: MaintenanceProgress) -> None:
-    """Replace the file at once, so that a reader never sees half of it."""
+    """Replace the file atomically, so that a reader never sees half of it."""
     new = path.with_suffix(".new")
     with suppress(OSError):
         descriptor = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)

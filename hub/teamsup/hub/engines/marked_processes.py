@@ -1,6 +1,6 @@
 """Find and kill processes by a mark: a variable in their environment, which every process that they start inherits.
 
-Neither sessions nor process groups hold them together: a program gives its children groups of their own.
+Sessions and process groups do not identify them, because a program can give its children new groups.
 """
 
 import os
@@ -22,10 +22,12 @@ RUN_VARIABLE = "TEAMSUP_RUN"
 _NAMESPACE_SEPARATOR = "#"
 _MAX_ROUNDS = 20
 _MAX_EXEC_SECONDS = 2.0
-"""Only a process in the middle of an execution has no arguments. It may stay there on a busy machine."""
+"""Seconds to wait for a process without arguments. It is in the middle of exec(), which may take long on a busy
+machine.
+"""
 _EXEC_POLL_SECONDS = 0.001
 _EMPTY_READS = 3
-"""After this many reads in a row with arguments and without variables, a process has no variables."""
+"""A process counts as one without variables after this many consecutive reads with arguments and without variables."""
 
 
 def make_mark(folder: Path, words: str) -> str:
@@ -39,7 +41,7 @@ def is_mark_of(folder: Path, mark: str) -> bool:
 
 
 def words_of(mark: str) -> str:
-    """Return the words that make_mark() got."""
+    """Return the words from which make_mark() made the mark."""
     return mark.rpartition(_NAMESPACE_SEPARATOR)[0].rpartition(":")[2]
 
 
@@ -73,10 +75,9 @@ def _surely_lacks(pid: int, variable: str) -> bool:
 
 
 def read_variable(process: "psutil.Process", variable: str) -> str:
-    """Return the variable in the environment of a process; empty: it has none. Raise psutil.Error.
+    """Return the variable in the environment of a process, or an empty text. Raise psutil.Error.
 
-    While a process executes a program, it has neither variables nor arguments for a moment. It must not look unmarked
-    then.
+    During exec(), a process has neither variables nor arguments for a moment. It must not look unmarked in that moment.
     """
     empty_reads, deadline = 0, time.monotonic() + _MAX_EXEC_SECONDS
     while not (variables := process.environ()):
@@ -90,7 +91,7 @@ def read_variable(process: "psutil.Process", variable: str) -> str:
 
 
 def is_running(process: "psutil.Process") -> bool:
-    """Return whether the process runs. A process that its parent has not reaped yet does not."""
+    """Return whether the process runs. A process that its parent has not reaped yet does not run."""
     import psutil
 
     with suppress(psutil.Error):

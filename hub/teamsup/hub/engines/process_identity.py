@@ -1,4 +1,6 @@
-"""Identify the process behind a recorded pid. The system reuses pids after a boot, in each container, and in time."""
+"""Identify the process behind a recorded pid. The system reuses pids after a boot, in each container, and after some
+time.
+"""
 
 import os
 from contextlib import suppress
@@ -12,7 +14,9 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def identity_of(pid: int) -> str:
-    """Return a text that identifies this process among all with its pid; empty without a process or /proc."""
+    """Return a text that identifies this process among all processes with its pid. Return an empty text without a
+    process or /proc.
+    """
     try:
         boot = _BOOT.read_text().strip()
         started = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()

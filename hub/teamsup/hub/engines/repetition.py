@@ -1,4 +1,4 @@
-"""Run a verb again if the store has undone it, because of other writers or a lost connection."""
+"""Repeat a verb if the store has undone it because of other writers or a lost connection."""
 
 import math
 import time
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 def repeat(store: Engine, verb: Callable[[], T], find_stored: Callable[[], T | None] | None = None) -> T:
-    """Run a whole verb, and run it again if the store undid it, for up to BUSY_SECONDS.
+    """Run a whole verb, and repeat it if the store has undone it, for up to BUSY_SECONDS.
 
-    ``find_stored`` returns the result if the verb is stored although the store did not confirm it. Without that
+    ``find_stored`` returns the result of a verb that is stored although the store has not confirmed it. Without that
     function, raise StoreUncertain. Inside a transaction the verb runs once, because only the caller can begin the
     transaction again.
     """

@@ -4,8 +4,8 @@ Such an exception (Ctrl-C, SIGALRM) may strike at any call, also at the first or
 Its generator then stays suspended, with its locks and its transaction, while a notebook or another program keeps the
 traceback.
 
-Here only the ``with`` statement holds the function that it calls at its end. When it releases that function, the block
-has ended, with or without an error, and the generator is closed.
+Here only the ``with`` statement holds the exit function. When it releases this function, the block has ended, with or
+without an error. So the generator is closed.
 """
 
 import functools
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def signal_safe(function: Callable[P, Generator[T, None, None]]) -> Callable[P, AbstractContextManager[T]]:
-    """Decorate a generator function as ``contextmanager`` does; the block ends also when a signal interrupts it.
+    """Decorate a generator function like ``contextmanager``. The block also ends when a signal interrupts it.
 
     The generator yields once, and must let every exception through.
     """
@@ -50,8 +50,8 @@ def _exit_scope(
 
 
 class _CloseWhenDropped(weakref.ref[Any]):
-    """Roll back and unlock, unless the block ended normally. Its callback is C code, because an exception of a signal
-    handler in a callback would be lost.
+    """Closes the generator when it is dropped, unless the block has ended normally. The callback is C code, because an
+    exception of a signal handler would be lost in a Python callback.
     """
 
     __slots__ = ("close",)
@@ -59,7 +59,7 @@ class _CloseWhenDropped(weakref.ref[Any]):
 
 
 class _ExitMethod:
-    """A function that ``with`` looks up before it enters the block, and releases after the block."""
+    """The exit function, which ``with`` looks up before the block and releases after it."""
 
     def __get__(self, scope: "_Scope[Any] | None", owner: type) -> Callable[..., bool]:
         if scope is None:

@@ -1,4 +1,4 @@
-"""Statements for which an engine may have another text. They are written here as SQLite runs them."""
+"""Statements for which an engine may have another text. The texts here are those for SQLite."""
 
 SELECT_BY_MESSAGE_ID = "SELECT * FROM messages WHERE message_id IN (?1, CAST(?1 AS BLOB))"
 """The message of a message_id, which SQLite may have stored as bytes."""

@@ -35,8 +35,7 @@ def decode_metadata(text: Any) -> Mapping[str, Any]:  # noqa: ANN401
 
 
 def metadata_text(text: Any, key: str) -> str | None:  # noqa: ANN401
-    """Return one value of a stored JSON object as text; None if it has none. A value that is not text is returned as
-    JSON."""
+    """Return one value of a stored JSON object as text, or None. A value that is not text is returned as JSON."""
     if text == "{}":
         return None
     value = _decode_last(text).get(key)

@@ -30,7 +30,7 @@ HEARTBEAT_SECONDS = PRESENCE_TIMEOUT_SECONDS / 3
 
 
 def check_kind(kind: object) -> None:
-    """Raise InvalidValue unless it is a kind of agent."""
+    """Raise InvalidValue unless the value is a kind of agent."""
     if kind not in get_args(AgentKind):
         raise InvalidValue(f"{quote(kind)} is not a kind of agent; the kinds are {', '.join(get_args(AgentKind))}.")
 
@@ -62,7 +62,7 @@ def record_heartbeat(
 ) -> None:
     """Store a heartbeat. None leaves a value unchanged. For a degraded agent, store the time since which it is
     degraded. An agent with heartbeats is watched for silence; an agent that has only ``registered`` is not. Raise
-    InvalidName if the name belongs to a daemon, the supervisor or a person, and ``kind`` is another one.
+    InvalidName if the name belongs to a daemon, the supervisor or a person, and ``kind`` is another kind.
     """
     if kind is not None:
         known = kinds_of(db, name).get(name)
@@ -90,8 +90,8 @@ def record_heartbeat(
 def _note_degraded_since(
     db: "Transaction", name: str, metadata: Mapping[str, Any] | None, now: str
 ) -> Mapping[str, Any]:
-    """Return the metadata with the time since which the agent is degraded. Metadata of None stand for the
-    stored ones.
+    """Return the metadata with the time since which the agent is degraded. If the given metadata is None, use the
+    stored metadata.
     """
     before = db.execute("SELECT status, metadata FROM agent_status WHERE lower(agent_name) = ?", (name,)).fetchone()
     stored = decode_metadata(before["metadata"])
@@ -102,7 +102,7 @@ def _note_degraded_since(
 def refresh_presence(db: "Transaction", name: str, kind: str | None, now: float, *, listening: bool) -> None:
     """Record that this agent's mailbox is being read.
 
-    A listener becomes enrolled and online; a mere claim changes neither.
+    A listener becomes enrolled and online; a claim alone does not change that.
     """
     if listening:
         enroll(db, name, kind or "agent")
@@ -158,13 +158,15 @@ _EXPIRE_BROADCASTS = """
     WHERE recipient = :name AND state = 'ready'
       AND EXISTS (SELECT 1 FROM messages WHERE id = deliveries.message AND recipient IS NULL)
 """
-"""Ends the broadcasts that arrived before an agent reported that it is unconfigured. Later ones do not reach it."""
+"""Ends the broadcasts that arrived before an agent reported that it is unconfigured. It does not get later broadcasts.
+"""
 OPEN_TO_READERS = """
     d.state = 'ready' AND d.is_head = 1 AND (d.available_at IS NULL OR d.available_at <= :now)
       AND (d.expires_at IS NULL OR d.expires_at > :now)
 """
-"""Deliveries that their recipient could claim now: not in backoff, not behind another one of their conversation, and
-not leased."""
+"""Deliveries that their recipient could claim now: not in backoff, not behind another delivery of their conversation,
+and not leased.
+"""
 
 SELECT_AGENTS = f"""
     SELECT a.*, lower(a.agent_name) AS name, (SELECT count(*) FROM deliveries AS d

@@ -1,7 +1,7 @@
 """Correct the times in the database when the clock goes back, so that no wait becomes longer.
 
-Every writer stores its time once a second, so the next one notices a step. A lease, backoff or expiry ends no later
-than if it began now. A rank is at most that of a message stored now.
+Every writer stores its time once a second, so the next writer notices a step. A lease, backoff or expiry ends no later
+than if it began now. A rank is at most the rank of a message that is stored now.
 """
 
 from ..engines.engine import Transaction
@@ -12,7 +12,7 @@ CHECK_INTERVAL_SECONDS = 1.0
 """Seconds between two comparisons of a writer's clock with the mark."""
 
 TOLERANCE_SECONDS = 2.0
-"""A difference of two clocks of this many seconds is a step; a gradual adjustment makes less."""
+"""A difference of two clocks of this many seconds is a step; a gradual adjustment causes a smaller difference."""
 
 SELECT_CLOCK_MARK = "SELECT max(seen_at) FROM clock_mark"
 
@@ -87,7 +87,7 @@ def _limit_expiries(db: Transaction, now: float) -> None:
 
 
 def _shift_heartbeats(db: Transaction, now: float, step: float) -> None:
-    """Keep the age of each heartbeat, because an agent that is gone must not look alive."""
+    """Keep the age of each heartbeat, because an agent that has gone must not look alive."""
     rows = db.execute(
         "SELECT agent_name, last_heartbeat FROM agent_status WHERE last_heartbeat > ?", (format_time(now),)
     ).fetchall()
@@ -100,7 +100,7 @@ def _shift_heartbeats(db: Transaction, now: float, step: float) -> None:
 
 
 def _end_of(now: float, seconds: float) -> str:
-    """Return when a wait ends that begins now."""
+    """Return the end of a wait that begins now."""
     return format_time(now + min(max(seconds, 0.0), MAX_SECONDS))
 
 

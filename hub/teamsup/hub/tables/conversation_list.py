@@ -13,7 +13,7 @@ from .row_values import message_from_row
 
 @dataclass(frozen=True, slots=True)
 class ConversationState:
-    """A conversation in a list: its last message, and how many of its deliveries a reader has not ended."""
+    """A conversation in a list: its last message, and the number of its deliveries that a reader has not ended."""
 
     id: str
     last: Message
@@ -28,7 +28,7 @@ def list_conversations(
 ) -> list[ConversationState]:
     """Return the conversations whose last message is older than ``before``, the newest first.
 
-    Their ids begin with one of ``prefixes``, if there are any, and with none of ``without``.
+    Their ids begin with one of ``prefixes``, if any are given, and not with one of ``without``.
     """
     begins = "substr(m.conversation_id, 1, length(CAST(? AS TEXT))) = ?"
     wanted = [f"({' OR '.join([begins] * len(prefixes))})"] if prefixes else []

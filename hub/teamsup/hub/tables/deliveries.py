@@ -1,4 +1,4 @@
-"""Leases: who may work on a delivery, and how it ends. Every function runs inside a transaction."""
+"""Leases: which reader may work on a delivery, and how the delivery ends. Every function runs inside a transaction."""
 
 import os
 import random
@@ -221,7 +221,7 @@ def cancel(db: Transaction, message: Message, *, even_if_read: bool, now: float)
 
 
 def _update_leased(db: Transaction, delivery: Delivery, change: str, *values: str | float | None) -> None:
-    """Change a delivery that is still this reader's."""
+    """Change a delivery if this reader still has its lease."""
     check_type("delivery", delivery, Delivery)
     changed = db.execute(
         f"UPDATE deliveries SET {change} WHERE message = ? AND recipient = ? AND lease_token = ?",  # noqa: S608

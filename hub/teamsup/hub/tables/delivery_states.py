@@ -1,4 +1,4 @@
-"""Queries of tools about deliveries: their states, those in backoff, and those that can be delivered again."""
+"""Queries of tools about deliveries: their states, deliveries in backoff, and dead letters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -41,7 +41,9 @@ SELECT_STATES = """
 
 
 def is_acknowledged(read: Read, delivery: Delivery, at: float) -> bool:
-    """Return whether this acknowledgement is stored. No other could have come while the lease was ours."""
+    """Return whether this acknowledgement is stored. While this reader had the lease, no other reader could
+    acknowledge.
+    """
     rows = read(
         "SELECT 1 FROM deliveries WHERE message = ? AND recipient = ? AND state = 'done' AND done_at = ?",
         (delivery.message.id, delivery.recipient, format_time(at)),
@@ -50,7 +52,7 @@ def is_acknowledged(read: Read, delivery: Delivery, at: float) -> bool:
 
 
 def is_held(read: Read, delivery: Delivery) -> bool:
-    """Return whether the lease is still ours."""
+    """Return whether this reader still has the lease."""
     rows = read(
         "SELECT 1 FROM deliveries WHERE message = ? AND recipient = ? AND lease_token = ?",
         (delivery.message.id, delivery.recipient, delivery.lease_token),
@@ -67,7 +69,7 @@ def release_all(db: Transaction, recipient: str, now: float) -> int:
 
 
 def requeue_dead(db: Transaction, message: Message, recipient: str | None) -> list[str]:
-    """Return dead letters to the queue with no attempts; return their recipients."""
+    """Return dead letters to the queue, with zero attempts. Return their recipients."""
     rows = db.execute(
         "SELECT recipient FROM deliveries WHERE message = ? AND state = 'dead'"
         " AND (CAST(? AS TEXT) IS NULL OR recipient = ?)",

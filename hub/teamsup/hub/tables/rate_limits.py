@@ -1,7 +1,8 @@
-"""Limit the messages of a model: it does not notice that it repeats itself, and each message costs its reader a turn.
+"""Limit the messages of a model, because it does not notice that it repeats itself, and each message costs its reader a
+turn.
 
-All processes share two limits: a rate for each sender, and turns for each pair of agents. The latter also ends an
-exchange without reply_to. A message of a person or daemon to one of the two starts the count again.
+All processes share two limits: a rate for each sender, and turns for each pair of agents. The limit of turns also ends
+an exchange without reply_to. A message of a person or daemon to one of the two starts the count again.
 """
 
 import math
@@ -12,10 +13,10 @@ from ..models import HUB_SENDER
 from .clock_step import TOLERANCE_SECONDS
 
 SENDS_PER_MINUTE = 60
-"""Messages of one sender, in a burst or spread over the minute."""
+"""The maximum number of messages of one sender in a minute, in a burst or spread."""
 
 MAX_TURNS = 24
-"""Turns of two agents until another agent must write to one of them."""
+"""The number of turns between two agents until another agent must write to one of them."""
 
 EXCHANGE_TIMEOUT_SECONDS = 600.0
 """Seconds without a message after which an exchange is over."""

@@ -1,7 +1,7 @@
 """The agents of a team and their waiting messages, read once, for a command such as ``ps``.
 
 A sound store is read without the hub, because importing and opening the hub takes half of the time of ``ps``. If
-anything about the store is unusual, the hub reads it and reports what is wrong.
+anything about the store is unusual, the hub reads it and reports the fault.
 """
 
 import time

@@ -14,18 +14,18 @@ Read = Callable[[str, Any], Sequence[Row]]
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """The messages since one of them, and the waits of those that were read since a time."""
+    """The number of messages after a given message, and the waiting times of messages that were read since a time."""
 
     newest: int
-    """The ``id`` of the newest message; 0: there is none."""
+    """The ``id`` of the newest message, or 0."""
     messages: int
     wait_seconds: tuple[float, ...]
     """The seconds from the storing of a message to its first reading by each recipient, for the newest messages."""
 
 
 def read_traffic(read: Read, after: int, oldest: int, since: datetime) -> Traffic:
-    """Return the traffic after that ``id``. Of the readings since ``since``, count only those of messages from
-    ``oldest`` on, because the times of readings are not indexed.
+    """Return the traffic after an ``id``. The times of reading are not indexed, so count a reading since ``since`` only
+    if its message is ``oldest`` or newer.
     """
     (newest,) = read("SELECT coalesce(max(id), 0) FROM messages", ())[0]
     (count,) = read("SELECT count(*) FROM messages WHERE id > ?", (after,))[0]

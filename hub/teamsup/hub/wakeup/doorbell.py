@@ -20,7 +20,9 @@ from ..errors import StoreError
 from ..team import doorbell_name
 
 PRESENCE_TOPIC = "_presence"
-"""Rings when an agent registers, leaves or reports that it cannot work. No agent can have this name."""
+"""The name of a doorbell that rings when an agent registers, leaves or reports that it cannot work. No agent can have
+this name.
+"""
 
 _RING_BYTE = b"!"
 _SECOND_NS = 10**9  # nanoseconds
@@ -41,7 +43,7 @@ class Doorbell:
         self._socket = _new_socket()
 
     def bind(self) -> None:
-        """Make its files, so that it can be rung. Raise StoreError."""
+        """Create the doorbell's files, so that it can be rung. Raise StoreError."""
         run = self.path.parent
         try:
             # A program may have cleaned up run/, or a dead process of our pid may have left its socket.
@@ -55,7 +57,7 @@ class Doorbell:
             raise StoreError(f"No doorbell can be bound in {run}: {error}.") from error
 
     def close(self) -> None:
-        """Remove its files."""
+        """Remove the doorbell's files."""
         self._socket.close()
         for path in (self.path, *self._links):
             with suppress(OSError):
@@ -68,7 +70,7 @@ class Doorbell:
                 self._socket.recv(len(_RING_BYTE))
 
     def wait(self, seconds: float) -> bool:
-        """Return whether it rang within this many seconds."""
+        """Return whether the doorbell rang within this many seconds."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         rang = bool(poll.poll(max(0.0, seconds) * 1000))
@@ -103,7 +105,7 @@ class Doorbell:
         return rang
 
     def _rebind(self) -> None:
-        """Bind it again if its file was removed. While that fails, the waiter continues without it."""
+        """Bind the doorbell again if its file was removed. While that fails, the waiter continues without it."""
         if not all(map(os.path.exists, (self.path, *self._links))):
             with suppress(StoreError):
                 taken_down, self._socket = self._socket, _new_socket()
@@ -143,7 +145,7 @@ class Doorbells:
         self._cached: tuple[tuple[int, int], dict[str, list[str]]] = ((0, 0), {})
 
     def ring(self, agents: Iterable[str]) -> None:
-        """Ring every doorbell of these agents. Remove one whose process died."""
+        """Ring every doorbell of these agents. Remove a doorbell whose process has died."""
         if wanted := {doorbell_name(agent) for agent in agents}:
             up = self._bound_paths()
             for name in wanted:
@@ -161,12 +163,12 @@ class Doorbells:
         return {agent for agent in agents if doorbell_name(agent) in up}
 
     def listener_pids(self, agent: str) -> list[int]:
-        """Return the pids with a doorbell for the agent. A dead process may have left its own."""
+        """Return the pids with a doorbell for the agent. Such a process may have died."""
         pids = [bell.rpartition("@")[2].partition(".")[0] for bell in self._bound_paths().get(doorbell_name(agent), ())]
         return [int(pid) for pid in pids if pid.isdecimal()]
 
     def _bound_paths(self) -> dict[str, list[str]]:
-        """Return the paths of bound doorbells, by bell_name."""
+        """Return the paths of bound doorbells, by ``bell_name``."""
         try:
             folder = os.stat(self._run)
             # ctime shows when mtime was set, because a program may have set mtime back.

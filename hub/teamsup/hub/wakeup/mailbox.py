@@ -98,7 +98,7 @@ class AgentMailbox:
         return math.inf if text is None else due.timestamp() if due is not None else 0.0
 
     def _claim_due(self, limit: int, lease: float, *, read: bool = True) -> list[Delivery]:
-        """Claim, after a look has found a delivery."""
+        """Claim deliveries after a look has found one."""
         claimed: list[Delivery] = []  # known even if the server does not confirm it
 
         def find_claimed() -> list[Delivery] | None:

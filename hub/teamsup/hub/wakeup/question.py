@@ -10,7 +10,9 @@ from ..tables.row_values import message_from_row
 from ..validation import check_timeout
 
 _CHECK_SECONDS = 1.0
-"""Seconds between two looks. A doorbell rings earlier, except for an answer that a foreign program has written."""
+"""Seconds between two looks. A doorbell usually rings earlier, but not for an answer that a foreign program has
+written.
+"""
 _SELECT_ANSWER = """
     SELECT * FROM messages WHERE reply_to = ? AND recipient = ? AND message_type <> 'status_report' ORDER BY id LIMIT 1
 """

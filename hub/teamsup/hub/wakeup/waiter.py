@@ -26,7 +26,7 @@ class _MailboxState(Enum):
     NOTHING = auto()
     CLAIMABLE = auto()
     DUE = auto()
-    """A deadline is due: apply it before the next look."""
+    """A deadline is due. Apply it before the next look."""
 
 
 class BusyTolerance:
@@ -38,7 +38,7 @@ class BusyTolerance:
 
     @contextmanager
     def tolerate(self) -> Iterator[None]:
-        """Ignore StoreBusy until ``timeout`` seconds after the first one. Log the first one."""
+        """Ignore StoreBusy until ``timeout`` seconds after the first. Log the first StoreBusy."""
         try:
             yield
         except StoreBusy as error:
@@ -54,8 +54,8 @@ class BusyTolerance:
 
 @dataclass
 class Waiter:
-    """One wait for a claimable delivery. ``find_next_due`` returns -inf if one is claimable, else the Unix second of
-    the next deadline.
+    """One wait for a claimable delivery. ``find_next_due`` returns -inf if a delivery is claimable, or the Unix second
+    of the next deadline.
     """
 
     find_next_due: Callable[[], float]
@@ -143,7 +143,7 @@ class Waiter:
         return found
 
     def _check_once(self, *, forced: bool) -> _MailboxState:
-        """Look once. It costs almost nothing if nothing has changed."""
+        """Look once. This is cheap if nothing has changed."""
         version = None if forced else self.data_version()
         if version is None or version != self._version:
             self._version = version
@@ -162,7 +162,7 @@ class Waiter:
 
 
 class CancellableClaim:
-    """A claim for an event loop. It leaves no delivery leased if the caller stops waiting for it.
+    """A claim for an event loop. If the caller stops waiting for it, no delivery stays leased.
 
     ``claim`` and, if needed, ``release`` run in threads, because they wait for commits.
     """
@@ -175,7 +175,7 @@ class CancellableClaim:
         self._claimed: list[Delivery] = []
 
     async def result(self) -> list[Delivery]:
-        """Return the claimed deliveries. After a cancellation, also a repeated one, release them."""
+        """Return the claimed deliveries. After one or more cancellations, release them."""
         import asyncio  # not for those who have no event loop
 
         # Use futures of the executor, not tasks: the end of the loop cancels its tasks, but waits for these futures.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _UNFINISHED = ".copying"
 _OF_THE_ENGINE = ("schema_versions", "replaced_messages", "sqlite_", "messages_fts")
-"""Tables that are not copied, or how their names begin. A search builds its index again."""
+"""Tables that are not copied, or the beginnings of their names. A search builds its index again."""
 _KINDS: dict[str, ColumnKind] = {"TEXT": "text", "INTEGER": "integer", "REAL": "real", "TIMESTAMP": "time"}
 
 
@@ -137,7 +137,7 @@ class FileRows:
 def open_file(path: Path, components: "Collection[ComponentTables]" = ()) -> FileRows:
     """Open a database that no other program has open, and keep others from writing. Migrate it if needed.
 
-    Raise CallerError if it is not one of a team, StoreInUse, SchemaTooNew and StoreError.
+    Raise CallerError if it is not a team's database, StoreInUse, SchemaTooNew and StoreError.
     """
     _check_is_of_a_team(path)
     run = path.with_name("run")
@@ -158,7 +158,7 @@ def open_file(path: Path, components: "Collection[ComponentTables]" = ()) -> Fil
 
 
 def open_snapshot(path: Path) -> FileRows:
-    """Open a database to read what it has at one moment, while programs use it. Raise StoreError."""
+    """Open a database to read its rows of one moment, while programs use it. Raise StoreError."""
     try:
         db = open_reader(path)
         db.execute("BEGIN")

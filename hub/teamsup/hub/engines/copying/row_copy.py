@@ -1,7 +1,8 @@
-"""Copy every row from one store of a team to another one, and compare them: `copy_rows()`.
+"""Copy every row from one store of a team to another store, and compare them: `copy_rows()`.
 
 Both stores return the rows of a table in the order of their keys, and their values in one form. So one walk along both
-finds the rows that differ. A copy writes these, and its second walk must find none. After a kill the same walk goes on.
+stores finds the rows that differ. A copy writes these rows. Its second walk must not find any. After a kill, the same
+copy continues with a new walk.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ class StoreInUse(CallerError):
 
 @dataclass(frozen=True, slots=True)
 class TableColumns:
-    """The columns of a table, with their kinds; those of its key come first."""
+    """The columns of a table, with their kinds. The columns of the key come first."""
 
     columns: tuple[tuple[str, ColumnKind], ...]
     key_length: int
@@ -45,7 +46,7 @@ class TableColumns:
 
 
 def make_columns(kinds: Mapping[str, ColumnKind], key: Sequence[str]) -> TableColumns:
-    """Return the shape of a table. Without a key all columns are the key."""
+    """Return the columns of a table. If it does not have a key, all columns are its key."""
     others = sorted(kinds.keys() - set(key))
     names = (*key, *others)
     return TableColumns(tuple((name, kinds[name]) for name in names), len(key) or len(names))
@@ -65,8 +66,9 @@ class RowStore(Protocol):
     def component_versions(self) -> Mapping[str, int]: ...
     def count(self, table: str) -> int: ...
     def read_page(self, table: str, after: StoredRow | None) -> Sequence[StoredRow]:
-        """Return at most PAGE_ROWS rows in the order of their keys, as they are stored; with ``after``, those with a
-        higher key."""
+        """Return at most PAGE_ROWS stored rows in the order of their keys. With ``after``, return rows with a higher
+        key.
+        """
         ...
 
     def counters(self) -> Mapping[str, int]:
@@ -80,12 +82,12 @@ class RowStore(Protocol):
     def create_tables(self, components: "Collection[ComponentTables]") -> None: ...
 
     def change(self, table: str, removed: Collection[StoredRow], added: Collection[StoredRow]) -> None:
-        """Remove the rows with these keys, then add rows, in one transaction that fires no trigger."""
+        """Remove the rows with these keys, then add rows, in one transaction that does not fire triggers."""
         ...
 
     def set_counter(self, table: str, number: int) -> None: ...
     def finish(self) -> None:
-        """Let programs of the team use the copy."""
+        """Permit programs of the team to use the copy."""
         ...
 
 
@@ -100,7 +102,7 @@ class CopyReport:
     replaced_values: Mapping[str, int]
     """The number of replaced values by column: they had a wrong type or a NUL, or were unreadable times."""
     left_out: tuple[str, ...]
-    """Tables of the source that are neither of the hub nor of a component."""
+    """Tables of the source that do not belong to the hub or to a component."""
 
 
 ReportRows = Callable[[str, int, int], None]
@@ -154,8 +156,9 @@ def has_rows(store: RowStore) -> bool:
 def components_of(
     source: str, versions: Mapping[str, int], components: "Collection[ComponentTables]"
 ) -> "list[ComponentTables]":
-    """Return the components whose tables a source of that name has. Raise CallerError if one of them is not
-    installed."""
+    """Return the components whose tables a source has. ``source`` is its name for errors. Raise CallerError if one of
+    them is not installed.
+    """
     missing = sorted(versions.keys() - {tables.component for tables in components})
     if missing:
         raise CallerError(
@@ -165,7 +168,7 @@ def components_of(
 
 
 def tables_to_copy(source: RowStore, target: RowStore) -> dict[str, TableColumns]:
-    """Return the shared tables. Raise StoreError if one has other columns in the source than in the target."""
+    """Return the tables of both stores. Raise StoreError if the columns of a table differ between source and target."""
     found, wanted = source.tables(), target.tables()
     shared = {
         table: shape for table, shape in sorted(wanted.items(), key=_rank) if table in found or target.count(table)
@@ -177,7 +180,9 @@ def tables_to_copy(source: RowStore, target: RowStore) -> dict[str, TableColumns
 
 
 def _rank(table: tuple[str, TableColumns]) -> tuple[bool, str]:
-    """Sort the table that every store fills to the end, so that a person first sees a difference in the team's rows."""
+    """Return the rank of a table for sorting. The table that every store fills comes last, so that a person first sees
+    differences in the team's rows.
+    """
     return table[0] == _ALWAYS_FILLED, table[0]
 
 
@@ -228,7 +233,7 @@ class _Walk:
         return None
 
     def _differences(self, table: str) -> Iterator[tuple[list[StoredRow], list[StoredRow]]]:
-        """Yield for each page which keys of the target must go, and which rows it lacks."""
+        """Yield for each page the keys that the target must remove, and the rows that it lacks."""
         shape = self._tables[table]
         length = shape.key_length
         self.rows[table] = 0
@@ -260,7 +265,7 @@ class _Walk:
 
 
 def read_pages(store: RowStore, table: str, shape: TableColumns, replaced: dict[str, int]) -> Iterator[list[StoredRow]]:
-    """Yield the rows page by page, in the one form of their values. Count in ``replaced`` those that are not kept."""
+    """Yield the rows page by page, with normalized values. Count the replaced values in ``replaced``."""
     length, after = shape.key_length, None
     while page := store.read_page(table, after):
         rows = [_normalize(row, table, shape, replaced) for row in page]
@@ -286,7 +291,7 @@ def _normalize(row: StoredRow, table: str, shape: TableColumns, replaced: dict[s
 
 
 def normalize_value(value: Any, kind: ColumnKind) -> tuple[Any, bool]:  # noqa: ANN401 - a value of any store
-    """Return a stored value in the one form that all stores can keep, and whether it is unchanged.
+    """Return a stored value in the form that all stores can keep, and whether it is unchanged.
 
     If a foreign program has stored a wrong type, return the value that the hub reads.
     """

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 _PAGE_BYTES = 4 * 2**20
 _MAX_LINE_BYTES = 64 * 2**20
-"""A message has at most a small part of this."""
+"""The maximum number of bytes of a line, far above the size of the longest message."""
 _INTEGERS = range(-(2**63), 2**63)
 
 
@@ -69,9 +69,9 @@ class ExportReport:
     rows: Mapping[str, int]
     """The rows of each table."""
     replaced_values: Mapping[str, int]
-    """The number of replaced values of each column: not every engine can keep them."""
+    """The number of replaced values of each column, because not every engine can keep every value."""
     left_out: tuple[str, ...]
-    """Tables that are neither of the hub nor of a component."""
+    """Tables that do not belong to the hub or to a component."""
 
 
 def export_rows(
@@ -118,7 +118,7 @@ def import_rows(
 ) -> ExportReport:
     """Write the rows of an export into a new database, which is not finished here.
 
-    ``name`` is that of the export. Raise BrokenExport, which names the line; SchemaTooNew and ComponentTooNew;
+    ``name`` is the name of the export. Raise BrokenExport, which names the line; SchemaTooNew and ComponentTooNew;
     CallerError for a component that is not installed; StoreError.
     """
     numbered = _read_lines(name, lines)
@@ -162,7 +162,7 @@ def _read_lines(name: str, lines: BinaryIO) -> Iterator[tuple[int, dict[str, Any
 
 
 def _read_header(name: str, line: Mapping[str, Any], components: "Collection[ComponentTables]") -> ExportHeader:
-    """Return the header, if this program knows all of its versions."""
+    """Return the header. Raise an error if this program does not know all of its versions."""
     form = line.get("teamsup_export")
     if isinstance(form, int) and form > FORMAT_VERSION:
         raise SchemaTooNew(
@@ -228,7 +228,7 @@ class _PendingRows:
         self._characters += sum(len(value) for value in row if isinstance(value, str))
 
     def write(self) -> None:
-        """Write the rows that wait. Raise BrokenExport if the tables refuse one of them."""
+        """Write the waiting rows. Raise BrokenExport if the tables refuse one of them."""
         try:
             if self._rows:
                 self._target.change(self._table, (), self._rows)
@@ -243,7 +243,7 @@ class _PendingRows:
 
 
 def _check_end(name: str, end: Any, rows: Mapping[str, int], stored: Mapping[str, int]) -> Mapping[str, int]:  # noqa: ANN401
-    """Return the counters of the last line, if its counts are those of the rows."""
+    """Return the counters of the last line. Its counts must be those of the rows."""
     if end is None:
         raise BrokenExport(f"{name} ends too early: its last line, with the counts, is missing. Nothing was imported.")
     try:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def back_up_server(address: ServerAddress, team: str, target: Path, components: "Collection[ComponentTables]") -> None:
-    """Write a SQLite file with the rows that the server has at one moment. Raise CallerError and StoreError."""
+    """Write a SQLite file with the server's rows of one moment. Raise CallerError and StoreError."""
     if target.exists():
         raise CallerError(f"{target} is there already; choose another name.")
     remove_unfinished(target)

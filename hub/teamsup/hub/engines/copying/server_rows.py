@@ -157,7 +157,7 @@ class ServerRows:
                 run_script(self._connection, f"SELECT setval('{self._sequence_of(table)}', {number})")
 
     def finish(self) -> None:
-        """Let programs of the team use it. The server plans with figures of the new rows."""
+        """Permit programs of the team to use the copy. Update the server's statistics of the new rows."""
         with self._translated_errors():
             for table in self.tables():
                 run_script(self._connection, f"ANALYZE {quote_name(table)}")
@@ -181,11 +181,11 @@ class ServerRows:
 
 
 def open_rows(address: ServerAddress, team: str, *, alone: bool, may_create: bool = False) -> ServerRows:
-    """Connect to the schema of a team, and migrate the hub's tables. An empty schema gets them only with
+    """Connect to the schema of a team, and migrate the hub's tables. Tables are created in an empty schema only with
     ``may_create``.
 
-    With ``alone``, no other program may have it open until the connection is closed. Raise
-    CallerError if there is no team; StoreInUse and StoreError.
+    With ``alone``, other programs cannot open the schema until the connection is closed. Raise CallerError if there is
+    no team; StoreInUse and StoreError.
     """
     try:
         connection = open_connection(address)

@@ -1,8 +1,8 @@
-"""Stop a process that has lost the lease of its role: what it writes is refused, and then it ends.
+"""Stop a process that has lost the lease of its role: its writes are refused, and then it ends.
 
-The supervisor gives its worker the token of the lease. Each transaction reads the row of the lease, so a commit after
-a takeover is impossible. A timer of the kernel ends the process when the lease is about to end. It also counts while
-the process is stopped. So a process that is continued later ends before its next instruction.
+The supervisor gives its worker the token of the lease. Each transaction reads the row of the lease, so a commit after a
+takeover is impossible. A timer of the kernel ends the process when the lease is about to end. The timer continues while
+the process is stopped. So a process that is resumed later ends before its next instruction.
 """
 
 import functools
@@ -32,8 +32,8 @@ class RoleFence:
         self._ends_process = True
 
     def check(self, seconds_left: float | None, asked_at: float) -> None:
-        """Raise RoleLost if another process has the lease, or it has ended. ``seconds_left`` is the server's answer to
-        a query at ``asked_at``, in monotonic seconds; None: another token is stored.
+        """Raise RoleLost if another process has the lease, or if the lease has ended. ``seconds_left`` is the server's
+        answer to a query at ``asked_at``, in monotonic seconds; None: another token is stored.
         """
         if seconds_left is None or seconds_left <= 0:
             raise RoleLost(f"This process may not be {self.role} any more: its lease has ended.")
@@ -44,7 +44,7 @@ class RoleFence:
 
 @functools.cache
 def process_fence() -> RoleFence | None:
-    """Return the fence of this process; None: it has no role. Its children do not inherit the role."""
+    """Return the fence of this process, or None if it does not have a role. Its children do not inherit the role."""
     role, _, token = os.environ.pop(FENCE_VARIABLE, "").rpartition(" ")
     return RoleFence(role, int(token)) if role and token.isdecimal() else None
 

@@ -1,7 +1,8 @@
-"""The hosts of one team, and the lease of each role that exists once in it. Only a server's store has several hosts.
+"""The hosts of one team, and the lease of each role. A role exists once in a team. Only a server's store has several
+hosts.
 
 A role is a worker with a mailbox, or the supervisor that answers for the team. A host that holds the lease of a role
-may run it. The server's clock decides when a lease ends. Its holder counts a shorter time on its own clock. The
+may run it. The server's clock decides when a lease ends. The holder itself uses a shorter time, by its own clock. The
 functions are pure; an engine keeps the rows.
 """
 
@@ -13,20 +14,20 @@ from typing import Any, Protocol, Self
 LEASE_SECONDS = 20.0
 """Seconds from a renewal to the end of a lease, by the server's clock."""
 RENEWAL_SECONDS = 4.0
-"""Seconds between two renewals. A host also reads the leases of the others this often."""
+"""Seconds between two renewals. A host also reads the leases of other hosts at this interval."""
 _STOP_SECONDS, _KILL_SECONDS = 12.0, 16.0
 """Seconds since a renewal after which the holder stops its worker, and after which it kills the worker."""
 _MARGIN_SECONDS = LEASE_SECONDS - _KILL_SECONDS
 STALE_SECONDS = LEASE_SECONDS
-"""Seconds without a report after which nothing is known about a host."""
+"""Seconds without a report after which the state of a host is unknown."""
 
 
 HOST = "host"
-"""The key in the presence of a session's agent with the identity of its host, if the team has several."""
+"""The key in the presence of a session's agent with the identity of its host, if the team has several hosts."""
 
 
 class Hold(StrEnum):
-    """The permission that a holder still has some time after the last renewal of its lease."""
+    """The permission of a holder, which depends on the time since the last renewal of its lease."""
 
     RUN = "run"
     STOP = "stop"
@@ -35,15 +36,15 @@ class Hold(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RoleLease:
-    """The lease of one role, also after its end."""
+    """The lease of one role. It may have ended."""
 
     role: str
     holder: str
-    """The identity of the host that has or had it; empty: the host has released it."""
+    """The identity of the host that has or had the lease; empty: the host has released it."""
     host: str
-    """The name of that host, for people."""
+    """The name of this host, for people."""
     token: int
-    """A number that grows with each new holder."""
+    """A number that increases with each new holder."""
     seconds_left: float
     """Seconds until the lease ends, by the server's clock; 0 or less: it has ended."""
 
@@ -57,12 +58,12 @@ class HostReport:
     age_seconds: float
     """Seconds since the report, by the server's clock."""
     has_ended: bool
-    """Whether the supervisor there has shut down cleanly."""
+    """Whether the host's supervisor has shut down cleanly."""
     state: Mapping[str, Any]
 
     @property
     def is_stale(self) -> bool:
-        """Return whether nothing is known about the host now."""
+        """Return whether the present state of the host is unknown."""
         return not self.has_ended and self.age_seconds > STALE_SECONDS
 
     @property
@@ -85,7 +86,7 @@ class HostRequest:
 
 @dataclass(frozen=True, slots=True)
 class HostAnswer:
-    """The answer of a host. ``exit_code`` is 0, or that of the error."""
+    """The answer of a host. ``exit_code`` is 0, or the exit code of the error."""
 
     content: str
     exit_code: int
@@ -107,22 +108,24 @@ class TeamView:
         return {lease.role for lease in self.leases if lease.holder in ended}
 
     def others(self, identity: str) -> list[HostReport]:
-        """Return the hosts except one, by name."""
+        """Return all hosts except one, by name."""
         return sorted((host for host in self.hosts if host.identity != identity), key=lambda host: host.name)
 
 
 class TeamHosts(Protocol):
-    """The hosts of a team in its store, on a connection of their own. Threads may share it. Verbs raise StoreError."""
+    """The hosts of a team in its store, through a separate connection. Threads may share this object. Its methods raise
+    StoreError.
+    """
 
     identity: str
-    """The identity of this host among those of the team."""
+    """The identity of this host among the team's hosts."""
 
     def report(self, name: str, state: str, *, has_ended: bool = False) -> None:
-        """Store what the supervisor of this host knows: the host's name, and JSON."""
+        """Store the report of this host's supervisor: the host's name, and JSON."""
         ...
 
     def renew(self, held: Mapping[str, int]) -> None:
-        """Renew leases of this host, by role and token. A lease that has ended stays ended."""
+        """Renew leases of this host, by role and token. A lease that has ended is not renewed."""
         ...
 
     def take(self, name: str, roles: Iterable[str]) -> None:
@@ -130,8 +133,7 @@ class TeamHosts(Protocol):
         ...
 
     def release(self, held: Mapping[str, int], *, is_free: bool) -> None:
-        """Let leases of this host end now, by role and token. ``is_free``: every host may take them, not only a
-        standby."""
+        """End leases of this host now, by role and token. ``is_free``: every host may take them, not only a standby."""
         ...
 
     def read(self) -> TeamView:
@@ -143,7 +145,7 @@ class TeamHosts(Protocol):
         ...
 
     def find_answer(self, number: int) -> HostAnswer | None:
-        """Return the answer and remove it; None: there is none yet."""
+        """Return the answer and remove it. Return None if there is no answer yet."""
         ...
 
     def take_requests(self) -> list[HostRequest]:
@@ -157,9 +159,9 @@ class TeamHosts(Protocol):
 
 
 def is_takeable(lease: RoleLease | None, identity: str, *, is_standby: bool) -> bool:
-    """Return whether a host may take a role now. Only a standby takes it over from another host that wants it.
+    """Return whether a host may take a role now. Only a standby takes a role over from another host that wants it.
 
-    Only one supervisor runs on a host at a time, so it takes over its predecessor's lease at once.
+    A supervisor takes over the lease of its predecessor on the same host at once.
     """
     if lease is None or lease.holder in ("", identity):
         return True
@@ -167,9 +169,9 @@ def is_takeable(lease: RoleLease | None, identity: str, *, is_standby: bool) -> 
 
 
 def hold_of(seconds_since_renewal: float) -> Hold:
-    """Return what a holder may do this many seconds, by its own clock, after it began its last successful renewal.
+    """Return the permission of a holder, this many seconds by its own clock after it began its last successful renewal.
 
-    Its process has ended well before another host can take the lease.
+    So its process ends well before another host can take the lease.
     """
     if seconds_since_renewal >= _KILL_SECONDS:
         return Hold.KILL
@@ -177,7 +179,7 @@ def hold_of(seconds_since_renewal: float) -> Hold:
 
 
 def seconds_to_run(seconds_left: float) -> float:
-    """Return the seconds after which a process of the role must have ended. They count from before the server was asked
-    for ``seconds_left``.
+    """Return the seconds after which a process of the role must have ended. They count from the moment before the
+    server was asked for ``seconds_left``.
     """
     return max(0.0, seconds_left - _MARGIN_SECONDS)

@@ -20,7 +20,7 @@ _DEFAULTS = {
     "tcp_user_timeout": 15_000,
 }
 OPEN_LOCK = "hashtextextended('teamsup open ' || current_schema(), 0)"
-"""The lock that every connection of the team shares. A copy of the team holds it exclusively."""
+"""The lock that all connections of the team share. A copy of the team holds it exclusively."""
 # A commit is flushed after the doorbells have rung: PostgresStore.flush(). Triggers know our connections by
 # teamsup.member. A program that only waits in a transaction would block all others. The statements of verbs always find
 # their rows by an index, so none is planned again for its values.
@@ -43,7 +43,7 @@ class ServerConnection(psycopg.Connection[NamedRow]):
         self.prepared: dict[str, str] = {}
         """The names of the prepared statements by their SQL; the most recently used statement is the last."""
         self.unsure: set[str] = set()
-        """The statements that the server may have prepared or not, because an error came in between."""
+        """The statements of which it is unknown, after an error, whether the server has prepared them."""
         self.numbers = itertools.count()
 
 
@@ -74,7 +74,7 @@ def is_usable(connection: ServerConnection | None) -> TypeGuard[ServerConnection
     """Return whether an idle thread may use the connection.
 
     An exception from a signal handler inside psycopg may leave a statement running, or psycopg's lock held. The next
-    statement would wait for that lock without end.
+    statement would wait for this lock forever.
     """
     return not (
         connection is None

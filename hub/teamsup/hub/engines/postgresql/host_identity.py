@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def find_host(run: Path) -> str:
-    """Return a text that identifies this host among all hosts of the database. ``run`` is the host's folder of
+    """Return a text that identifies this host among all hosts of the database. ``run`` is the folder of the host's
     doorbells.
     """
     boot = socket.gethostname()

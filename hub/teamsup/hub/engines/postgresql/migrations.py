@@ -20,7 +20,7 @@ _TRIGGERS = "triggers.sql"
 SCHEMA_VERSION = len(_SCRIPTS)
 _HUB = "hub"
 UNFINISHED_COPY = "unfinished_copy"
-"""The table that a schema has until the copy of a team into it is finished."""
+"""The table that marks a schema until the copy of a team into it is finished."""
 TEAM_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('teamsup ' || current_schema(), 0))"
 
 
@@ -123,7 +123,7 @@ def _record_version(connection: ServerConnection, component: str, version: int) 
 
 
 def _create_trigger(connection: ServerConnection, tables: "ComponentTables") -> None:
-    """Let rows of the component end with the messages that they belong to."""
+    """Create a trigger that removes rows of the component together with their messages."""
     trigger = quote_name(f"messages_delete_{tables.component.replace('-', '_')}")
     run_script(connection, f"DROP TRIGGER IF EXISTS {trigger} ON messages")
     if not tables.goes_with_message:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..component_tables import ComponentTables
 
 _VERSION_SECONDS = 10.0
-"""A waiting reader looks after so many seconds, even if no doorbell has rung."""
+"""Seconds after which a waiting reader looks, even if its doorbell has not rung."""
 
 
 class PostgresStore:
@@ -103,7 +103,7 @@ class PostgresStore:
             return connections.retry(lambda: run(connections.second_reader()))
 
     def data_version(self) -> int:
-        """Return a number that changes every ten seconds. Doorbells ring for every commit. The number makes readers
+        """Return a number that changes every ten seconds. Doorbells ring for every commit. This change makes readers
         look even if a ring was lost.
         """
         return int(time.monotonic() / _VERSION_SECONDS)
@@ -129,20 +129,20 @@ class PostgresStore:
             self._transactions.flush()
 
     def tidy_up(self) -> None:
-        """Do nothing: the server tidies up by itself."""
+        """Do nothing, because the server does its own upkeep."""
 
     def correct_values(self, db: ServerTransaction) -> None:
-        """Do nothing: the server refuses such values."""
+        """Do nothing, because the server refuses such values."""
 
     def newest_id(self) -> int:
-        """Return the largest ``id`` at a moment without an open send. Sends share the lock, and this takes it
+        """Return the largest ``id`` at a moment without an open send. Sends share a lock, which this method takes
         exclusively.
         """
         with self.transaction() as db:
             return int(db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchall()[0][0])
 
     def ring_elsewhere(self, agents: Iterable[str]) -> None:
-        """Let the watchers of other hosts ring these agents. A watcher that is not rung looks after ten seconds."""
+        """Let the watchers of other hosts ring these agents. Without a ring, a watcher looks after ten seconds."""
         names = "\n".join(sorted(set(agents)))
         if not names or not self._transactions.is_watched_elsewhere:
             return

@@ -1,4 +1,4 @@
-"""Rows and values as the hub knows them: columns by number or name, times as text in UTC."""
+"""Rows and values in the form that the hub expects: columns by number or name, times as text in UTC."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ def adapt_values(connection: Connection[Any]) -> None:
 
 
 class _NumberDumper(Dumper):
-    """Send numbers without a type, as texts are sent. Otherwise each size of number would make another statement."""
+    """Send numbers without a type, like texts. Otherwise each size of number would need another prepared statement."""
 
     oid = 0
 

@@ -34,11 +34,11 @@ _CLASSES: dict[str, tuple[type[StoreError], str]] = {
     "0A000": (StoreInterrupted, "has changed its tables"),
 }
 _REFUSED = ("28", "3D", "42501")
-"""Login, database and privileges: a retry cannot help."""
+"""The codes of refusals about login, database and privileges. A retry cannot help."""
 
 
 def as_store_error(name: str, error: psycopg.Error) -> StoreError | InvalidValue:
-    """Return the error for the store of that name."""
+    """Return the error for the store of this name."""
     code = error.sqlstate or ""
     words = describe_error(error)
     if isinstance(error, psycopg.DataError) or code.startswith("22"):
@@ -54,7 +54,7 @@ def as_store_error(name: str, error: psycopg.Error) -> StoreError | InvalidValue
 
 
 def describe_error(error: Exception) -> str:
-    """Return the server's words, or those of libpq without its advice, for the end of a sentence."""
+    """Return the error text of the server, or that of libpq without its advice, for the end of a sentence."""
     words = re.sub(r"^(?:connection is bad|connection failed): ", "", " ".join(str(error).split()))
     return words.partition(" Is the server running")[0][:MAX_QUOTED_CHARACTERS].rstrip(".") or "the connection was lost"
 
@@ -67,7 +67,7 @@ def is_lost(error: psycopg.Error) -> bool:
 
 
 def is_refusal(error: psycopg.Error) -> bool:
-    """Return whether later attempts to connect would fail too. The server reports this in words, without a code."""
+    """Return whether later attempts to connect would fail too. The server reports this only as text, without a code."""
     text = str(error)
     return any(
         words in text

@@ -151,8 +151,8 @@ class ServerHosts:
         self._run(lambda db: db.execute(query, (number, answer.content, answer.exit_code)))
 
     def _run(self, action: Callable[[ServerConnection], T]) -> T:
-        """Run an action on the connection. Raise StoreError; do not retry, because the caller must know the failure in
-        time.
+        """Run an action on the connection. Raise StoreError at once without a retry, because the caller must know the
+        failure in time.
         """
         with self._lock:
             try:
@@ -171,7 +171,7 @@ class ServerHosts:
 
 
 def fence_column(fence: RoleFence | None) -> str:
-    """Return a column of a query: the seconds that the lease of this process has left; NULL if it has lost it."""
+    """Return a column of a query: the remaining seconds of this process's lease, or NULL if the lease is lost."""
     if fence is None:
         return "NULL"
     return (

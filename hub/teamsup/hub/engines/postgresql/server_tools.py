@@ -52,15 +52,17 @@ _SERVER = """
 
 @dataclass(frozen=True, slots=True)
 class ServerHealth:
-    """The figures of a server that grows slow over the years."""
+    """The figures that show why a server becomes slow over the years."""
 
     dead_rows: dict[str, tuple[int, int]]
     """The live and the dead rows of each table, as the server estimates them."""
     open_transactions: list[tuple[float, str, str]]
-    """Seconds, holder and advice; the oldest first. The server cannot remove a row that one of them may still see."""
+    """Seconds, holder and advice for each transaction, the oldest first. The server cannot remove a row that such a
+    transaction may still see.
+    """
     notification_queue: float
     connections: float
-    """Both as a share of the server's limit."""
+    """The used connections, and those of this team, as shares of the server's limit."""
     transaction_age: int
     slot_age: int
     """The number of transactions since the oldest one that a replication slot still needs."""
@@ -119,10 +121,10 @@ class ServerTools:
         return self._store.read(f"SELECT * FROM messages WHERE {matches} ORDER BY id DESC LIMIT ?", (*given, limit))  # noqa: S608
 
     def remove_from_search(self, db: ServerTransaction, ids: Collection[int]) -> None:
-        """Do nothing: the index follows the messages."""
+        """Do nothing, because the index follows the messages."""
 
     def optimize_search(self, db: ServerTransaction) -> None:
-        """Do nothing: reclaim_space() rewrites the index with its table."""
+        """Do nothing, because reclaim_space() rewrites the index with its table."""
 
     def measure(self) -> StoreSize:
         return StoreSize(SCHEMA_VERSION, int(self._store.read(_SIZE)[0]["bytes"]), 0)
@@ -175,7 +177,7 @@ class ServerTools:
 
     @contextmanager
     def secure_delete(self, db: ServerTransaction) -> Generator[None, None, None]:  # noqa: ARG002
-        """Let the next reclaim_space() rewrite the tables. The server's log and backups keep the content."""
+        """Make the next reclaim_space() rewrite the tables. The server's log and backups keep the content."""
         self._must_rewrite = True
         yield
 

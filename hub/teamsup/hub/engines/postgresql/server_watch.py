@@ -18,7 +18,7 @@ from .server_errors import as_store_error
 
 _REPORT_SECONDS = 10.0
 _LEAST_DEAD = 1000
-"""With fewer dead rows, claims need no floors."""
+"""The number of dead rows from which claims need floors."""
 RING_EVERYBODY = "SELECT pg_notify('teamsup ' || current_schema(), '')"
 """The statement whose commit makes all readers of all hosts look at once."""
 
@@ -35,7 +35,7 @@ _WAIT_FOR_OTHERS = """
 
 
 class ServerWatch:
-    """A connection that listens, from the first step of recipients() on."""
+    """A connection that listens as soon as recipients() has begun."""
 
     def __init__(self, address: ServerAddress, host: str) -> None:
         self._address = address
@@ -68,7 +68,7 @@ class ServerWatch:
             raise as_store_error(self._address.name, error) from error
 
     def _wait(self, connection: ServerConnection, seconds: float) -> bool:
-        """Wait until the server sends something, or for this time. Return False after stop()."""
+        """Wait until the server sends something, or until the time is over. Return False after stop()."""
         poll = select.poll()
         poll.register(connection.fileno(), select.POLLIN)
         poll.register(self._wake_reader, select.POLLIN)
@@ -76,8 +76,8 @@ class ServerWatch:
         return self._wake_reader not in ready
 
     def _names_in(self, notifications: list[psycopg.Notify]) -> Iterable[str] | None:
-        """Return the agents to be rung; None: all. A payload is the sender's host, empty for a foreign program, and the
-        names.
+        """Return the agents to ring; None: all. A payload contains the sender's host, which is empty for a foreign
+        program, and the names.
         """
         names: set[str] = set()
         for each in notifications:

@@ -10,7 +10,9 @@ from ..statements import IS_CLAIMABLE, SELECT_BY_MESSAGE_ID, SELECT_FOR_CLAIM, S
 
 
 def _above_floor(column: str, reader: str = ":me", lowest: str = "-infinity") -> str:
-    """Return a condition that lets a walk along an index begin at the floor: schema/3-delivery-floors.sql."""
+    """Return a condition that lets a walk along an index begin at the floor. schema/3-delivery-floors.sql explains
+    floors.
+    """
     return (
         f"{column} >= (SELECT coalesce(min(f.{column}), '{lowest}') FROM delivery_floors AS f"  # noqa: S608
         f" WHERE f.recipient = {reader})"

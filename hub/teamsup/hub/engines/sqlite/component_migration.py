@@ -1,4 +1,4 @@
-"""Migrate the tables of one component, and let their rows end with the messages that they belong to."""
+"""Migrate the tables of one component, and remove their rows together with the messages to which they belong."""
 
 import sqlite3
 from contextlib import nullcontext
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def migrate_component(db: sqlite3.Connection, tables: "ComponentTables", run: Path | None = None) -> None:
     """Run the scripts of a component that have not been run in this database, all in one transaction.
 
-    With ``run``, announce it in that folder, and keep a copy of the database if it has tables of an earlier version.
+    With ``run``, announce this in that folder, and keep a copy of the database if it has tables of an earlier version.
     Raise UnusableComponent, StoreFull, StoreError and sqlite3.Error; then nothing has changed.
     """
     if read_component_version(db, tables) == tables.version:
@@ -38,8 +38,8 @@ def migrate_component(db: sqlite3.Connection, tables: "ComponentTables", run: Pa
 
 
 def read_component_version(db: sqlite3.Connection, tables: "ComponentTables") -> int | None:
-    """Return the version of a component's tables in this database; None: there are none. 0 means that the hub's earlier
-    scripts made them. Raise ComponentTooNew.
+    """Return the version of a component's tables in this database, or None if there are none. 0 means that the hub's
+    earlier scripts made them. Raise ComponentTooNew.
     """
     row = db.execute("SELECT version FROM schema_versions WHERE component = ?", (tables.component,)).fetchone()
     if row is not None and row[0] > tables.version:
@@ -86,7 +86,8 @@ def _create_trigger(db: sqlite3.Connection, tables: "ComponentTables") -> None:
 
 
 def _is_mistake(error: sqlite3.Error) -> bool:
-    """Return whether the SQL itself is wrong. Other errors, such as a full disk, come from the database and may
-    pass."""
+    """Return whether the SQL itself is wrong. Other errors, such as a full disk, come from the database and may be
+    temporary.
+    """
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     return code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)

@@ -18,7 +18,7 @@ _CHECKPOINT_BYTES = 4 * 2**20
 
 
 def open_writer(path: Path, run: Path | None) -> sqlite3.Connection:
-    """Open a connection that writes. Create the database, or migrate it to our schema, if needed."""
+    """Open a connection that writes. If needed, create the database or migrate it to this program's schema."""
     # Touch only a file that no process has open yet. Closing a descriptor on an open database would drop SQLite's locks
     # in this process.
     with suppress(FileExistsError):
@@ -52,7 +52,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def open_observer(path: Path) -> sqlite3.Connection:
-    """Open a second connection to an existing database, which waits a second for writers."""
+    """Open a second connection to an existing database. It waits for writers for a second."""
     db = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=1)
     try:
         db.execute("PRAGMA query_only=1")
@@ -76,7 +76,7 @@ def run_query(
 ) -> list[sqlite3.Row]:
     """Return all rows of one query. Raise SchemaTooNew as begin() does.
 
-    If a hint finds rows, a transaction follows, which checks the schema itself. So only an empty hint checks it here.
+    Check the schema only if there are no rows. Otherwise a transaction follows, which checks it.
     """
     rows = []
     try:
@@ -95,7 +95,7 @@ def check_schema(db: sqlite3.Connection) -> None:
 
 
 def configure_rows(db: sqlite3.Connection) -> None:
-    """Let rows have names. A text of a foreign program with invalid bytes must not block later messages."""
+    """Give rows names, and accept texts with invalid bytes: a foreign program's text must not block later messages."""
     db.row_factory = sqlite3.Row
     db.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
 

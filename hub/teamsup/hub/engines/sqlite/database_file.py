@@ -1,4 +1,4 @@
-"""Decide whether messages.db is the same file as before, a new one, or another one in its place.
+"""Decide whether messages.db is the same file as before, a new file, or another database in its place.
 
 SQLite finds the write-ahead log (``-wal``) by its name. If another database takes the place of the old one, SQLite
 would write pages of the old log into it. Everything here uses stat alone: a plain open and close of the database or its
@@ -28,7 +28,7 @@ class DatabaseFiles(NamedTuple):
 
 
 def find_inode(path: str) -> Inode | None:
-    """Return the identity of the file with that name; None if there is none. Raise StoreError when it cannot be
+    """Return the identity of the file with this name, or None if there is none. Raise StoreError when it cannot be
     read.
     """
     try:
@@ -46,10 +46,10 @@ def find_files(path: Path) -> DatabaseFiles:
 
 
 def check_open(path: Path, known: DatabaseFiles, found: DatabaseFiles) -> None:
-    """Raise an error unless a process may keep the files ``known`` open, while ``found`` are under the same names.
+    """Raise an error unless a process may keep the files ``known`` open while the files ``found`` have the same names.
 
-    Only a file that was removed with its log is replaced by an empty one. Raise StoreUnavailable while the folder is
-    away. Raise StoreReplaced while the log of the known database is beside another database, or without one.
+    Only a database that was removed together with its log may be created again. Raise StoreUnavailable while the folder
+    is away. Raise StoreReplaced while the log of the known database is beside another database, or alone.
     """
     if found.database is None and found.folder != known.folder:
         raise StoreUnavailable(f"{path.parent} is not there at present. Move or mount it back; nothing was changed.")

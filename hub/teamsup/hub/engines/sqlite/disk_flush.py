@@ -1,5 +1,6 @@
-"""Flush commits to the disk after they are visible. So readers do not wait for the disk, and threads share one
-fsync."""
+"""Flush commits to the disk after they have become visible. So readers do not wait for the disk, and threads share an
+fsync.
+"""
 
 import errno
 import os
@@ -12,9 +13,9 @@ from ...errors import StoreError
 
 
 class DiskFlush:
-    """The flushed part of one database's write-ahead log. ``count_commits`` returns the commits so far.
+    """The flushed part of one database's write-ahead log. ``count_commits`` returns the number of commits so far.
 
-    synchronous=FULL does the same inside a commit.
+    SQLite's synchronous=FULL would flush inside a commit.
     """
 
     def __init__(self, database: Path, count_commits: Callable[[], int]) -> None:
@@ -48,7 +49,7 @@ class DiskFlush:
 
 
 def fsync(path: str) -> None:
-    """Flush a file to the disk. SQLite holds no lock on a WAL, so opening and closing it is harmless."""
+    """Flush a file to the disk. SQLite does not lock a WAL, so opening and closing it is harmless."""
     file = os.open(path, os.O_RDWR)
     try:
         if sys.platform == "darwin":

@@ -1,7 +1,7 @@
 """Watch for writers that ring no doorbells: changes of the database's files, then the recipients of new rows.
 
-It uses the Rust backend of watchfiles (documented at https://watchfiles.helpmanual.io/api/rust_backend/). There the
-watcher chooses the pause between two looks for events, which ``watchfiles.watch`` fixes for its whole life.
+It uses the Rust backend of watchfiles (documented at https://watchfiles.helpmanual.io/api/rust_backend/). With it, the
+watcher can change the pause between two looks for events. ``watchfiles.watch`` would fix that pause.
 """
 
 import itertools
@@ -53,7 +53,7 @@ class FileWatch:
         self._pauses.stop()
 
     def recipients(self) -> Generator[Iterable[str] | None, None, None]:
-        """Yield the agents with new deliveries after each look. It ends when the database was removed or replaced."""
+        """Yield the agents with new deliveries after each look. End when the database was removed or replaced."""
         try:
             with closing(_NewDeliveries(self._database)) as new_deliveries:
                 yield None  # for rows that came between the last watcher and this one
@@ -94,8 +94,8 @@ class Pauses:
     """The ``stop_event`` of watchfiles, which asks ``is_set()`` before each look for events.
 
     Given a step, watchfiles sleeps before each look. It returns events when the next look finds no more: after one and
-    a half steps on average. With a step of 0 it never sleeps, and the pauses are made here. They come before every
-    second look only, so an event is returned after half a pause on average.
+    a half steps on average. With a step of 0 it never sleeps, and the pauses are made here. A pause comes before every
+    second look, so an event is returned after half a pause on average.
     """
 
     def __init__(self) -> None:

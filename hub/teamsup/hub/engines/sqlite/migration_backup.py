@@ -22,10 +22,11 @@ _SPARE_BYTES = 2**20
 
 @contextmanager
 def keep_copy(db: sqlite3.Connection, version: int, report: Callable[[float], None]) -> Iterator[None]:
-    """Copy the database of a connection that holds the write lock; keep the copy if the block has committed its change.
+    """Copy the database of a connection that holds the write lock; keep the copy if the ``with`` block has committed
+    its change.
 
-    ``version`` is the schema's version before the change. ``report`` gets the copied part, from 0 to 1. Raise StoreFull
-    and StoreError; then nothing has changed.
+    ``version`` is the schema's version before the change. ``report`` is called with the copied part, from 0 to 1. Raise
+    StoreFull and StoreError; then nothing has changed.
     """
     database = Path(db.execute("PRAGMA database_list").fetchone()["file"])
     folder = database.with_name(_FOLDER)

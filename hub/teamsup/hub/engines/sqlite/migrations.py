@@ -1,7 +1,7 @@
 """Migrate a database to the hub's schema of this program.
 
-One script creates a new database. An older one runs the numbered scripts that it has not run yet. These also created
-the tables of our workers, before each component had its own. Every migration creates the triggers again.
+One script creates a new database. For an older database, the numbered scripts run that it has not run yet. In the past
+these scripts also created the tables of teamsup's workers. Every migration creates the triggers again.
 """
 
 import re
@@ -41,7 +41,7 @@ _CREATE_STATEMENT = re.compile(r"^CREATE (?P<kind>TRIGGER|VIEW) (?P<name>\w+)", 
 
 
 def migrate(db: sqlite3.Connection, run: Path | None = None) -> None:
-    """Bring a database to this program's schema, or refuse a newer one.
+    """Bring a database to this program's schema, or refuse a newer schema.
 
     With ``run``, announce it in that folder, and keep a copy of the old database beside it. Raise SchemaTooNew,
     StoreFull, StoreError or sqlite3.Error; then nothing has changed.
@@ -111,7 +111,7 @@ def read_version(db: sqlite3.Connection, advice: str = "Update teamsup.") -> int
 
 
 def split_statements(script: str) -> Iterator[str]:
-    """Yield a script's statements one by one, because executescript() would end the transaction that it runs in."""
+    """Yield a script's statements one by one, because executescript() would end the caller's transaction."""
     statement = ""
     for part in re.split(r"(?<=;)", script):
         statement += part

@@ -1,9 +1,9 @@
 """Restore a backup into the team's database, while other programs have it open.
 
 The backup is copied to a file beside the database, checked and migrated there. SQLite's backup API then writes that
-copy into the open database as one transaction. Its first page takes the write lock; from then on no other program
-changes the database. Then rows that a restore must keep are copied over: the last ids, presence, and facts from outside
-the team. For example, people have already seen a message.
+copy into the open database as one transaction. With its first page it takes the write lock, so that other programs
+cannot change the database any more. Then the restore carries over rows that must be kept: the last ids, presence, and
+facts from outside the team. An example is that people have already seen a message.
 """
 
 import os
@@ -49,7 +49,8 @@ def plan_restore(team: Team, backup: Path, components: Collection[ComponentTable
 
 
 def restore_backup(team: Team, backup: Path, components: Collection[ComponentTables] = ()) -> RestoreReport:
-    """Take the team back to a backup; running programs continue from it. A database that cannot be read is set aside.
+    """Restore the team from a backup. Running programs continue from there. A database that cannot be read is set
+    aside.
 
     Migrate the tables of ``components`` to the versions of their workers. Raise CallerError if the file is not a backup
     of a team; SchemaTooNew; StoreError if nothing was restored.
@@ -180,7 +181,7 @@ def _overwrite(
 
 
 def _match_page_size(store: Store, copy: sqlite3.Connection) -> None:
-    """Give the copy the page size of the database, which a database in WAL mode cannot change."""
+    """Give the copy the page size of the database, because a database in WAL mode cannot change its page size."""
     wanted = store.read("PRAGMA page_size")[0][0]
     if copy.execute("PRAGMA page_size").fetchone()[0] != wanted:
         copy.execute(f"PRAGMA page_size={wanted}")
@@ -205,7 +206,7 @@ def report_differences(copy: sqlite3.Connection, components: Iterable[ComponentT
 
 
 def carry_over(copy: sqlite3.Connection, components: Collection[ComponentTables]) -> None:
-    """Copy over the rows that must be true after any restore."""
+    """Carry over the rows that must stay true after every restore."""
     copy.execute("BEGIN")
     try:
         for sql in (_SEQUENCES, _NEW_SEQUENCES):
@@ -220,7 +221,7 @@ def carry_over(copy: sqlite3.Connection, components: Collection[ComponentTables]
 
 
 def _carry_components(copy: sqlite3.Connection, components: Collection[ComponentTables]) -> None:
-    """Copy over the facts from outside the team, so that no message is sent or received twice."""
+    """Carry over the facts from outside the team, so that no message is sent or received twice."""
     if not _is_related(copy):
         return
     carried = _carried_names(components)
@@ -246,7 +247,7 @@ def _is_related(copy: sqlite3.Connection) -> bool:
 
 
 def _replace_rows(copy: sqlite3.Connection, table: str, which: str = "1") -> None:
-    """Replace rows by the live rows with the same key."""
+    """Replace rows of the copy by the live rows with the same keys."""
     columns = ", ".join(f'"{name}"' for name in _read_columns(copy, "main", table) & _read_columns(copy, "live", table))
     copy.execute(
         f"INSERT OR REPLACE INTO main.{table} ({columns}) SELECT {columns} FROM live.{table} WHERE {which}"  # noqa: S608

@@ -1,7 +1,7 @@
 """The full-text index, created and updated only at a search.
 
-No trigger maintains it, so a send costs nothing more, and a writer whose SQLite lacks FTS5 never needs it. It holds a
-copy of the texts, because an index over a foreign table breaks when that table changes.
+No trigger maintains it, so it does not make a send slower, and a writer does not need FTS5. The index contains a copy
+of the texts, because an index over another table breaks when that table changes.
 """
 
 import sqlite3

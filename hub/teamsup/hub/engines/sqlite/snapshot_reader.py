@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def read_once(path: Path, run: Path, queries: "Sequence[tuple[str, Values]]") -> "list[list[Row]] | None":
-    """Return the rows of each query, all of the same moment. Return None if anything is unusual, which a Store then
-    finds out.
+    """Return the rows of each query, all of the same moment. Return None if anything is unusual; a Store can then find
+    the cause.
 
-    Read only the file that the last process had open. Another file in its place may have a log of that file beside it.
+    Read only the file that the last process had open. Another file may have a wrong log beside it.
     """
     try:
         known = database_file.read_record(run)

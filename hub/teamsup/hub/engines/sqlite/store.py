@@ -55,7 +55,7 @@ class Store:
         self._generation = 0
         self._is_broken = False
         self.own_tables: ComponentTables | None = None
-        """The tables of the component whose program this is."""
+        """The tables of the component that this program belongs to."""
         # Reads have their own connection, so that a reader never waits for a writer of this process.
         self._read_lock = threading.Lock()
         self._db, self._reader, self._files = self._open_all()
@@ -81,8 +81,8 @@ class Store:
     def read_on_writer(self, sql: str, parameters: Values) -> list[sqlite3.Row]:
         """Return all rows of a short query that decides whether a transaction is useful.
 
-        If the writer's connection is free, the query runs there. Then the transaction need not read the same pages
-        again.
+        If the writer's connection is free, the query runs there. Then the transaction does not have to read the same
+        pages again.
         """
         if self.is_in_transaction():
             return self.read(sql, parameters)
@@ -104,8 +104,9 @@ class Store:
         return self._generation << 32 | int(self.read("PRAGMA data_version")[0][0])
 
     def _reopen_if_replaced(self) -> None:
-        """Open the file that has the database's name now. Raise StoreUnavailable or StoreReplaced if that would be
-        wrong."""
+        """Open the file that now has the database's name. Raise StoreUnavailable or StoreReplaced if the file must not
+        be used.
+        """
         if database_file.find_inode(self.name) == self._files.database and not self._is_broken:
             return
         with self._write_lock, self._read_lock:
@@ -119,7 +120,7 @@ class Store:
                     connection.close()
 
     def copy_to(self, target: sqlite3.Connection) -> None:
-        """Copy the database in its present state, while writers go on. Raise sqlite3.Error and StoreError."""
+        """Copy the database in its present state, while writers continue. Raise sqlite3.Error and StoreError."""
         self._reopen_if_replaced()
         with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as source:
             source.backup(target)
@@ -145,16 +146,16 @@ class Store:
             self._retry_busy(lambda: migrate_component(self._db, tables, self._run))
 
     def use_component(self, tables: "ComponentTables") -> None:
-        """Use the component's tables as well. Refuse further transactions after another program has migrated them to a
-        newer version.
+        """Use the component's tables too. After another program has migrated them to a newer version, refuse further
+        transactions.
         """
         self.migrate_component(tables)
         self.own_tables = tables
 
     def vacuum(self, pages: int) -> bool:
-        """Return up to this many free pages to the file system; return whether there were any.
+        """Give up to ``pages`` free pages back to the file system. Return whether there were any.
 
-        Inside a transaction it returns none.
+        Do nothing inside a transaction.
         """
         before = self.read("PRAGMA freelist_count")[0][0]
         with self._write_lock:
@@ -173,8 +174,8 @@ class Store:
     def transaction(self) -> Generator[sqlite3.Connection, None, None]:
         """Store all changes inside together, or none of them. An inner transaction is part of the outer one.
 
-        Raise StoreError if the transaction took longer than LONGEST_SECONDS. That is checked when an inner one begins
-        or ends, at a read, and at the commit.
+        Raise StoreError if the transaction took longer than LONGEST_SECONDS. This is checked when an inner transaction
+        begins or ends, at a read, and at the commit.
         """
         yield from self.transact()
 
@@ -187,10 +188,10 @@ class Store:
         *,
         shared: bool = False,  # noqa: ARG002 - SQLite's writers take turns
     ) -> Generator[sqlite3.Connection, None, None]:
-        """Be transaction() for a generator, with the first and last actions of an outermost transaction.
+        """Do the same as transaction(), as a generator, with the first and last actions of an outermost transaction.
 
-        ``longest`` in seconds replaces MAX_TRANSACTION_SECONDS. ``busy_seconds`` is how long to wait while another
-        program holds the database, if longer than usual.
+        ``longest`` in seconds replaces MAX_TRANSACTION_SECONDS. ``busy_seconds`` is the time to wait while another
+        program holds the database, if it is longer than usual.
         """
         with self._write_lock:
             try:
@@ -241,9 +242,9 @@ class Store:
             self._depth = depth
 
     def tidy_up(self) -> None:
-        """Truncate a long WAL, which is checked once in a number of commits.
+        """Check the length of the WAL once in a number of commits, and truncate a long WAL.
 
-        SQLite's own checkpoint after 4 MiB needs a moment without readers, which two busy processes may not leave for
+        SQLite's own checkpoint after 4 MiB needs a moment without readers. Busy processes may not leave one for
         minutes.
         """
         if self._commits % _CHECKPOINT_EVERY_COMMITS:
@@ -266,11 +267,11 @@ class Store:
     correct_values = staticmethod(limit_counters)
 
     def newest_id(self) -> int:
-        """Return the largest ``id`` so far. Writers take turns, so all later ids are above it."""
+        """Return the largest ``id`` so far. All later ids are above it, because writers take turns."""
         return int(self.read("SELECT coalesce(max(id), 0) FROM messages")[0][0])
 
     def ring_elsewhere(self, agents: Iterable[str]) -> None:
-        """Do nothing: all programs of the team are on this host."""
+        """Do nothing, because all programs of the team are on this host."""
 
     def watch_foreign_writes(self) -> "FileWatch":
         from .foreign_writes import FileWatch  # only one process watches
@@ -321,7 +322,7 @@ class Store:
             self._reopen()
 
     def _reopen(self) -> None:
-        """Replace the writer's connection, at the next call if it cannot be done now."""
+        """Replace the writer's connection. If that fails now, the next call does it."""
         self._is_broken = True
         # Close it first, because it may hold the lock.
         with suppress(sqlite3.Error):

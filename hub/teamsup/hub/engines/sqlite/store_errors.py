@@ -31,10 +31,10 @@ _ERRORS: dict[int, tuple[type[StoreError], str]] = {
 
 
 def retry_busy(name: str, action: Callable[[], T], busy_seconds: float = 0.0) -> T:
-    """Run an action, and repeat it while the database is busy. A failed action must leave nothing behind.
+    """Run an action, and repeat it while the database is busy. A failed action must not leave changes behind.
 
-    It ends after ``busy_seconds``, but not before BUSY_SECONDS, and logs a longer wait once. SQLite's own busy
-    handler sleeps in fixed steps, which starves a writer for seconds; a short random pause does not.
+    It ends after ``busy_seconds``, but not before BUSY_SECONDS, and logs a longer wait once. SQLite's own busy handler
+    sleeps in fixed steps, which can starve a writer for seconds. A short random pause avoids that.
     """
     now = time.monotonic()
     usual, deadline = now + BUSY_SECONDS, now + max(BUSY_SECONDS, busy_seconds)
@@ -56,7 +56,7 @@ def retry_busy(name: str, action: Callable[[], T], busy_seconds: float = 0.0) ->
 
 
 def as_store_error(name: str, error: sqlite3.Error | OSError) -> StoreError | InvalidValue:
-    """Return the StoreError for an error of the database of that name."""
+    """Return the StoreError for an error of the database of this name."""
     if "binding parameter" in str(error):
         return InvalidValue(f"A value cannot be stored: {error}.")
     if isinstance(error, OSError):

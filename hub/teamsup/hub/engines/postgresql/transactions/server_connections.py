@@ -1,4 +1,6 @@
-"""The connections of one store. One writes, and reads while it is free. The other reads while the first is busy."""
+"""The two connections of one store. The first writes, and also reads while it is free. The second reads while the first
+is busy.
+"""
 
 import threading
 import time
@@ -45,7 +47,7 @@ class ServerConnections:
         return self.current
 
     def idle_writer(self) -> ServerConnection:
-        """Return the writer's connection, after undoing what an interrupt may have left in it."""
+        """Return the writer's connection. First undo a transaction that an interrupt may have left open."""
         self.roll_back()
         return self.writer()
 

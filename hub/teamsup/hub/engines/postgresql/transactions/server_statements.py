@@ -54,7 +54,9 @@ _PLAN = Statement("SET LOCAL plan_cache_mode = 'auto'", is_prepared=False)
 
 
 def make_statement(sql: str, values: Values) -> Statement | None:
-    """Return a statement of the hub for the server; None: only psycopg itself can send it. Raise psycopg.DataError."""
+    """Return a statement of the hub for the server, or None if only psycopg itself can send it. Raise
+    psycopg.DataError.
+    """
     text, names = translate(sql)
     if not _can_be_prepared(text):
         return None
@@ -145,7 +147,7 @@ def _read_answers(connection: ServerConnection, script: str, wanted: set[int]) -
 
 
 def _forget_failed(connection: ServerConnection) -> None:
-    """Ask the server after an error which of the newest statements it has prepared."""
+    """After an error, ask the server which of the newest statements it has prepared."""
     if connection.unsure and connection.info.transaction_status != TransactionStatus.INERROR:
         there = {row["name"] for row in run_script(connection, "SELECT name FROM pg_prepared_statements")}
         for sql in connection.unsure:
@@ -156,12 +158,12 @@ def _forget_failed(connection: ServerConnection) -> None:
 
 @functools.lru_cache(maxsize=1000)
 def _can_be_prepared(text: str) -> bool:
-    """Return whether this is one statement of the kinds that PREPARE knows."""
+    """Return whether this is a single statement of a kind that PREPARE accepts."""
     return _KINDS.match(text) is not None and not any(part[0].startswith(";") for part in _PARTS.finditer(text))
 
 
 def _quote_value(value: Any) -> str | None:  # noqa: ANN401
-    """Return a value as SQL, so that the server chooses its type; None: only psycopg can send it."""
+    """Return a value as SQL whose type the server chooses. Return None if only psycopg can send the value."""
     if value is None:
         return "NULL"
     if isinstance(value, str):

@@ -1,7 +1,7 @@
 """Begin and end the transactions of a store, with the lock of the team. Statements wait until a result is needed.
 
-Transactions read what is committed, and take locks: one for each conversation, and one of the team. A single verb
-shares the team's lock; a longer transaction holds it exclusively.
+Transactions read committed rows, and take locks: one lock for each conversation, and one for the team. A single verb
+shares the team's lock. A longer transaction holds it exclusively.
 """
 
 import math
@@ -41,7 +41,7 @@ _FLUSH = """
 """
 _MOST_WAITING = 500
 _STATEMENT_SECONDS = 60.0
-"""A statement that takes longer is cancelled, unless maintenance was announced. The server's disk may hang."""
+"""Seconds after which a statement is cancelled, unless maintenance was announced. The server's disk may hang."""
 
 
 class ServerResult:
@@ -83,13 +83,13 @@ class ServerTransaction:
     def __init__(self, begin: "Callable[[ServerTransaction], ServerConnection]") -> None:
         self._begin = begin
         self.connection: ServerConnection | None = None
-        """None: the transaction has not begun, so the server has received nothing of it."""
+        """None: the transaction has not begun, so the server has not received any of its statements."""
         self._is_over = False  # also while it begins, in case that fails
         self._waiting: list[tuple[Statement, ServerResult]] = []
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it has statements that have not been sent."""
+        """Whether the transaction has statements that have not been sent."""
         return bool(self._waiting)
 
     def execute(self, sql: str, values: Values = (), /) -> "ServerResult | StatementAnswer":
@@ -143,7 +143,9 @@ class ServerTransaction:
 
 
 class ServerTransactions:
-    """One at a time, in any thread. An inner transaction is a savepoint of the outer one."""
+    """The transactions of a store: one at a time, in any thread. An inner transaction is a savepoint of the outer
+    transaction.
+    """
 
     def __init__(self, connections: ServerConnections, host: str, fence: RoleFence | None) -> None:
         self._connections = connections
@@ -191,7 +193,7 @@ class ServerTransactions:
         busy_seconds: float,
         shared: bool,
     ) -> Generator[ServerTransaction, None, None]:
-        """Engine.transact()."""
+        """Do the same as Engine.transact()."""
         with self._connections.write_lock:
             try:
                 yield from (
@@ -258,9 +260,9 @@ class ServerTransactions:
             self._depth = depth
 
     def _undo_inner(self, connection: ServerConnection | None, name: str, *, is_made: bool) -> None:
-        """Go back to a savepoint. Close the connection if that is not possible.
+        """Go back to a savepoint, or close the connection if that is impossible.
 
-        An earlier savepoint may have this name, if a signal came before ours was made.
+        If a signal came before this savepoint was made, an earlier savepoint may have its name.
         """
         if connection is None:
             return
@@ -330,7 +332,9 @@ class ServerTransactions:
         return [*(Statement(command, is_prepared=False) for command in commands), lock, versions]
 
     def _commit(self, transaction: ServerTransaction) -> None:
-        """Send the waiting statements and commit, in one message. A transaction without a statement needs no commit."""
+        """Send the waiting statements and commit, in one message. A transaction without a statement does not need a
+        commit.
+        """
         if transaction.connection is None:
             if not transaction.is_waiting:
                 return
