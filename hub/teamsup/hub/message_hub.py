@@ -155,9 +155,8 @@ class MessageHub:
     def release(self, delivery: Delivery, *, error: str | None = None, delay: float | None = None) -> None:
         """Return a delivery to the queue, for any reader of this agent. Raise StaleLease.
 
-        With an ``error`` it comes back after ``delay`` seconds, by default after a time that doubles at every attempt.
-        After 5 failed attempts it is a dead letter, and its sender is notified. Without an error the attempt does not
-        count.
+        With an ``error`` it comes back after ``delay`` seconds, by default after an exponential backoff. After 5 failed
+        attempts it is a dead letter, and its sender is notified. Without an error the attempt does not count.
         """
         self._mailbox.release(delivery, error, delay)
 

@@ -47,9 +47,7 @@ class Worker(ABC):
 
     name: ClassVar[str]
     max_parallel: ClassVar[int] = 1
-    """The maximum number of deliveries that it handles at once. Deliveries of one conversation are handled one after
-    another.
-    """
+    """The maximum number of deliveries that it handles at once. Each conversation is handled in order."""
     look_seconds: ClassVar[float | None] = None  # between two looks in case the doorbell has failed; None: the usual
 
     def __init__(self, hub: MessageHub, settings: Config) -> None:
@@ -77,9 +75,7 @@ class Worker(ABC):
         return {}
 
     def on_unread(self, message: Message, agent: Agent) -> None:
-        """Handle a message from this worker that an agent has not read for ``unread_seconds``. It is called once for
-        each message.
-        """
+        """Handle a message of this worker, once, when an agent has not read it for ``unread_seconds``."""
         self.log.warning("%s has not read message %s", agent.name, message.message_id)
 
     async def heartbeat(self) -> None:
@@ -120,9 +116,7 @@ class Worker(ABC):
             await self.recover(cause)
 
     async def until_stop(self, work: Awaitable[T], grace: float = 0.0) -> T | None:
-        """Return the result of the work. Return None if the worker ends and the work needs more than ``grace`` seconds
-        after that.
-        """
+        """Return the result of the work, or None if it takes over ``grace`` seconds after the worker's end."""
         task, end = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
         try:
             await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)

@@ -76,8 +76,7 @@ class RunConclusion:
             return self._act(hub, table, run, judged, calls)
 
     def ask_people(self, run: Run, output: RunOutput, calls: Sequence[Call]) -> Run:
-        """Ask people about a parked or unknown run. The run's row is stored before, so that an answer cannot come too
-        early.
+        """Ask people about a parked or unknown run. Its row is already stored, so an answer cannot come too early.
 
         If people cannot be asked, the run fails.
         """
@@ -110,9 +109,7 @@ class RunConclusion:
         return ended
 
     def end_removed(self, with_process: Collection[int]) -> None:
-        """End the runs of agents without a section, because they will not be started again. Keep the runs with a
-        process.
-        """
+        """End the runs of agents without a section, except runs with a process. Nothing will start them again."""
         for run in RunTable(self._hub).open_runs():
             if run.agent not in self._settings.agents and run.id not in with_process:
                 self.finish(run, Finish("stopped", "its section was removed"))
@@ -131,17 +128,14 @@ class RunConclusion:
         return True
 
     def wait(self, run: Run, pause: Pause) -> Run:
-        """Pause a run that could not be started, and all other runs with the same obstacle. The run keeps people's
-        decision.
-        """
+        """Pause a run that could not be started, and all runs with the same obstacle. Keep people's decision."""
         hub = self._open_hub(run.agent)
         with hub.transaction():
             table = RunTable(hub)
             return table.update(self._pause(table, run, pause), is_decided=run.is_decided)
 
     def yield_to_session(self, run: Run) -> bool:
-        """Return whether a session has claimed the message after the runner's lease had ended. If so, do not start the
-        run.
+        """Return whether a session has claimed the message after the runner's lease had ended. If so, do not start it.
 
         The run ends with that message. This does not apply to a run that continues after people's decision.
         """
@@ -324,9 +318,7 @@ def has_answered(hub: MessageHub, run: Run) -> bool:
 
 
 def judge_stopped(run: Run, judged: Judgement) -> Judgement:
-    """Return the judgement of a run whose process the runner has ended. A run that had finished before
-    counts as done.
-    """
+    """Return the judgement of a run whose process we have ended. A run that had finished before counts as done."""
     if isinstance(judged, Finish) and judged.state == "done":
         return judged
     reason = run.stop

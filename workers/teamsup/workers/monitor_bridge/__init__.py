@@ -1,5 +1,4 @@
-"""monitor-bridge: incidents from alerts and from its own checks. It escalates each incident until an agent or a person
-acts.
+"""monitor-bridge: incidents from alerts and from its own checks, each escalated until an agent or a person acts.
 
 An alert goes through these packages, in this order:
 

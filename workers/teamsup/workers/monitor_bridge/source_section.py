@@ -69,7 +69,7 @@ class SourceSection:
 
 def stale_after(source: SourceSection | None) -> float:
     """Return the seconds without a repetition after which an open problem is stale; 0: never. Return None if the source
-    is not configured any more.
+    is no longer configured.
     """
     if source is None:
         return 3600.0

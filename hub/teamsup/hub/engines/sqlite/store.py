@@ -104,9 +104,7 @@ class Store:
         return self._generation << 32 | int(self.read("PRAGMA data_version")[0][0])
 
     def _reopen_if_replaced(self) -> None:
-        """Open the file that now has the database's name. Raise StoreUnavailable or StoreReplaced if the file must not
-        be used.
-        """
+        """Open the file that now has the database's name. Raise StoreUnavailable, or StoreReplaced for a wrong file."""
         if database_file.find_inode(self.name) == self._files.database and not self._is_broken:
             return
         with self._write_lock, self._read_lock:

@@ -64,9 +64,7 @@ class RunFollower:
         self.conclusion = RunConclusion(hub, settings, open_hub, log)
 
     def request_stop(self, number: int, reason: str) -> None:
-        """Request the end of a run's process. If the run does not have a process yet, ``end_if_stopped``
-        ends it later.
-        """
+        """Request the end of a run's process. ``end_if_stopped`` ends a run that does not have one yet."""
         self._stop_reasons[number] = reason
         if (stop := self._stops.get(number)) is not None:
             stop.set()
@@ -104,9 +102,7 @@ class RunFollower:
             del self._stops[run.id]
 
     async def _start(self, run: Run) -> tuple[Run, RunProcess | None] | None:
-        """Start a process. Return None if there is no process to follow. The run's row records the process before the
-        start.
-        """
+        """Start a process. Return None if there is no process to follow. The row records it before the start."""
         if await self._until_stored(self.conclusion.yield_to_session, run):
             return None
         if not run.starts and not run.is_resumed:
@@ -170,9 +166,7 @@ class RunFollower:
         return self._table.update(run, pid=process.pid, process_identity=process.identity)
 
     async def _wait(self, run: Run, process: RunProcess) -> tuple[Run, float]:
-        """Wait for the end of the process, and return its seconds. End it when its time is over, or when that is
-        requested.
-        """
+        """Wait for the end of the process, and return its seconds. End it at its time limit, or on request."""
         section = self._section(run)
         used = run_limits.used_seconds(run_folder(self._hub.team, run.id), run)
         # From here on count the seconds ourselves, because the wall clock may be set meanwhile.
@@ -225,8 +219,7 @@ class RunFollower:
     def leave_elsewhere(self, runs: Sequence[Run]) -> None:
         """Let people decide about a run that was under way on another host. Raise StoreError.
 
-        That host has ended the run's processes, but only its own files have the calls. So a second start may repeat
-        calls.
+        That host has ended the run's processes, but only its own files have the calls. So a new start may repeat calls.
         """
         for run in runs:
             if run.state in ("planned", "running", "parked") and run.is_elsewhere(self._folder_id):

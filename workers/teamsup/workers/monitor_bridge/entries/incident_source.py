@@ -259,7 +259,9 @@ def _read_policy(hub: MessageHub) -> EscalationPolicy | None:
 def _read_next_step(
     hub: MessageHub, each: Incident, policy: EscalationPolicy | None, now: datetime
 ) -> NextEscalation | None:
-    """Return the next step, which is taken if nobody responds. If monitor-bridge does not run, return "unknown"."""
+    """Return the next step, which is taken if there is no response. If monitor-bridge does not run, return
+    "unknown".
+    """
     if each.is_muted:
         return NextEscalation(each.mute_ends_at, "the mute ends, and it is notified again")
     group = group_table.get_group(hub, each.group_id)

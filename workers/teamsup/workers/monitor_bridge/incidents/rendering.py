@@ -1,4 +1,4 @@
-"""Render incidents for agents and people. Foreign text is bounded, and stands in a frame that it cannot close."""
+"""Render incidents for agents and people. Foreign text is bounded, and is in a frame that it cannot close."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -89,7 +89,7 @@ async def read_body(request: web.BaseRequest, share: MemoryShare, kept: int, lon
 
 
 def decode_text(data: bytes) -> str:
-    """Return the bytes as text, whatever their encoding."""
+    """Return the bytes as text. Replace invalid bytes."""
     return data.decode("utf-8-sig", "replace")
 
 
