@@ -19,7 +19,7 @@ def add_timeout(parser: argparse.ArgumentParser, seconds: float) -> None:
 
 
 def add_agent(parser: argparse.ArgumentParser, help_text: str) -> None:
-    """Add --agent NAME, which is optional if $TEAMSUP_AGENT names an agent."""
+    """Add --agent NAME. It is optional if $TEAMSUP_AGENT names an agent."""
     default = os.environ.get("TEAMSUP_AGENT") or None
     complete_as(
         Kind.MEMBER,

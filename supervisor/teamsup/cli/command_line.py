@@ -46,9 +46,9 @@ COMMANDS = {
 _LOOK_THEMSELVES = ("ps", "doctor", "service", "teams", "config", "completion")
 """Commands that report a missing team folder themselves."""
 _FOR_PROGRAMS = ("mcp", "watch")
-"""Commands whose output a program reads, so that there is no sense in being quiet."""
+"""Commands whose output a program reads. --quiet would be useless for them."""
 _FLUSH_THEMSELVES = ("start",)
-"""Commands that may have a thread in the middle of printing to a terminal that takes nothing."""
+"""Commands that may have a thread that is printing to a blocked terminal."""
 _QUIET = "print nothing but errors; the exit code tells the result"
 _VERBOSE = "with an error, also show where in the program it arose"
 _MAX_ERROR_CHARACTERS = 500
@@ -114,7 +114,7 @@ def _run_words(words: list[str]) -> int:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Print neither results nor progress: only errors, and questions to a person."""
+    """Suppress results and progress. Only errors, and questions to a person, are printed."""
     from teamsup.terminal import progress
 
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere), progress.silenced():
@@ -139,7 +139,7 @@ def _qualify(name: str | None, text: str) -> str:
 
 
 def _require_folder(name: str | None) -> None:
-    """Raise StoreUnavailable if the team's folder is away and a supervisor waits for it."""
+    """Raise StoreUnavailable if the team's folder is missing and a supervisor waits for its return."""
     team = Team.named(name)
     if not team.folder.is_dir():
         from teamsup.status.team_lock import require_folder
@@ -159,7 +159,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 
 def build_parser(words: Sequence[str]) -> "_Parser":
-    """Return a parser that knows the chosen command. Without one it shows the state of the team."""
+    """Return a parser that knows the chosen command. Without a command, the program shows the state of the team."""
     parser = _Parser(prog="teamsup", allow_abbrev=False, render=_render_help)
     team = parser.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
     complete_as(Kind.TEAM, team)
@@ -190,13 +190,13 @@ def build_parser(words: Sequence[str]) -> "_Parser":
 
 
 def find_command(words: Sequence[str]) -> str | None:
-    """Return the first word that is neither an option nor the name after --team."""
+    """Return the first word that is not an option and not the name after --team."""
     position = position_of_command(words)
     return None if position is None else words[position]
 
 
 def position_of_command(words: Sequence[str]) -> int | None:
-    """Return the number of words before the command; None: there is no command."""
+    """Return the number of words before the command, or None if there is no command."""
     rest = enumerate(words)
     for position, word in rest:
         if word == "--team":
@@ -245,9 +245,9 @@ def _load(command: argparse.ArgumentParser, name: str, module: Any) -> None:  # 
 
 
 def _add_common_options(command: argparse.ArgumentParser, *, with_quiet: bool) -> None:
-    """Let a command and each of its verbs take what ``teamsup`` takes before them.
+    """Let a command and each of its verbs accept the common options, which ``teamsup`` accepts before them.
 
-    The options have no default, because it would replace what was given before the command.
+    These options do not have a default, which would replace a value that was given before the command.
     """
     common: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         (("--team",), {"metavar": "NAME", "help": "the team; --team may also come before the command"}),
@@ -271,7 +271,7 @@ def _as_sentence(text: str) -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose refusals name what was probably meant, and whose help has examples."""
+    """A parser whose refusals suggest the probable word, and whose help has examples."""
 
     def __init__(
         self,
@@ -291,7 +291,7 @@ class _Parser(argparse.ArgumentParser):
         return super().format_help() + (f"\nexamples:\n{shown}\n" if shown else "")
 
     def error(self, message: str) -> NoReturn:
-        """Refuse, and quote at most a line or two of the typed words."""
+        """Exit with a refusal that quotes at most a line or two of the typed words."""
         from .completion.suggestions import suggest_choice
 
         text = suggest_choice(message)

@@ -1,4 +1,4 @@
-"""Find the commands that components bring, without importing them, and what is wrong with their names."""
+"""Find the commands of components without importing them, and the faults of their names."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ COMMAND_GROUP = "teamsup.commands"
 
 
 def find_commands(own: Collection[str]) -> dict[str, tuple[EntryPoint, ...]]:
-    """Return the commands that components bring, by name, except those with the name of our own commands."""
+    """Return the commands of components by name, except those with the name of a command of teamsup."""
     return {name: points for name, points in find_entry_points(COMMAND_GROUP).items() if name not in own}
 
 
@@ -32,7 +32,7 @@ def summarize(points: tuple[EntryPoint, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CommandFault:
-    """Why a command of a component cannot be run, and the remedy."""
+    """The reason why a command of a component cannot be run, and the remedy."""
 
     name: str
     text: str
@@ -40,7 +40,9 @@ class CommandFault:
 
 
 def find_faults(own: Collection[str]) -> list[CommandFault]:
-    """Return the commands that cannot be run, because several packages bring them or teamsup has one of that name."""
+    """Return the commands that cannot be run, because several packages define them, or teamsup has a command of the
+    same name.
+    """
     found = []
     for name, points in find_entry_points(COMMAND_GROUP).items():
         if name in own:

@@ -1,6 +1,6 @@
 """The ``teamsup`` program: let the team's fork server run ``teamsup mcp``, or run the command in this process.
 
-Imports no slow modules, because a session of Claude Code waits for ``teamsup mcp``.
+This module does not import slow modules, because a session of Claude Code waits for ``teamsup mcp``.
 """
 
 import os
@@ -25,7 +25,7 @@ def main(argv: "Sequence[str] | None" = None) -> int:
 
 
 def _import_when_needed(name: str) -> None:
-    """Delay the import of a slow module until the program uses a name of it.
+    """Delay the import of a slow module until the program uses one of its names.
 
     ``dataclasses`` imports ``inspect``, and needs it only for a class without a docstring. That import takes a sixth of
     the time of ``teamsup ps``. importlib's LazyLoader would already import it at the next ``import``.
@@ -44,7 +44,9 @@ def _import_when_needed(name: str) -> None:
 
 
 def _run_by_fork_server() -> int | None:
-    """Return the exit code of the process that has served the session; None if none took it over."""
+    """Return the exit code of the process that has served the session, or None if the fork server did not
+    take it over.
+    """
     from importlib.machinery import SourceFileLoader
 
     launcher = type(sys)("launcher")

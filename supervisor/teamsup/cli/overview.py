@@ -1,4 +1,4 @@
-"""``teamsup`` alone: the state of the team, and what needs a person."""
+"""``teamsup`` alone: the state of the team, and the tasks that need a person."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ _COMMANDS = {
     "decision": ("decisions",),
     "run": ("runs", "show"),
 }
-"""The command that shows more of a need, by its kind. Most take its id as their last word."""
+"""For each kind of need, the command that shows more about it. Most commands take the need's id as their last word."""
 _WITHOUT_ID = ("decision",)
 _MOST_CHARACTERS = 200
 
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read(team: Team, status: TeamStatus, now: datetime) -> tuple[list[Need], int, int]:
-    """Return what needs a person, the unread messages of this person, and the number of dead letters."""
+    """Return the tasks that need a person, the unread messages of this person, and the number of dead letters."""
     if status.trouble is not None or not status.rows:
         return (find_needs(status, now) if status.pid is not None or status.trouble else []), 0, 0
     try:
@@ -105,7 +105,7 @@ def render(
 
 
 def render_text(text: Text, now: datetime) -> str:
-    """Return a sentence with its ages, as they are now."""
+    """Return a sentence with the present values of its ages."""
     return "".join(part if isinstance(part, str) else _render_age(part, now) for part in text)
 
 

@@ -32,7 +32,7 @@ class BackgroundTasks:
 
 
 class HubCaller:
-    """Call the hub in threads, because a busy database must not delay the workers."""
+    """Calls the hub in threads, because a busy database must not delay the workers."""
 
     def __init__(self, troubles: Troubles, stopping: asyncio.Event, log: Callable[[str], None]) -> None:
         self._troubles = troubles
@@ -42,7 +42,7 @@ class HubCaller:
         """Set once this program has become too old for the hub."""
 
     async def call(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Return the action's result; None if it failed. A failure becomes a trouble, or a line in the log."""
+        """Return the action's result, or None if it failed. A failure becomes a trouble, or a line in the log."""
         try:
             return await asyncio.to_thread(action, *args, **kwargs)
         except SchemaTooNew as error:

@@ -1,4 +1,4 @@
-"""Enroll configured workers in the hub, mark ended ones offline, and forget removed ones."""
+"""Enroll configured workers in the hub, mark ended workers offline, and forget removed workers."""
 
 import threading
 
@@ -26,7 +26,7 @@ class WorkerEnrollment:
         return bool(self._ended or self._removed)
 
     def enroll(self, configuration: TeamConfiguration) -> None:
-        """Enroll the new workers of this configuration. Raise StoreError; then none is enrolled."""
+        """Enroll the new workers of this configuration, all or none. Raise StoreError."""
         with self._hub.transaction():
             for program in configuration.programs.values():
                 # A worker without heartbeats may not use the hub, and its mailbox would fill up unread.
@@ -40,7 +40,7 @@ class WorkerEnrollment:
         self._ended.add(name)
 
     def mark_removed(self, *names: str) -> None:
-        """Note that these workers are no longer configured. Messages for them stay."""
+        """Note that these workers are no longer configured. Messages for them are kept."""
         self._removed.update(names)
 
     def flush(self, configuration: TeamConfiguration) -> None:
@@ -61,7 +61,7 @@ class WorkerEnrollment:
             self._writing.release()
 
     def _is_offline(self, name: str) -> bool:
-        """Return whether it sends heartbeats and has no running process, on any host."""
+        """Return whether a worker sends heartbeats but does not have a running process on any host."""
         worker = self._manager.processes.get(name)
         if self._roles.runs_elsewhere(name):
             return False

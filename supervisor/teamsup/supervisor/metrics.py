@@ -29,7 +29,7 @@ _BROWSER_HEADERS = ("Origin", "Referer", "Sec-Fetch-Site")
 
 
 class _Server(ThreadingHTTPServer):
-    """A server with a limit of connections and of seconds for each, because they use the supervisor's descriptors."""
+    """A server that limits the number and the time of connections, because they use the supervisor's descriptors."""
 
     daemon_threads = True
 
@@ -37,7 +37,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), handler)
         self._lock = threading.Lock()
         self._accepted_at: dict[socket.socket, float] = {}
-        """When each connection was accepted, the oldest first."""
+        """The time when each connection was accepted, the oldest first."""
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the library's types
         with self._lock:
@@ -46,7 +46,7 @@ class _Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def service_actions(self) -> None:
-        """Close connections that are too old or too many, the oldest first; called twice a second."""
+        """Close connections that are too old or too many, the oldest first. This is called twice a second."""
         with self._lock:
             oldest = time.monotonic() - _TIMEOUT_SECONDS
             late = [each for each, accepted in self._accepted_at.items() if accepted < oldest]
@@ -187,7 +187,7 @@ def _family(name: str, help_text: str, samples: Iterable[Sample], kind: str = "g
 
 
 def _labels(**labels: str) -> str:
-    """Return the labels of a sample. A foreign program may have given itself any name."""
+    """Return the labels of a sample. Escape names, because a foreign program may have chosen any name."""
     if not labels:
         return ""
     escaped = {key: text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") for key, text in labels.items()}

@@ -25,7 +25,7 @@ class MetricsEndpoint:
         self.server: MetricsServer | None = None
 
     def open(self, port: int) -> "MetricsServer | None":
-        """Return a server on that port, for replace(); None for port 0. Raise OSError."""
+        """Return a server on this port, for replace(). Return None for port 0. Raise OSError."""
         if not port:
             return None
         from .metrics import MetricsServer  # few teams need it, and it takes 1 MiB
@@ -33,7 +33,7 @@ class MetricsEndpoint:
         return MetricsServer(port, self._hub, self._state)
 
     async def replace(self, server: "MetricsServer | None", port: int) -> None:
-        """Use this server, or serve no metrics for None. Close the previous server if it was replaced."""
+        """Use this server, or stop serving if it is None. Close the previous server if it was replaced."""
         old, self.server = self.server, server
         if old is not None and old is not server:
             await asyncio.to_thread(old.close)

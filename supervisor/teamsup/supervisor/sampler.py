@@ -30,11 +30,11 @@ from teamsup.status.state_file import TeamState, WorkerState
 
 SAMPLE_SECONDS = MINUTE_SECONDS
 _LONGEST_RATIO = 1.5
-"""If the last look was longer ago than this many minutes, as after sleep, the time between counts as unknown."""
+"""If the last look is more than this many minutes ago, for example after sleep, the time in between is unknown."""
 _BEYOND_ALL = 2**62
-"""An ``id`` above that of any message, so that the first look does not count messages."""
+"""An ``id`` above all messages, so that the first look does not count messages."""
 _FIRST_READINGS = 1000
-"""In the first hour, only the readings of this many earlier messages count."""
+"""In the first hour, count the readings of at most this many earlier messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Observation:
     workers: Mapping[str, tuple[WorkerState, ProcessStats | None]]
     host: HostStats | None
     newest: int | None = None
-    """The ``id`` of the newest message; None: the hub could not be read."""
+    """The ``id`` of the newest message, or None if the hub could not be read."""
 
 
 class KnownTeam(Protocol):
@@ -59,11 +59,13 @@ class KnownTeam(Protocol):
 
     @property
     def agents(self) -> Mapping[str, Agent]:
-        """The agents by name, as the hub knew them some seconds ago."""
+        """The agents by name, as they were some seconds ago."""
 
 
 class Sampler:
-    """Keeps the samples of an hour in memory, and writes them. ``team`` has what the supervisor already knows."""
+    """Keeps the samples of an hour in memory, and writes them. ``team`` contains the facts that the supervisor already
+    has.
+    """
 
     def __init__(self, hub: MessageHub, team: KnownTeam) -> None:
         self._hub = hub
@@ -102,7 +104,7 @@ class Sampler:
         self._write_rows(team, row_number(sample))
 
     def _read_traffic(self, now: float) -> Traffic | None:
-        """Return the traffic since the last look; None: the hub cannot be read."""
+        """Return the traffic since the last look, or None if the hub cannot be read."""
         before = self._before
         after = before.newest if before is not None and before.newest is not None else _BEYOND_ALL
         oldest = self._newest_ids[0] if len(self._newest_ids) >= KEPT_MINUTES else after - _FIRST_READINGS
@@ -165,7 +167,9 @@ def _sample_worker(
 
 
 def _find_oldest(agents: Sequence[Agent], now: float) -> tuple[float, str]:
-    """Return the age of the oldest unread message, and its agent. Consoles are people, who are not measured."""
+    """Return the age of the oldest unread message, and its agent. Leave out consoles, because people are
+    not measured.
+    """
     ages = [
         (max(0.0, now - agent.oldest_unread.timestamp()), agent.name)
         for agent in agents
@@ -175,7 +179,7 @@ def _find_oldest(agents: Sequence[Agent], now: float) -> tuple[float, str]:
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:
-    """Return the quantile: this share of the values does not exceed it."""
+    """Return the quantile of a share. This share of the values does not exceed it."""
     return values[max(0, math.ceil(share * len(values)) - 1)] if values else None
 
 

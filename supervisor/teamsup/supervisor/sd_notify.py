@@ -11,7 +11,9 @@ SERVICE_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class ServiceNotifier:
-    """The service manager that started us, if it wants notifications. Otherwise every call does nothing."""
+    """The service manager that has started this process, if it wants notifications. Otherwise every call
+    does nothing.
+    """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
@@ -21,7 +23,7 @@ class ServiceNotifier:
         meant_for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         valid = microseconds.isdecimal() and int(microseconds) > 0 and meant_for_us
         self.watchdog_seconds = int(microseconds) / 1e6 if valid else None
-        """Seconds that it waits for alive() before we count as hung; None: no limit."""
+        """Seconds that it waits for alive() before this process counts as hung; None: no limit."""
 
     def ready(self, status: str) -> None:
         self._send("READY=1", f"STATUS={status}")

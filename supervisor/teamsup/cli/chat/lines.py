@@ -19,7 +19,7 @@ _LABEL_MARKS = {"error": "error", DECISION_REQUEST: "to decide", DECISION_ANSWER
 
 
 def format_label(message: Message) -> str:
-    """Return the label: the sender, and marks that need no colour."""
+    """Return the label: the sender, and marks that are visible without colours."""
     marks = ["urgent"] if message.priority == "urgent" else []
     if (mark := _LABEL_MARKS.get(message.message_type)) is not None:
         marks.append(mark)
@@ -37,7 +37,7 @@ def label_style(message: Message) -> str:
 
 
 def indent_after(label_text: str, text: str) -> str:
-    """Return the text beside a label, with its lines aligned unless the label is long."""
+    """Return the text beside a label. Align its lines, unless the label is long."""
     return sanitize(text.strip("\r\n")).replace("\n", "\n" + " " * min(len(label_text), _INDENT))
 
 
@@ -74,7 +74,7 @@ class PendingQuestions:
     _texts: dict[str, str] = field(default_factory=dict)
     _progress: dict[str, str] = field(default_factory=dict)
     _noted_question: str | None = None
-    """The question that has only the note of this chat as its progress."""
+    """The question whose only progress is the note of this chat."""
 
     @property
     def count(self) -> int:

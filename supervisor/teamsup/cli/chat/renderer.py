@@ -1,7 +1,7 @@
 """Draws a prompt again after its terminal was made narrower.
 
-patch_stdout() does not help. It leaves raw mode for each line, so keys typed in the meantime are echoed.
-It also ignores terminals that wrap lines.
+patch_stdout() does not help: it leaves raw mode for each line, so keys that are typed meanwhile are echoed. It also
+ignores terminals that wrap lines.
 """
 
 import os
@@ -25,19 +25,20 @@ def truncates_lines(environment: Mapping[str, str]) -> bool:
 
 
 def rows_above(used: Sequence[int], column: int, columns: int) -> int:
-    """Return how many rows the cursor is below the first row after the terminal has wrapped all rows at ``columns``.
+    """Return the number of rows above the cursor after the terminal has wrapped all rows at ``columns``.
 
-    ``used`` are the columns used by each row before the cursor's.
+    ``used`` has the columns that each row before the cursor's uses.
     """
     return sum(max(1, -(-each // columns)) for each in used) + column // columns
 
 
 class ReflowingRenderer(Renderer):
-    """Erases all drawn rows, even after the terminal has wrapped them: it first goes up the rows that wrapping
-    added."""
+    """Erases all drawn rows, even after the terminal has wrapped them. It first moves up by the rows that wrapping has
+    added.
+    """
 
     _columns = 0
-    """The terminal's columns when something was drawn last."""
+    """The number of the terminal's columns at the last drawing."""
     _cursor = Point(0, 0)
 
     def render(self, app: Application[Any], layout: Layout, is_done: bool = False) -> None:

@@ -170,7 +170,7 @@ class _ChatScreen:
                 await self._report_and_wait(error)
 
     async def _acknowledge(self, delivery: Delivery) -> None:
-        """Acknowledge a shown message, so that it does not return and does not delay later ones."""
+        """Acknowledge a shown message, so that it does not return and does not delay later messages."""
         with contextlib.suppress(StaleLease):
             while True:
                 try:
@@ -216,8 +216,8 @@ class _ChatScreen:
         self._print([("class:aside", f"({sanitize(text)})")])
 
     def _print(self, text: StyleAndTextTuples) -> None:
-        """Print a line above the prompt. Unlike run_in_terminal, stay in raw mode, so that keys are not echoed into
-        it.
+        """Print a line above the prompt. Unlike run_in_terminal, stay in raw mode, so that typed keys are not echoed
+        into the line.
         """
         app = self._session.app
         if app.is_running:

@@ -15,7 +15,7 @@ _NETWORK_TYPES = frozenset({"9p", "ceph", "cifs", "glusterfs", "lustre", "nfs", 
 _FUSE = "fuse."
 _LIMITS = Path("/proc/sys/fs/inotify")
 _MIN_FREE_INSTANCES = 8
-"""A team needs about one for each waiting process."""
+"""The number of free inotify instances that a team needs. Each waiting process needs about one."""
 _MAX_AHEAD = timedelta(minutes=1)
 
 
@@ -30,7 +30,7 @@ def check_machine(team: Team, newest: datetime | None, now: datetime) -> list[Fi
 
 
 def check_versions() -> Finding:
-    """Return the versions of what a team runs with."""
+    """Return the versions of Python and of the packages that a team uses."""
     from importlib.metadata import version  # takes longer to import than the rest
 
     python = f"Python {platform.python_version()}, SQLite {sqlite_version()}"
@@ -38,7 +38,7 @@ def check_versions() -> Finding:
 
 
 def check_file_system(folder: Path, mounts: Iterable[tuple[str, str]], *, is_file: bool) -> list[Finding]:
-    """Return a failure where the folder of the team is on another machine.
+    """Return a failure if the folder of the team is on another machine.
 
     ``mounts`` are pairs of a mount point and its type. The WAL of SQLite needs memory that all processes share
     (https://www.sqlite.org/wal.html). The locks and sockets of a team need one machine too.
@@ -56,7 +56,9 @@ def check_file_system(folder: Path, mounts: Iterable[tuple[str, str]], *, is_fil
 
 
 def check_watches(instances: int | None, used: int, watches: int | None) -> list[Finding]:
-    """Return whether processes of this user may still watch files; nothing where the system has no such limit."""
+    """Return whether processes of this user may still watch files. Return nothing if the system does not have such a
+    limit.
+    """
     if instances is None or watches is None:
         return []
     text = f"{used} of {instances} inotify instances of this user are in use"
@@ -100,7 +102,7 @@ def _read_limit(name: str) -> int | None:
 
 
 def _count_instances() -> int:
-    """Return the inotify instances of processes that we may look at: those of this user."""
+    """Return the number of inotify instances of this user's processes."""
     count = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -7,7 +7,7 @@ from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import format_duration
 
 FRESH_SECONDS = 60.0
-"""Age in seconds from which a message counts as waiting. An agent may be reading a younger one at this moment."""
+"""Age in seconds from which a message counts as waiting. An agent may be reading a younger message at this moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Mailbox:
     status: str = "offline"
     unread: int = 0
     oldest_age: float | None = 0.0
-    """Age of the oldest message that can be read now; None if all messages are in backoff or behind an open one."""
+    """Age of the oldest message that can be read now; None if all messages are in backoff or behind an open message."""
     heartbeat_age: float | None = None
     is_present: bool = False
     is_waiting: bool = False
@@ -85,7 +85,7 @@ def _describe_presence(mailbox: Mailbox) -> str:
 
 
 def _describe_wakeups(mailbox: Mailbox) -> str:
-    """Return the ways by which the agent learns of messages, or a note that it has none."""
+    """Return the ways by which the agent learns of messages, or a note that there are none."""
     ways = [
         *(["it waits in a read"] if mailbox.is_waiting else []),
         *(["a monitor runs"] if mailbox.is_watched else []),

@@ -34,7 +34,7 @@ _MIN_FREE_BYTES = 2**30
 _PROBE_BYTES = 4096
 _RECENT_SECONDS = 86400.0
 _RETRY_SECONDS = 60.0
-"""Seconds. A start this soon after the planned time of a next try counts as that try."""
+"""Seconds. A start within this time after a planned try counts as that try."""
 
 
 def check_folder(team: Team) -> list[Finding]:
@@ -107,14 +107,16 @@ def _folders_above(team: Team) -> list[Path]:
 
 
 def _is_open(folder: os.stat_result) -> bool:
-    """Return whether another user may rename files in it. In a sticky folder, such as /tmp, only an owner may."""
+    """Return whether another user may rename files in a folder. In a sticky folder, such as /tmp, only
+    their owner may.
+    """
     if folder.st_mode & stat.S_ISVTX:
         return False
     return bool(folder.st_mode & stat.S_IWOTH or (folder.st_mode & stat.S_IWGRP and not _is_own_group(folder.st_gid)))
 
 
 def _is_own_group(number: int) -> bool:
-    """Return whether the group has no other member. Many systems give each user such a group, and let it write in new
+    """Return whether the group has only one member. Many systems give each user such a group, and let it write in new
     folders.
     """
     try:
@@ -125,13 +127,13 @@ def _is_own_group(number: int) -> bool:
 
 
 def _database_files(team: Team) -> Iterator[tuple[Path, int]]:
-    """Yield the database's files. Others cannot enter their folder, so only writing is checked."""
+    """Yield the database's files. Other users cannot enter their folder, so only the right to write is checked."""
     for name in ("messages.db", "messages.db-wal", "messages.db-shm", "teamsup.toml"):
         yield team.folder / name, 0o644
 
 
 def check_hub(team: Team, trouble: str) -> list[Finding]:
-    """Return why the hub cannot be used, and the maintenance that runs now."""
+    """Return findings about the hub: why it cannot be used, and the maintenance that is running."""
     work = maintenance_progress.read_maintenance(team.run)
     found = []
     if work is not None:
@@ -147,7 +149,7 @@ def check_hub(team: Team, trouble: str) -> list[Finding]:
 
 
 def _describe_lock_owner(team: Team) -> str:
-    """Return a sentence about the owner of the write lock; empty if there is none, or it is unknown."""
+    """Return a sentence about the owner of the write lock, or an empty text if there is no known owner."""
     import psutil
 
     try:
@@ -160,7 +162,7 @@ def _describe_lock_owner(team: Team) -> str:
 
 
 def check_participants(team_status: TeamStatus, call: CommandHint) -> list[Finding]:
-    """Return the members that are not well, with the reasons."""
+    """Return findings about members with a trouble, with the reasons."""
     if not team_status.is_running:
         hint = f"Agents can still write to each other. Start the daemons with: {call('start')}"
         return [Finding(SUPERVISOR, Verdict.WARNING, "is not running", hint)]
@@ -191,7 +193,9 @@ def _participant_finding(row: ParticipantStatus, call: CommandHint) -> Finding:
 
 
 def _starting_finding(row: ParticipantStatus, now: float, call: CommandHint) -> Finding:
-    """Return a warning, or a failure if this is another try after several crashes. ``now`` is in Unix seconds."""
+    """Return a warning about a worker that is starting, or a failure if it has crashed several times. ``now`` is in
+    Unix seconds.
+    """
     uptime = row.uptime_seconds or 0.0
     text = f"{row.state} for {format_duration(uptime)}"
     last = row.crashes[-1] if row.crashes else None

@@ -1,8 +1,9 @@
-"""The fork server: it has the MCP server of a session loaded, and forks a process that serves each new session.
+"""The fork server: it has loaded the MCP server, and forks a process for each new session.
 
-The start of that server is half a second of imports. A launcher (deploy/claude/launcher.py) connects, and passes its
-descriptors, environment and folder to the process that is forked for it. The fork server itself reads no request, opens
-no hub and starts no thread. So nothing can hang it, and a fork copies nothing that only its owner may use.
+A separate start of the MCP server would need half a second for imports. A launcher (deploy/claude/launcher.py)
+connects, and passes its descriptors, environment and folder to the forked process. The fork server itself does not read
+requests, open a hub or start a thread. So it cannot hang, and a fork does not copy anything that only one process may
+use.
 """
 
 import argparse
@@ -40,7 +41,7 @@ class ForkServer:
         self._program = self._files.read_stamps()
 
     def serve(self) -> None:
-        """Return when this process must be replaced, or is no longer needed."""
+        """Serve launchers. Return when this process must be replaced, or is no longer needed."""
         # The system reaps our forked processes, because nobody reads their exit codes.
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         found, check_at = self._program, time.monotonic() + _CHECK_SECONDS
@@ -89,7 +90,7 @@ class ForkServer:
 
 
 class ProgramFiles:
-    """The files that this process consists of, and the folders that packages come into."""
+    """The files of this program, and the folders into which packages are installed."""
 
     def __init__(self) -> None:
         files = {str(file) for module in sys.modules.values() if (file := getattr(module, "__file__", None))}

@@ -1,4 +1,4 @@
-"""The process that a fork server has forked for one launcher: it becomes the MCP server in the launcher's place."""
+"""The process that a fork server has forked for one launcher: it becomes the MCP server instead of the launcher."""
 
 import importlib
 import io
@@ -38,19 +38,19 @@ _MODULES = (
 )
 _SAME_NAMESPACES = ("mnt", "pid", "net", "user")
 _SAME_CODE = ("PYTHONPATH", "PYTHONHOME")
-"""Variables that change which code a Python program runs."""
+"""Variables that can make a Python program run other code."""
 
 
 class Refused(Exception):
-    """The launcher has to start a server itself."""
+    """The fork server cannot serve this launcher, which must start an MCP server itself."""
 
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """The properties of a launcher that its server must have too."""
+    """The properties of a launcher that the forked process must take over."""
 
     installation: str
-    """The folder of the program that it would run."""
+    """The folder of the program that the launcher would run."""
     directory: str
     claude: int
     """The pid of Claude Code."""
@@ -60,7 +60,9 @@ class LaunchRequest:
 
 
 def load() -> None:
-    """Load all that a session needs. None of this may start a thread, or open a file that a fork must not share."""
+    """Load all modules that a session needs. They must not start a thread, or open a file that a fork must
+    not share.
+    """
     for name in _MODULES:
         importlib.import_module(name)
     with suppress(ImportError):
@@ -77,7 +79,7 @@ def load() -> None:
 
 
 def run(connection: socket.socket, listener: socket.socket) -> NoReturn:
-    """Serve the session of this launcher, and exit as its server would."""
+    """Serve the session of this launcher, and exit with the exit code of its server."""
     code: int = ExitCode.INTERNAL
     try:
         listener.close()
@@ -100,12 +102,14 @@ def run(connection: socket.socket, listener: socket.socket) -> NoReturn:
 
 
 def peer_uid(connection: socket.socket) -> int:
-    """Return the user of the process at the other end."""
+    """Return the user of the process at the other end of the socket."""
     return _peer(connection)[1]
 
 
 def _peer(connection: socket.socket) -> tuple[int, int]:
-    """Return the pid and the user of the process at the other end; the pid is 0 if the system does not report it."""
+    """Return the pid and the user of the process at the other end of the socket. The pid is 0 if the system does not
+    report it.
+    """
     if sys.platform == "linux":
         pid, uid, _ = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         return pid, uid
@@ -114,7 +118,7 @@ def _peer(connection: socket.socket) -> tuple[int, int]:
 
 
 def _receive(connection: socket.socket) -> LaunchRequest:
-    """Return the request of the launcher. Raise Refused unless it is a whole request that we understand."""
+    """Return the request of the launcher. Raise Refused unless it is complete and valid."""
     ends = time.monotonic() + _TIMEOUT_SECONDS
     connection.settimeout(_TIMEOUT_SECONDS)
     size, descriptors, _, _ = socket.recv_fds(connection, 8, 3)
@@ -132,7 +136,7 @@ def _receive(connection: socket.socket) -> LaunchRequest:
 
 
 def parse_request(received: bytes, descriptors: tuple[int, ...]) -> LaunchRequest:
-    """Return the request in these bytes. Raise Refused unless we understand it."""
+    """Return the request in these bytes. Raise Refused unless it is valid."""
     try:
         protocol, *parts = received.split(b"\0")
         if protocol != _PROTOCOL:
@@ -146,7 +150,7 @@ def parse_request(received: bytes, descriptors: tuple[int, ...]) -> LaunchReques
 
 
 def _take_over(connection: socket.socket, request: LaunchRequest) -> None:
-    """Become the process that the launcher would have been. Raise Refused where that is impossible."""
+    """Take over the properties of the launcher. Raise Refused if that is impossible."""
     own = os.path.realpath(os.path.dirname(sys.executable))
     if os.path.realpath(request.installation) != own:
         raise Refused(f"it is of the installation in {request.installation}, and this is {own}")
@@ -194,10 +198,10 @@ def _open_text(descriptor: int, mode: str) -> io.TextIOWrapper:
 
 
 def join_surroundings(launcher: int) -> None:
-    """Move to the namespaces and the control group of the launcher. So we see its files and processes, and end with its
-    service.
+    """Move to the namespaces and the control group of the launcher. So this process sees its files and processes, and
+    ends with its service.
 
-    Raise Refused where we cannot, as between a service of the system and a terminal.
+    Raise Refused if that is impossible, for example between a system service and a terminal.
     """
     if not launcher or not Path("/proc/self/ns").is_dir():
         return
@@ -217,7 +221,7 @@ def join_surroundings(launcher: int) -> None:
 
 
 def control_group(lines: str) -> str:
-    """Return the one control group of a process, from its /proc/PID/cgroup. Raise Refused if it has several."""
+    """Return the only control group of a process, from its /proc/PID/cgroup. Raise Refused if there are several."""
     if lines.count("\n") != 1 or not lines.startswith("0::"):
         raise Refused("it has control groups of the first version")
     return lines[3:].strip()

@@ -32,7 +32,7 @@ class JsonFile:
     value: Any
 
     def require(self, kind: type, *keys: str) -> None:
-        """Raise UnusableFile if that path is not a file; a missing file is fine."""
+        """Raise UnusableFile if the path is not a file. A missing file is accepted."""
         found = self.value
         for key in keys:
             if key not in found:
@@ -82,7 +82,8 @@ def parse_json(path: Path, data: bytes) -> JsonFile:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Replace the whole file at once, so that no reader sees half of it. A symlink stays one.
+    """Replace the whole file atomically, so that a reader never sees half of it. Keep a symlink, and replace its
+    target.
 
     Raise UnusableFile.
     """
@@ -111,14 +112,14 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """Remove the file, and its folder if that is empty then."""
+    """Remove the file. If its folder is then empty, remove the folder too."""
     path.unlink()
     with suppress(OSError):
         path.parent.rmdir()
 
 
 def _copy_permissions(target: Path, file: int) -> None:
-    """Give the new file the owner and the mode of the old one; without an old one, the usual mode."""
+    """Give the new file the owner and the mode of the old file, or the usual mode if there was no old file."""
     try:
         old = target.stat()
     except FileNotFoundError:

@@ -1,4 +1,6 @@
-"""Check the MCP server as Claude Code uses it: start ``teamsup mcp``, list its tools, call one, stop it."""
+"""Check the MCP server in the way in which Claude Code uses it: start ``teamsup mcp``, list its tools, call a tool,
+stop it.
+"""
 
 import logging
 import os
@@ -99,7 +101,7 @@ def _read_errors(errors: TextIO) -> str:
 
 
 def _describe_error(error: BaseException, seconds: float) -> str:
-    """Return the first error inside the groups of the SDK's tasks."""
+    """Return the first error inside the SDK's groups of exceptions."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, TimeoutError):

@@ -1,7 +1,7 @@
 """Claude Code's own use of ~/.claude/teams, which is also the default folder of teams.
 
-It keeps the mailboxes of its agent teams there, each team in a folder with a config.json and inboxes/. It removes such
-a folder with its team. Every session may read all files below ~/.claude/teams without asking a person.
+Claude Code keeps the mailboxes of its agent teams there. Each team has a folder with a config.json and inboxes/, which
+is removed with the team. Every session may read all files below ~/.claude/teams without asking a person.
 """
 
 import tomllib
@@ -17,8 +17,8 @@ _CREDENTIAL_FILES = ("token_file", "secret_file", "env_file", "password_file")
 
 
 def check_native_teams(team: Team, agents: Iterable[Agent] = ()) -> list[Finding]:
-    """Check that Claude Code does not keep a team in the team's folder, and that sessions cannot read credentials. Also
-    check that sessions can write the mailboxes of their teammates.
+    """Check that Claude Code does not use the folder of this team for its own team, and that sessions cannot read
+    credentials. Also check that sessions can write the mailboxes of their teammates.
     """
     found = [*_check_inboxes(agents)]
     if (team.folder / "config.json").is_file() or (team.folder / "inboxes").is_dir():
@@ -44,7 +44,7 @@ def _check_inboxes(agents: Iterable[Agent]) -> Iterator[Finding]:
 
 
 def find_exposed_credentials(configuration: object, folder: Path, teams: Path) -> Iterator[str]:
-    """Yield what a configuration in ``folder`` exposes: files with credentials below ``teams``, and the password in the
+    """Yield the credentials that a configuration in ``folder`` exposes: files below ``teams``, and the password in the
     address of a store.
     """
     if not isinstance(configuration, dict):

@@ -65,13 +65,13 @@ def read_project_settings(project: Path) -> ProjectSettings:
 
 
 def session_can_read() -> bool:
-    """Return whether Claude Code leaves the tool that reads messages to the session that has started this process."""
+    """Return whether the session that has started this process may use the tool that reads messages."""
     project = Path(os.environ.get("CLAUDE_PROJECT_DIR") or os.getcwd())
     return READ_TOOL not in find_denied_tools(read_project_settings(project).files.all)
 
 
 def check_project(project: Path, team: Team, call: CommandHint) -> list[Finding]:
-    """Check future sessions in the project. ``team`` is the team that they should be in."""
+    """Check future sessions in the project. ``team`` is the team in which they should take part."""
     found_settings = read_project_settings(project)
     settings = found_settings.effective
     init = call("init", "--claude", "--project", shlex.quote(str(project)))
@@ -124,7 +124,7 @@ def check_subagent_names(project: Path, agents: Iterable[Agent]) -> list[Finding
 
 
 def _declared_name(file: Path) -> str:
-    """Return the name from its first lines, else from its file name, as Claude Code does."""
+    """Return a subagent's name like Claude Code: from the first lines of its file, or from the file's name."""
     try:
         lines = file.read_text("utf-8", errors="replace")[:_MAX_HEADER_CHARACTERS].splitlines()
     except OSError:
@@ -173,7 +173,9 @@ def _check_agent(settings: EffectiveSettings, init: str) -> Iterator[Finding]:
 
 
 def _check_worktree(project: Path, settings: EffectiveSettings, files: Settings) -> Iterator[Finding]:
-    """Check sessions of ``claude --worktree``: no "env" of a project applies, and no settings.json before a commit."""
+    """Check sessions of ``claude --worktree``: they do not get the "env" of a project, nor a settings.json that is not
+    committed.
+    """
     if not is_in_repository(project):
         return
     user, shared, local = files.own
@@ -213,7 +215,7 @@ def _check_plugin(plugin: str, found: ProjectSettings, init: str) -> Finding:
 
 
 def _missing_files(plugin: Path, settings: EffectiveSettings) -> Iterator[str]:
-    """Return the files that a session needs and would not find."""
+    """Return the missing files that a session needs."""
     if plugin.is_dir():
         yield from (str(plugin / name) for name in _PLUGIN_FILES if not (plugin / name).is_file())
     else:

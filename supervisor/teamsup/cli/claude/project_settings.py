@@ -1,8 +1,8 @@
-"""Claude Code's settings: their files, their entries for teamsup, and the entries that we add to a project.
+"""Claude Code's settings: their files, their entries for teamsup, and the entries that teamsup adds to a project.
 
 A project takes part through the plugin. Its settings name the plugin's folder as a marketplace, enable the plugin and
-allow the tools. They also set the agent and the team of the project's sessions in the environment. All that is in
-.claude/settings.local.json, which belongs to one person and machine. Entries for all people can be in
+allow the tools. They also set the agent and the team of the project's sessions in the environment. All these entries
+are in .claude/settings.local.json, which belongs to one person and machine. Entries for all people can be in
 .claude/settings.json, which is committed.
 """
 
@@ -42,7 +42,7 @@ class NoProject(CallerError):
 
 
 def find_project(folder: Path | None) -> Path:
-    """Return the project in that folder, by default in this one. Raise NoProject."""
+    """Return the project in a folder, by default in the current folder. Raise NoProject."""
     project = (folder or Path.cwd()).absolute()
     if not project.is_dir():
         raise NoProject(f"There is no folder {project}.")
@@ -71,25 +71,27 @@ def local_path(project: Path) -> Path:
 
 
 def managed_paths() -> list[Path]:
-    """Return the settings of the machine's administrator; later ones win."""
+    """Return the settings of the machine's administrator. Later files take precedence."""
     folder = Path("/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code")
     return [folder / "managed-settings.json", *sorted(folder.glob("managed-settings.d/*.json"))]
 
 
 def settings_paths(project: Path) -> list[Path]:
-    """Return the settings of the user, of the project, and of the user in the project; later ones win."""
+    """Return the settings of the user, of the project, and of the user in the project. Later files take precedence."""
     return [user_folder() / "settings.json", shared_path(project), local_path(project)]
 
 
 def team_of(variables: Mapping[str, str], name: str | None = None) -> Team:
-    """Return the team of sessions with these variables. A named team, or a home in our own environment, wins."""
+    """Return the team of sessions with these variables. A named team, or a home in the environment of this process,
+    takes precedence.
+    """
     return Team.named(
         name or variables.get(TEAM_VARIABLE), os.environ.get(HOME_VARIABLE) or variables.get(HOME_VARIABLE)
     )
 
 
 def require_shape(settings: JsonFile) -> None:
-    """Raise UnusableFile if a value that we read or change has an unexpected shape."""
+    """Raise UnusableFile if a value that teamsup reads or changes has an unexpected shape."""
     settings.require(dict)
     for key in ("env", "enabledPlugins", "extraKnownMarketplaces", "permissions"):
         settings.require(dict, key)
@@ -122,7 +124,7 @@ def keeps_plugin_elsewhere(settings: Mapping[str, Any]) -> bool:
 
 
 def with_marketplace(settings: Mapping[str, Any], folder: str) -> dict[str, Any]:
-    """Return the settings with the plugin's folder. A marketplace of the same name in another folder stays."""
+    """Return the settings with the plugin's folder. Keep a marketplace of the same name in another folder."""
     marketplaces = dict(settings.get("extraKnownMarketplaces", {}))
     if _is_bundled(marketplaces.get(PLUGIN_NAME)):
         marketplaces[PLUGIN_NAME] = {
@@ -133,7 +135,7 @@ def with_marketplace(settings: Mapping[str, Any], folder: str) -> dict[str, Any]
 
 
 def without_machine(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings without our entries that have a path of this machine."""
+    """Return the settings without those entries of teamsup that contain a path of this machine."""
     new = dict(settings)
     marketplaces = settings.get("extraKnownMarketplaces", {})
     if PLUGIN_NAME in marketplaces and _is_bundled(marketplaces[PLUGIN_NAME]):
@@ -145,7 +147,7 @@ def without_machine(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_plugin(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings without our entries, and without objects that become empty."""
+    """Return the settings without the entries of teamsup, and without objects that become empty."""
     ours: dict[str, tuple[str, ...]] = {"enabledPlugins": (PLUGIN_ID,), "env": VARIABLES}
     if _is_bundled(settings.get("extraKnownMarketplaces", {}).get(PLUGIN_NAME)):
         ours["extraKnownMarketplaces"] = (PLUGIN_NAME,)
@@ -163,11 +165,11 @@ class EffectiveSettings:
     """The settings that apply to a session that starts in a project."""
 
     plugins: Mapping[str, str | None]
-    """The enabled plugins of our name, with their folders if the settings contain them."""
+    """The enabled plugins with teamsup's name, with their folders if the settings contain them."""
     servers: tuple[tuple[str, str], ...]
     """Other teamsup servers of the same session: their names and their files."""
     environment: Mapping[str, str]
-    """Our variables."""
+    """The variables of teamsup."""
     is_trusted: bool
     """Whether a person has told Claude Code to trust this folder or a folder above it."""
 
@@ -221,8 +223,9 @@ def is_teamsup_server(entry: Any) -> bool:  # noqa: ANN401 - JSON
 
 
 def _is_bundled(marketplace: Mapping[str, Any] | None) -> bool:
-    """Return whether this path is a plugin folder of teamsup, in this installation or another. The folder may be
-    missing."""
+    """Return whether this path is a plugin folder of teamsup, in this or another installation. The folder may be
+    missing.
+    """
     if marketplace is None:
         return True
     source = marketplace.get("source", {})
@@ -232,7 +235,7 @@ def _is_bundled(marketplace: Mapping[str, Any] | None) -> bool:
 
 
 def _set_or_remove(holder: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - JSON
-    """Set a value, or remove it with the objects that become empty. Objects that were empty before stay."""
+    """Set a value, or remove it together with the objects that become empty. Keep objects that were empty before."""
     if value or value == holder.get(key):
         holder[key] = value
     else:
@@ -240,7 +243,7 @@ def _set_or_remove(holder: dict[str, Any], key: str, value: Any) -> None:  # noq
 
 
 def get_value(kind: type[T], value: Any, *keys: str) -> T:  # noqa: ANN401 - JSON
-    """Return the value, or an empty one if it is missing or of another kind."""
+    """Return the value, or an empty value if it is missing or of another kind."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, kind) else kind()

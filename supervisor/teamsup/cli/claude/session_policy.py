@@ -1,4 +1,4 @@
-"""Find the hooks and tools that rules of Claude Code, or its memory, take away from a session with the plugin. Pure.
+"""Find the hooks and tools that Claude Code's rules or memory take away from a session with the plugin. Pure.
 
 An administrator's settings, which Claude Code calls managed, take precedence over all others. Each rule here was tried
 with the version of Claude Code that docs/claude-code.md names.
@@ -56,7 +56,7 @@ def check_policy(settings: Settings, server: PluginServer, is_folder: Callable[[
 
 
 def find_denied_tools(settings: Iterable[object]) -> dict[str, str]:
-    """Return the plugin's tools that a rule denies as a whole, each with that rule."""
+    """Return the plugin's tools that a rule denies completely, each with this rule."""
     rules = [
         rule
         for found in settings
@@ -162,6 +162,6 @@ def _as_list(value: object) -> Sequence[object]:
 
 
 def plugin_server(folder: str, teamsup: str, agent: str) -> PluginServer:
-    """Return the server of the plugin in that folder, as Claude Code starts it by the plugin's .mcp.json."""
+    """Return the server of the plugin in a folder, as the plugin's .mcp.json defines it."""
     scripts = (str(Path(folder, name)) for name in ("python.sh", "launcher.py"))
     return PluginServer(folder, ("sh", *scripts, teamsup, "mcp", "--agent", agent))

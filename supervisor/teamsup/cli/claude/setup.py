@@ -1,4 +1,4 @@
-"""Let the Claude Code sessions of a project take part in the team, or undo that."""
+"""Set up the Claude Code sessions of a project to take part in the team, or undo that."""
 
 import os
 import shlex
@@ -38,7 +38,7 @@ from .project_settings import (
 
 @dataclass(frozen=True, slots=True)
 class _Project:
-    """A project, and the two files that we may change in it."""
+    """A project, and the two files that may be changed in it."""
 
     folder: Path
     shared: JsonFile
@@ -60,8 +60,8 @@ def install(
 ) -> None:
     """Write the project's settings, and enroll its agent and the plugin's agents in ``others``.
 
-    With ``is_shared``, settings for every machine go into the committed file. Settings that no argument requests do not
-    change. Raise InvalidName for an agent that the plugin does not have.
+    With ``is_shared``, settings for every machine go into the committed file. Only requested settings change. Raise
+    InvalidName for an agent that the plugin does not have.
     """
     project = _open_project(folder)
     there = project.environment
@@ -100,8 +100,8 @@ def install(
 
 
 def uninstall(folder: Path | None, others: Sequence[str], *, dry_run: bool) -> None:
-    """Remove the settings of install() from the project. Let the team forget its agent, and ``others``, if they have
-    never taken part.
+    """Remove the settings of install() from the project. Retire its agent and ``others``, if they have never taken
+    part.
     """
     project = _open_project(folder)
     changes = [(file, project_settings.without_plugin(file.value)) for file in (project.shared, project.local)]
@@ -115,7 +115,9 @@ def uninstall(folder: Path | None, others: Sequence[str], *, dry_run: bool) -> N
 
 
 def _find_plugin(agents: Sequence[str]) -> Path:
-    """Return the plugin's folder. Raise NoProject without one, and InvalidName if it lacks one of the agents."""
+    """Return the plugin's folder. Raise NoProject if it is missing, and InvalidName if one of the agents is missing in
+    it.
+    """
     plugin = resource_path("claude")
     if not (plugin / ".claude-plugin").is_dir():
         raise NoProject(f"This installation of teamsup lacks the plugin: there is no {plugin}.")
@@ -146,7 +148,7 @@ def _with_environment(settings: dict[str, Any], variables: dict[str, str]) -> di
 
 
 def _changed_variables(there: dict[str, str], team: Team, agent: str, asked: set[str]) -> dict[str, str]:
-    """Return our variables that must be written: requested ones, and those that are missing or outdated."""
+    """Return teamsup's variables that must be written: those that are requested, missing or outdated."""
     variables = {}
     if AGENT_VARIABLE in asked or AGENT_VARIABLE not in there:
         variables[AGENT_VARIABLE] = agent
@@ -171,7 +173,7 @@ def _changed_variables(there: dict[str, str], team: Team, agent: str, asked: set
 
 
 def _is_on_every_path(command: str) -> bool:
-    """Return whether 'teamsup' is this installation also without an active virtual environment."""
+    """Return whether the command 'teamsup' is this installation even without an active virtual environment."""
     found = shutil.which("teamsup")
     in_environment = sys.prefix != sys.base_prefix
     if found is None or (in_environment and Path(found).is_relative_to(sys.prefix)):
@@ -204,7 +206,7 @@ def _enroll(team: Team, names: list[str], *, dry_run: bool) -> None:
 
 
 def _retire(team: Team, names: list[str], *, dry_run: bool) -> None:
-    """Let the team forget those of the agents that have never taken part, and have no waiting messages."""
+    """Retire the agents that have never taken part and that do not have waiting messages."""
     if not has_store(team):
         return
     with MessageHub(team) as hub:

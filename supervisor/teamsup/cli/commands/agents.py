@@ -1,4 +1,4 @@
-"""``teamsup agents``: list the agents that the team knows, start, pause and resume one, or forget it."""
+"""``teamsup agents``: list the agents that the team knows, or start, pause, resume or forget an agent."""
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ class AgentInUse(CallerError):
 
 
 class AgentNotStartable(CallerError):
-    """agent-runner does not run, or has refused; the text is its own."""
+    """agent-runner does not run, or has refused. The text is agent-runner's."""
 
     exit_code = ExitCode.UNAVAILABLE
 
@@ -107,7 +107,9 @@ def _start_cells(start: StartableAgent | None) -> tuple[str, ...]:
 
 
 def _describe_start(agent: Agent, start: StartableAgent, now: datetime) -> str:
-    """Return the reason why it is not started now, else its current work, else its next start by the schedule."""
+    """Return a phrase about an agent: why it is not started now, or its current work, or its next start by the
+    schedule.
+    """
     if current := start.describe_now(agent.note):
         return current
     if start.next_tick is None:
@@ -129,7 +131,7 @@ def _resume(hub: MessageHub, arguments: argparse.Namespace) -> None:
 
 
 def _request(hub: MessageHub, *words: str) -> None:
-    """Let agent-runner carry out the request, and print its answer. Raise AgentNotStartable and NoAnswer."""
+    """Send the request to agent-runner, and print the answer. Raise AgentNotStartable and NoAnswer."""
     runner = hub.find_agent(AGENT_RUNNER)
     now = datetime.now(UTC)
     if runner is None or not runner.is_present(now):

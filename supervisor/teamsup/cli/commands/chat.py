@@ -92,7 +92,9 @@ def _chat_in_terminal(chat: ConsoleChat) -> int:
 
 
 def _ask_lines(chat: ConsoleChat, arguments: argparse.Namespace) -> int:
-    """Ask the lines from a pipe, one after another, and return the exit code. Raise NoAnswer if an answer is late."""
+    """Send the lines from a pipe as questions, one after another, and return the exit code. Raise NoAnswer if an answer
+    is late.
+    """
     codes = [_ask(chat, line.strip(), arguments) for line in sys.stdin if line.strip()]
     if missing := codes.count(None):
         raise _no_answer(chat, f"{missing} of {len(codes)} lines have no answer yet.")
@@ -116,8 +118,8 @@ def _ask(chat: ConsoleChat, line: str, arguments: argparse.Namespace) -> int | N
 
 
 def _ask_once(chat: ConsoleChat, arguments: argparse.Namespace) -> int:
-    """Ask one question of a script, to one agent or several, and return the exit code. Leave other messages unread.
-    Raise NoAnswer.
+    """Send a script's question to one or more agents, and return the exit code. Leave other messages unread. Raise
+    NoAnswer.
     """
     question = chat.send(sys.stdin.read().strip() if arguments.once == "-" else arguments.once)
     others: list[Delivery] = []

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def answer(shell: str, words: Sequence[str]) -> list[str]:
-    """Return the lines for a shell: one for each candidate, with its meaning behind a tab where the shell shows it. A
+    """Return the lines for a shell: one for each candidate, with its meaning after a tab, if the shell shows it. A
     first line ``:file`` or ``:folder`` asks the shell to complete a path.
     """
     from ..completion.completion import complete
@@ -67,7 +67,7 @@ def _line(shell: str, word: str, meaning: str) -> str:
 
 
 def _join_values(words: Sequence[str]) -> list[str]:
-    """Return the words as they are typed. bash hands over ``--team=night`` as three."""
+    """Return the words as they were typed. bash passes ``--team=night`` as three words."""
     joined: list[str] = []
     for word in words:
         if joined and (word == "=" or joined[-1].endswith("=")) and joined[-1].startswith("--"):
@@ -78,7 +78,9 @@ def _join_values(words: Sequence[str]) -> list[str]:
 
 
 def _find_parser(words: Sequence[str]) -> tuple[argparse.ArgumentParser | None, Sequence[str]]:
-    """Return the parser for the last word, and the words that it understands. Without a parser, it is a command."""
+    """Return the parser for the last word, and the words for this parser. Without a parser, the last word
+    is a command.
+    """
     from ..command_line import build_parser, position_of_command
     from ..completion.known_commands import verbs_of
 
@@ -105,7 +107,7 @@ def _commands() -> Iterable[tuple[str, str]]:
 
 
 def _names(kind: Kind, team: str | None) -> Iterable[str]:
-    """Return the names that there are now; none, if they cannot be known."""
+    """Return the names that exist now, or none if they cannot be read."""
     with contextlib.suppress(TeamsupError, OSError):
         if kind is Kind.TEAM:
             from .teams import list_teams

@@ -83,7 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _HubState:
-    """The hub as doctor finds it. ``trouble`` is why it cannot be used. ``faults`` is None for a large store."""
+    """The state of the hub. ``trouble`` is the reason why it cannot be used. ``faults`` is None for a large store,
+    which is not searched.
+    """
 
     agents: list[Agent] = field(default_factory=list)
     undeliverable: dict[str, int] = field(default_factory=dict)
@@ -245,7 +247,7 @@ def _read_mailbox(team: Team, agent: Agent, hooks: datetime | None) -> Mailbox:
 
 
 def _is_monitor(pid: int) -> bool | None:
-    """Return whether the process is ``teamsup watch``; None when there is no such process."""
+    """Return whether the process is ``teamsup watch``, or None if there is no such process."""
     import psutil
 
     try:

@@ -140,11 +140,11 @@ def _backup(hub: MessageHub, arguments: argparse.Namespace) -> None:
 
 
 def _no_verb(_: MessageHub, __: argparse.Namespace) -> None:
-    """Do nothing: this verb needs no open hub."""
+    """Do nothing, because this verb does not need an open hub."""
 
 
 def _restore(arguments: argparse.Namespace) -> None:
-    """Restore without an open hub: the database may be damaged or missing."""
+    """Restore without an open hub, because the database may be damaged or missing."""
     from teamsup.hub.engines.choice import plan_restore
     from teamsup.hub.maintenance import restore_and_wake
 
@@ -170,7 +170,7 @@ def _restore(arguments: argparse.Namespace) -> None:
 
 
 def _copy(arguments: argparse.Namespace) -> None:
-    """Copy between two stores, neither of which a program of the team has open."""
+    """Copy between two stores. No program of the team may have either of them open."""
     from teamsup.hub.engines.choice import copy_team
 
     team = Team.named(arguments.team)
@@ -218,7 +218,7 @@ def _export(hub: MessageHub, arguments: argparse.Namespace) -> None:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file for its owner alone. Remove it if the block fails."""
+    """Open a new file for its owner alone. Remove the file if the ``with`` block fails."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -236,7 +236,7 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _import(arguments: argparse.Namespace) -> None:
-    """Import without an open hub: the team is empty, and no program may use it meanwhile."""
+    """Import without an open hub, because the team is empty, and no program may use it during the import."""
     from teamsup.hub.engines.choice import describe_store, import_team
 
     team = Team.named(arguments.team)

@@ -1,6 +1,4 @@
-"""``teamsup init``: write a commented teamsup.toml and its schema; with --claude, let a project's Claude Code take part
-in the team.
-"""
+"""``teamsup init``: write a commented teamsup.toml and its schema; with --claude, set up a project's Claude Code."""
 
 import argparse
 from contextlib import suppress

@@ -32,7 +32,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class NoLog(CallerError):
-    """No log has that name."""
+    """There is no log of this name."""
 
     exit_code = ExitCode.NO_TEAM
 
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _find_other_host(team: Team, name: str) -> HostReport | None:
-    """Return the other host that runs a worker, or that ``NAME@HOST`` names; None: this host has the log."""
+    """Return the other host that runs a worker, or that ``NAME@HOST`` names. Return None if this host has the log."""
     hosts = open_hosts(team)
     if hosts is None:
         return None
@@ -120,7 +120,7 @@ def _show_elsewhere(team: Team, arguments: argparse.Namespace, host: HostReport)
 
 
 def parse_since(text: str, now: datetime | None = None) -> str:
-    """Return the time that a person means, as a log writes it. Without a zone it is in UTC, as all times are that
+    """Return the time that a person means, in the format of a log. A time without a zone is in UTC, like all times that
     teamsup prints. Raise ValueError. Pure with ``now``.
     """
     now = (now or datetime.now(UTC)).replace(tzinfo=None)
@@ -138,7 +138,7 @@ def parse_since(text: str, now: datetime | None = None) -> str:
 
 
 def _read_since(log: "LogReader", since: str | None) -> Iterator[str]:
-    """Yield the lines from that time on. Lines are in the order of time, except after a clock was set back."""
+    """Yield the lines from a time on. Lines are in the order of time, except after a clock was set back."""
     lines = log.read_all()
     return lines if since is None else dropwhile(lambda line: line[: len(since)] < since, lines)
 
@@ -178,14 +178,14 @@ def split_line(line: str) -> tuple[str, str]:
 
 
 class LogReader:
-    """Reads one log file from the last position, also after a rotation."""
+    """Reads one log file from the last position, even after a rotation."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: TextIO = path.open(encoding="utf-8", errors="replace")
 
     def read_all(self) -> Iterator[str]:
-        """Return all lines, also of the older files, the oldest first."""
+        """Return all lines, including those of older files, the oldest first."""
         older = self._path.parent.glob(f"{self._path.name}.[0-9]*")
         for path in sorted(older, key=lambda path: int(path.suffix[1:] or 0), reverse=True):
             with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:

@@ -31,7 +31,7 @@ _RED, _GREEN, _DIM, _RESET = "\x1b[31m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
 
 
 class UnknownParticipant(CallerError):
-    """No participant has that name."""
+    """No participant has this name."""
 
     exit_code = ExitCode.UNKNOWN
 
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_alive(team: Team) -> int:
-    """Print the silent workers, which only a restart can help, and return the exit code."""
+    """Print the silent workers, which only a restart can repair, and return the exit code."""
     status = read_team_status(team)
     if status.pid is None:
         print(describe_not_running(team), file=sys.stderr)
@@ -148,7 +148,7 @@ def fit_table(rows: Sequence[Sequence[str]], columns: int) -> list[list[str]]:
     """Return the lines of the headings and of each row, none longer than ``columns``. Pure.
 
     A column is left out if all its cells are empty, 0 or "-", or if the notes would have too little room. A long note
-    continues in the next lines.
+    continues on the next lines.
     """
     kept = [
         index for index, name in enumerate(_HEADINGS) if name == "NAME" or {row[index] for row in rows} - {"-", "", "0"}
@@ -169,7 +169,7 @@ def _width_of(kept: Sequence[int], rows: Sequence[Sequence[str]]) -> int:
 
 
 def _wrap_note(line: str, start: int, columns: int) -> list[str]:
-    """Return the line in parts that fit; those after the first begin at the column ``start``."""
+    """Return the line in parts that fit. Parts after the first begin at the column ``start``."""
     if len(line) <= columns:
         return [line]
     import textwrap

@@ -80,12 +80,12 @@ def _restart_all(team: Team, seconds: float) -> None:
 
 
 def is_to_restart(worker: WorkerState) -> bool:
-    """Return whether a worker runs, and not as a job, which would lose its work. Pure."""
+    """Return whether a worker runs and is not a job. A restart would destroy the work of a job. Pure."""
     return worker.pid is not None and worker.ticks is None
 
 
 def _read_state(team: Team) -> TeamState:
-    """Return the state of the team's supervisor. It has none in the moment in which it is replaced."""
+    """Return the state of the team's supervisor. Wait if it is just being replaced, because then there is no state."""
     while (state := read_state(team)) is None:
         require_running(team)
         time.sleep(_LOOK_SECONDS)

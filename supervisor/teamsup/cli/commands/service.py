@@ -38,7 +38,7 @@ class NoServiceManager(CallerError):
 
 
 class NotPermitted(CallerError):
-    """Only root may do that."""
+    """Only root may do this."""
 
     exit_code = ExitCode.NOT_ALLOWED
 
@@ -64,7 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_service(team: Team, call: CommandHint) -> list[Finding]:
-    """Return whether a service manager starts the team after a boot, for doctor; nothing where there is none."""
+    """Return doctor's finding whether a service manager starts the team after a boot, or nothing without a service
+    manager.
+    """
     managers = [_manager_of(team, scope) for scope in ("user", "system")]
     if shutil.which(managers[0].tool) is None:
         return []
@@ -198,7 +200,7 @@ def _lingers(account: str) -> bool:
 
 
 def _output_of(*words: str) -> str:
-    """Return what the command printed; empty if the command does not exist."""
+    """Return the output of the command, or an empty text if the command does not exist."""
     if shutil.which(words[0]) is None:
         return ""
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout

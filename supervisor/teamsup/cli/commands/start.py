@@ -91,7 +91,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_handover(team: Team, version: int) -> int:
-    """Print whether this program can go on with the workers of a running supervisor. Raise what prevents it."""
+    """Print whether this program can take over the workers of a running supervisor. Otherwise raise the obstacle as an
+    error.
+    """
     from teamsup.supervisor.control.handover import HANDOVER_VERSION, describe_version
     from teamsup.supervisor.control.successor import CAN_FOLLOW, HandoverRefused
 
@@ -175,14 +177,14 @@ def _detach(team: Team, seconds: float) -> int:
 
 
 def _own_command() -> list[str]:
-    """Return the command of our caller, so that its hints name a command that works."""
+    """Return the command with which this program was called, so that hints name a command that works."""
     program = [sys.argv[0]] if Path(sys.argv[0]).name == "teamsup" else ["-m", "teamsup.cli"]
     return [sys.executable, *program]
 
 
 def _run_terminal_commands(team: Team) -> None:
-    """Run the commands with which components greet the person at this terminal. They may print secrets, so their output
-    goes nowhere else. Each runs as a process, because its imports would stay in the supervisor for months.
+    """Run the commands of components that print something at a start. They may print secrets, so their output goes only
+    to this terminal. Each runs as a process, because its imports would stay in the supervisor for months.
     """
     for component in installed_components().values():
         if component.terminal_command and not component.fault:

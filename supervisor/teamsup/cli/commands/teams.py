@@ -17,7 +17,7 @@ from teamsup.terminal.json_output import print_json
 
 @dataclass(frozen=True, slots=True)
 class ListedTeam:
-    """A team of this machine. ``pid`` is that of its supervisor; None: it does not run."""
+    """A team of this machine. ``pid`` is the pid of its supervisor; None: it does not run."""
 
     name: str
     folder: Path
@@ -25,7 +25,7 @@ class ListedTeam:
     uptime_seconds: float | None
     workers: int | None
     trouble: str
-    """Why it could not be read; empty: it could."""
+    """The reason why it could not be read; empty if it was read."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def list_teams(home: Path) -> list[ListedTeam]:
-    """Return the folders in the home of teams that hold a team, by name. Claude Code has other folders there too."""
+    """Return the folders with a team in the home of teams, by name. Claude Code has other folders there."""
     try:
         folders = sorted(path for path in home.iterdir() if path.is_dir())
     except OSError:

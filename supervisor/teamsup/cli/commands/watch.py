@@ -76,7 +76,7 @@ def _is_in_turn(hub: MessageHub) -> bool:
 
 
 def _has_reader() -> bool:
-    """Return whether a process still reads our output; a killed session does not report its end."""
+    """Return whether a process still reads this program's output. A killed session does not report its end."""
     output = select.poll()
     output.register(sys.stdout, 0)
     return not output.poll(0)

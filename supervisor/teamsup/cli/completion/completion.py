@@ -9,12 +9,12 @@ from teamsup.terminal.candidates import Kind, kind_of
 from .known_commands import help_of, options_of, values_of, verbs_of
 
 Names = Callable[[Kind], Iterable[str]]
-"""Return the names of a kind that there are now."""
+"""A function that returns the present names of a kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A word that fits, and what it means."""
+    """A word that fits, and its meaning."""
 
     word: str
     meaning: str = ""
@@ -22,14 +22,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The words that fit. ``paths`` is FILE or FOLDER if the shell completes a path itself."""
+    """The words that fit. ``paths`` is FILE or FOLDER if the shell itself completes a path."""
 
     candidates: list[Candidate]
     paths: Kind | None = None
 
 
 class _Position:
-    """The parser and the arguments that come next, behind some words of a command line."""
+    """The parser and the arguments that may come next, after some words of a command line."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
         self.parser = parser
@@ -42,7 +42,7 @@ class _Position:
         """The options of the words so far."""
 
     def advance(self, word: str) -> None:
-        """Go on behind one more word. A word that is not understood changes nothing."""
+        """Move past one more word. Ignore a word that is not understood."""
         if self.awaiting is not None:
             self.awaiting = None
         elif word == "--":
@@ -62,7 +62,7 @@ class _Position:
 
 
 def complete(parser: argparse.ArgumentParser, words: Sequence[str], names: Names) -> Completion:
-    """Return the words that fit instead of the last of these words, which may be empty."""
+    """Return the words that can replace the last of these words, which may be empty."""
     *before, last = words
     position = _Position(parser)
     for word in before:
@@ -91,7 +91,7 @@ def _find_option(parser: argparse.ArgumentParser, name: str) -> argparse.Action 
 
 
 def _options(position: _Position) -> list[Candidate]:
-    """Return the options that are not given yet, each by its long name."""
+    """Return the options that were not given yet, each by its long name."""
     return [
         Candidate(action.option_strings[-1], help_of(position.parser, action))
         for action in options_of(position.parser)

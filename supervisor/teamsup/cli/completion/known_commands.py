@@ -1,4 +1,6 @@
-"""All commands and their verbs, as the parser knows them. The man page and the completion of a shell are made of it."""
+"""All commands and their verbs, as the parser knows them. The man page and the completion of a shell are made from
+them.
+"""
 
 import argparse
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from ..component_commands import find_commands, summarize
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command or a verb. ``words`` are those behind ``teamsup``."""
+    """A command or a verb. ``words`` are its words after ``teamsup``."""
 
     words: tuple[str, ...]
     summary: str
@@ -18,17 +20,17 @@ class Command:
 
     @property
     def runs(self) -> bool:
-        """Whether it does something without a verb."""
+        """Whether it can be used without a verb."""
         return all(not each.required for each in self.parser._actions if isinstance(each, argparse._SubParsersAction))
 
 
 def summaries() -> dict[str, str]:
-    """Return what each command does, also those of components, without importing them."""
+    """Return the summary of each command, including those of components, without importing them."""
     return {**COMMANDS, **{name: summarize(points) for name, points in find_commands(COMMANDS).items()}}
 
 
 def all_commands() -> Iterator[Command]:
-    """Yield each command, and behind it its verbs. This imports them all."""
+    """Yield each command, followed by its verbs. This imports all commands."""
     for name, summary in summaries().items():
         for _, _, parser in verbs_of(build_parser([name])):
             yield from _below(Command((name,), summary, parser))
@@ -41,7 +43,9 @@ def _below(command: Command) -> Iterator[Command]:
 
 
 def verbs_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, argparse.ArgumentParser]]:
-    """Yield the name, the summary and the parser of each verb. A renamed verb has no summary, and is left out."""
+    """Yield the name, the summary and the parser of each verb. Leave out a renamed verb, which does not
+    have a summary.
+    """
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             summaries = {each.dest: each.help or "" for each in action._choices_actions}

@@ -29,9 +29,9 @@ class DescribedKey:
 
     key: SectionKey
     meaning: str
-    """Sentences for people; empty: there are none."""
+    """Sentences for people; empty if there are none."""
     table: "DescribedSection | None" = None
-    """The keys of its value, if that is a table of keys."""
+    """The keys of its value, if the value is a table of keys."""
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -65,9 +65,9 @@ class DescribedSection:
     """A section with its keys."""
 
     name: str
-    """Such as "team", or "worker" for [worker.NAME]."""
+    """The name, such as "team", or "worker" for [worker.NAME]."""
     title: str
-    """Such as "[worker.NAME]"."""
+    """The title, such as "[worker.NAME]"."""
     kind: type[Any]
     text: str
     """Its purpose."""

@@ -1,4 +1,4 @@
-"""The values that teamsup.toml, the environment and the defaults give together. Pure, except for find_waiting."""
+"""The values that result from teamsup.toml, the environment and the defaults. Pure, except for find_waiting."""
 
 import json
 import re
@@ -27,18 +27,18 @@ _SECRET_OPTION = re.compile(rf"--?{_CONFIDENTIAL}", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class EffectiveValue:
-    """The value of a key, without secrets. None: it has none."""
+    """The value of a key, without secrets. None: there is no value."""
 
     key: str
     value: Any
     origin: Origin
     variable: str = ""
-    """The variable that it comes from; empty: none."""
+    """The variable that sets the value; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
 class EffectiveSection:
-    """A section of the file, or one that has only defaults."""
+    """A section of the file, or a section with only defaults."""
 
     name: str
     values: tuple[EffectiveValue, ...]
@@ -46,7 +46,9 @@ class EffectiveSection:
 
 @dataclass(frozen=True, slots=True)
 class SecretVariable:
-    """A variable that holds a secret of some workers, and where it is set; empty: this command cannot see where."""
+    """A variable with a secret of some workers, and the place where it is set; empty: this command cannot find the
+    place.
+    """
 
     name: str
     workers: tuple[str, ...]
@@ -73,8 +75,8 @@ def find_defaults() -> list[EffectiveSection]:
 
 
 def find_waiting(team: Team, tables: Mapping[str, Any]) -> list[str]:
-    """Return the sections that differ from those that the team has accepted. Values of variables are not compared,
-    because the file of what it has accepted does not contain them.
+    """Return the sections that differ from the accepted configuration. Do not compare values of variables, because the
+    accepted configuration does not contain them.
     """
     try:
         accepted = json.loads(team.accepted_configuration.read_text("utf-8"))["tables"]
@@ -93,7 +95,7 @@ def find_secrets(found: TeamConfiguration, environment: Mapping[str, str]) -> li
 
 
 def hide_secrets(value: Any) -> Any:  # noqa: ANN401 - a value of TOML
-    """Return the value without its secrets, if a name or the form of an address shows that they are secrets."""
+    """Return the value without its secrets. A name, or the form of an address, shows that a value is secret."""
     if isinstance(value, str):
         return _SECRET.sub(lambda match: f"{match[1] or match[2]}{SET}", value)
     if isinstance(value, list | tuple):

@@ -39,7 +39,7 @@ def _render_section(section: DescribedSection) -> Iterator[str]:
 
 
 def _first_of_table(section: DescribedSection, each: DescribedKey) -> str:
-    """Return the first key whose value has the same keys: they are explained once."""
+    """Return the first key whose value has the same keys, because these are explained once."""
     return next(
         other.key.name for other in section.keys if other.table and each.table and other.table.kind is each.table.kind
     )

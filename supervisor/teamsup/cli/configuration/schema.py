@@ -14,7 +14,7 @@ from teamsup.hub import Team
 from .described_sections import DescribedKey, DescribedSection, describe_sections
 
 SCHEMA_FILE = "teamsup.schema.json"
-"""The file beside teamsup.toml that its first line names."""
+"""The name of the file with the schema. The first line of teamsup.toml names it."""
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
@@ -43,7 +43,7 @@ def write_schema(team: Team) -> Path:
 
 
 def is_schema_old(team: Team) -> bool:
-    """Return whether the schema beside teamsup.toml differs from the present one; False if there is none."""
+    """Return whether the schema beside teamsup.toml is outdated. Return False if there is no such file."""
     try:
         return (team.folder / SCHEMA_FILE).read_text("utf-8") != render_schema()
     except (OSError, UnicodeDecodeError):

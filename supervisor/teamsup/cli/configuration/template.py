@@ -1,4 +1,4 @@
-"""The teamsup.toml of ``teamsup init``: every key, behind a comment sign, with its default or an example."""
+"""The teamsup.toml of ``teamsup init``: every key, commented out, with its default or an example."""
 
 import textwrap
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from .schema import SCHEMA_FILE
 
 _WIDTH = 120
 _COLUMN = 42
-"""The column of the meanings."""
+"""The column at which the meanings begin."""
 _HEAD = f"""\
 #:schema ./{SCHEMA_FILE}
 # teamsup.toml shows every key with its default or an example. To change one, remove the "# " of its line.
@@ -20,7 +20,7 @@ _HEAD = f"""\
 
 
 def render_template() -> str:
-    """Return the text of the file. All keys are comments, so it means the same as an empty one."""
+    """Return the text of the file. All keys are commented out, so the file has the same effect as an empty file."""
     return "\n".join([_HEAD, *(line for section in describe_sections() for line in _render_section(section))])
 
 
@@ -56,7 +56,7 @@ def _explain(each: DescribedKey) -> str:
 
 
 def _explain_default(each: DescribedKey) -> str:
-    """Return the default beside an example, unless the meaning says it."""
+    """Return the default of a key with an example, unless the meaning contains it."""
     if each.key.default is None:
         return "" if "default" in each.meaning else "Default: none."
     default = write_toml(each.key.default)

@@ -1,4 +1,4 @@
-"""The service managers: the unit that each gets for a team, and its commands."""
+"""The service managers: the unit of a team for each of them, and its commands."""
 
 import re
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class ServiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class ManagerCommand:
-    """A command of the service manager. A command may fail if it undoes a step that was perhaps never done."""
+    """A command of the service manager. If it undoes a step that may never have been done, it may fail."""
 
     words: tuple[str, ...]
     may_fail: bool = False
@@ -99,7 +99,7 @@ def launchd_manager(team: Team, scope: ServiceScope, home: Path, user_id: int) -
 
 
 def render_unit(template: str, service: ServiceSpec) -> str:
-    """Return the unit: an XML property list if the template is one, else a unit of systemd.
+    """Return the unit, in the form of its template: an XML property list or a unit of systemd.
 
     Raise UnusablePath for a path with a line end, another control character, or bytes that are not text.
     """
@@ -134,5 +134,5 @@ def _systemd_command(command: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _escape_systemd(text: str) -> str:
-    """Return the text as systemd reads it between double quotes, where % begins a specifier."""
+    """Return the text in the form for double quotes in systemd, where % begins a specifier."""
     return text.replace("\\", r"\\").replace('"', r"\"").replace("%", "%%")

@@ -1,7 +1,7 @@
 """The last accepted configuration: a file in ``run/`` that each worker reads at its start.
 
-A mistake in a saved teamsup.toml reaches no worker: a reload refuses it first. The file contains no values of
-[worker.NAME] environment, because every worker may read it, and those are secrets of one worker.
+A mistake in a saved teamsup.toml does not reach a worker, because a reload refuses it first. The file does not contain
+values of [worker.NAME] environment, because every worker may read it, and such a value may be secret.
 """
 
 import json
@@ -19,7 +19,7 @@ from .team_configuration import TeamConfiguration
 
 
 def stage_accepted(team: Team, accepted: TeamConfiguration) -> None:
-    """Write the file beside the one in use. Raise OSError."""
+    """Write the file beside the file in use. Raise OSError."""
     tables = dict(accepted.sound_tables)
     if isinstance(workers := tables.get("worker"), dict):
         tables["worker"] = {name: _without_environment_values(worker) for name, worker in workers.items()}
@@ -36,10 +36,10 @@ def activate_staged(team: Team) -> None:
 
 
 def load_at_boot(team: Team) -> tuple[TeamConfiguration, str]:
-    """Return the configuration to start with, and why it differs from teamsup.toml; empty: it does not.
+    """Return the configuration for a start, and why it differs from teamsup.toml; empty if it does not differ.
 
     If the file is wrong or missing, use the last accepted configuration. Without one, use all workers whose sections
-    are valid. Raise NotConfigured when neither exists.
+    are valid. Raise NotConfigured if there is no usable section.
     """
     try:
         found, trouble = team_configuration.load_configuration(team), ""
@@ -58,15 +58,15 @@ def load_at_boot(team: Team) -> tuple[TeamConfiguration, str]:
 
 
 def load_at_handover(team: Team) -> tuple[TeamConfiguration, str]:
-    """Return the configuration that the predecessor in this process has used. A later change of the file waits for a
-    reload, as it did before. Without one, return the same as load_at_boot().
+    """Return the configuration that the predecessor in this process has used. A later change of the file still waits
+    for a reload. If the predecessor's configuration is missing, return the same as load_at_boot().
     """
     last = _load_last_accepted(team)
     return load_at_boot(team) if last is None else (last, "")
 
 
 def replace_sections(names: Collection[str], new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the old tables with these workers' sections of the new ones."""
+    """Return the old tables, but with the new sections of these workers."""
     taken = {section for name in names for section in owned_sections(name)}
     workers = {name: worker for name, worker in _worker_tables(old).items() if name.lower() not in names}
     workers |= {name: worker for name, worker in _worker_tables(new).items() if name.lower() in names}
@@ -75,7 +75,7 @@ def replace_sections(names: Collection[str], new: Mapping[str, Any], old: Mappin
 
 
 def is_equivalent(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether the tables mean the same. The order of alert routes counts."""
+    """Return whether the tables have the same meaning. The order of alert routes matters."""
     return one == other and list(one.get("alert_route", ())) == list(other.get("alert_route", ()))
 
 
@@ -85,14 +85,14 @@ def _worker_tables(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_environment_values(worker: object) -> object:
-    """Return the tables without values of environments. A worker with such values cannot start from the names alone."""
+    """Return the tables without values of environments. Without these values such a worker cannot start."""
     if isinstance(worker, dict) and isinstance(worker.get("environment"), dict):
         return worker | {"environment": dict.fromkeys(worker["environment"])}
     return worker
 
 
 def _restore_environments(team: Team, tables: dict[str, Any]) -> dict[str, Any]:
-    """Return the accepted tables with the saved file's values for the same names, if that file is readable."""
+    """Return the accepted tables, with the values of the saved file for the same names, if that file is readable."""
     with suppress(NotConfigured):
         saved = _worker_tables(load_file(team))
         for name, worker in _worker_tables(tables).items():

@@ -23,7 +23,7 @@ _MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One mistake. ``line`` is None if it is in no line, such as a missing key of a missing section."""
+    """One mistake. ``line`` is None if no line contains it, for example for a missing section."""
 
     line: int | None
     text: str
@@ -32,7 +32,7 @@ class Mistake:
 def find_mistakes(team: Team) -> list[Mistake]:
     """Return all mistakes in the order of the lines. Raise NotConfigured without a file, and UnsafeFile.
 
-    Take each wrong key or section out, and read the rest again, until no mistake is left.
+    Remove each wrong key or section, and read the rest again, until no mistake is left.
     """
     try:
         tables = copy.deepcopy(load_file(team))
@@ -76,7 +76,7 @@ def _without_path(team: Team, text: str) -> str:
 
 
 def _find_position(text: str, tables: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the section and the key that a sentence is about; empty: unknown."""
+    """Return the section and the key that a sentence is about, or empty texts."""
     named = _SECTION.search(text)
     section = named[1] if named else next((word for word in _WORD.findall(text) if word in tables), "")
     behind = text[named.end() :] if named else text
@@ -100,7 +100,7 @@ def _find_table(tables: Mapping[str, Any], section: str) -> Any:  # noqa: ANN401
 
 
 def _take_out(tables: dict[str, Any], section: str, key: str) -> bool:
-    """Take the key, else the section, out of the tables. Return whether there was one."""
+    """Remove the key, or else the section, from the tables. Return whether something was removed."""
     table = _find_table(tables, section)
     if section and isinstance(table, dict) and key in table:
         del table[key]

@@ -1,11 +1,11 @@
-"""When a worker is started again, and how long each step may take. Pure."""
+"""The conditions for another start of a worker, and the time limits of its steps. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class RestartPolicy(StrEnum):
-    """The ends of a worker after which it is started again."""
+    """The kinds of ends of a worker after which it is started again."""
 
     ALWAYS = "always"
     ON_FAILURE = "on-failure"

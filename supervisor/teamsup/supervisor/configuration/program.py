@@ -14,7 +14,7 @@ FIRST_HEARTBEAT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class SpawnLimits:
-    """Settings of the operating system for a new process; None: it inherits the value of the supervisor."""
+    """Settings of the operating system for a new process. None: it inherits the supervisor's value."""
 
     nofile: int | None = None
     """The maximum number of open files."""
@@ -48,7 +48,7 @@ class Program:
     """The content of the file when the configuration was read; None: it was unreadable, and may be readable at the
     start."""
     withheld_variables: tuple[str, ...] = ()
-    """Variables of the supervisor's own that hold secrets of other workers."""
+    """Variables in the supervisor's environment that contain secrets of other workers."""
     autostart: bool = True
     schedule: JobSchedule | None = None
     essential: bool = False
@@ -64,9 +64,9 @@ class Program:
     log_bytes: int = 10 * 2**20
     log_files: int = 3
     worker_settings: tuple[object, ...] = ()
-    """All that a component reads in teamsup.toml at its start."""
+    """All settings that a component reads from teamsup.toml at its start."""
     watched_files: tuple[Path, ...] = ()
-    """Files that it reads at its start besides the configuration. If one changes, the worker is tried again."""
+    """Files that it reads at its start besides the configuration. If such a file changes, the worker is tried again."""
     fault: str = ""
     """The fault in its sections that prevents its start; empty: none."""
     is_component: bool = False
@@ -76,13 +76,14 @@ class Program:
 
     @property
     def starts_with_team(self) -> bool:
-        """Return whether it starts with the team; a job waits for its schedule."""
+        """Return whether it starts with the team. A job waits for its schedule."""
         return self.autostart and self.schedule is None
 
     @property
     def spawn_settings(self) -> tuple[object, ...]:
-        """Return the settings that a process gets at its start. A difference here needs a new process; all else applies
-        at once."""
+        """Return the settings that a process gets at its start. If they differ, a new process is needed. All other
+        settings apply at once.
+        """
         return (
             self.command,
             self.directory,

@@ -14,9 +14,9 @@ class ReloadPlan:
     restart: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     change: tuple[str, ...] = ()
-    """No process needs a restart: the change applies now, or at the worker's next start."""
+    """Workers that need no new process: the change applies now, or at the next start."""
     metrics_port: int | None = None
-    """None: it stays."""
+    """None if it does not change."""
 
     def __str__(self) -> str:
         moves = (("start", self.start), ("restart", self.restart), ("stop", self.stop), ("change", self.change))
@@ -29,7 +29,7 @@ class ReloadPlan:
 def plan_reload(
     old: Mapping[str, Program], new: Mapping[str, Program], active: Collection[str], held: Collection[str]
 ) -> ReloadPlan:
-    """Plan to restart only workers whose spawn settings changed, and to try held ones again.
+    """Plan to restart only workers whose spawn settings changed, and to try held workers again.
 
     ``active`` workers run, or should run; ``held`` workers start again only after a change.
     """

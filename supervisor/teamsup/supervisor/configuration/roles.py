@@ -1,7 +1,7 @@
-"""The roles that exist once in a team, and which of them this host may run now.
+"""The roles that exist once in a team, and the decision which of them this host may run now.
 
-Each worker with a mailbox is a role, because its mailbox has one reader. The supervisor that answers for the team is
-one more. A worker without heartbeats is not a role, so it runs on each host that configures it.
+Each worker with a mailbox is a role, because its mailbox has one reader. The supervisor that answers for the team is a
+role too. A worker without heartbeats is not a role, so it runs on each host that configures it.
 """
 
 import math
@@ -17,7 +17,7 @@ from teamsup.status.state_file import WorkerState, parse_state
 from .program import Program
 
 LEASE = "its lease"
-"""The obstacle of a worker that may soon run on this host."""
+"""The obstacle of a worker that is waiting for the lease of its role."""
 
 
 class Roles:
@@ -35,10 +35,12 @@ class Roles:
         return False
 
     def take_over(self, role: str) -> None:
-        """Let this host take a role over as a standby does."""
+        """Let this host take a role over like a standby."""
 
     def obstacle(self, program: Program) -> str:  # noqa: ARG002
-        """Return what must happen before this host may run a worker, for the words "waits for"; empty: nothing."""
+        """Return the obstacle that keeps this host from running a worker, as a phrase after "waits for";
+        empty: none.
+        """
         return ""
 
     def variables_of(self, program: Program) -> Mapping[str, str]:  # noqa: ARG002
@@ -60,7 +62,7 @@ class HeldRole:
 
 
 class LeasedRoles(Roles):
-    """The roles of one host of several, by the last answer of the server. Threads may read it."""
+    """The roles of one host in a team of several, by the last answer of the server. Threads may read it."""
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class LeasedRoles(Roles):
         clock: Callable[[], float] = time.monotonic,
         held: Mapping[str, HeldRole] | None = None,
     ) -> None:
-        """``wake`` makes the host ask the server soon. ``held`` has the leases of our predecessor."""
+        """``wake`` makes the host ask the server soon. ``held`` contains the leases of the predecessor."""
         self._wake = wake
         self._identity = identity
         self._is_standby = is_standby
@@ -93,7 +95,7 @@ class LeasedRoles(Roles):
         self._wake()
 
     def takeable(self, view: TeamView, wanted: Collection[str], always: Collection[str]) -> list[str]:
-        """Return the wanted roles that this host does not hold and may take. It may take the roles in ``always`` like a
+        """Return the wanted roles that this host does not hold but may take. It may take the roles in ``always`` like a
         standby.
         """
         return [
@@ -108,7 +110,7 @@ class LeasedRoles(Roles):
         ]
 
     def seconds_to_takeover(self, wanted: Collection[str], always: Collection[str]) -> float:
-        """Return the seconds until the first of the wanted roles may be taken over; infinity: none will be."""
+        """Return the seconds until the first of the wanted roles may be taken over, or infinity."""
         passed = self._clock() - self._read_at
         ended = TeamView(leases=tuple(replace(lease, seconds_left=0.0) for lease in self.view.leases))
         takeable = self.takeable(ended, wanted, always)
@@ -135,7 +137,7 @@ class LeasedRoles(Roles):
         self.held = {role: held for role, held in self.held.items() if role not in roles}
 
     def roles_in(self, *holds: Hold) -> list[str]:
-        """Return the roles whose hold is now one of these."""
+        """Return the roles whose permission is now one of these."""
         now = self._clock()
         return [role for role, held in self.held.items() if hold_of(now - held.renewed_at) in holds]
 
@@ -179,5 +181,5 @@ class LeasedRoles(Roles):
 def make_roles(
     hosts: TeamHosts | None, is_standby: bool, wake: Callable[[], None], held: Mapping[str, HeldRole] | None
 ) -> Roles:
-    """Return the roles of this host of several, or those of a team with one host."""
+    """Return the roles of this host, in a team with one or several hosts."""
     return Roles() if hosts is None else LeasedRoles(hosts.identity, is_standby=is_standby, wake=wake, held=held)

@@ -1,4 +1,4 @@
-"""Find the worker that each section of teamsup.toml belongs to."""
+"""Find the worker to which each section of teamsup.toml belongs."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ _OWN_SECTIONS = ("team", "metrics", "worker")
 
 
 def check_section_names(config: Config, owners: Mapping[str, str]) -> None:
-    """Raise NotConfigured for an unknown section. It may be one of a component that cannot be loaded."""
+    """Raise NotConfigured for an unknown section. The section may belong to a component that cannot be loaded."""
     try:
         config.check_section_names([*_OWN_SECTIONS, *owners])
     except NotConfigured as error:
@@ -36,6 +36,6 @@ def owned_sections(name: str) -> tuple[str, ...]:
 
 
 def follows_sections(name: str) -> bool:
-    """Return whether this worker follows its sections by itself."""
+    """Return whether this worker itself reads its sections again after a change."""
     component = installed_components().get(name)
     return component is not None and component.follows_sections

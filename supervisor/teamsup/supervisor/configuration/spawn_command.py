@@ -1,4 +1,4 @@
-"""The words of a worker's command: expand ``~`` and named variables, or pass one text to a shell. Pure."""
+"""The words of a worker's command: expand ``~`` and permitted variables, or pass a single text to a shell. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ _SCRIPT_OPTION = re.compile("-[a-z]*c")
 
 
 def expand_command(command: tuple[str, ...] | str, variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the words to execute. In one text for a shell, and in a word after ``-c``, nothing is replaced.
+    """Return the words to execute. Do not replace anything in a single text for a shell, or in a word after ``-c``.
 
-    Raise ValueError for a variable that a word may not name, or that is not set.
+    Raise ValueError for a variable that is not permitted or not set.
     """
     if isinstance(command, str):
         return (_SHELL, "-c", command) if command.strip() else ()

@@ -35,13 +35,13 @@ class TeamConfiguration:
     keep_seconds: float
     metrics_port: int
     command_hook: CommandHook | None
-    """The command to run when the team cannot notify people; None: no worker watches the team."""
+    """The command to run when the team cannot notify people. None if no worker watches the team."""
     host: str
     is_standby: bool
     programs: Mapping[str, Program]
     """Programs by name, each after its dependencies."""
     tables: Mapping[str, Any] = field(repr=False)
-    """The tables that it was read from."""
+    """The tables from which it was read."""
     sound_tables: Mapping[str, Any] = field(repr=False)
     """The tables without the sections that have mistakes, for workers that read a section of another worker."""
 
@@ -137,8 +137,8 @@ def _find_command_hook(config: Config) -> CommandHook | None:
 
 
 def secrets_of(tables: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return the supervisor's own variables that hold a secret, with the workers that need it. A section with a mistake
-    names secrets too.
+    """Return the variables in the supervisor's environment that contain a secret, with the workers that need it.
+    Include secrets that a section with a mistake names.
     """
     owners: dict[str, set[str]] = {}
     for component in installed_components().values():
@@ -261,7 +261,7 @@ def _watched_files(component: Component | None, env_file: Path | None, config: C
 
 
 def _path(label: str, key: str, name: str, team: Team) -> Path:
-    """Return the path, relative to the team's folder and not to the current one. It need not exist yet."""
+    """Return the path, relative to the team's folder and not to the current folder. It may not exist yet."""
     try:
         return team.folder / Path(name).expanduser()
     except RuntimeError as error:
@@ -276,7 +276,7 @@ def _read_env_values(env_file: Path | None) -> Variables | None:
 
 
 def _in_start_order(programs: Iterable[Program], config: Config) -> dict[str, Program]:
-    """Return each program after its dependencies, else in the order of the file. An impossible dependency is a
+    """Return the programs in the order of the file, but each after its dependencies. An impossible dependency is a
     fault.
     """
     by_name = {program.name: program for program in programs}

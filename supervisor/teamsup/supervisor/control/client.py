@@ -14,7 +14,7 @@ WAIT_SECONDS_KEY = "seconds"
 EXIT_CODE_KEY = "exit_code"
 """Metadata of a refusal: the exit code of the command that sent the request."""
 EMPTY_LOG = "The log is empty."
-"""The answer of a host to a request for a log without a line."""
+"""The answer of a host if the requested log does not have a line."""
 _ANSWER_SECONDS = 5.0
 """Seconds that the answer may take in addition to the requested time."""
 

@@ -1,7 +1,7 @@
-"""Everything that a supervisor hands over to its successor: a newer program in the same process, with the same workers.
+"""The state that a supervisor passes to its successor: a newer program in the same process, with the same workers.
 
-It is JSON in a file without a name, because it has environments with secrets. Pipes and the lock are handed over as
-open descriptors.
+It is JSON in a file without a name, because it contains environments with secrets. Pipes and the lock are handed over
+as open descriptors.
 """
 
 import json
@@ -36,7 +36,7 @@ class Handover:
     echo: bool
     """Whether the output of workers is also shown on the terminal."""
     spawned: int
-    """Processes that were started so far; their tags are numbered."""
+    """The number of processes that were started so far. Their tags contain such numbers."""
     roles: Mapping[str, HeldRole]
     workers: tuple[HandedWorker, ...]
 
@@ -52,7 +52,7 @@ class Handover:
 
 
 def resume_workers(handover: Handover, manager: ProcessManager, spawner: Spawner, log: Callable[[str], None]) -> None:
-    """Let the manager go on with the workers of our predecessor. Kill those that this program does not know."""
+    """Let the manager continue with the workers of the predecessor. Kill workers that this program does not know."""
     spawner.count_on(handover.spawned)
     for handed in handover.workers:
         child = None if handed.child is None else AdoptedChild(handed.child)
@@ -95,7 +95,7 @@ def read_handover(descriptor: int) -> Handover:
 
 
 def describe_version(version: object) -> str:
-    """Return a sentence about the state of a supervisor that this program does not know."""
+    """Return a sentence for a supervisor whose state this program cannot read."""
     return f"The running supervisor hands over state {version}; this program knows {HANDOVER_VERSION}."
 
 

@@ -1,4 +1,4 @@
-"""Start jobs at the ticks of their schedules. Several missed ticks give one start."""
+"""Start jobs at the ticks of their schedules. Several missed ticks cause one start."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -47,7 +47,7 @@ class JobStarter:
 
 
 def plan_ticks(schedule: JobSchedule, known: JobTicks | None, now: float) -> tuple[JobTicks, bool]:
-    """Return the ticks that are done now, and whether a start is due. Pure except the host's time zone.
+    """Return the ticks that are done now, and whether a start is due. Pure, except for the host's time zone.
 
     A new schedule has not missed a tick. After the clock was set back, each schedule counts as new.
     """

@@ -1,7 +1,7 @@
 """Apply a changed configuration as a whole, or refuse it as a whole.
 
-A saved teamsup.toml applies at the next reload. Two parts apply at once: sections that a component follows by itself,
-and the sections of a worker that is held until its configuration changes.
+A saved teamsup.toml applies at the next reload. Some sections apply at once: those that a component itself reads again,
+and those of a worker that is held until its configuration changes.
 """
 
 import asyncio
@@ -74,7 +74,9 @@ class ConfigurationReloader:
         self._is_unfinished = False
         self._changed_at = 0.0
         self._tried: set[str] = set()
-        """Workers that were tried again after the last change. ``_changed_at`` is its time in monotonic seconds."""
+        """Workers that were tried again after the last change. ``_changed_at`` is the time of the change in monotonic
+        seconds.
+        """
         self.note = ""
         """A note for people that the saved file waits for a reload."""
 
@@ -105,13 +107,15 @@ class ConfigurationReloader:
         return plan
 
     def check_again(self) -> None:
-        """Compare the saved file with the configuration at the next check: it may have changed long ago."""
+        """Make the next check compare the saved file with the configuration, because the file may have changed long
+        ago.
+        """
         self._is_unfinished = bool(self.configuration.tables)  # a team without a file has none
 
     async def check_files(self) -> None:
         """Check the files of the configuration. After a change, show it and try held workers again.
 
-        A worker that began before the change and is held after it is tried again too.
+        Also try a worker again that began before the change and is held after it.
         """
         stamps, now, held = self._read_stamps(), time.monotonic(), self._blocked_names()
         is_new = self._differs(stamps)
@@ -136,7 +140,7 @@ class ConfigurationReloader:
             self._troubles.end(_SAVED)
 
     async def _load_immediate_changes(self) -> TeamConfiguration:
-        """Return the accepted configuration with those parts of the saved file that apply at once."""
+        """Return the accepted configuration, with the sections of the saved file that apply at once."""
         team, accepted = self._team, self.configuration
         try:
             tables = await self._saved_tables()
@@ -155,13 +159,13 @@ class ConfigurationReloader:
         )
 
     async def _saved_tables(self) -> dict[str, Any]:
-        """Read the saved file. From now on no other worker gets its secrets, even if the file is not applied."""
+        """Read the saved file. From now on, other workers do not get its secrets, even if the file is not applied."""
         tables = await asyncio.to_thread(load_file, self._team)
         self._spawner.withhold(secrets_of(tables))
         return tables
 
     def _keep_spawned_values(self, new: TeamConfiguration, counting: Container[str]) -> TeamConfiguration:
-        """Keep the env_file values of running processes while a file is away, or does not apply yet."""
+        """Keep the env_file values of running processes while a file is missing, or does not apply yet."""
         programs = dict(new.programs)
         for name, worker in self._manager.processes.items():
             program = programs.get(name)
@@ -181,7 +185,7 @@ class ConfigurationReloader:
         self.note = "" if fault else note
 
     async def _apply(self, new: TeamConfiguration, why: str) -> ReloadPlan:
-        """Prepare everything that may fail, then switch."""
+        """Prepare every step that may fail, then switch to the new configuration."""
         manager, old = self._manager, self.configuration
         port = None if new.metrics_port == old.metrics_port else new.metrics_port
         with ExitStack() as undo:

@@ -1,5 +1,5 @@
 """Requests to the supervisor by messages: status, start NAME, stop NAME, restart NAME, signal NAME SIGNAL, reload,
-replace supervisor. Also who may send them.
+replace supervisor. It also decides who may send them.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from .successor import Successor
 _DEFAULT_WAIT_SECONDS = 25.0
 _MAX_WAIT_SECONDS = 24 * 3600.0
 _MAX_SUGGESTED_COMMANDS = 3
-"""With more workers than this, show the command for the whole table instead of one for each."""
+"""With more workers than this, show one command for all of them instead of one command for each."""
 
 
 class RequestHandler:
@@ -70,7 +70,7 @@ class RequestHandler:
     async def handle_request(
         self, delivery: Delivery, agents: Sequence[Agent], answer: Callable[[HostRequest], Awaitable[HostAnswer]]
     ) -> None:
-        """Let ``answer`` carry out a request, and send its answer."""
+        """Carry out a request with ``answer``, and send the result."""
         message = delivery.message
         if message.reply_to is not None:
             await self._caller.call(self._hub.acknowledge, delivery)
@@ -163,7 +163,7 @@ class RequestHandler:
         return "\n".join(lines)
 
     def _describe_started(self, worker: ManagedProcess) -> str:
-        """Return a sentence about a worker that runs, here or on another host; empty: it does not run."""
+        """Return a sentence about a worker that runs here or on another host, or an empty text."""
         if self._roles.runs_elsewhere(worker.name):
             return f"{worker.name} {self._manager.state_of(worker).reason}."
         return _describe_started(worker)
@@ -181,13 +181,13 @@ class RequestHandler:
         return "\n".join(lines)
 
     async def _wait_at_rest(self, names: Iterable[str], seconds: float) -> None:
-        """Wait until each of these runs, has ended or cannot go on, or after this many seconds."""
+        """Wait until each of these workers runs, has ended or cannot continue, but at most this many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._manager.wait_at_rest(names)
 
     async def read_unready_reasons(self) -> dict[str, str]:
-        """Return the reason of each worker that should run and does not. Leave out unconfigured optional workers."""
+        """Return the reason for each worker that should run but does not. Leave out unconfigured optional workers."""
         workers = self._manager.unready_workers()
         agents = await self._unconfigured_agents(workers)
         return {
@@ -197,13 +197,13 @@ class RequestHandler:
         }
 
     async def _unconfigured_agents(self, workers: Sequence[WorkerState]) -> dict[str, Agent | None]:
-        """Return the notes of unconfigured agents in the hub; none if the hub is unreadable."""
+        """Return the notes of unconfigured agents in the hub, or none if the hub is unreadable."""
         names = [worker.name for worker in workers if worker.reason == NOT_CONFIGURED]
         find = self._hub.find_agent
         return (await self._caller.call(lambda: {name: find(name) for name in names}) if names else None) or {}
 
     def _describe_unready(self, reasons: Mapping[str, str]) -> str:
-        """Return why each of these does not run, and then the commands that show more."""
+        """Return why each of these workers does not run, and the commands that show more."""
         names = [[name] for name in reasons] if len(reasons) <= _MAX_SUGGESTED_COMMANDS else [[]]
         return (
             f"{describe_unready(reasons)} See: {'; '.join(command_hint(self._hub.team, 'ps', *each) for each in names)}"
@@ -217,7 +217,9 @@ class RequestHandler:
 
 
 def match_workers(pattern: str, programs: Collection[str]) -> list[str]:
-    """Return the workers that a name or a pattern such as ``web-*`` names. Raise CallerError if there is none. Pure."""
+    """Return the workers that match a name or a pattern such as ``web-*``. Raise CallerError if there are
+    none. Pure.
+    """
     found = [pattern] if pattern in programs else fnmatch.filter(programs, pattern)
     if not found:
         known = list_names([*programs])
@@ -239,7 +241,7 @@ def _describe_stopped(worker: ManagedProcess) -> str:
 
 
 def _describe_started(worker: ManagedProcess) -> str:
-    """Return a sentence about a worker that runs, or has ended well; empty: it does not run."""
+    """Return a sentence about a worker that runs, or has ended as planned, or an empty text."""
     if worker.child is not None and worker.process.state is State.RUNNING:
         return f"{worker.name} runs, pid {worker.child.pid}."
     if has_succeeded(worker.process.state, worker.process.reason):
@@ -248,6 +250,6 @@ def _describe_started(worker: ManagedProcess) -> str:
 
 
 def _wait_seconds(message: Message) -> float:
-    """Return the seconds that the sender wants us to wait for workers to be ready."""
+    """Return the seconds for which the sender wants to wait until workers are ready."""
     given = message.metadata.get(WAIT_SECONDS_KEY)
     return given if isinstance(given, float) and 0 <= given <= _MAX_WAIT_SECONDS else _DEFAULT_WAIT_SECONDS

@@ -1,7 +1,7 @@
-"""Replace the program of the supervisor while its workers go on.
+"""Replace the program of the supervisor while its workers continue.
 
-The process executes the program that is installed now. So its pid stays, and with it its workers, the lock of the team
-and the service manager's opinion. Until that moment nothing is given up, so if it fails this program goes on.
+The process executes the program that is installed now. So it keeps its pid, its workers, the lock of the team, and its
+state in the service manager. If this fails, the old program continues.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ from ..signals import ENDING_SIGNALS
 from .handover import HANDOVER_VERSION, Handover, write_handover
 
 CAN_FOLLOW = "can follow"
-"""The line that a program prints if it can go on with the workers of this one."""
+"""The line that a program prints if it can take over the workers of this program."""
 _CHECK_SECONDS = 60.0
 
 
 class HandoverRefused(CallerError):
-    """No successor can go on with the workers, so this program does."""
+    """A successor cannot take over the workers, so this program continues."""
 
     exit_code = ExitCode.UNWELL
 
@@ -57,11 +57,13 @@ class Successor:
         self._is_forbidden = False
 
     def forbid(self) -> None:
-        """Never execute it: the team ends, and the successor would not know that."""
+        """Never execute the successor, because the team is ending, and the successor would not know that."""
         self._is_forbidden = True
 
     async def prepare(self) -> None:
-        """Let ``execute_if_due`` do it, if the program can go on with the workers. Otherwise raise HandoverRefused."""
+        """Let ``execute_if_due`` replace the program, if the new program can take over the workers. Otherwise raise
+        HandoverRefused.
+        """
         command = [*self._command, "--can-follow", str(HANDOVER_VERSION)]
         try:
             # Another part of the supervisor may reap the process, so its output tells the result.
@@ -84,7 +86,7 @@ class Successor:
         self._is_due = True
 
     async def replace(self) -> None:
-        """Execute the program. Return only if that is impossible."""
+        """Execute the program. This returns only if that is impossible."""
         try:
             await self.prepare()
         except HandoverRefused as error:
@@ -92,7 +94,9 @@ class Successor:
         self.execute_if_due()
 
     def execute_if_due(self) -> None:
-        """Execute the program, if it was prepared and the team goes on. Return otherwise, and if that fails."""
+        """Execute the program if it was prepared and the team continues. This returns otherwise, and after
+        a failure.
+        """
         if not self._is_due or self._is_forbidden:
             return
         self._is_due = False

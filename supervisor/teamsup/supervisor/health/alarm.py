@@ -1,4 +1,4 @@
-"""Run the command hook when the team cannot notify anybody, because its hub or the worker that watches it fails."""
+"""Run the command hook when the team cannot notify people, because its hub or the worker that watches it fails."""
 
 import asyncio
 import subprocess
@@ -19,14 +19,14 @@ from ..processes.resource_limits import restore_limits
 _HOOK_COMMAND = (sys.executable, "-m", "teamsup.terminal.command_hook")
 _MAX_INTERVAL_RATIO = 1.5
 _MIN_OUTAGE_SECONDS = 10.0
-"""The least seconds of an outage before the command runs: a start may take as long."""
+"""The minimum seconds of an outage before the command runs, because a start may take as long."""
 _TIMEOUT_MARGIN_SECONDS = 10.0
-"""Seconds that the process that runs the command may take in addition."""
+"""Seconds for which the process that runs the command may exceed the command's time limit."""
 _RETRY_SECONDS = 60.0
 
 
 class OutageAlarm:
-    """The observations of one outage. ``log`` writes a line to the log."""
+    """The observation of outages. ``log`` writes a line to the log."""
 
     def __init__(self, team: Team, log: Callable[[str], None]) -> None:
         self._team = team
@@ -42,7 +42,7 @@ class OutageAlarm:
     ) -> None:
         """Run the command when an outage has been observed for ``after_seconds``. Run it again only if it fails.
 
-        ``reason`` is a sentence; empty: all is well. ``usual`` is the time between two checks in seconds.
+        ``reason`` is a sentence; empty: there is no outage. ``usual`` is the usual time between two checks in seconds.
         """
         now = time.monotonic()
         passed, self._checked_at = min(now - self._checked_at, _MAX_INTERVAL_RATIO * usual), now
@@ -57,7 +57,7 @@ class OutageAlarm:
         self._task = asyncio.create_task(self._run_or_retry(reason, command_hook, environment()))
 
     async def wait(self) -> None:
-        """Return when no started command runs any more."""
+        """Wait until no started command runs any more."""
         if self._task is not None:
             await self._task
 
@@ -97,8 +97,8 @@ class OutageAlarm:
 
 
 def describe_watcher_outage(watcher: ManagedProcess | None, after_seconds: float, now: float) -> str:
-    """Return why the worker that watches the team does not work; empty if it works or is not wanted. Pure. After a
-    crash it counts as working only when it has run for a while.
+    """Return why the worker that watches the team does not work, or an empty text if it works or is not wanted. Pure.
+    After a crash it counts as working only when it has run for a while.
     """
     if watcher is None or not watcher.wanted:
         return ""

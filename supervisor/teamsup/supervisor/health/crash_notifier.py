@@ -25,7 +25,7 @@ _MIN_DEGRADED_SECONDS = 60.0
 
 
 class CrashNotifier:
-    """Keeps notices until they are sent. A missing recipient is one of the ``troubles``."""
+    """Keeps notices until they are sent. Reports a missing recipient to ``troubles``."""
 
     def __init__(self, hub: MessageHub, troubles: Troubles, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._hub = hub
@@ -36,13 +36,13 @@ class CrashNotifier:
         self._series: dict[str, CrashSeries] = {}
         self._missing_recipients: set[str] = set()
         self._degraded: dict[str, tuple[float, bool]] = {}
-        """The time since which it is degraded, and whether that was reported."""
+        """For each worker, the time since which it is degraded, and whether that was reported."""
 
     def enqueue(self, text: str, *, is_incident: bool = False) -> None:
         self._pending.append((new_message_id(), text, is_incident))
 
     def record_crash(self, name: str, crash: Crash) -> None:
-        """Record a crash, which is reported when due, together with others of its series."""
+        """Record a crash. It is reported when due, together with other crashes of its series."""
         self._series[name] = crashes.add_crash(self._series.get(name), crash, self._clock())
 
     def next_report_in(self) -> float:
@@ -57,7 +57,7 @@ class CrashNotifier:
         degradation_of: Callable[[ManagedProcess], str],
         hook: CommandHook | None,
     ) -> None:
-        """Write the due reports about crashed and degraded workers, to which the hub knows these ``agents``."""
+        """Write the due reports about crashed and degraded workers. ``agents`` are those in the hub."""
         watching = None if hook is None else agents.get(hook.worker)
         watcher = watching.name if watching is not None and watching.is_present(datetime.now(UTC)) else None
         optional = {name for name, agent in agents.items() if is_optional(agent)}
@@ -139,7 +139,8 @@ class CrashNotifier:
     def send_pending(self, recipients: Collection[str], informed: Collection[str] = ()) -> None:
         """Send the reports. Raise StoreError; after that no report is lost or sent twice.
 
-        The worker that watches the team notifies the ``informed`` of its incidents, so they get no report of the same.
+        The recipients in ``informed`` get incidents from the worker that watches the team, so they do not get reports
+        of the same.
         """
         for name in self._missing_recipients.difference(recipients):
             self._note_recipient(name, sentence="")
@@ -177,6 +178,7 @@ class CrashNotifier:
 
 
 def _is_incident(series: CrashSeries, is_watched: bool) -> bool:
-    """Return whether the watcher notifies people of this crash. It sees no crash loop in a worker that is not started
-    again."""
+    """Return whether the watcher notifies people of this crash. A worker that is not started again does not cause an
+    incident.
+    """
     return is_watched and series.is_loop and series.last.next_try_at is not None

@@ -1,4 +1,4 @@
-"""The crashes of workers: which are reported together, and when. Pure.
+"""The crashes of workers: decide which are reported together, and when. Pure.
 
 A first crash is reported at once. Further crashes of a series follow in digests at growing intervals. One message
 reports the crashes of many workers. A recovery is reported once.
@@ -17,7 +17,7 @@ _BATCH_SECONDS = 1.0
 """Seconds that a first crash waits for others, and for its outcome."""
 _DIGEST_SECONDS = (60.0, 300.0, 900.0, 3600.0, 21600.0)
 _SERIES_SECONDS = 3600.0
-"""A crash this soon after its worker recovered belongs to the same series."""
+"""A crash within this many seconds after the worker's recovery belongs to the same series."""
 _LOOP_CRASHES, _LOOP_SECONDS = 5, 600.0
 _MAX_LISTED = 20
 
@@ -37,7 +37,7 @@ class CrashSeries:
     recent: tuple[float, ...] = ()
     """The times of the last few crashes, in Unix seconds."""
     recovered_at: float | None = None
-    """The time when the worker was well again."""
+    """The time when the worker had recovered."""
     was_down: bool = False
     """Whether it did not run at the time of the last report."""
 
@@ -83,7 +83,7 @@ def mark_recovered(series: CrashSeries, now: float) -> CrashSeries:
 
 @dataclass(frozen=True, slots=True)
 class WorkerCondition:
-    """The condition of a worker when it is reported. ``next_try_at`` and ``started_at`` are Unix seconds."""
+    """The condition of a worker at the time of a report. ``next_try_at`` and ``started_at`` are Unix seconds."""
 
     state: str
     reason: str = ""
@@ -116,7 +116,9 @@ def describe_several(several: Sequence[tuple[str, CrashSeries, WorkerCondition]]
 
 
 def _describe_cause(crash: Crash) -> str:
-    """Return the reason; for an unconfigured worker its last line, which names the missing setting."""
+    """Return the reason of a crash. For an unconfigured worker this is its last line, which names the
+    missing setting.
+    """
     text = crash.lines[-1].strip().rstrip(".") if crash.lines and crash.reason == NOT_CONFIGURED else ""
     return f"{crash.reason}: {text}" if text else crash.reason
 
@@ -130,7 +132,7 @@ def describe_recovery(name: str, series: CrashSeries, condition: WorkerCondition
 
 
 def _describe_outcome(name: str, condition: WorkerCondition, now: float) -> str:
-    """Return the state that its lifecycle has reached by now."""
+    """Return the present state of the worker, as a phrase."""
     match condition.state:
         case State.STARTING | State.RUNNING:
             return "It was started again."

@@ -35,13 +35,13 @@ class _Observed:
 
 
 class HealthMonitor:
-    """Keep the observations of each worker, and tell the process manager which workers to replace."""
+    """Keeps the observations of each worker, and requests the replacement of workers from the process manager."""
 
     def __init__(self, manager: ProcessManager) -> None:
         self._manager = manager
         self._observed: dict[str, _Observed] = {}
         self._last_seen: dict[str, datetime | None] = {}
-        """The last heartbeat of each worker, as the last successful check found it in the hub."""
+        """The last heartbeat of each worker that the last successful check found in the hub."""
 
     def check_heartbeats(self, agents: Mapping[str, Agent]) -> None:
         """Check the workers' heartbeats, which the hub has just returned."""
@@ -62,7 +62,7 @@ class HealthMonitor:
         self._observed = {name: observed for name, observed in self._observed.items() if name in names}
 
     def reset_silence(self) -> None:
-        """Reset the silence of all workers, because the hub could not be read."""
+        """Forget the observed silence of all workers, because the hub could not be read."""
         now = time.monotonic()
         for worker in self._with_heartbeats():
             observed = self._observed_of(worker)
@@ -88,7 +88,7 @@ class HealthMonitor:
                 self._manager.apply(worker, lifecycle.MemoryExceeded(reason))
 
     def _check_interval(self) -> float:
-        """Return the usual seconds between two checks: several fit into the shortest deadline."""
+        """Return the usual seconds between two checks. The shortest deadline allows several checks."""
         # Include workers that are about to start again, because a check that is already scheduled cannot come sooner.
         deadlines = [worker.program.heartbeat_seconds for worker in self._manager.processes.values() if worker.wanted]
         return min([_CHECK_SECONDS, *(deadline / _CHECKS_PER_DEADLINE for deadline in deadlines if deadline)])
@@ -116,7 +116,7 @@ def _deadline(worker: ManagedProcess) -> float:
 
 
 def _is_from_process(agent: Agent, worker: ManagedProcess, stale: datetime | None) -> bool:
-    """Return whether the heartbeat comes from the process that runs now, or from one that it started in its group.
+    """Return whether the heartbeat comes from the present process, or from a process that it has started in its group.
 
     ``stale`` is the last heartbeat of an earlier process.
     """

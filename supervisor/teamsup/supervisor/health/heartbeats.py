@@ -19,7 +19,7 @@ class Heartbeat:
     observed_at: float
     silent_seconds: float = 0.0
     last_heartbeat: datetime | None = None
-    """The last heartbeat in the hub. It is compared with the next one, never with a clock."""
+    """The last heartbeat in the hub. It is compared with the next heartbeat, never with a clock."""
 
 
 def observe(known: Heartbeat, seen: datetime | None, age: float, now: float, usual: float) -> Heartbeat:

@@ -1,4 +1,4 @@
-"""Watch whether the hub takes writes. Name the process that prevents writes; replace it if it is a worker."""
+"""Watch whether the hub accepts writes. Name the process that prevents writes. If it is a worker, replace it."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ _STALLED_SECONDS = 60.0
 
 
 class HubMonitor:
-    """The state of the supervisor's writes to the hub; ``troubles`` says what prevents them."""
+    """The state of the supervisor's writes to the hub; the obstacle is reported to ``troubles``."""
 
     def __init__(self, hub: MessageHub, manager: ProcessManager, troubles: Troubles) -> None:
         self._hub = hub
@@ -41,7 +41,7 @@ class HubMonitor:
         return 0.0 if self._outage is None else self._outage.seconds
 
     def begin_write(self) -> None:
-        """Note that a write of the supervisor begins. The next check may find that it waits or has failed."""
+        """Note that the supervisor begins a write. The next check sees whether the write waits or has failed."""
         if self._waiting_since is None:
             self._waiting_since = time.monotonic()
 
@@ -108,7 +108,7 @@ class HubMonitor:
             self._troubles.begin(_CAUSE, f"Pid {pid} ({lineage.command}) {what} End that program.")
 
     def _find_worker(self, lineage: orphans.ProcessLineage) -> ManagedProcess | None:
-        """Return the worker whose process, or descendant, this process is."""
+        """Return the worker that this process, or an ancestor of it, belongs to."""
         for worker in self._manager.processes.values():
             if worker.child is not None and (
                 worker.child.pid in (*lineage.pids, lineage.group) or lineage.tag == worker.tag

@@ -16,11 +16,13 @@ _HTTP_PORT = 80
 _MAX_REASON_CHARACTERS = 200
 _MAX_OUTPUT_BYTES = 4096
 _SCRIPT = '"$@" 2>&1 </dev/null; code=$?; echo; echo $code'
-"""The supervisor reaps all processes itself, so only this output shows the exit code."""
+"""The shell script that prints the exit code of a command. The supervisor reaps all processes itself, so it cannot read
+the code otherwise.
+"""
 
 
 async def probe(check: CheckSection, directory: Path, environment: Mapping[str, str]) -> str:
-    """Return why the program does not work; empty: it works."""
+    """Return why the program does not work, or an empty text."""
     try:
         async with asyncio.timeout(check.timeout_seconds):
             if check.http:
@@ -105,7 +107,7 @@ def _start(command: tuple[str, ...], directory: Path, environment: Mapping[str, 
 
 
 def describe_output(output: str) -> str:
-    """Return why a command has failed, given its output and below it the exit code; empty: it has not. Pure."""
+    """Return why a command has failed, or an empty text. The last line of ``output`` is the exit code. Pure."""
     *lines, code = [line.strip() for line in output.splitlines() if line.strip()] or ["no exit code"]
     if code == "0":
         return ""

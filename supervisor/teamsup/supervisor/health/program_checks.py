@@ -29,7 +29,7 @@ class CheckSeries:
     began_at: float
     next_at: float
     failures: int = 0
-    """Failures in a row."""
+    """The number of consecutive failures."""
 
 
 class ProgramChecks:
@@ -41,7 +41,7 @@ class ProgramChecks:
         self._probes: dict[str, asyncio.Task[None]] = {}
 
     async def check(self) -> None:
-        """Begin the checks that are due; no program has two at a time."""
+        """Begin the checks that are due. A program has only one check at a time."""
         now = time.monotonic()
         for worker in list(self._manager.processes.values()):
             name, check, child = worker.name, present_check(worker.program, worker.process.state), worker.child
@@ -76,7 +76,7 @@ class ProgramChecks:
 
 
 def present_check(program: Program, state: State) -> CheckSection | None:
-    """Return the check that is due in this state; None: there is none. Pure."""
+    """Return the check that applies in this state, or None. Pure."""
     if state is State.STARTING:
         return program.ready
     return program.alive if state is State.RUNNING else None

@@ -16,7 +16,7 @@ def is_not_configured(worker: WorkerState, agent: Agent | None) -> bool:
 
 
 def unready_reason(worker: WorkerState, agent: Agent | None) -> str:
-    """Return why a worker does not run; empty: it is not ready yet."""
+    """Return why a worker does not run; empty if it is only not ready yet."""
     if worker.state in (State.STARTING, State.STOPPING):
         return ""
     if worker.reason != NOT_CONFIGURED:
@@ -26,7 +26,7 @@ def unready_reason(worker: WorkerState, agent: Agent | None) -> str:
 
 
 def describe_unready(reasons: Mapping[str, str]) -> str:
-    """Return a sentence for each reason with its workers: at most LISTED names, and the number of others."""
+    """Return a sentence for each reason with its workers: at most LISTED names, and the number of other workers."""
     names_by_reason: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         names_by_reason.setdefault(" ".join(reason.split()), []).append(name)

@@ -34,8 +34,8 @@ class Troubles:
             self._on_change()
 
     async def attempt(self, action: Callable[[], Awaitable[None]], trouble: str) -> None:
-        """Run the action. A bug in the action is a trouble until the action succeeds. It must not end the
-        supervisor.
+        """Run the action. A bug in the action does not end the supervisor, but is a trouble until the
+        action succeeds.
         """
         try:
             await action()

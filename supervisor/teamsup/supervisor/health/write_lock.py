@@ -2,7 +2,7 @@
 
 SQLite locks byte 120 of messages.db-shm for the one writer of a WAL. Linux lists all such locks in /proc/locks.
 Elsewhere F_GETLK asks the kernel for the owner of a lock, which needs a descriptor. If a process closes any descriptor
-of messages.db, -wal or -shm, it loses all its locks. So this file runs as a separate program for that.
+of messages.db, -wal or -shm, it loses all its locks. So this file then runs as a separate program.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ class LockOwner:
 
 
 def find_lock_owner(database: Path, locks: Path = _LOCKS) -> LockOwner | None:
-    """Return the process that holds the write lock of this database now; None if there is none."""
+    """Return the process that holds the write lock of this database now, or None."""
     index = f"{os.path.realpath(database)}-shm"
     try:
         file = os.stat(index)
@@ -45,7 +45,7 @@ def find_lock_owner(database: Path, locks: Path = _LOCKS) -> LockOwner | None:
 
 
 def parse_lock_owner(locks: str, device: int, inode: int) -> LockOwner | None:
-    """Return the owner of the write lock according to a text like /proc/locks; None if there is none. Pure."""
+    """Return the owner of the write lock according to a text like /proc/locks, or None. Pure."""
     for line in locks.splitlines():
         match line.split():
             # A line with "->" after its number waits for the lock above it.

@@ -1,4 +1,4 @@
-"""Decide whether the hub takes writes, and which process prevents it. Pure.
+"""Decide whether the hub accepts writes, and which process prevents them. Pure.
 
 Only observed time counts, as for heartbeats: at most one and a half usual intervals. A commit of
 any process shows that no process holds the database.
@@ -14,7 +14,7 @@ MAX_INTERVAL_RATIO = 1.5
 
 @dataclass(frozen=True, slots=True)
 class WriteOutage:
-    """A period in which the supervisor's own write waits or fails. Seconds; ``looked_at`` is monotonic."""
+    """A period in which the supervisor's own write waits or fails. Times are seconds; ``looked_at`` is monotonic."""
 
     observed_at: float
     data_version: int | None

@@ -28,8 +28,9 @@ _FIRST_SECONDS = 3.0
 
 
 class HostMembership:
-    """One host of a team. ``woken`` lets it look soon; ``perform`` carries out a request of another host,
-    and ``on_answered`` is called after its answer."""
+    """One host of a team. ``woken`` makes it look soon. ``perform`` carries out a request of another host, and
+    ``on_answered`` is called after the answer.
+    """
 
     def __init__(
         self,
@@ -60,13 +61,13 @@ class HostMembership:
         self._is_leaving = False
         self._first: set[str] = set()
         self._shown: object = None
-        """The holders that the published state knows."""
+        """The holders in the published state."""
 
     async def join(self) -> None:
-        """Take the leases of the workers that are about to start, if the server answers soon.
+        """If the server answers soon, take the leases of the workers that are about to start.
 
-        A host that has shut down cleanly leaves its roles to the next host that starts. End the runs of agents that an
-        earlier supervisor has left here, if another host may run those agents now.
+        A host that has shut down cleanly leaves its roles to the next host that starts. End runs of agents that an
+        earlier supervisor has left on this host, if another host may run these agents now.
         """
         workers = self._manager.processes.values()
         self._first = {each.name for each in workers if _is_role(each) and _starts_by_itself(each)}
@@ -84,15 +85,15 @@ class HostMembership:
         return [self._renew_loop(), self._deadline_loop()]
 
     def wake(self) -> None:
-        """Look soon: something has changed, or a bell has rung."""
+        """Look soon, because something has changed, or a doorbell has rung."""
         self._woken.set()
 
     def begin_leaving(self) -> None:
-        """Keep all leases until leave(), also of workers that have ended."""
+        """Keep all leases until leave(), including those of ended workers."""
         self._is_leaving = True
 
     async def leave(self) -> None:
-        """Return all leases, and report the end of this host's supervisor. The server may be away."""
+        """Release all leases, and report the end of this host's supervisor. Ignore an unreachable server."""
         held = self._roles.tokens
         self._roles.drop(*held)
         state = format_state(self._publisher.state)
@@ -179,12 +180,12 @@ class HostMembership:
         self._on_answered()
 
     def _wanted(self) -> set[str]:
-        """Return the roles that this host would run if no other host did."""
+        """Return the roles that this host would run if it were the only host."""
         workers = self._manager.processes.values()
         return {SUPERVISOR, *self._first, *(each.name for each in workers if _wants_role(each))}
 
     async def _end_now(self, roles: list[str]) -> None:
-        """Kill the workers of these roles, and the runs of agents: another host may take the roles soon."""
+        """Kill the workers of these roles, and the runs of agents, because another host may take the roles soon."""
         self._manager.reconsider_all()
         for role in roles:
             worker = self._manager.processes.get(role)
@@ -204,6 +205,6 @@ def _starts_by_itself(worker: ManagedProcess) -> bool:
 
 
 def _wants_role(worker: ManagedProcess) -> bool:
-    """Return whether a worker with a mailbox runs here, or should."""
+    """Return whether a worker with a mailbox runs or should run on this host."""
     is_due = worker.wanted and worker.process.state not in BLOCKED
     return _is_role(worker) and (worker.child is not None or is_due)

@@ -1,4 +1,4 @@
-"""The supervisor as a member of the hub. On one host of the team it also answers for the team, and tidies up."""
+"""The supervisor as a member of the hub. On one host of the team it also answers for the team, and prunes the hub."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -46,7 +46,9 @@ class HubMember:
     def sync(
         self, configuration: TeamConfiguration, own: Mapping[str, WorkerState], note: str
     ) -> tuple[list[Agent], list[Delivery]]:
-        """Send a heartbeat about the workers of this host (``own``) and of others. Return the agents, and requests."""
+        """Send a heartbeat about the workers of this host (``own``) and of other hosts. Return the agents and the new
+        requests.
+        """
         is_speaker = self._check_role()
         if is_speaker:
             # The worker that reports crash loops learns of crashes here, because many workers do not use the hub.
@@ -74,7 +76,7 @@ class HubMember:
         return self._hub.agents(), requests
 
     def prune(self, keep_seconds: float) -> None:
-        """Remove old messages, if this host tidies up."""
+        """Remove old messages, if this host answers for the team."""
         if self._roles.holds(SUPERVISOR):
             self._hub.maintenance.prune(older_than=keep_seconds, components=installed_tables())
 
@@ -84,7 +86,7 @@ class HubMember:
             self._hub.heartbeat(OFFLINE)
 
     def _check_role(self) -> bool:
-        """Return whether this host answers for the team. When it begins to, take the mailbox over."""
+        """Return whether this host answers for the team. When this begins, take over the mailbox."""
         holds = self._roles.holds(SUPERVISOR)
         if holds and not self._answers_for_team:
             self._hub.register("supervisor", pid=os.getpid())
@@ -93,8 +95,9 @@ class HubMember:
         return holds
 
     def _migrate_components(self) -> None:
-        """Make and migrate the tables of all components. If one component cannot use its tables, the others still
-        can."""
+        """Create and migrate the tables of all components. If one component cannot use its tables, continue with the
+        others.
+        """
         for tables in installed_tables():
             try:
                 self._hub.maintenance.migrate_component(tables)

@@ -1,4 +1,4 @@
-"""Let each host that a request concerns carry it out, and join their answers."""
+"""Send a request to each host that it concerns, and join their answers."""
 
 import asyncio
 import fnmatch
@@ -27,7 +27,7 @@ Perform = Callable[[HostRequest], Awaitable[HostAnswer]]
 
 
 class RequestRouter:
-    """The requests to the supervisors of a team with several hosts. ``perform`` carries one out on this host."""
+    """The requests to the supervisors of a team with several hosts. ``perform`` carries out a request on this host."""
 
     def __init__(self, team: Team, identity: str, view: Callable[[], TeamView], perform: Perform) -> None:
         self._team = team
@@ -36,7 +36,7 @@ class RequestRouter:
         self._perform = perform
 
     async def answer_for_team(self, request: HostRequest) -> HostAnswer:
-        """Return the joined answer of all hosts that a request to the team concerns."""
+        """Send a request to all hosts that it concerns. Return their joined answer."""
         try:
             hosts = find_hosts(request.content, self._view(), self._identity)
         except CallerError as error:
@@ -99,11 +99,12 @@ def ask_host(hosts: TeamHosts, identity: str, request: HostRequest) -> HostAnswe
 
 
 def find_hosts(content: str, view: TeamView, identity: str) -> Sequence[HostReport]:
-    """Return the hosts that carry a request out, this one first. Raise CallerError if it concerns only a host that is
-    not heard. Pure.
+    """Return the hosts that must carry out a request, this host first. Raise CallerError if it concerns only a silent
+    host. Pure.
 
     A request about the whole team goes to every host. A start or a stop of a worker goes to each host that has it.
-    Otherwise a standby would start what a person has stopped. A restart and a log belong to the host that runs it.
+    Otherwise a standby would start a worker that a person has stopped. A restart and a log belong to the host that runs
+    it.
     """
     name, named = split_host(content)
     here = next((host for host in view.hosts if host.identity == identity), HostReport(identity, "", 0.0, False, {}))
@@ -143,13 +144,13 @@ def split_host(content: str) -> tuple[str, str]:
 
 
 def without_host(content: str) -> str:
-    """Return the request as the host itself understands it."""
+    """Return the request without the name of a host, for the host itself."""
     name, host = split_host(content)
     return content.replace(f"{name}@{host}", name, 1) if host else content
 
 
 def find_workers(host: HostReport, pattern: str) -> list[WorkerState]:
-    """Return the workers of a host that a name or a pattern such as ``web-*`` names, as that host has reported."""
+    """Return the workers of a host that match a name or a pattern such as ``web-*``, by the host's report."""
     return [worker for worker in parse_state(host.state).workers if fnmatch.fnmatchcase(worker.name, pattern)]
 
 

@@ -31,7 +31,7 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def inherited_environment(withheld: Container[str]) -> dict[str, str]:
-    """Return our environment without these variables, for a new process."""
+    """Return the environment of this process without these variables, for a new process."""
     return {name: value for name, value in _INHERITED.items() if name not in withheld}
 
 
@@ -52,7 +52,7 @@ class Child:
     """
 
     def __init__(self, program: Program, environment: Mapping[str, str]) -> None:
-        """Start it; ``environment`` is added to the program's own.
+        """Start the process. ``environment`` is added to the program's own environment.
 
         Raise UnusableEnvFile, or OSError or another error of Popen, when the command cannot be run now.
         """
@@ -76,7 +76,7 @@ class Child:
             **dict(program.environment),
             **environment,
         }
-        """The environment at its start, in which commands such as checks run later."""
+        """The environment at its start. Commands such as checks later use it too."""
         _require_program(program)
         try:
             self._process: subprocess.Popen[bytes] | _AdoptedProcess = subprocess.Popen(
@@ -109,7 +109,7 @@ class Child:
 
     @property
     def has_unfinished(self) -> bool:
-        """Return whether a line has begun, and has not been passed on yet."""
+        """Return whether there is a beginning of a line that has not been passed on yet."""
         return self._lines.has_unfinished
 
     @property
@@ -119,7 +119,7 @@ class Child:
     def exit_code(self) -> int | None:
         """The exit code: None while it runs, negative for a signal.
 
-        Its process group is killed first: after the code is read, another group may get the same number.
+        Reading the code first kills the process group, because another group may get the same number afterwards.
         """
         if self._process.returncode is None and _has_ended(self.pid):
             self.kill()
@@ -137,7 +137,7 @@ class Child:
             os.kill(self.pid, number)
 
     def dump_stacks(self) -> None:
-        """Send SIGABRT, on which a Python program prints the stack of every thread and dies."""
+        """Send SIGABRT. A Python program then prints the stack of every thread and dies."""
         self._signal(signal.SIGABRT)
         self._signal(signal.SIGCONT)
 
@@ -205,7 +205,9 @@ def _has_ended(pid: int) -> bool:
 
 
 def _require_program(program: Program) -> None:
-    """Raise FileNotFoundError before a fork. A fork costs much if many missing programs are tried again."""
+    """Raise FileNotFoundError before a fork, because forks are expensive if many missing programs are tried again and
+    again.
+    """
     name = program.command[0]
     if os.sep in name and program.directory.is_dir() and not (program.directory / name).exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)

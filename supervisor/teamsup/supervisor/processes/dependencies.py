@@ -1,4 +1,4 @@
-"""Dependencies between workers. Each query looks only at the neighbours of one worker, because teams may be large."""
+"""Dependencies between workers. A query reads only the neighbours of a worker, because teams may be large."""
 
 from collections.abc import Iterator, Mapping
 
@@ -29,7 +29,7 @@ class Dependencies:
         yield from worker.program.depends_on
 
     def required_for(self, *names: str) -> list[ManagedProcess]:
-        """Return these and all their dependencies, except those that were meant to end and have ended well."""
+        """Return these workers and all their dependencies, except those that have ended as planned."""
         found = [self._processes[name] for name in dict.fromkeys(names)]
         seen = {worker.name for worker in found}
         for worker in found:
@@ -40,12 +40,12 @@ class Dependencies:
         return found
 
     def unmet(self, worker: ManagedProcess) -> list[str]:
-        """Return the names of its dependencies that do not run yet."""
+        """Return the names of a worker's dependencies that do not run yet."""
         others = [name for name in worker.program.depends_on if name in self._processes]
         return [name for name in others if not satisfies_dependents(self._processes[name])]
 
     def must_stop(self, worker: ManagedProcess) -> bool:
-        """Return whether the worker shall end, or depends directly or indirectly on a worker that shall not run."""
+        """Return whether the worker must end, or depends directly or indirectly on a worker that must not run."""
         waiting, seen = [worker.name], {worker.name}
         while waiting and not worker.restart_pending:
             if (other := self._processes.get(waiting.pop())) is None:
@@ -58,7 +58,7 @@ class Dependencies:
         return worker.restart_pending
 
     def has_active_dependents(self, worker: ManagedProcess) -> bool:
-        """Return whether a worker that depends on it still runs. At a restart only workers that shall end too count."""
+        """Return whether a worker that depends on it still runs. At a restart, count only workers that must end too."""
         others = [self._processes[name] for name in self._dependents.get(worker.name, ()) if name in self._processes]
         return any(
             other.is_active
@@ -72,5 +72,5 @@ def _is_done(worker: ManagedProcess) -> bool:
 
 
 def satisfies_dependents(worker: ManagedProcess) -> bool:
-    """Return whether workers that depend on it may run: it runs, or it was meant to end and has ended well."""
+    """Return whether workers that depend on a worker may run: it runs, or has ended as planned."""
     return worker.process.state is State.RUNNING or _is_done(worker)

@@ -35,13 +35,13 @@ class Process:
     ready_at: float | None = None
     """The time when it became RUNNING."""
     restarts: int = 0
-    """Times it was started again after a crash."""
+    """The number of times it was started again after a crash."""
     failures: int = 0
-    """Crashes in a row, without a healthy period in between."""
+    """The number of consecutive crashes, without a healthy period in between."""
     due: float | None = None
     """The time of the next tick: the end of a backoff, of a start, or of the wait for a stop."""
     will_replace: bool = False
-    """While STOPPING: its end counts as a crash."""
+    """Whether, while STOPPING, its end counts as a crash."""
     reason: str = ""
     """The reason why it is not running, or is about to be replaced."""
 
@@ -58,7 +58,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class SpawnFailed:
-    """The command could not be run. The reason may pass, or a person must remove it."""
+    """The command could not be run. The reason may be temporary, or need a person."""
 
     reason: str
     is_temporary: bool = False
@@ -89,7 +89,7 @@ class MemoryExceeded:
 
 @dataclass(frozen=True, slots=True)
 class CheckFailed:
-    """Its own check says that it is not ready in time, or not alive."""
+    """Its configured check has found that it is not ready in time, or not alive."""
 
     reason: str
 
@@ -134,7 +134,7 @@ def transition(process: Process, event: Event, now: float, policy: ProcessPolicy
 
 
 def needs_configuration(process: Process) -> bool:
-    """Return whether it lacks something that a changed configuration may bring."""
+    """Return whether a changed configuration may be what the worker needs."""
     return process.state is State.FATAL or (process.state is State.EXITED and process.reason == NOT_CONFIGURED)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from .child import Child
 
 _SHOW_AFTER_SECONDS = 1.0
-"""An unfinished line is shown when nothing has followed for this time."""
+"""Seconds without new output after which an unfinished line is shown."""
 _SHOW_EVERY_SECONDS = 10.0
-"""A line that never rests, such as a progress bar, is shown this often."""
+"""Seconds between two displays of a line that keeps changing, such as a progress bar."""
 
 
 class LineReader:

@@ -12,12 +12,12 @@ _DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class LogFile:
-    """A log file that raises nothing. It counts lines that it cannot write, and writes the count before the next
-    line.
+    """A log file whose methods do not raise errors. It counts lines that it cannot write, and writes the count before
+    the next line.
     """
 
     def __init__(self, path: Path, size: int, kept: int) -> None:
-        """Keep at most ``size`` bytes in it and ``kept`` older files, whose names end in .1, .2 …"""
+        """Keep at most ``size`` bytes in the file, and ``kept`` older files, whose names end in .1, .2 …"""
         self._max_bytes = size
         self._kept_files = kept
         self._path = path
@@ -34,7 +34,7 @@ class LogFile:
         self._max_bytes, self._kept_files = size, kept
 
     def write(self, at: str, lines: Sequence[str]) -> None:
-        """Append lines, each after the time."""
+        """Append lines, each with the time in front."""
         shown = [f"{self._lost_lines} lines were lost {self._loss_reason}", *lines] if self._lost_lines else lines
         data = "".join(f"{at} {line}\n" for line in shown).encode("utf-8", "replace")
         try:
@@ -48,13 +48,13 @@ class LogFile:
             self._lost_lines = 0
 
     def reopen(self) -> None:
-        """Let the next line check at once whether another file has the name."""
+        """Let the next write check at once whether another file has the name now."""
         self._check_at = 0.0
         with suppress(OSError):
             self._reopen_if_moved()
 
     def require_writable(self) -> None:
-        """Raise OSError unless it can be opened."""
+        """Raise OSError unless the file can be opened."""
         if self._file is None:
             self._open()
 
@@ -64,7 +64,7 @@ class LogFile:
             self._file = None
 
     def _write(self, data: bytes) -> None:
-        """Append all of it or nothing. Raise OSError."""
+        """Append the whole text or nothing. Raise OSError."""
         self._reopen_if_moved()
         if self._bytes and self._bytes + len(data) > self._max_bytes:
             self._rotate()
@@ -81,8 +81,8 @@ class LogFile:
         self._bytes += written
 
     def _reopen_if_moved(self) -> None:
-        """At most once a second, check whether another file has the name now, and open it. While that fails, go on
-        writing to the old file. It may have been moved with its folder, and may return.
+        """At most once a second, check whether another file has the name now, and open it. While that fails, continue
+        to write to the old file. Its folder may have been moved, and may return.
         """
         now = time.monotonic()
         if now < self._check_at:
@@ -101,7 +101,7 @@ class LogFile:
                 raise
 
     def _open(self) -> None:
-        """Open the file of that name, or create it. Raise OSError."""
+        """Open the file of this name, or create it. Raise OSError."""
         with suppress(OSError):
             self._path.parent.mkdir(mode=0o700)
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -109,7 +109,7 @@ class LogFile:
         self._file, self._bytes = file, os.fstat(file).st_size
 
     def _rotate(self) -> None:
-        """Begin another file. If that is impossible, the open one grows."""
+        """Begin another file. If that is impossible, the open file grows."""
         names = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self._kept_files + 1))]
         with suppress(OSError):
             for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):

@@ -97,7 +97,9 @@ class ManagedProcess:
 
 
 def exit_code_of(worker: ManagedProcess) -> int:
-    """Return the exit code of a worker that has ended, as a shell reports it. One that never ran has NOT_CONFIGURED."""
+    """Return the exit code of an ended worker, in the form of a shell. For a worker that never ran, return
+    NOT_CONFIGURED.
+    """
     if worker.process.state is State.FATAL or worker.exit_code is None:
         return ExitCode.NOT_CONFIGURED
     return worker.exit_code if worker.exit_code >= 0 else 128 - worker.exit_code

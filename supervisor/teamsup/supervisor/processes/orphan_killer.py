@@ -1,6 +1,6 @@
 """Kill orphans of many workers at once, because each search reads all processes.
 
-It is separate from orphans.py, because commands import that, and asyncio would cost each of them 30 ms.
+It is separate from orphans.py, which commands import: asyncio would cost each of them 30 ms.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ _AFTER_START_SECONDS = 0.05
 
 
 class OrphanKiller:
-    """Kill orphans after each end of a worker's process. ``log`` writes a line."""
+    """Kills orphans after each end of a worker's process. ``log`` writes a line."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log = log
@@ -37,9 +37,7 @@ class OrphanKiller:
             await self._task
 
     async def _kill_orphans(self) -> None:
-        """Kill orphans after the next processes have started. These have other tags, and should not share the processor
-        with the search.
-        """
+        """Kill orphans after the next processes have started. The search must not take processor time from them."""
         while self._names:
             await asyncio.sleep(self._pause)
             names, self._names = self._names, {}

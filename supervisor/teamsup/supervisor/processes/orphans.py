@@ -1,7 +1,7 @@
-"""Find orphans: processes that a worker started and left behind, also those in other sessions.
+"""Find orphans: processes that a worker has started and left behind, even in other sessions.
 
-A variable in their environment, which a process inherits, identifies them. On Linux the supervisor also adopts them (it
-is their subreaper). So at the end of the team it also finds orphans that have emptied their environment.
+An inherited variable in their environment identifies them. On Linux the supervisor also adopts them, because it is
+their subreaper. So at the end of the team it also finds orphans that have emptied their environment.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import psutil
 
 GUEST_VARIABLE = "TEAMSUP_HOST"
-"""The variable with the process tag of a worker that has guests. They have its environment, and are not orphans."""
+"""The variable with the process tag of a worker that has guests. Guests have this variable, and are not orphans."""
 _PR_SET_CHILD_SUBREAPER = 36
 _MAX_COMMAND_CHARACTERS = 200
 
@@ -50,7 +50,7 @@ class ProcessLineage:
 
     @property
     def is_adopted(self) -> bool:
-        """Return whether we are its parent, or an ancestor."""
+        """Return whether this process is its parent or another ancestor."""
         return os.getpid() in self.pids
 
 
@@ -61,7 +61,7 @@ def become_subreaper() -> None:
 
 
 def reap_children(workers: Container[int]) -> Iterator[int]:
-    """Yield the pids of ended workers, which the caller reaps. Reap our other dead children here."""
+    """Yield the pids of ended workers, which the caller reaps. Reap the other dead children of this process."""
     with suppress(ChildProcessError):
         while (dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
             if dead.si_pid in workers:
@@ -106,19 +106,21 @@ def kill_orphans_of_predecessor(team: Team) -> list[int]:
 def end_runs(team: Team, seconds: float = 5.0) -> list[int]:
     """End the runs that agent-runner has started, because they outlive that worker and its supervisor. Return the pids.
 
-    Each process gets a SIGTERM, after which a run can go on later, and after ``seconds`` a SIGKILL.
+    Each process gets a SIGTERM, after which a run can be continued later, and after ``seconds`` a SIGKILL.
     """
     return end_marked(RUN_VARIABLE, lambda value: is_mark_of(team.folder, value), seconds)
 
 
 def end_all(team: Team) -> list[str]:
-    """End all that is left after the workers have ended. Return lines for the log."""
+    """End all remaining processes after the workers have ended. Return lines for the log."""
     found = ("ended the runs of agents", end_runs(team)), ("killed what was left", kill_orphans_of_team())
     return [f"{what}: {', '.join(map(str, pids))}" for what, pids in found if pids]
 
 
 def find_lineage(pid: int) -> ProcessLineage:
-    """Return the lineage of a process. Fields that we may not read, or of an ended process, are empty."""
+    """Return the lineage of a process. Fields that this process may not read, and those of an ended
+    process, are empty.
+    """
     import psutil
 
     found = ProcessLineage()
@@ -134,7 +136,7 @@ def find_lineage(pid: int) -> ProcessLineage:
 
 
 def kill_tree(pid: int) -> None:
-    """Kill one process that we have adopted, and all its descendants."""
+    """Kill an adopted process, and all its descendants."""
     import psutil
 
     with suppress(psutil.Error):

@@ -33,7 +33,7 @@ class OutputLines:
         return [*lines, *self.flush()] if len(self._unfinished) > _MAX_LINE_BYTES else lines
 
     def flush(self) -> list[str]:
-        """Return what there is of the unfinished line; none if nothing is left."""
+        """Return the unfinished line, if there is one."""
         if not self.has_unfinished:
             return []
         line, self._unfinished, self._was_shown = self._unfinished, b"", True
@@ -41,5 +41,5 @@ class OutputLines:
 
 
 def _last_state(line: bytes) -> bytes:
-    """Return what a terminal would show of a line. A carriage return at its end may be half of a line end."""
+    """Return the text that a terminal would show for a line. A carriage return at its end may be half of a line end."""
     return line[line.rstrip(b"\r").rfind(b"\r") + 1 :]

@@ -80,7 +80,7 @@ class ProcessManager:
         self.reconsider_all()
 
     def stop(self, *names: str) -> None:
-        """Stop these workers, and before them all workers that depend on them, which then wait for the next start."""
+        """Stop these workers, after all workers that depend on them. These then wait for the next start."""
         for name in names:
             self.processes[name].wanted = False
         self.reconsider_all()
@@ -92,7 +92,7 @@ class ProcessManager:
         self.start(*names)
 
     def resume(self, worker: ManagedProcess, child: Child | None) -> None:
-        """Go on with a worker, and its process, that an earlier program has run."""
+        """Continue with a worker and its process, which an earlier program has run."""
         if child is not None:
             self._attend(worker, child)
         self._set_timer(worker)
@@ -110,25 +110,25 @@ class ProcessManager:
                 worker.child.kill()
 
     async def wait_all_ended(self) -> None:
-        """Return when no process and no orphan is left."""
+        """Wait until no process and no orphan is left."""
         for worker in list(self.processes.values()):
             await self.wait_until_left(worker, *ALIVE, State.STOPPING, State.BACKOFF)
         await self.orphan_killer.wait()
 
     async def wait_until_left(self, worker: ManagedProcess, *states: State) -> None:
-        """Return once the worker is in none of these states."""
+        """Wait until the worker is not in any of these states."""
         while worker.process.state in states or self._queue.is_pending(worker):
             worker.changed.clear()
             await worker.changed.wait()
 
     async def wait_at_rest(self, names: Iterable[str]) -> None:
-        """Return when each of these runs, has ended, or waits for a time or a person."""
+        """Wait until each of these workers runs, has ended, or waits for a time or a person."""
         while any(self._is_changing(name) for name in names):
             self._stepped_event.clear()
             await self._stepped_event.wait()
 
     def unmet_dependencies(self, worker: ManagedProcess) -> list[str]:
-        """Return what a worker waits for before it can start: other workers, and the lease of its role."""
+        """Return the names of what a worker waits for: other workers, and the lease of its role."""
         if not self._is_startable(worker):
             return []
         others = [name for name in self._dependencies.unmet(worker) if not self._roles.runs_elsewhere(name)]
@@ -164,7 +164,7 @@ class ProcessManager:
         ]
 
     def unready_workers(self) -> list[WorkerState]:
-        """Return the workers that should run and do not: they start, are tried again, wait, or are held.
+        """Return the workers that should run but do not: they start, are tried again, wait, or are held.
 
         A worker with guests starts when all others are ready, so the team does not wait for its first start.
         """
@@ -185,7 +185,7 @@ class ProcessManager:
                 self._on_exit(worker, worker.child, code)
 
     def apply(self, worker: ManagedProcess, event: lifecycle.Event, after: AfterEvent | None = None) -> None:
-        """Let the worker's lifecycle decide, and act: at once, or in the next turns if much work waits."""
+        """Pass an event to the worker's lifecycle, and act on the decision, perhaps in a later turn."""
         self._queue.add_event(worker, event, after)
         self._queue.run()
 
@@ -229,7 +229,7 @@ class ProcessManager:
         return worker.wanted and worker.process.state is State.STOPPED and not self._is_stopping
 
     def _start_or_stop(self, worker: ManagedProcess) -> None:
-        """Start or stop the worker if that has become possible."""
+        """Start or stop the worker if this has become possible."""
         if worker.process.state in (State.STOPPED, *BLOCKED):
             worker.restart_pending = False  # it was ending already when it was asked to restart
         starts_again = worker.process.state in (*ALIVE, State.BACKOFF) or worker.process.will_replace
@@ -294,7 +294,7 @@ class ProcessManager:
         worker.output = LineReader(child, functools.partial(self._record_output, worker))
 
     def _spawn_failed(self, worker: ManagedProcess, event: lifecycle.SpawnFailed) -> None:
-        """Queue the event before all others, but after the crash that led to a new start of the worker."""
+        """Queue the event before all other events, but after the crash that has led to this start."""
         self._log(f"{worker.name} {event.reason}")
         self._queue.add_event(worker, event, lambda _: self._record_crash(worker, None, event.reason), first=True)
 

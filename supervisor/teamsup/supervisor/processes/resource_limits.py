@@ -1,7 +1,7 @@
 """Limits of the operating system: the supervisor's own, and those of its workers.
 
-The supervisor needs two descriptors for each worker, but a select() in a worker may fail above 1,024. A core dump
-contains every secret of a process.
+The supervisor needs two descriptors for each worker, but a select() in a worker may fail above 1,024. A core dump would
+contain every secret of a process.
 """
 
 import resource
@@ -22,7 +22,7 @@ def raise_own_limits() -> None:
 def restore_limits(is_ours: bool, nofile: int | None = None) -> None:
     """Restore the supervisor's original limits in a new process. A process of teamsup itself stays without core dumps.
 
-    ``nofile`` is its own limit of open files. Raise ValueError or OSError if the system does not allow that many.
+    ``nofile`` is its own limit of open files. Raise ValueError or OSError if the system does not allow it.
     """
     own = _FILES if nofile is None else (nofile, max(nofile, _FILES[1]) if _FILES[1] >= 0 else _FILES[1])
     resource.setrlimit(resource.RLIMIT_NOFILE, own)

@@ -18,7 +18,9 @@ from .orphans import GUEST_VARIABLE, process_tag
 
 
 class Spawner:
-    """Start workers of one team. A worker gets no secret that the saved teamsup.toml assigns to another."""
+    """Starts workers of one team. A worker does not get secrets that the saved teamsup.toml assigns to
+    another worker.
+    """
 
     def __init__(self, team: Team, roles: Roles) -> None:
         self._team = team
@@ -28,11 +30,11 @@ class Spawner:
         self._saved_secrets: Mapping[str, Collection[str]] = {}
 
     def count_on(self, spawned: int) -> None:
-        """Let no process get the tag of one that a predecessor has started."""
+        """Continue the count of a predecessor, so that no process gets the tag of an earlier process."""
         self.count = spawned
 
     def withhold(self, secrets: Mapping[str, Collection[str]]) -> None:
-        """Do not give these variables to other workers; ``secrets`` has their names and their owners."""
+        """Do not give these variables to other workers; ``secrets`` contains their names and owners."""
         self._saved_secrets = secrets
 
     @property
@@ -41,7 +43,7 @@ class Spawner:
         return self._saved_secrets.keys()
 
     def spawn(self, program: Program) -> tuple[Child, str] | SpawnFailed:
-        """Return a new process and its tag, or the reason why there is none."""
+        """Return a new process and its tag, or the reason why it could not be started."""
         self.count += 1
         tag = process_tag(self._team, program.name, self.count)
         if program.fault:

@@ -1,7 +1,7 @@
 """The queue of work for workers: events, and workers that may be ready to start or stop.
 
-No step runs the next one itself, because thousands may follow one another when many workers depend on each other or
-cannot start. Long work continues in the next turns of the event loop.
+A step does not call the next step, because thousands of steps may follow one another in a large team. Long work
+continues in the next turns of the event loop.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class WorkQueue:
     def add_event(
         self, worker: ManagedProcess, event: Event, after: AfterEvent | None = None, *, first: bool = False
     ) -> None:
-        """Queue an event, after all others or before them."""
+        """Queue an event, after all other events or before them."""
         if first:
             self._events.appendleft((worker, event, after))
         else:

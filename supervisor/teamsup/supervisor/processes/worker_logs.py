@@ -1,4 +1,6 @@
-"""The output of workers and the supervisor: with a prefix on the terminal, with the time in one file per name."""
+"""The output of workers and the supervisor: on the terminal with a prefix, and in a file for each name with
+the time.
+"""
 
 import queue
 import threading
@@ -22,7 +24,7 @@ class WorkerLogs:
         self._echo = _TerminalEcho() if echo else None
 
     def open(self, name: str, size: int = 10 * 2**20, kept: int = 3) -> None:
-        """Write the output to a file of at most ``size`` bytes, with ``kept`` older ones."""
+        """Write the output to a file of at most ``size`` bytes, and keep ``kept`` older files."""
         if name not in self._files:
             self._files[name] = LogFile(self._folder / f"{name}.log", size, kept)
         self._files[name].set_limits(size, kept)
@@ -62,7 +64,7 @@ class WorkerLogs:
 
 
 class _TerminalEcho:
-    """Print lines in a separate thread, because a stopped terminal or an unread pipe must not delay the supervisor.
+    """Prints lines in a separate thread, because a stopped terminal or an unread pipe must not delay the supervisor.
     Lines that do not fit into the queue are only in the files.
     """
 
