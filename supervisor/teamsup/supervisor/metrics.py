@@ -32,6 +32,8 @@ class _Server(ThreadingHTTPServer):
     """A server that limits the number and the time of connections, because they use the supervisor's descriptors."""
 
     daemon_threads = True
+    request_queue_size = 128
+    """With 5, the library's, a client of a burst repeats its first packet after a second, then after three."""
 
     def __init__(self, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(("127.0.0.1", port), handler)
