@@ -1,1 +1,3 @@
-"""The part of one Claude Code session in the team. Its imports are heavy, so the hub does not import it."""
+"""The programs with which a Claude Code session takes part in the team. Their imports are heavy, so the hub does not
+import them.
+"""

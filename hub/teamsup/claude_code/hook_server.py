@@ -1,8 +1,8 @@
 """Serve the hooks of a Claude Code session.
 
-A hook is a small program that Claude Code runs and waits for. Ours passes its input through a Unix socket, which is
-named after Claude Code's pid, and prints the answer. So a hook starts quickly, holds no state, and reaches the server
-of its own session.
+A hook is a small program that Claude Code runs and waits for. The hook of teamsup passes its input through a Unix
+socket, which is named after Claude Code's pid, and prints the answer. So a hook starts quickly, does not keep a state,
+and reaches the server of its own session.
 """
 
 import fcntl
@@ -39,9 +39,9 @@ together.
 
 
 def socket_paths(claude: int) -> list[Path]:
-    """Return where the server of the session of that Claude Code may listen, the preferred path first.
+    """Return the paths at which the server of a session may listen, the preferred path first.
 
-    deploy/claude/hook.py tries the same.
+    deploy/claude/hook.py tries the same paths.
     """
     parents = (os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR"), LAST_TEMPORARY_FOLDER)
     return [Path(parent, f"teamsup-{os.getuid()}", f"claude-{claude}") for parent in parents if parent]
@@ -52,7 +52,9 @@ class _AlreadyServed(OSError):
 
 
 class HookServer:
-    """The socket for hooks. If it cannot be opened, the agent gets fewer announcements, and the MCP server goes on."""
+    """The socket for hooks. If it cannot be opened, the agent gets fewer announcements, and the MCP server
+    continues.
+    """
 
     def __init__(self, participants: Participants, claude: int) -> None:
         self._participants = participants
@@ -116,8 +118,8 @@ class HookServer:
             await run_in_thread(who.hub.wake_ladder.reset_wake_steps)
 
     async def _report_outdated(self, stream: SocketStream, event: str, error: SchemaTooNew) -> None:
-        """Tell the session at every prompt, and once in a running turn, because no other message of the team reaches it
-        any more.
+        """Report at every prompt, and once in a running turn, that this server is outdated. Other messages of the team
+        do not reach the session any more.
         """
         if event == "UserPromptSubmit" or (event in _ADDS_CONTEXT and not self._has_reported_outdated):
             self._has_reported_outdated = await _send_output(
@@ -144,7 +146,7 @@ class HookServer:
 
 
 async def _listen(path: Path) -> SocketListener:
-    """Listen at that path. Raise OSError if its folder cannot be used, or as _AlreadyServed if another server does."""
+    """Listen at the path. Raise OSError if its folder cannot be used, and _AlreadyServed if another server listens."""
     lock = _lock_folder(path.parent)
     try:
         _remove_unserved(path)
@@ -154,8 +156,8 @@ async def _listen(path: Path) -> SocketListener:
 
 
 def _lock_folder(folder: Path) -> int:
-    """Lock the folder. If two servers start at once, one must notice the other. Return the lock to close.
-    Raise OSError unless only we may write in the folder.
+    """Lock the folder. If two servers start at once, one must notice the other. Return the lock to close. Raise OSError
+    if another user may write in the folder.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
@@ -173,7 +175,7 @@ def _remove_unserved(path: Path) -> None:
 
 
 async def _send_output(stream: SocketStream, output: Mapping[str, Any]) -> bool:
-    """Send the output; return whether the hook was still there."""
+    """Send the output. Return whether the hook was still connected."""
     try:
         await stream.send(json.dumps(output, ensure_ascii=False).encode(errors="replace"))
     except (OSError, anyio.BrokenResourceError):
@@ -182,7 +184,7 @@ async def _send_output(stream: SocketStream, output: Mapping[str, Any]) -> bool:
 
 
 def _is_awaited(stream: SocketStream) -> bool:
-    """Return whether the hook still waits. It has closed its own side already, so only a hang-up shows its end."""
+    """Return whether the hook is still waiting. It has already closed its own side, so only a hang-up shows its end."""
     poll = select.poll()
     poll.register(stream.extra(SocketAttribute.raw_socket), 0)  # noqa: S610 - an attribute of the stream
     return not poll.poll(0)
@@ -202,7 +204,7 @@ def _is_served(path: Path) -> bool:
 
 
 async def caller_of(participants: Participants, given: Mapping[str, Any]) -> Participant | None:
-    """Return the participant that the hook belongs to; None if it needs no output."""
+    """Return the participant to which the hook belongs, or None if it does not need an output."""
     agent_id, agent_type = given.get("agent_id"), given.get("agent_type")
     # With `claude --agent X` the session itself has a type, but no id.
     is_subagent = isinstance(agent_id, str) and isinstance(agent_type, str)

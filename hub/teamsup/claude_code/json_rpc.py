@@ -1,7 +1,7 @@
-"""Parse one line of a client: a message for the SDK, or requests that must be refused under their ids. Pure.
+"""Parse one line of a client: it is a message for the SDK, or contains requests to refuse. Pure.
 
-The SDK drops a line that it cannot parse, and takes a request with an odd id for a notification. Its client then waits
-forever. So this module reads the readable ids of such a line.
+The SDK drops a line that it cannot parse, and treats a request with an odd id as a notification. The client would then
+wait forever. So this module reads the ids in such a line.
 """
 
 import json
@@ -13,7 +13,7 @@ from mcp.types import INVALID_PARAMS, PARSE_ERROR, JSONRPCMessage, JSONRPCReques
 from pydantic import ValidationError
 
 MAX_LINE_BYTES = 2 * 2**20
-"""Bytes of a line. The hub's largest message fits, even if JSON writes each byte as six."""
+"""The maximum number of bytes of a line. The hub's largest message fits, even if JSON needs six bytes for each byte."""
 
 _KEPT_EDGE_BYTES = 64 * 2**10
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -31,7 +31,7 @@ _REQUEST_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class RequestLine:
-    """One line. It has only the beginning and the end of a line longer than LONGEST."""
+    """One line. Of a line that is too long, it contains only the beginning and the end."""
 
     text: str
     is_cut: bool = False
@@ -39,7 +39,9 @@ class RequestLine:
 
 @dataclass(frozen=True, slots=True)
 class RpcErrorResponse:
-    """The answer to a request that cannot be served. ``request`` is its id, in JSON as its client wrote it."""
+    """The answer to a request that cannot be served. ``request`` is the id of the request, in the JSON that its client
+    wrote.
+    """
 
     request_id: str
     code: int
@@ -97,7 +99,7 @@ def parse_line(line: RequestLine) -> JSONRPCMessage | list[RpcErrorResponse]:
 
 
 def request_ids(text: str) -> list[str]:
-    """Return the ids of the requests in a text, unchanged. The text need not be valid JSON."""
+    """Return the ids of the requests in a text, unchanged. The text may be invalid JSON."""
     return [fields["id"] for fields in _iterate_objects(text) if _is_request(fields)]
 
 
@@ -122,7 +124,7 @@ def _is_request(fields: dict[str, str]) -> bool:
 
 
 def _iterate_objects(text: str) -> Iterator[dict[str, str]]:
-    """Yield the fields of each outermost object, also in a batch. A nested value is only its opening bracket."""
+    """Yield the fields of each outermost object, even in a batch. Of a nested value, yield only the opening bracket."""
     depth = level = 0
     fields: dict[str, str] = {}
     key, is_value = "", False

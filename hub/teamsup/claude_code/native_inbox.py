@@ -29,7 +29,9 @@ from .participants import Participants, run_in_thread
 
 _LOOK_SECONDS = 1.0
 _MAX_TURN_SECONDS = 30.0
-"""Hooks announce in a turn. But an interrupted turn never reports its end."""
+"""Seconds after which a turn counts as ended. Hooks announce messages in a turn, but an interrupted turn does not
+report its end.
+"""
 
 
 class NativeInboxes:
@@ -40,12 +42,14 @@ class NativeInboxes:
         self._claude = claude
         self._hubs: dict[str, MessageHub] = {}
         self._put: set[str] = set()
-        """Ids of what was put there. A teammate joins the team again in each turn, which resets its wake steps."""
+        """The ids of messages that were put into a mailbox. They are kept because a teammate joins again in each turn,
+        which resets its wake steps.
+        """
         self._in_turn_since: dict[str, float] = {}
         self._failing_since: float | None = None
 
     async def serve(self) -> None:
-        """Put messages there until cancelled, if the team wants that."""
+        """Put messages into the mailboxes until cancelled, if ``native_inbox`` is on."""
         main = self._participants.main
         if not (main.can_read and is_wanted(main.hub)):
             return
@@ -54,7 +58,7 @@ class NativeInboxes:
             await anyio.sleep(_LOOK_SECONDS)
 
     def deliver(self) -> str:
-        """Put the messages there that wait for idle teammates. Return why that is impossible, or an empty text."""
+        """Put messages for idle teammates into their mailboxes. Return why that is impossible, or an empty text."""
         troubles = []
         for teammate in find_teammates(teams_folder(), self._claude):
             try:
@@ -89,7 +93,7 @@ class NativeInboxes:
         return time.monotonic() - since < _MAX_TURN_SECONDS
 
     async def report(self, trouble: str) -> None:
-        """Let doctor show a trouble that lasts. Claude Code holds the lock for moments."""
+        """Report a trouble to doctor if it lasts, because Claude Code holds the lock only for moments."""
         now = time.monotonic()
         self._failing_since = (self._failing_since or now) if trouble else None
         if self._failing_since is not None and now - self._failing_since < STALE_LOCK_SECONDS:
@@ -103,7 +107,7 @@ class NativeInboxes:
 
 
 def is_wanted(hub: MessageHub) -> bool:
-    """Return whether [team] has native_inbox = true. A file that cannot be read has no such key."""
+    """Return whether [team] has native_inbox = true. In a file that cannot be read, it counts as false."""
     try:
         section: Mapping[str, Any] = Config(hub.team).tables.get("team", {})
         return section.get(NATIVE_INBOX) is True

@@ -1,7 +1,7 @@
-"""The teammates inside a session, members of an agent team of Claude Code's own, and the mailbox of each.
+"""The teammates inside a session, which are members of an agent team of Claude Code, and their mailboxes.
 
-Every half second Claude Code reads the mailbox of an idle teammate, a JSON file. It removes the delivered messages.
-The form of that file and of its lock is that of Claude Code 2.1.332.
+Every half second Claude Code reads the mailbox of an idle teammate, a JSON file. It removes the delivered messages. The
+format of the file and of its lock is that of Claude Code 2.1.332.
 """
 
 import json
@@ -27,7 +27,7 @@ from .rendering import new_frame_mark, render_message
 NATIVE_INBOX = "native_inbox"
 """The key in the presence of a session's agent: why a mailbox of its teammates cannot be written."""
 STALE_LOCK_SECONDS = 10.0
-"""After this time Claude Code takes a lock from its holder, which renews it or has ended."""
+"""Seconds after which Claude Code takes over a lock that its holder has not renewed."""
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
 _SENDER = "teamsup"
 _MARK = "teamsup_message_id"
@@ -39,7 +39,9 @@ class UnusableInbox(TeamsupError):
 
 @dataclass(frozen=True, slots=True)
 class Teammate:
-    """A native teammate: its name in teamsup, which is that of its type, and the file that Claude Code reads for it."""
+    """A native teammate: its name in teamsup, which is the name of its type, and the file that Claude Code reads for
+    it.
+    """
 
     agent: str
     inbox: Path
@@ -56,7 +58,7 @@ def teams_folder() -> Path:
 
 
 def find_teammates(teams: Path, claude: int) -> list[Teammate]:
-    """Return the teammates inside the session of that process of Claude Code, which lives."""
+    """Return the teammates inside the session of this living process of Claude Code."""
     started = identity_of(claude).rpartition(" ")[2]
     found: dict[str, Teammate] = {}
     for path in sorted(teams.glob("*/config.json")):
@@ -68,8 +70,8 @@ def find_teammates(teams: Path, claude: int) -> list[Teammate]:
 
 
 def parse_teammates(config: object, folder: Path, claude: int, started: str) -> Iterator[Teammate]:
-    """Yield the teammates in the config.json of a team, if that process leads it; ``started`` is its start, as the
-    system counts it, or empty.
+    """Yield the teammates in the config.json of a team, if this process leads it. ``started`` is the start of the
+    process in the system's form, or empty.
     """
     match config:
         case {"leadProcess": {"pid": int(pid), **process}, "leadAgentId": lead, "members": [*members]}:
@@ -87,7 +89,7 @@ def parse_teammates(config: object, folder: Path, claude: int, started: str) -> 
 
 
 def put_messages(inbox: Path, messages: Sequence[Message]) -> None:
-    """Append these messages to a mailbox, except those that are in it. Raise UnusableInbox."""
+    """Append these messages to a mailbox, except those that are already in it. Raise UnusableInbox."""
     if not messages:
         return
     try:

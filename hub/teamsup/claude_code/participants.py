@@ -1,9 +1,9 @@
 """The participants of one Claude Code session: its agent, and subagents.
 
-All of them share one MCP server. A hook tells us the caller just before a call, by the call's tool_use_id, which no
-model can choose. Without hooks every call counts as the session's agent. If the team knows an agent with the name of a
-subagent's type, that subagent has its own name and mailbox. Otherwise it uses the session's mailbox, with its own list
-of reads.
+All of them share one MCP server. Just before a call, a hook reports the caller with the call's tool_use_id, which a
+model cannot choose. Without hooks every call counts as the session's agent. If the team knows an agent with the name of
+a subagent's type, that subagent has its own name and mailbox. Otherwise it uses the session's mailbox, with its own
+list of reads.
 """
 
 import functools
@@ -40,13 +40,13 @@ _RUN_MARK = re.compile(r":(\d{1,18})#[^#:]*\Z")
 
 
 def run_number(mark: str) -> int | None:
-    """Return the number of the run whose processes have this mark; None: no run has it."""
+    """Return the number of the run whose processes have this mark, or None."""
     found = _RUN_MARK.search(mark)
     return int(found[1]) if found else None
 
 
 async def run_in_thread(action: Callable[[], T]) -> T:
-    """Run a blocking action in a thread. It is shielded, so a cancelled call leaves no half-finished work."""
+    """Run a blocking action in a thread, to its end even if the call is cancelled."""
     with anyio.CancelScope(shield=True):
         result = await anyio.to_thread.run_sync(action)
     return result  # noqa: RET504 - a scope might swallow, says its type
@@ -61,7 +61,7 @@ class Participant:
         """Whether it has the tool that reads messages. Without it no message is announced to it."""
         self._run = run
         self.has_own_mailbox = has_name
-        """Whether it has its own name, and not that of the session."""
+        """Whether it has its own name instead of the session's name."""
         self._status = ONLINE
         self.presence_details: dict[str, Any] = {"pid": os.getpid()} if run is None else {RUN: run}
         if (host := find_host_identity(hub.team)) is not None:
@@ -74,7 +74,7 @@ class Participant:
         self._calls = 0
 
     def record_activity(self) -> None:
-        """Note a call or a hook of this moment."""
+        """Note that a call or a hook has just happened."""
         self._last_activity = time.monotonic()
 
     def record_blocked_stop(self) -> None:
@@ -94,13 +94,13 @@ class Participant:
 
     @asynccontextmanager
     async def use_read_tracker(self) -> AsyncIterator[ReadTracker]:
-        """Yield its reads to one user at a time."""
+        """Yield the tracker of its reads to one user at a time."""
         async with self._read_lock:
             yield self._read_tracker
 
     @asynccontextmanager
     async def during_call(self) -> AsyncIterator[None]:
-        """Keep it present during a call, even a long one."""
+        """Keep the participant present during a call, even during a long call."""
         self._calls += 1
         try:
             yield
@@ -122,7 +122,9 @@ class Participant:
             self.hub.heartbeat(self._status, **self._all_details())
 
     def _is_beside_session(self) -> bool:
-        """Return whether we are in a run, and a session that a person has opened reports the presence of the agent."""
+        """Return whether this process belongs to a run, while a session that a person has opened reports the agent's
+        presence.
+        """
         known = None if self._run is None else self.hub.find_agent(self.hub.agent)
         return known is not None and known.is_present(datetime.now(UTC)) and not known.metadata.get(RUN)
 
@@ -144,7 +146,7 @@ class Participant:
         return {**said, **self.presence_details}
 
     async def report_failure(self, error: str, words: str) -> None:
-        """Tell the senders of read, unanswered messages why our turn has ended; each sender once."""
+        """Tell the senders of read but unanswered messages why the turn has ended. Tell each sender once."""
         async with self.use_read_tracker() as reader:
             await run_in_thread(lambda: reader.report_failure(render_failure(self.hub.agent, error, words)))
         await self.clear_turn()
@@ -157,7 +159,9 @@ class Participant:
             await self.send_heartbeat()
 
     async def begin_turn(self) -> None:
-        """Note that a turn runs. Hooks announce messages in it, and ``teamsup watch`` is silent until its end."""
+        """Note that a turn has begun. Hooks announce messages in a turn, and ``teamsup watch`` is silent
+        until its end.
+        """
         async with self.use_read_tracker() as reader:
             reader.mark_delivered_to_model()
         if not self.presence_details.get("in_turn"):
@@ -165,7 +169,7 @@ class Participant:
             await self.send_heartbeat()
 
     async def clear_turn(self) -> None:
-        """End a turn that was interrupted: it never reports its own end."""
+        """End a turn that was interrupted. Such a turn does not report its own end."""
         if self.presence_details.pop("in_turn", None):
             await self.send_heartbeat()
 
@@ -176,9 +180,10 @@ class Participant:
         await self.clear_turn()
 
     async def leave(self, *, is_last: bool) -> None:
-        """Release open deliveries, also those that a call is claiming. With ``is_last`` the name also goes offline.
+        """Release open deliveries, including those that a call is claiming. With ``is_last`` the name also goes
+        offline.
 
-        At the end of the process it may be cancelled; then the leases end by themselves.
+        The end of the process may cancel this. Then the leases end at their deadlines.
         """
         async with self._read_lock:
             await anyio.to_thread.run_sync(lambda: self._leave(is_last=is_last), abandon_on_cancel=True)
@@ -220,13 +225,13 @@ class Participants:
         return bool(self._callers) or "hooks" in self.main.presence_details
 
     def announce_call(self, tool_use_id: str, subagent: tuple[str, str] | None) -> None:
-        """Note that the session, or the subagent of that id and type, is about to make that call."""
+        """Note that the session, or the subagent with this id and type, is about to make a call."""
         self._callers[tool_use_id] = subagent
         while len(self._callers) > _MAX_CALLS:
             del self._callers[next(iter(self._callers))]
 
     async def find_caller(self, tool_use_id: object) -> Participant:
-        """Return the caller of a call. Raise CallerError if a hook should have named it and has not."""
+        """Return the caller of a call. Raise CallerError if a hook should have reported it but has not."""
         if not isinstance(tool_use_id, str):
             return self.main
         if tool_use_id in self._callers:
@@ -239,7 +244,7 @@ class Participants:
         return self.main
 
     async def find_subagent(self, agent_id: str, agent_type: str) -> Participant:
-        """Return the subagent of that id, which takes part from its first call on."""
+        """Return the subagent with this id. It takes part from its first call on."""
         async with self._subagents_lock:
             if agent_id not in self._subagents:
                 self._subagents[agent_id] = await run_in_thread(lambda: self._add_subagent(agent_type))
@@ -278,7 +283,9 @@ class Participants:
                 tasks.start_soon(functools.partial(participant.leave, is_last=True))
 
     async def record_hook(self) -> None:
-        """Record that a hook reached us. doctor shows this time for an agent that does not get its messages."""
+        """Record that a hook has reached this server. doctor shows the time for an agent that does not get its
+        messages.
+        """
         first = "hooks" not in self.main.presence_details
         self.main.presence_details["hooks"] = datetime.now(UTC).isoformat(timespec="seconds")
         if first:

@@ -1,7 +1,7 @@
 """Forward permission dialogs of an interactive session to people, while Claude Code's own dialog waits.
 
-It is off unless the agent's section says ``ask_in_sessions``. The first answer counts: that of the team, or that of the
-person at the terminal. A session cannot decide by itself, because user_comm does not accept an asker's own answer.
+It is off unless the agent's section says ``ask_in_sessions``. The first answer counts: the team's, or that of the
+person at the terminal. The session itself cannot decide, because user_comm does not accept an asker's own answer.
 """
 
 from collections.abc import Callable, Mapping
@@ -54,9 +54,9 @@ def read_settings(hub: MessageHub) -> PermissionSettings:
 async def request_permission(
     hub: MessageHub, given: Mapping[str, Any], is_awaited: Callable[[], bool]
 ) -> dict[str, Any]:
-    """Return the hook's output with the decision of people; empty if they have not decided or are not asked.
+    """Return the hook's output with people's decision. Return an empty text if they have not decided or were not asked.
 
-    ``is_awaited`` returns whether the hook still waits. Raise the hub's errors.
+    ``is_awaited`` returns whether the hook is still waiting. Raise the hub's errors.
     """
     settings = await run_in_thread(lambda: read_settings(hub))
     tool, arguments = given.get("tool_name"), given.get("tool_input")
@@ -101,7 +101,9 @@ def _ask(hub: MessageHub, tool: str, shown: str, settings: PermissionSettings) -
 
 
 def _take_answer(hub: MessageHub, request: Message) -> Message | None:
-    """Return the answer of user_comm, and end its delivery: the hook uses it, so the model need not read it."""
+    """Return the answer of user_comm, and end its delivery. The hook uses the answer, so the model does not have to
+    read it.
+    """
     for message in hub.queries.find(reply_to=request.message_id, sender=USER_COMM):
         hub.complete_unclaimed(message, outcome="used by the hook")
         if message.message_type == DECISION_ANSWER:

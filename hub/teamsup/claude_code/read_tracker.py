@@ -1,9 +1,9 @@
 """Track the deliveries that one participant has read and not yet completed.
 
-An LLM agent acknowledges by acting. A delivery that it has read stays leased while the session lives. A reply completes
-the delivery that it answers; the next read or the end of the turn completes the rest. When a session ends, its open
-deliveries become unread again. After a pause of the machine a lease may have ended although no other reader has claimed
-the delivery. Then it still completes as if the lease had held.
+An LLM agent acknowledges a message by acting on it. A delivery that it has read stays leased while the session lives. A
+reply completes the delivery that it answers. The next read or the end of the turn completes the rest. When a session
+ends, its open deliveries become unread again. After a pause of the machine a lease may have ended although no other
+reader has claimed the delivery. Such a delivery is completed as if the lease had not ended.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ class ReadTracker:
         self._reported: set[str] = set()
 
     def complete_last_read(self) -> None:
-        """Complete the results of earlier reads. Call it when a read begins: then two parallel reads do not
+        """Complete the results of earlier reads. Call this when a read begins, so that two parallel reads do not
         complete each other's results.
         """
         self._for_each(self._complete, self._open)
@@ -82,18 +82,20 @@ class ReadTracker:
                         self.hub.release(delivery)
 
     def renew_leases(self) -> None:
-        """Renew the leases, because the session lives."""
+        """Renew the leases while the session lives."""
         self._for_each(self.hub.extend, self._open)
 
     def release_all(self, error: str | None = None) -> None:
-        """Release all open deliveries: the session has ended, so they become unread at once. With an ``error`` this
-        counts as a failed attempt, so a message that ends every session becomes a dead letter.
+        """Release all open deliveries after the end of the session, so that they become unread at once. With an
+        ``error`` this counts as a failed attempt, so a message that ends every session becomes a dead letter.
         """
         self._for_each(lambda delivery: self.hub.release(delivery, error=error, delay=0), self._open)
         self._open.clear()
 
     def reread(self, message_id: str) -> Message:
-        """Return a message that we sent or received. Raise CallerError for a message between other agents."""
+        """Return a message that this participant has sent or received. Raise CallerError for a message between other
+        agents.
+        """
         message = self.hub.queries.message(message_id)
         ours = {message.sender, *(state.recipient for state in self.hub.queries.trace(message_id))}
         if self.hub.agent not in ours:
@@ -151,8 +153,7 @@ class ReadTracker:
         return sent
 
     def report_failure(self, sentence: str) -> None:
-        """Notify the senders of messages that we have read and not answered; once for each message. Raise the hub's
-        errors."""
+        """Notify the senders of read but unanswered messages, once for each message. Raise the hub's errors."""
         with self.hub.transaction():
             for message_id, delivery in self._open.items():
                 if message_id not in self._reported and _waits_for_answer(delivery.message):
@@ -160,7 +161,9 @@ class ReadTracker:
         self._reported.update(self._open)
 
     def _complete(self, delivery: Delivery, outcome: str | None = None) -> None:
-        """End a delivery, even if its lease has ended and no other reader has claimed it since. Raise StaleLease."""
+        """End a delivery. This also works if its lease has ended, but no other reader has claimed it since then. Raise
+        StaleLease.
+        """
         try:
             self.hub.acknowledge(delivery, outcome=outcome)
         except StaleLease:
@@ -181,7 +184,7 @@ def _waits_for_answer(message: Message) -> bool:
 
 
 def _count_fitting(claimed: list[Delivery]) -> int:
-    """Return the number of them that fit in one read."""
+    """Return the number of messages that fit in one read."""
     total = 0
     for count, delivery in enumerate(claimed):
         total += min(len(delivery.message.content), MAX_MESSAGE_CHARACTERS)

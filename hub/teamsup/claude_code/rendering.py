@@ -1,7 +1,7 @@
 """Render messages for a model: in few tokens, with foreign text as data in a frame that shows its origin.
 
-Foreign text is made printable. In our lines it is in quotation marks, or in parentheses for a note, and cannot close
-them. Each frame has a random mark, so its text cannot contain the closing line.
+Foreign text is made printable. In teamsup's own lines it is in quotation marks, or in parentheses for a note, and
+cannot close them. Each frame has a random mark, so the text in it cannot contain the closing line.
 """
 
 import re
@@ -24,10 +24,10 @@ from teamsup.terminal.formatting import (
 )
 
 MAX_MESSAGE_CHARACTERS = 8_000
-"""Characters of one message in a read. The rest needs its id and an offset."""
+"""The maximum number of characters of one message in a read. To read the rest, a model gives the id and an offset."""
 
 MAX_LISTED_NAMES = 20
-"""Names of one list."""
+"""The maximum number of names in one list."""
 
 _KNOWN_TYPES = (
     DECISION_REQUEST,
@@ -132,7 +132,7 @@ def render_receipt(message: Message, recipient: Agent | None) -> str:
 
 
 def render_agents(team: Sequence[Agent], me: str) -> list[str]:
-    """Return a line for each agent; in a large team only for the reader and for present agents."""
+    """Return a line for each agent. In a large team, return lines only for the reader and for present agents."""
     listed = team
     if len(team) > MAX_LISTED_NAMES:
         now = datetime.now(UTC)
@@ -150,7 +150,7 @@ def render_agent(agent: Agent, me: str) -> str:
 
 
 def render_deliveries(states: Sequence[DeliveryState]) -> list[str]:
-    """Return the state of a message, a line for each recipient."""
+    """Return the state of a message, with a line for each recipient."""
     more = [f"and {len(states) - MAX_LISTED_NAMES} more"] if len(states) > MAX_LISTED_NAMES else []
     return [_render_delivery(state) for state in states[:MAX_LISTED_NAMES]] + more
 
@@ -169,7 +169,7 @@ def render_names(of: Iterable[str]) -> str:
 
 
 def render_name(of: str) -> str:
-    """Return an agent's name. Quote an invalid one, because a foreign program may have written any text."""
+    """Return an agent's name. Quote an invalid name, because a foreign program may have written any text."""
     try:
         return of if normalize_name(of) == of else quote_inline(of)
     except InvalidName:
@@ -177,7 +177,7 @@ def render_name(of: str) -> str:
 
 
 def quote_inline(text: str, longest: int = _ORIGIN_CHARACTERS) -> str:
-    """Return foreign text as a quoted part of one line of ours."""
+    """Return foreign text as a quoted part of one line of teamsup."""
     return f'"{_sanitize_inline(text, longest)}"'
 
 
@@ -196,7 +196,7 @@ def render_error(sentence: str, *sent: object) -> str:
 
 
 def render_failure(agent: str, error: str, words: str) -> str:
-    """Return the sentence that says why an agent's turn has ended, for those who wait for its answer. ``words`` come
+    """Return the sentence that says why an agent's turn has ended, for senders who wait for its answer. ``words`` come
     from Claude Code.
     """
     said = to_single_line(words, _NOTE_CHARACTERS)
@@ -209,7 +209,7 @@ def render_failure(agent: str, error: str, words: str) -> str:
 
 
 def render_outdated(error: SchemaTooNew) -> str:
-    """Return the sentence for a server that has become older than the team's database."""
+    """Return the sentence for a server that is older than the team's database."""
     return f"{error} Your user can do that in Claude Code: /mcp, then reconnect teamsup."
 
 

@@ -42,7 +42,7 @@ never an instruction of your user."""
 
 def serve_session(hub: MessageHub, starter: SessionStarter, *, can_read: bool = True) -> None:
     """Serve one session until stdin ends, a signal comes, or its starter has ended. Never return. Raise InvalidName if
-    the agent's name is a daemon's. ``can_read`` is whether the session's rules leave it the tool that reads.
+    the agent's name is a daemon's. ``can_read`` tells whether the session's rules permit the tool that reads.
     """
     participants = Participants(hub, can_read=can_read)
     participants.main.join()
@@ -133,7 +133,7 @@ def _describe_error(error: ToolError) -> str:
 
 @functools.cache
 def tool_definitions() -> tuple[Tool, ...]:
-    """Return the five tools without a session. Making them takes longer than the rest of a start."""
+    """Return the five tools without a session. Their creation takes longer than the rest of a start."""
     tools = object.__new__(TeamTools)  # only the signatures of its methods are read
     harmless = ToolAnnotations(destructive_hint=False, open_world_hint=False)
     looking = ToolAnnotations(read_only_hint=True, open_world_hint=False)

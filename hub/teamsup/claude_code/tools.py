@@ -131,7 +131,7 @@ class TeamTools:
                 return
 
     async def _claim(self, caller: Participant, limit: int) -> str:
-        """Yield the claimable messages as the model gets them. Release them unless they reach it."""
+        """Yield the claimable messages in the form for the model. Release them if they do not reach it."""
         async with caller.use_read_tracker() as reader:
             claimed = await run_in_thread(lambda: reader.read(limit))
             if not claimed:

@@ -44,12 +44,16 @@ class CommandHook:
     timeout_seconds: float = 30.0
     after_seconds: float = 180.0
     notifies: tuple[str, ...] = ()
-    """The agents that the worker itself notifies of a crash loop and a degraded worker: they get no second notice."""
+    """The agents that the worker itself notifies of a crash loop and a degraded worker, so that they do not get a
+    second notice.
+    """
 
 
 @dataclass(frozen=True)
 class ComponentMetric:
-    """Figures of a component for Prometheus, as ``teamsup_COMPONENT_NAME``. Each sample is its labels and its value."""
+    """Figures of a component for Prometheus, as ``teamsup_COMPONENT_NAME``. A sample consists of its labels and its
+    value.
+    """
 
     name: str
     help: str
@@ -65,24 +69,27 @@ class Component:
     command: str | tuple[str, ...] = ()
     """The module that is run as ``python -m MODULE --team NAME``, or a program with its arguments."""
     section: type[Any] | None = None
-    """The dataclass of [NAME]: its fields are the keys. None: there is no such section."""
+    """The dataclass of [NAME]: its fields are the keys. None if there is no such section."""
     groups: Mapping[str, type[Any]] = field(default_factory=dict)
     """Repeatable sections: {"message_route": MessageRouteSection} is [message_route.X]."""
     check: Callable[[Config], None] | None = None
     """Raises ValueError with one sentence if each section is valid but they contradict each other."""
     follows_sections: bool = False
-    """The worker reads a saved teamsup.toml by itself, so a change of its sections needs neither reload nor restart."""
+    """Whether the worker itself reads a saved teamsup.toml, so that a change of its sections does not need a reload or
+    a restart.
+    """
     file_keys: tuple[str, ...] = ()
-    """Keys, such as "source.secret_file", that name files which the worker reads at its start."""
+    """Keys whose values are files that the worker reads at its start, such as "source.secret_file"."""
     secret_variables: tuple[str, ...] = ()
-    """Environment variables with a secret of this worker: no other worker gets them."""
+    """Environment variables with a secret of this worker. Other workers do not get them."""
     secret_keys: tuple[str, ...] = ()
     """Keys, such as "source.secret_variable", whose values are names of such environment variables."""
     takes_over_runs: bool = False
-    """Its processes have the mark TEAMSUP_RUN. They outlive their worker and the supervisor, and the next worker takes
-    them over. ``teamsup stop`` ends them, and so does a start of the team without that worker."""
+    """Whether its worker starts processes with the mark TEAMSUP_RUN. They outlive the worker and the supervisor, and
+    the next worker takes them over. They end at ``teamsup stop``, or when the team is started without this worker.
+    """
     healthy_seconds: float = 60.0
-    """After it has run for this time, its earlier crashes are forgotten. It is also the longest delay of a restart."""
+    """Seconds of running after which its earlier crashes are forgotten. This is also the longest delay of a restart."""
     command_hook: Callable[[Config], CommandHook] | None = None
     """The command hook of a worker that watches the team: it runs if that worker itself fails."""
     checks: str = ""
@@ -102,18 +109,20 @@ class Component:
     tables: ComponentTables | None = None
     """Its tables in the team's database. Its worker and ``teamsup start`` create and migrate them."""
     sends_heartbeats: bool = True
-    """Whether its worker takes part in the hub. Any other has no mailbox, and runs if it stays up for some time."""
+    """Whether its worker takes part in the hub. A worker without heartbeats does not have a mailbox, and counts as
+    running if it stays up for some time.
+    """
     has_guests: bool = False
     """Whether the processes that its worker starts belong to others. They outlive the worker, and are not orphans."""
     rank: int = 50
     """Components with a lower number are started and shown first."""
     fault: str = ""
-    """The reason why the component could not be loaded; empty: it was."""
+    """The reason why the component could not be loaded; empty if it was loaded."""
 
     @property
     def section_names(self) -> tuple[str, ...]:
-        """The names of this worker's sections, without [worker.NAME]. A component that could not be loaded is allowed
-        [NAME].
+        """The names of this worker's sections, without [worker.NAME]. For a component that could not be loaded, [NAME]
+        is allowed.
         """
         return (*((self.name,) if self.section is not None or self.fault else ()), *self.groups)
 
@@ -155,7 +164,7 @@ def open_hub(component: Component, team: Team) -> MessageHub:
 def installed_components() -> Mapping[str, Component]:
     """Return the components of all installed distributions by name, in the order of starting.
 
-    A component that cannot be loaded has a ``fault``; the others still run.
+    A component that cannot be loaded has a ``fault``. The other components still run.
     """
     found = [_load(name, points) for name, points in find_entry_points(WORKER_GROUP).items()]
     owners = dict.fromkeys(_COMMON_SECTIONS, "the team")
@@ -212,7 +221,7 @@ def find_command(name: str) -> CommandDefinition | None:
 
 
 def _is_usable(command: CommandDefinition, taken: Mapping[str, str]) -> bool:
-    """Return whether a component may bring this command. If Discord refuses one command, it refuses all."""
+    """Return whether a component may define this command. If Discord refuses one command, it refuses all."""
     names = (command.name, *(argument.name for argument in command.arguments))
     texts = (command.help, *(argument.help for argument in command.arguments))
     return (

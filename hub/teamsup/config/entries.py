@@ -1,7 +1,7 @@
 """The entries that a component shows to people besides messages, such as incidents.
 
-A page knows neither the component nor its tables. It gets texts and times, and gives back the name of an action.
-All texts may come from outside the team, so a page must escape them.
+A page does not depend on the component or its tables. It gets texts and times, and returns the name of an action. All
+texts may come from outside the team, so a page must escape them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,11 +31,11 @@ Shape = Literal[
     "clock",
     "acknowledged",
 ]
-"""The shape of a state; it has a colour of its own. ``unknown`` is never shown like ``well``."""
+"""The shape of a state, which also has its own colour. ``unknown`` is never shown like ``well``."""
 
 
 class ActionRejected(CallerError):
-    """The action is not possible, or its entry has changed since it was shown; the text says how."""
+    """The action is not possible, or its entry has changed since it was shown. The text says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Age:
 
 
 Text = tuple[str | Age, ...]
-"""A sentence for people, whose ages become older while it is shown."""
+"""A sentence for people. Its ages grow while it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +69,14 @@ class EntryAction:
     a question.
     """
     is_main: bool = False
-    """Whether most people press this one next."""
+    """Whether this is the action that most people choose."""
     needs_text: str = ""
     """The label of the text that a person must write; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One thing that only a person can end."""
+    """A problem or a question that needs a person."""
 
     kind: str
     """The kind of its source, which names its entry together with ``id``."""
@@ -88,7 +88,7 @@ class Need:
     state: EntryState
     since: datetime
     deadline: datetime | None = None
-    """The time at which the team goes on without a person."""
+    """The time at which the team continues without a person."""
     deadline_note: str = ""
     """The effect of the deadline in a few words: "then wait counts"."""
     actions: tuple[EntryAction, ...] = ()
@@ -97,7 +97,7 @@ class Need:
     address: str = ""
     """The address of the page about it; empty: the page of its entry."""
     replaces: tuple[str, str] | None = None
-    """The kind and id of the need that this one replaces, so that a page does not show both."""
+    """The kind and id of the need that this need replaces, so that a page does not show both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class EntryRow:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """Something that has happened, or that comes next (``is_future``). ``at`` is None if the time is unknown."""
+    """An event that has happened, or the next one (``is_future``). ``at`` is None if the time is unknown."""
 
     at: datetime | None
     text: Text
@@ -138,7 +138,7 @@ class Entry:
     timeline: tuple[TimelineEvent, ...] = ()
     """The events, oldest first. Future events are at the end."""
     links: tuple[tuple[str, str], ...] = ()
-    """Labels and addresses of related pages, such as that of a decision."""
+    """Labels and addresses of related pages, such as the page of a decision."""
     actions: tuple[EntryAction, ...] = ()
     version: str = ""
     conversation: str | None = None
@@ -156,7 +156,7 @@ class EntrySource(Protocol):
 
     @property
     def title(self) -> str:
-        """The heading of its list, such as "Incidents"; empty: it has needs, and no list."""
+        """The heading of its list, such as "Incidents"; empty if it has only needs and no list."""
 
     @property
     def address(self) -> str:
@@ -176,28 +176,28 @@ class EntrySource(Protocol):
         """Return the needs of this source, in any order."""
 
     def count_open(self, hub: MessageHub) -> int:
-        """Return how many entries are not over, for the navigation."""
+        """Return the number of open entries, for the navigation."""
 
     def rows(
         self, hub: MessageHub, filters: Mapping[str, str], before: str | None, limit: int, now: datetime
     ) -> Sequence[EntryRow]:
-        """Return the newest entries, or the newest before the one with the id ``before``."""
+        """Return the newest entries, or the newest of those before the id ``before``."""
 
     def entry(self, hub: MessageHub, entry_id: str, now: datetime) -> Entry | None:
-        """Return the entry; None: there is none."""
+        """Return the entry, or None."""
 
     def act(self, hub: MessageHub, entry_id: str, action: str, version: str, person: str, text: str) -> str:
-        """Perform the action as that person, and return the outcome as a sentence. ``version`` is the one that was
+        """Perform the action as a person, and return the outcome as a sentence. ``version`` is the version that was
         shown.
 
         ``person`` is the name of a console, such as ``console-ann``. This may take some seconds. Raise CallerError if
-        it is not possible, or if the entry has changed its meaning: "ben has acknowledged it".
+        the action is impossible, or if the entry has another meaning by now: "ben has acknowledged it".
         """
 
 
 def sort_needs(needs: Sequence[Need]) -> list[Need]:
     """Return the needs in reading order: critical ones, then by the next deadline, then the oldest. Leave out needs
-    that another one replaces.
+    that another need replaces.
     """
     never, replaced = datetime.max.replace(tzinfo=UTC), {each.replaces for each in needs}
     shown = (each for each in needs if (each.kind, each.id) not in replaced)
@@ -205,7 +205,7 @@ def sort_needs(needs: Sequence[Need]) -> list[Need]:
 
 
 def has_words(words: str, *texts: str) -> bool:
-    """Return whether the texts contain all of these words, in small or capital letters."""
+    """Return whether the texts contain all of these words. Ignore case."""
     text = "\n".join(texts).casefold()
     return all(word in text for word in words.casefold().split())
 
@@ -213,7 +213,7 @@ def has_words(words: str, *texts: str) -> bool:
 def take_matching(
     read: Callable[[int | None], Sequence[T]], id_of: Callable[[T], int], fits: Callable[[T], bool], before: int | None
 ) -> Iterator[T]:
-    """Yield the entries that fit, the newest first. ``read`` returns the newest entries before a number."""
+    """Yield the matching entries, the newest first. ``read`` returns the newest entries before a number."""
     while found := read(before):
         yield from filter(fits, found)
         before = id_of(found[-1])

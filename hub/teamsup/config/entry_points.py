@@ -1,6 +1,6 @@
 """Find entry points of installed distributions without importing them.
 
-``importlib.metadata`` of the standard library does the same. It costs each process 25 ms and 1 MiB for parsers of mail
+``importlib.metadata`` of the standard library does the same, but costs each process 25 ms and 1 MiB for parsers of mail
 headers and archives.
 """
 
@@ -20,13 +20,13 @@ class EntryPoint(NamedTuple):
     value: str
     """``module:attribute`` or ``module``."""
     package: str
-    """The distribution, as pip knows it."""
+    """The name of the distribution for pip."""
 
 
 def find_entry_points(group: str) -> dict[str, tuple[EntryPoint, ...]]:
     """Return the entry points of a group by name.
 
-    A name has several if several distributions use it, because we cannot guess which one is meant. If a
+    A name has several entry points if several distributions use it, because it is unknown which one is meant. If a
     distribution is installed twice, the first on ``sys.path`` counts, as for an import.
     """
     found: dict[str, dict[str, EntryPoint]] = {}
@@ -41,7 +41,7 @@ def find_entry_points(group: str) -> dict[str, tuple[EntryPoint, ...]]:
 
 
 def describe_collision(what: str, name: str, points: tuple[EntryPoint, ...]) -> str:
-    """Return the error for an entry point that several packages bring."""
+    """Return the error for an entry point that several packages define."""
     brought = " and ".join(f"{point.package} ({point.value})" for point in points)
     return f"Several packages bring a {what} {name}: {brought}. Uninstall all but one."
 
@@ -53,7 +53,7 @@ def removal_hint(points: tuple[EntryPoint, ...]) -> str:
 
 def read_summary(module: str) -> str:
     """Return the text after the colon in the first line of a module's docstring; empty if there is none. The module is
-    read as text: neither it nor its package is imported.
+    read as text. It is not imported, nor is its package.
     """
     path: list[str] | None = None
     spec = None

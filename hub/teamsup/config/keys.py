@@ -1,4 +1,5 @@
-"""The keys of a section: the fields of its dataclass. The annotation of a field says what its type does not.
+"""The keys of a section: the fields of its dataclass. The annotation of a field adds facts that its type cannot
+express.
 
 The docstring below a field is the meaning of the key. The checks, the JSON Schema, the reference and the file of
 ``teamsup init`` are all made from these.
@@ -16,7 +17,7 @@ class Number:
     """The unit and the range of a number, or of each number in a list."""
 
     unit: str
-    """Its name in the plural, such as "seconds"."""
+    """The name of the unit in the plural, such as "seconds"."""
     least: float
     most: float
     is_above: bool = False
@@ -48,7 +49,7 @@ class TextPattern:
     """The form of a text: a regular expression for the whole text, and a description for people."""
 
     pattern: str
-    """A pattern that Python and JavaScript both know, because a JSON Schema has it."""
+    """A pattern that is valid in Python and in JavaScript, because the JSON Schema contains it."""
     words: str
     """The form in words: a size such as "500 MiB"."""
 
@@ -85,7 +86,7 @@ class SectionKey:
     type: Any
     """Its type without the annotations."""
     default: Any
-    """None: it does not have a value unless a person writes one."""
+    """None: the key does not have a value unless a person writes one."""
     is_required: bool = False
     number: Number | None = None
     pattern: TextPattern | None = None

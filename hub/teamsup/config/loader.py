@@ -26,8 +26,8 @@ _DUPLICATE_SECTION = re.compile(r"Cannot declare (\(.+\)) twice")
 
 
 class Config:
-    """The configuration, read once: from ``tables``, else from the supervisor, else from the file, else the defaults.
-    Raise NotConfigured, with the file and the mistake, if it is not TOML.
+    """The configuration, read once: from ``tables``, or from the supervisor, or from the file, or the defaults, in this
+    order. Raise NotConfigured, with the file and the mistake, if it is not TOML.
     """
 
     def __init__(self, team: Team, tables: Mapping[str, Any] | None = None) -> None:
@@ -39,7 +39,7 @@ class Config:
         self.tables = tables
 
     def section(self, name: str, kind: type[T]) -> T:
-        """Return the section as ``kind``, a dataclass of its keys and their defaults.
+        """Return the section as an object of ``kind``, a dataclass with its keys and their defaults.
 
         Raise NotConfigured for an unknown key, a value of the wrong type, or a ValueError of the dataclass itself.
         """
@@ -50,7 +50,7 @@ class Config:
         return {part: self.subsection(name, part, kind) for part in self.names_of(name)}
 
     def names_of(self, name: str) -> list[str]:
-        """Return the X of the sections [name.X]."""
+        """Return the names X of the sections [name.X]."""
         return list(self._find_table(name))
 
     def subsection(self, name: str, part: str, kind: type[T]) -> T:
@@ -58,7 +58,7 @@ class Config:
         return self._parse_section(f"{name}.{part}", self._find_table(name, part), kind)
 
     def check_section_names(self, known: list[str]) -> None:
-        """Raise NotConfigured for a section of another name."""
+        """Raise NotConfigured for a section with an unknown name."""
         for name in self.tables:
             if name not in known:
                 hint = describe_renamed_section(name)
@@ -155,7 +155,7 @@ def load_file(team: Team, *, must_exist: bool = True) -> dict[str, Any]:
 
 
 def _load_accepted(team: Team) -> dict[str, Any] | None:
-    """Return the configuration that the supervisor handed to this process; None if there is none."""
+    """Return the configuration that the supervisor has passed to this process, or None."""
     # Only for a process of this team, because a worker may also read the configuration of another team.
     if os.environ.get(CONFIGURATION_VARIABLE) != str(team.accepted_configuration):
         return None

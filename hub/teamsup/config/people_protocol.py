@@ -16,10 +16,12 @@ DECISION_WITHDRAWAL = "opinion_withdrawn"
 """The message type with which the asker takes back a request for a decision. It replies to the request."""
 
 UNKNOWN_DECIDERS = "unknown_deciders"
-"""The metadata key with the named deciders that the team does not know. Its message is a notice, not a decision."""
+"""The metadata key with the named deciders that the team does not know. A message with this key is a notice, not a
+decision.
+"""
 
 MAX_OPTIONS = 5
-"""Options of one decision."""
+"""The maximum number of options of one decision."""
 
 
 def is_decision_request(message: Message) -> bool:

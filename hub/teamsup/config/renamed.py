@@ -16,12 +16,12 @@ _KEYS = {
 
 
 def describe_renamed_section(name: str) -> str | None:
-    """Return a sentence for a section that has another name now; None for any other."""
+    """Return a sentence for a section that has another name now, or None."""
     new = _SECTIONS.get(name)
     return None if new is None else f"[{name}.NAME] is called [{new}.NAME] now."
 
 
 def describe_renamed_key(section: str, key: str) -> str | None:
-    """Return a sentence for a renamed key of a section, such as "team" or "alert_route.shop"; None for any other."""
+    """Return a sentence for a renamed key of a section, such as "team" or "alert_route.shop", or None."""
     new = _KEYS.get((section.partition(".")[0], key))
     return None if new is None else f"[{section}] {key} is called {new} now."

@@ -1,4 +1,4 @@
-"""The ticks of a schedule: the times when a cron expression is due. Pure except the host's time zone."""
+"""The ticks of a schedule: the times when a cron expression is due. Pure, except for the host's time zone."""
 
 import os
 from datetime import UTC, datetime, tzinfo
@@ -22,16 +22,16 @@ def check_schedule(expression: str) -> None:
 
 
 def next_tick(expression: str, zone: tzinfo, after: float) -> float:
-    """Return the Unix second of the first tick after then.
+    """Return the Unix second of the first tick after ``after``.
 
-    When clocks go forward, a tick in the missing hour comes right after it. When they go back, an hour that comes twice
-    has its ticks once, unless the expression names every hour.
+    When clocks go forward, a tick in the missing hour comes right after it. When clocks go back, the repeated hour has
+    its ticks once, unless the expression names every hour.
     """
     return next(CronSim(expression, datetime.fromtimestamp(after, zone))).timestamp()
 
 
 def last_due_tick(expression: str, zone: tzinfo, done: float, now: float) -> float | None:
-    """Return the latest tick after ``done`` and up to now, or None: several missed ticks give one run."""
+    """Return the latest tick after ``done`` and up to now, or None. So several missed ticks cause one run."""
     if next_tick(expression, zone, done) > now:
         return None
     # Search backwards from now, so that a year of missed ticks costs as much as one.
@@ -40,7 +40,7 @@ def last_due_tick(expression: str, zone: tzinfo, done: float, now: float) -> flo
 
 
 def find_zone(name: str) -> tzinfo:
-    """Return the time zone of that name; empty: the host's."""
+    """Return the time zone of this name; empty: the host's."""
     if name:
         return ZoneInfo(name)
     given = os.environ.get("TZ", "").removeprefix(":")

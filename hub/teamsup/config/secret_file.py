@@ -12,8 +12,8 @@ class UnusableSecretFile(Exception):
 def read_secret_file(named: str | Path) -> str:
     """Return the text of a file that only its owner may read. Raise UnusableSecretFile.
 
-    In a text ``~`` and ``$CREDENTIALS_DIRECTORY`` are expanded. systemd protects the files in that folder by the folder
-    itself, so their mode does not matter.
+    Expand ``~`` and ``$CREDENTIALS_DIRECTORY`` if the path is a text. systemd protects the latter folder itself, so the
+    mode of its files does not matter.
     """
     try:
         file = named if isinstance(named, Path) else Path(os.path.expandvars(named)).expanduser()

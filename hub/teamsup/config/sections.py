@@ -30,7 +30,7 @@ class TeamSection:
     unread_seconds: Annotated[float, UP_TO_A_DAY] = 60.0
     """After this time the sender gets a notice that its message is unread."""
     keep_days: Annotated[float, Number("days", 0, 3650, is_above=True)] = 30.0
-    """Messages are removed after this time, read or not."""
+    """Messages are removed after this time, even if they are unread."""
     hub: Annotated[str, Example('"postgresql://USER@HOST/DB"')] = ""
     """The address of the server that stores the team, without a password; empty: messages.db in the team's folder. The
     variable TEAMSUP_HUB takes precedence."""
@@ -53,14 +53,14 @@ class TeamSection:
 
 @dataclass(frozen=True)
 class CheckSection:
-    """[worker.NAME] ready and alive: one way to find out whether a program works that sends no heartbeats. Write one of
-    http, tcp, exec and log.
+    """[worker.NAME] ready and alive: one way to check a program that does not send heartbeats. Write one of http, tcp,
+    exec and log.
     """
 
     http: Annotated[str, Example('"http://127.0.0.1:8080/health"')] = ""
-    """An address of this machine or another. It works if the status is from 200 to 399."""
+    """An address of this or another machine. The worker works if the status is from 200 to 399."""
     tcp: Annotated[str, Example('"8080"')] = ""
-    """A port of this machine, or "HOST:PORT". It works if the port accepts a connection."""
+    """A port of this machine, or "HOST:PORT". The worker works if the port accepts a connection."""
     exec: Annotated[tuple[str, ...] | str, Example('["pg_isready"]')] = ()
     """A command. The worker works if the command exits with 0."""
     log: Annotated[str, Example('"listening on"')] = ""
@@ -70,7 +70,7 @@ class CheckSection:
     timeout_seconds: Annotated[float, UP_TO_AN_HOUR] = 5.0
     """Time that one check may take."""
     failures: Annotated[int, Number("failures", 1, 1000)] = 3
-    """After this many failures in a row it is replaced. Only for alive."""
+    """After this many consecutive failures the worker is replaced. Only for alive."""
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.http, self.tcp, self.exec, self.log))) != 1:
@@ -100,7 +100,7 @@ class WorkerSection:
     autostart: bool = True
     """Whether it starts with the team."""
     restart: Annotated[Literal["always", "on-failure", "never"] | None, Example('"always"')] = None
-    """When it is started again after its end. By default always; with a schedule never."""
+    """When it is started again after its end. By default always, or never with a schedule."""
     essential: bool = False
     """Whether the team ends when this worker has ended and is not started again."""
     schedule: Annotated[str, Example('"0 3 * * *"')] = ""
@@ -134,7 +134,7 @@ class WorkerSection:
     log_max: Annotated[str, SIZE] = "10 MiB"
     """The size at which a new log begins; at least 4 KiB."""
     log_files: Annotated[int, Number("files", 1, 100)] = 3
-    """Number of older logs."""
+    """The number of older logs to keep."""
 
     def __post_init__(self) -> None:
         words = (self.command,) if isinstance(self.command, str) else self.command
@@ -179,7 +179,7 @@ def split_port(text: str) -> tuple[str, int]:
 
 
 def check_timezone(name: str) -> None:
-    """Raise ValueError unless there is a time zone of that name."""
+    """Raise ValueError unless there is a time zone of this name."""
     import zoneinfo  # every worker reads these sections, and few have a time zone
 
     try:

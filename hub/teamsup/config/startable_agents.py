@@ -1,6 +1,7 @@
-"""Agents that need no open session: a worker starts them, and lists them in its own heartbeat.
+"""Agents that do not need an open session, because a worker starts them. The worker lists them in its own heartbeat.
 
-So the readers of ``agent_status`` know them without a table of that worker, and without a heartbeat for each agent.
+So the readers of ``agent_status`` know these agents without a table of the worker, and without a heartbeat for each
+agent.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,10 +18,14 @@ AGENT_RUNNER = "agent-runner"
 """The worker that starts agents."""
 
 RUN = "run"
-"""The key in the presence of an agent that a run has started: the number of the run. A live session has none."""
+"""The key in the presence of an agent that a run has started: the number of the run. A live session does not have this
+key.
+"""
 
 OWN_NOTE = "own_note"
-"""The key in the presence of an agent with a run: the note that it has set. Without it, the note is its progress."""
+"""The key in the presence of an agent with a run: the note that it has set. If the key is missing, the note is its
+progress.
+"""
 
 STARTABLE = "startable"
 """The key in the presence of agent-runner: a mapping of names to results of StartableAgent.to_metadata."""
@@ -32,7 +37,7 @@ USD_PER_DAY = "usd_per_day"
 """The key in the presence of agent-runner with the limit in dollars for all runs of 24 hours."""
 
 OBSTACLE = "obstacle"
-"""The metadata key of an absent agent that would be started, with the words of ``describe_obstacle``."""
+"""The metadata key of an absent agent that cannot be started now, with the text of ``describe_obstacle``."""
 
 _PEOPLE_DECIDE = "waits until people decide"
 
@@ -44,35 +49,35 @@ class StartableAgent:
     starts_on: tuple[str, ...] = ()
     """The causes that start it in addition to a person: "message", "schedule"."""
     obstacle: str = ""
-    """Why it is not started now, for people; empty: it can be."""
+    """The reason why it is not started now, for people; empty if it can be started."""
     until: float | None = None
-    """When the obstacle ends, in Unix seconds; None: unknown."""
+    """The time when the obstacle ends, in Unix seconds; None: unknown."""
     running: int = 0
-    """Runs with a process at this moment."""
+    """The number of runs that have a process now."""
     waiting_for_people: int = 0
-    """Runs that go on only when people have decided."""
+    """The number of runs that wait for a decision of people."""
     runs_today: int = 0
-    """Runs since midnight on this machine."""
+    """The number of runs since midnight on this machine."""
     usd_today: float = 0.0
     next_tick: float | None = None
-    """When its schedule starts it next, in Unix seconds."""
+    """The next time when its schedule starts it, in Unix seconds."""
     limit: str = ""
     """The setting that a person may raise so that it starts, such as "usd_per_day in [agent.lead]"; empty: none."""
 
     @property
     def hears_messages(self) -> bool:
-        """Return whether a message starts it now."""
+        """Return whether a message would start the agent now."""
         return "message" in self.starts_on and not self.obstacle
 
     def describe_obstacle(self) -> str:
-        """Return why it is not started now, with the time until which it is not, for people."""
+        """Return a phrase for people: why it is not started now, and until when."""
         if self.until is None:
             return f"not started now: {self.obstacle}"
         # The form of terminal.formatting, which imports from here.
         return f"not started before {datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M:%S} UTC: {self.obstacle}"
 
     def describe_now(self, note: str) -> str:
-        """Return what it does or waits for; empty: nothing. ``note`` is its own."""
+        """Return a phrase about its work or its wait, or an empty text. ``note`` is the note that it has set."""
         if self.obstacle:
             return self.describe_obstacle()
         if self.running:
@@ -88,7 +93,7 @@ _NOTHING = StartableAgent()
 
 
 def read_startable_agents(agents: Iterable[Agent], now: datetime) -> Mapping[str, StartableAgent]:
-    """Return the agents that can be started, by name: none while agent-runner is absent."""
+    """Return the agents that can be started, by name. There are none while agent-runner is absent."""
     runner = next((agent for agent in agents if agent.name == AGENT_RUNNER and agent.is_present(now)), None)
     given = runner.metadata.get(STARTABLE) if runner is not None else None
     if not isinstance(given, Mapping):
@@ -99,7 +104,7 @@ def read_startable_agents(agents: Iterable[Agent], now: datetime) -> Mapping[str
 def is_followed(agent: Agent) -> bool:
     """Return whether agent-runner ends each message of this agent with an answer or a notice.
 
-    A reminder would only start one more run.
+    A reminder would only start a further run.
     """
     return agent.status == ASLEEP or RUN in agent.metadata or OBSTACLE in agent.metadata
 
@@ -120,17 +125,17 @@ def read_cost_limit(agents: Iterable[Agent]) -> float | None:
 
 
 def list_agents(hub: "MessageHub") -> list[Agent]:
-    """Return all known agents, by name. One that a message would start now is present, and asleep."""
+    """Return all known agents, by name. An agent that a message would start now counts as present, and asleep."""
     return wake_startable(hub.agents())
 
 
 def wake_startable(agents: Sequence[Agent]) -> list[Agent]:
-    """Return all agents of a team. One that a message would start now is present, and asleep."""
+    """Return all agents of a team. An agent that a message would start now counts as present, and asleep."""
     return _wake(agents, agents, datetime.now(UTC))
 
 
 def find_agent(hub: "MessageHub", name: str) -> Agent | None:
-    """Return the agent of that name, or None. If a message would start it now, it is present, and asleep."""
+    """Return the agent of this name, or None. If a message would start it now, it counts as present, and asleep."""
     found, now = hub.find_agent(name), datetime.now(UTC)
     if found is None or found.is_present(now) or (runner := hub.find_agent(AGENT_RUNNER)) is None:
         return found
@@ -138,7 +143,7 @@ def find_agent(hub: "MessageHub", name: str) -> Agent | None:
 
 
 def _wake(agents: Iterable[Agent], runners: Iterable[Agent], now: datetime) -> list[Agent]:
-    """Return the agents, with agent-runner's note about absent ones."""
+    """Return the agents, with agent-runner's notes about absent agents."""
     runners = list(runners)
     startable = read_startable_agents(runners, now)
     seen = next((agent.last_heartbeat for agent in runners if agent.name == AGENT_RUNNER), None)
@@ -161,7 +166,7 @@ def _wake_one(agent: Agent, start: StartableAgent, seen: datetime | None) -> Age
 
 
 def _from_metadata(values: Mapping[str, Any]) -> StartableAgent:
-    """Parse what a foreign program may have written: a value of another type counts as missing."""
+    """Parse metadata that a foreign program may have written. A value of another type counts as missing."""
     starts_on = values.get("starts_on")
     return StartableAgent(
         starts_on=tuple(map(str, starts_on)) if isinstance(starts_on, list | tuple) else (),

@@ -1,1 +1,1 @@
-"""The status of a team: what its supervisor has published, together with what the hub knows."""
+"""The status of a team: the state that its supervisor has published, together with facts from the hub."""

@@ -16,16 +16,16 @@ class Crash:
 
     at: float
     pid: int | None
-    """None: no process could be started."""
+    """None if no process could be started."""
     reason: str
     failures: int
-    """Crashes in a row, including this one."""
+    """The number of consecutive crashes, including this crash."""
     next_try_at: float | None
-    """Unix seconds; None: it is not tried again."""
+    """The time of the next try in Unix seconds; None: it is not tried again."""
     lines: tuple[str, ...]
     """The last lines that it printed."""
     ran_seconds: float | None = None
-    """Seconds that it had been running; None: it was not ready yet."""
+    """Seconds for which it had been running; None: it was not ready yet."""
 
 
 def append_crash(crashes: Sequence[Crash], new: Crash) -> tuple[Crash, ...]:

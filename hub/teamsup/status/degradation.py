@@ -13,8 +13,8 @@ _ROUNDING_SECONDS = 1.0
 
 
 def degradation_reason(worker: WorkerState, agent: Agent | None, now: datetime) -> str:
-    """Return the reason from a worker's heartbeat if it cannot do its work; empty if it can. Ignore an old heartbeat,
-    or one of an earlier process.
+    """Return the reason from a worker's heartbeat if it cannot do its work, or an empty text. Ignore an old heartbeat,
+    and the heartbeat of an earlier process.
     """
     if agent is None or agent.last_heartbeat is None or worker.state != State.RUNNING:
         return ""
@@ -25,7 +25,7 @@ def degradation_reason(worker: WorkerState, agent: Agent | None, now: datetime) 
 
 
 def is_from_process(worker: WorkerState, agent: Agent, now: datetime) -> bool:
-    """Return whether the last heartbeat comes from the worker's present process, not from an earlier one."""
+    """Return whether the last heartbeat comes from the worker's present process, not from an earlier process."""
     if agent.last_heartbeat is None:
         return False
     started = worker.started_at or 0.0
@@ -34,7 +34,7 @@ def is_from_process(worker: WorkerState, agent: Agent, now: datetime) -> bool:
 
 
 def is_optional(agent: Agent | None) -> bool:
-    """Return whether it reports that it is not configured, which is fine for an optional part."""
+    """Return whether a worker reports that it is not configured, which is allowed for an optional part."""
     return agent is not None and agent.status == NOT_CONFIGURED and bool(agent.metadata.get("optional"))
 
 
@@ -46,7 +46,7 @@ def missing_configuration(worker: WorkerState, agent: Agent | None) -> str:
 
 
 def blocked_reason(worker: WorkerState, agent: Agent | None) -> str:
-    """Return why a worker waits until a person has corrected something; empty: it does not wait."""
+    """Return why a worker waits until a person has corrected something, or an empty text."""
     if worker.state == State.EXITED and worker.reason == NOT_CONFIGURED:
         return "" if is_optional(agent) else missing_configuration(worker, agent)
     return worker.reason if worker.state == State.FATAL else ""

@@ -15,12 +15,12 @@ class HostStats:
 
 
 def read_host_stats() -> HostStats | None:
-    """Return the host's figures; None: they cannot be read."""
+    """Return the host's figures, or None if they cannot be read."""
     return _from_proc() if sys.platform == "linux" else _from_psutil()
 
 
 def cpu_percent_between(before: HostStats | None, now: HostStats | None) -> float | None:
-    """Return how busy all cores together were between two looks; None: unknown."""
+    """Return the use of all cores between two looks in percent; None: unknown."""
     if before is None or now is None or now.total <= before.total:
         return None
     return max(0.0, min(100.0, 100 * (now.busy - before.busy) / (now.total - before.total)))

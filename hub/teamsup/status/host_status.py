@@ -1,7 +1,7 @@
 """The status of the workers and agents on the other hosts of a team, as their supervisors have reported.
 
-A worker with a mailbox runs on one host, so it has one row. The supervisor and the other workers run on each host.
-Those of another host are named NAME@HOST.
+A worker with a mailbox runs on one host, so it has one row. The supervisor and the other workers run on each host. A
+row of another host is named NAME@HOST.
 """
 
 from collections.abc import Collection, Iterable
@@ -27,7 +27,7 @@ def runs_elsewhere(team: Team) -> bool:
 
 
 def find_host_name(team: Team) -> str:
-    """Return the name of this host among those of the team; empty: the team has one host. Raise StoreError."""
+    """Return the name of this host, or an empty text if the team has one host. Raise StoreError."""
     hosts = open_hosts(team)
     if hosts is None:
         return ""
@@ -36,7 +36,7 @@ def find_host_name(team: Team) -> str:
 
 
 def is_running(team: Team) -> bool:
-    """Return whether a supervisor runs the team, on any host. True if that is unknown."""
+    """Return whether a supervisor runs the team, on any host. Return True if this is unknown."""
     try:
         return owner_pid(team) is not None or runs_elsewhere(team)
     except StoreError:
@@ -59,9 +59,9 @@ def shown_workers(view: TeamView, host: HostReport, identity: str, local: Collec
 
 
 def host_showing(view: TeamView, role: str, default: str) -> str:
-    """Return the identity of the host that shows a role: the host that has it, or had it at its last report.
+    """Return the identity of the host that shows a role: the host that has the role, or had it at its last report.
 
-    Otherwise it is the ``default``. If that is empty, it is the first host with such a worker.
+    Otherwise return ``default``. If this is empty, return the first host with such a worker.
     """
     known = [host for host in view.others("") if not host.has_ended]
     lease = view.lease_of(role)
@@ -73,7 +73,7 @@ def host_showing(view: TeamView, role: str, default: str) -> str:
 
 
 def find_vanished_agents(view: TeamView, agents: Iterable[Agent], now: datetime) -> dict[str, str]:
-    """Return by agent why nothing is known about it: its host no longer reports."""
+    """Return for each agent on a host that no longer reports why its state is unknown."""
     stale = {host.identity: host for host in view.hosts if host.is_stale}
     return {
         agent.name: describe_silence(stale[str(agent.metadata.get(HOST))])

@@ -1,4 +1,4 @@
-"""The states of a worker's process, and the ends of one. Pure."""
+"""The states of a worker's process, and the kinds of its end. Pure."""
 
 from enum import StrEnum
 
@@ -18,7 +18,7 @@ class State(StrEnum):
 
 ALIVE = (State.STARTING, State.RUNNING)
 BLOCKED = (State.EXITED, State.FATAL)
-"""The worker stays in these states until a person starts it, or its configuration changes."""
+"""The states in which a worker stays until a person starts it, or its configuration changes."""
 
 
 def describe_exit(code: int) -> str:
@@ -34,5 +34,5 @@ def describe_exit(code: int) -> str:
 
 
 def has_succeeded(state: str, reason: str) -> bool:
-    """Return whether a worker has ended well, as its restart policy allows."""
+    """Return whether a worker has ended as its restart policy allows."""
     return state == State.EXITED and reason == describe_exit(0)

@@ -1,5 +1,5 @@
-"""Resources of a process. On Linux they are read from /proc: with psutil, a quarter of the time of ``ps`` went into its
-import.
+"""Resources of a process. On Linux they are read from /proc, because the import of psutil took a quarter of the time of
+``ps``.
 """
 
 import os
@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 
 class ProcessStats(NamedTuple):
-    """``cpu_percent`` is the average of its life, of one core; ``memory_bytes`` is its resident memory."""
+    """``cpu_percent`` is the average since its start, in percent of one core. ``memory_bytes`` is its
+    resident memory.
+    """
 
     cpu_percent: float
     memory_bytes: int
     cpu_seconds: float = 0.0
-    """The processor time of its life."""
+    """The processor time since its start."""
 
 
 def read_stats(pid: int) -> ProcessStats | None:
@@ -25,7 +27,9 @@ def read_stats(pid: int) -> ProcessStats | None:
 
 
 def _from_proc(pid: int) -> ProcessStats | None:
-    """Read the fields of proc(5). The second, a name, may contain anything, but only it has brackets."""
+    """Read the fields of proc(5). The second field, a name, may contain any characters, but no other field has
+    brackets.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])

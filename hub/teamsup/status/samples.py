@@ -1,4 +1,4 @@
-"""The figures of a team over time: a sample a minute for an hour, and one for ten minutes for a week.
+"""The figures of a team over time: a sample for each minute of an hour, and a row for each ten minutes of a week.
 
 The supervisor writes both files. A time without a sample stays a gap.
 """
@@ -22,14 +22,14 @@ _MAX_ROWS = KEPT_ROWS + 144
 
 @dataclass(frozen=True, slots=True)
 class WorkerSample:
-    """One worker. A value of None is unknown: the worker may not have run."""
+    """The figures of one worker. A value of None is unknown, because the worker may not have run."""
 
     cpu_percent: float | None = None
     """Percent of one core."""
     memory_bytes: int | None = None
     crashes: int = 0
     starts: int = 0
-    """Starts of its process that no crash had caused."""
+    """The number of starts of its process that were not caused by a crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class TeamSample:
     at: float
     seconds: float = MINUTE_SECONDS
     messages: float | None = None
-    """Messages a minute."""
+    """Messages per minute."""
     reads: int | None = None
-    """The number of readings behind the latencies; at 0 there is no latency."""
+    """The number of readings from which the latencies are computed. If it is 0, there is no latency."""
     latency_p50: float | None = None
     latency_p99: float | None = None
     """Seconds from the storing of a message to its reading."""
@@ -61,7 +61,7 @@ _TEAM_FIELDS = tuple(each.name for each in fields(TeamSample) if each.name != "w
 
 
 def combine(samples: Sequence[TeamSample]) -> TeamSample:
-    """Return one sample for several: the average of rates, and the worst of all other values."""
+    """Combine several samples into one: the average of rates, and the worst of all other values."""
     last = samples[-1]
     worst = max(samples, key=lambda each: each.oldest_seconds or 0.0)
     reads = [each.reads for each in samples if each.reads is not None]
@@ -83,7 +83,7 @@ def combine(samples: Sequence[TeamSample]) -> TeamSample:
 
 
 def combine_rows(samples: Iterable[TeamSample]) -> list[TeamSample]:
-    """Combine the samples of each ten minutes of the clock into one."""
+    """Combine the samples of each ten-minute span of the clock into one row."""
     return [combine(list(group)) for _, group in groupby(samples, key=row_number)]
 
 
@@ -103,7 +103,7 @@ def read_minutes(team: Team) -> list[TeamSample]:
 
 
 def read_rows(team: Team) -> list[TeamSample]:
-    """Return the samples of the last week, one for each ten minutes, the oldest first. The last one is for the present
+    """Return the samples of the last week, one for each ten minutes, the oldest first. The last row is for the present
     ten minutes.
     """
     found = read_finished_rows(team)
@@ -112,7 +112,7 @@ def read_rows(team: Team) -> list[TeamSample]:
 
 
 def read_finished_rows(team: Team) -> list[TeamSample]:
-    """Return the rows of the file. A line that was cut off by a full disk is left out."""
+    """Return the rows of the file. Leave out a line that a full disk has cut off."""
     try:
         lines = _rows_path(team).read_text("utf-8").splitlines()
     except (OSError, ValueError):
@@ -138,12 +138,12 @@ def samples_version(team: Team) -> tuple[int, ...]:
 
 
 def write_minutes(team: Team, samples: Sequence[TeamSample]) -> None:
-    """Replace the file at once, so that a reader never sees half of it. Raise OSError."""
+    """Replace the file atomically, so that a reader never sees half of it. Raise OSError."""
     _replace(_minutes_path(team), json.dumps([_to_json(each) for each in samples]))
 
 
 def append_rows(team: Team, rows: Sequence[TeamSample]) -> None:
-    """Append rows. After a day the oldest ones are removed. Raise OSError."""
+    """Append rows. After a day, remove the oldest rows. Raise OSError."""
     path = _rows_path(team)
     # A line begins with its newline, so that one that a full disk has cut off costs no other.
     text = "".join(f"\n{json.dumps(_to_json(row))}" for row in rows)
@@ -163,7 +163,7 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _to_json(sample: TeamSample) -> dict[str, Any]:
-    """Return what differs from the defaults, with as many digits as a plot shows."""
+    """Return the values that differ from the defaults, with as many digits as a plot shows."""
     # Not asdict(), which copies each value and takes ten times as long.
     values = {name: _rounded(getattr(sample, name)) for name in _TEAM_FIELDS}
     workers = {

@@ -1,6 +1,6 @@
 """The states of a team's workers, as its supervisor last wrote them.
 
-They are readable without the supervisor: while it hangs, and after its death.
+They can be read while the supervisor hangs, and after its death.
 """
 
 import json
@@ -17,10 +17,10 @@ from .team_lock import owner_pid, read_word
 
 @dataclass(frozen=True, slots=True)
 class JobTicks:
-    """The ticks of a job's schedule up to ``done``, and the next one. Times are in Unix seconds."""
+    """The ticks of a job's schedule: done up to ``done``, and the next tick. Times are in Unix seconds."""
 
     rule: str
-    """The schedule that they are ticks of."""
+    """The schedule of these ticks."""
     done: float
     next: float
 
@@ -42,7 +42,7 @@ class WorkerState:
 
     @property
     def next_try_at(self) -> float | None:
-        """Unix seconds, while it waits for that time."""
+        """The time of the next try in Unix seconds, while the worker waits for it."""
         return self.crashes[-1].next_try_at if self.crashes and self.state == State.BACKOFF else None
 
 
@@ -54,15 +54,15 @@ class TeamState:
     started_at: float
     workers: tuple[WorkerState, ...]
     ended: bool = False
-    """Whether it shut down cleanly; False while it runs."""
+    """Whether the supervisor has shut down cleanly; False while it runs."""
     trouble: str = ""
     """The supervisor's own troubles, in sentences."""
     trouble_since: float | None = None
-    """When they began, in Unix seconds."""
+    """The time when these troubles began, in Unix seconds."""
 
 
 def write_state(team: Team, state: TeamState) -> None:
-    """Replace the file at once, so that a reader never sees half of it."""
+    """Replace the file atomically, so that a reader never sees half of it."""
     path = _state_path(team)
     new = path.with_suffix(".new")
     new.write_text(format_state(state), "utf-8")
@@ -75,13 +75,14 @@ def format_state(state: TeamState) -> str:
 
 
 def _to_dict(value: object) -> dict[str, object]:
-    """Return the same dict as asdict(), which copies each value and is ten times slower."""
+    """Return the same dict as asdict(). That function copies each value, and is ten times slower."""
     return {name: getattr(value, name) for name in type(value).__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 def read_state(team: Team) -> TeamState | None:
-    """Return the state that this team's supervisor wrote; None if none exists, or the current supervisor has not
-    written yet."""
+    """Return the state that this team's supervisor has written. Return None if there is none, or if the current
+    supervisor has not written yet.
+    """
     state, pid = read_last_state(team), owner_pid(team)
     if state is None or pid not in (None, state.pid):
         return None
@@ -90,8 +91,8 @@ def read_state(team: Team) -> TeamState | None:
 
 
 def read_last_state(team: Team) -> TeamState | None:
-    """Return the last written state of any supervisor; None if none exists. An unreadable file only shows that its
-    writer did not shut down cleanly.
+    """Return the last written state of any supervisor, or None. An unreadable file only shows that its writer did not
+    shut down cleanly.
     """
     try:
         return parse_state(json.loads(_state_path(team).read_text("utf-8")))

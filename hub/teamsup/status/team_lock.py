@@ -70,9 +70,9 @@ def keep_lock(team: Team, descriptor: int) -> None:
 
 
 def reacquire_lock(team: Team) -> bool:
-    """Acquire the lock again if its file was removed; return whether it was.
+    """Acquire the lock again if its file was removed. Return whether it was removed.
 
-    A missing folder is not created. Raise AlreadyRunning when another supervisor runs the team by now.
+    Do not create a missing folder. Raise AlreadyRunning if another supervisor has started the team meanwhile.
     """
     if owner_pid(team) == os.getpid() or not team.folder.is_dir():
         return False
@@ -115,7 +115,7 @@ def _read_owner(team: Team) -> tuple[int, str] | None:
 
 
 def owner_without_folder(team: Team) -> int | None:
-    """Return the pid of a supervisor that goes on while the team's folder, with the lock, is away."""
+    """Return the pid of a supervisor that continues while the team's folder, with the lock, is missing."""
     return None if team.folder.is_dir() else supervisor_of(team)
 
 
@@ -132,8 +132,9 @@ def supervisor_of(team: Team) -> int | None:
 
 
 def require_folder(team: Team) -> None:
-    """Raise StoreUnavailable if the team's folder is away and a supervisor waits for it. Then no new folder may be
-    made."""
+    """Raise StoreUnavailable if the team's folder is missing and a supervisor waits for its return. A new folder must
+    not be created then.
+    """
     if (pid := owner_without_folder(team)) is not None:
         raise StoreUnavailable(describe_without_folder(team, pid))
 
@@ -155,7 +156,7 @@ def describe_not_running(team: Team) -> str:
 def leave_word(team: Team, trouble: str) -> None:
     """Write the trouble into the lock's file while the state file cannot be written; empty: no trouble.
 
-    That file already has its place on the disk. If even this fails, old heartbeats show it.
+    The lock's file already has its place on the disk. If even this fails, old heartbeats show the trouble.
     """
     # Not try_lock(): closing this descriptor must not release a lock that another one holds. With flock it does not.
     with suppress(OSError), open(_lock_path(team), "r+b", buffering=0) as file:

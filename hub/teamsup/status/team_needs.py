@@ -11,7 +11,7 @@ from .process_state import State
 from .team_status import UNKNOWN, ParticipantStatus, TeamStatus
 
 PARTICIPANT = "participant"
-"""The kind of a need that is about a participant, or about the team itself. It has no actions, only a page."""
+"""The kind of a need about a participant, or about the team itself. Such a need does not have actions, only a page."""
 _ALONE_SECONDS = 300.0
 """A part that retries by itself becomes a need only after this time."""
 _MANY_FAILURES = 5
@@ -19,7 +19,7 @@ _UNKNOWN_STATE = EntryState("unknown", "unknown")
 
 
 def read_needs(hub: MessageHub, status: TeamStatus, sources: Iterable[EntrySource], now: datetime) -> list[Need]:
-    """Return everything that needs a person, the worst first. A source that fails becomes a need too."""
+    """Return all needs for a person, the worst first. A source that fails becomes a need too."""
     if status.trouble is not None:
         # No source can be read, so what else needs a person is unknown.
         return sort_needs(find_needs(status, now))
@@ -64,7 +64,7 @@ def _needs_of(row: ParticipantStatus, now: datetime) -> Iterator[Need]:
 
 
 def _is_long(seconds: float | None) -> bool:
-    """Return whether a person must look after this time. An unknown time counts as long."""
+    """Return whether this time is so long that a person must look. An unknown time counts as long."""
     return seconds is None or seconds >= _ALONE_SECONDS
 
 

@@ -35,7 +35,8 @@ _DEGRADED = DEGRADED.upper()
 UNKNOWN = "unknown"
 """The state of a worker or agent about which nothing is known at the moment."""
 _SUPERVISOR_SECONDS = PRESENCE_TIMEOUT_SECONDS / 2
-"""Seconds in which three heartbeats of the supervisor are due. Without any of them the team's state is unknown."""
+"""Seconds in which three heartbeats of the supervisor are due. If all three are missing, the team's state is unknown.
+"""
 _NO_HEARTBEAT = "no heartbeat for"
 _UNREADABLE = "its heartbeats cannot be read"
 _HEALTHY_STATES = (State.STARTING, State.RUNNING, State.STOPPED)
@@ -59,21 +60,21 @@ class ParticipantStatus:
     note: str = ""
     well: bool = True
     degraded_seconds: float | None = None
-    """The time since which it is degraded; None: it is not, or the time is unknown."""
+    """The seconds since which it is degraded. None: it is not degraded, or the time is unknown."""
     crashes: tuple[Crash, ...] = ()
     host: str = ""
-    """The name of another host that runs it; empty: this one, or a host is not known."""
+    """The name of another host that runs it; empty: this host, or the host is not known."""
 
     @property
     def is_silent(self) -> bool:
-        """Whether the note says nothing but the age of the last heartbeat."""
+        """Whether the note contains only the age of the last heartbeat."""
         return self.state == UNKNOWN and self.note.startswith(_NO_HEARTBEAT)
 
 
 @dataclass(frozen=True, slots=True)
 class TeamStatus:
-    """All participants. ``pid`` is that of this host's supervisor, if it runs; ``trouble`` is why the hub could not be
-    read.
+    """All participants. ``pid`` is the pid of this host's supervisor, if it runs. ``trouble`` is the reason why the hub
+    could not be read.
     """
 
     rows: list[ParticipantStatus]
@@ -81,7 +82,7 @@ class TeamStatus:
     pid: int | None
     trouble: StoreError | None
     is_published: bool = True
-    """Whether the supervisor's state of its workers can be read; also True if no supervisor runs."""
+    """Whether the published state of the workers can be read. This is also True if no supervisor runs."""
     runs_elsewhere: bool = False
     """Whether the supervisor of another host runs."""
 
@@ -91,16 +92,16 @@ class TeamStatus:
 
     @property
     def silent(self) -> list[ParticipantStatus]:
-        """Return the supervisor and each worker whose process or event loop shows no life.
+        """Return the supervisor and each worker whose process or event loop is silent.
 
-        An unreadable hub shows nothing about an event loop, and a degraded worker is alive.
+        While the hub is unreadable, event loops do not count. A degraded worker is alive.
         """
         ours = (row for row in self.rows if row.kind in ("supervisor", "daemon"))
         return [row for row in ours if row.state == UNKNOWN and row.note != _UNREADABLE]
 
 
 def read_team_status(team: Team, hub: "MessageHub | None" = None) -> TeamStatus:
-    """Read the status once, without making any file. ``hub`` is that of the team, if it is open."""
+    """Read the status once, without creating a file. ``hub`` is the team's hub, if it is open."""
     agents: dict[str, Agent] = {}
     undeliverable: dict[str, int] = {}
     view, identity = TeamView(), ""
@@ -175,8 +176,8 @@ def _rows(
 
 
 def _without_others(workers: tuple[WorkerState, ...], view: TeamView, identity: str) -> tuple[WorkerState, ...]:
-    """Return the workers that this host shows. Its supervisor's heartbeats are left out: they are those of another
-    host.
+    """Return the workers that this host shows. Leave out the heartbeats of the role "supervisor", which come from
+    another host.
     """
     return tuple(
         replace(worker, heartbeat_seconds=None) if worker.name == SUPERVISOR else worker
@@ -188,7 +189,7 @@ def _without_others(workers: tuple[WorkerState, ...], view: TeamView, identity: 
 
 
 def _with_report(row: ParticipantStatus, view: TeamView, identity: str) -> ParticipantStatus:
-    """Return the row of this host's supervisor, with its reports as heartbeats."""
+    """Return the row of this host's supervisor. Its reports to the server count as heartbeats."""
     own = next((host for host in view.hosts if host.identity == identity), None)
     if own is None:
         return row
@@ -273,7 +274,7 @@ def _worker_row(
 def _condition(
     worker: WorkerState, agent: Agent | None, now: datetime, *, is_alive: bool, trouble: StoreError | None
 ) -> tuple[str, str, bool]:
-    """Return a worker's state, its reason or note, and whether it works. An unknown state does not count as working."""
+    """Return a worker's state, its reason or note, and whether the worker works. With an unknown state, it does not."""
     own = ""
     if agent is not None and (
         worker.state == State.EXITED or (worker.state == State.RUNNING and is_from_process(worker, agent, now))
@@ -298,7 +299,7 @@ def _condition(
 
 
 def _heartbeat_problem(agent: Agent | None, now: datetime, deadline: float, trouble: StoreError | None) -> str:
-    """Return why the heartbeats do not show a worker's state; empty: they show it."""
+    """Return why the heartbeats do not show a worker's state, or an empty text if they do."""
     if trouble is not None:
         return _UNREADABLE
     if agent is None or agent.last_heartbeat is None:

@@ -16,7 +16,7 @@ _ATTACH = re.compile(
 
 
 def attach_file(line: str) -> tuple[str, dict[str, Any]]:
-    """Return the content and the metadata for a person's line. Any line but ``/attach …`` does not change.
+    """Return the content and the metadata for a person's line. Any line except ``/attach …`` does not change.
 
     Raise InvalidMessage if there is no such file.
     """

@@ -22,6 +22,6 @@ def complete_as(kind: Kind, *actions: argparse.Action) -> None:
 
 
 def kind_of(action: argparse.Action) -> Kind | None:
-    """Return the kind of an argument's values; None: they cannot be known."""
+    """Return the kind of an argument's values, or None if it is unknown."""
     found = vars(action).get("kind")
     return found if isinstance(found, Kind) else None

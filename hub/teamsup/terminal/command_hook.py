@@ -23,7 +23,7 @@ def team_variables(title: str) -> dict[str, str]:
 
 
 class _CommandProtocol(asyncio.SubprocessProtocol):
-    """Keeps the end of the error output, and knows when the command and its pipes have ended."""
+    """Keeps the last part of the error output, and notices the end of the command and its pipes."""
 
     def __init__(self) -> None:
         self.errors = bytearray()
@@ -42,7 +42,7 @@ class _CommandProtocol(asyncio.SubprocessProtocol):
 
 
 async def run_command(command: Sequence[str], text: str, variables: Mapping[str, str], seconds: float) -> str:
-    """Run the command without a shell. Return why it failed; empty: it did not."""
+    """Run the command without a shell. Return why it failed, or an empty text."""
     try:
         transport, protocol = await asyncio.get_running_loop().subprocess_exec(
             _CommandProtocol,

@@ -1,4 +1,4 @@
-"""Ask before something that cannot be undone."""
+"""Ask a person before an action that cannot be undone."""
 
 import sys
 
@@ -6,11 +6,13 @@ from teamsup.hub.errors import CallerError
 
 
 class NotConfirmed(CallerError):
-    """A person must confirm it, or has said no."""
+    """A person must confirm the action, or has said no."""
 
 
 def require_confirmation(what: str, *, is_given: bool) -> None:
-    """Ask at a terminal whether to go on, unless --yes is given. Raise NotConfirmed, also if there is no terminal."""
+    """Ask at a terminal whether to continue, unless --yes is given. Raise NotConfirmed after a no, or without a
+    terminal.
+    """
     if is_given:
         return
     if not sys.stdin.isatty():

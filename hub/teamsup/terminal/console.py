@@ -46,7 +46,7 @@ def console_name() -> str:
 
 
 def person_name(console: str) -> str:
-    """Return the name of the person at a console: ``ann`` for ``console-ann``, also with the number of a terminal."""
+    """Return the name of the person at a console: ``ann`` for ``console-ann`` or ``console-ann-2``."""
     return re.sub(r"^console-(.+?)(-\d+)?$", r"\1", console)
 
 
@@ -67,7 +67,7 @@ def is_console_name_held(team: Team, name: str) -> bool:
 
 def acquire_console_name(team: Team) -> str:
     """Return the first of the person's names that no other terminal uses, and hold it until this process ends. The name
-    is the same the next day, so the person then finds late answers.
+    is the same on the next day, so the person then finds late answers.
     """
     base = console_name()
     name, number = base, 1
@@ -79,7 +79,7 @@ def acquire_console_name(team: Team) -> str:
 
 @contextlib.contextmanager
 def open_as(team: Team, agent: str | None) -> Iterator[MessageHub]:
-    """Return the hub, opened in an agent's name, by default the person's. Raise InvalidName for a daemon's name."""
+    """Open the hub under an agent's name, by default the person's. Raise InvalidName for a daemon's name."""
     with MessageHub(team, agent=agent or console_name(), model=agent is not None) as hub:
         if agent is None:
             hub.enroll(hub.agent, "console")
@@ -90,7 +90,7 @@ def open_as(team: Team, agent: str | None) -> Iterator[MessageHub]:
 
 @contextlib.contextmanager
 def open_console(team: Team, name: str) -> Iterator[MessageHub]:
-    """Return the hub, opened by a person who is present."""
+    """Open the hub for a person, who is then present."""
     with MessageHub(team, agent=name) as hub:
         hub.register("console", pid=os.getpid())
         try:
@@ -127,17 +127,19 @@ def ask_once(
 
 
 def temporary_name(person: str) -> str:
-    """Return a name for one question of a person: theirs, with a number that no other question has now."""
+    """Return a name for one question of a person: the person's name, with a number that is unique now."""
     return f"{person}-{os.getpid()}{next(_numbers):04d}"
 
 
 def is_temporary(console: Agent) -> bool:
-    """Return whether a console was made for one question. Its owner reads one answer, and then forgets it."""
+    """Return whether a console was made for one question. Its owner reads one answer, and then forgets the console."""
     return re.fullmatch(rf".+-{console.metadata.get('pid')}\d{{4,}}", console.name) is not None
 
 
 def ask_in_own_name(team: Team, recipient: str, content: str, seconds: float) -> Message:
-    """Ask in the person's lasting name, so that later messages about it arrive. Return the answer. Raise NoAnswer."""
+    """Ask under the person's permanent name, so that later messages about the question arrive. Return the answer. Raise
+    NoAnswer.
+    """
     with open_as(team, None) as hub:
         question = hub.send(recipient, content, metadata=session_metadata(), expires_in=seconds)
         ends = time.monotonic() + seconds
@@ -186,12 +188,12 @@ def is_answer(delivery: Delivery, question: Message) -> bool:
 
 
 def is_final_answer(message: Message) -> bool:
-    """Return whether this is the last answer: all other agents have answered the question."""
+    """Return whether this is the last answer, because all other agents have answered the question."""
     return not message.metadata.get(MORE_ANSWERS)
 
 
 def answered_message_id(message: Message) -> str | None:
-    """Return the id of the answered message; None for progress and for questions back."""
+    """Return the id of the answered message. Return None for progress, and for a question to the person."""
     return None if message.message_type in ("status_report", DECISION_REQUEST) else message.reply_to
 
 

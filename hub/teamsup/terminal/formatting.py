@@ -69,13 +69,13 @@ def to_single_line(text: str, longest: int) -> str:
 
 
 def prefix_speaker(name: str, text: str) -> str:
-    """Return the text with the speaker's name before it. No further line can look like another speaker's."""
+    """Return the text with the speaker's name before it. Later lines cannot look like those of another speaker."""
     first, *others = sanitize(text).split("\n")
     return "\n".join([f"{name}: {first}", *(line and f"  {line}" for line in others)])
 
 
 def format_duration(seconds: float) -> str:
-    """Return seconds in the two largest units that matter: ``4s``, ``3m 20s``, ``2h 5m``, ``3d 4h``."""
+    """Return seconds in at most two units, the largest first: ``4s``, ``3m 20s``, ``2h 5m``, ``3d 4h``."""
     minutes, s = divmod(max(0, int(seconds)), 60)
     hours, m = divmod(minutes, 60)
     d, h = divmod(hours, 24)
@@ -97,7 +97,7 @@ def format_age(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def format_moment(moment: datetime | None) -> str:
-    """Return a time in UTC, as people write it; empty: there is none."""
+    """Return a time in UTC for people, or an empty text if there is none."""
     return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -117,7 +117,7 @@ def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def describe_delivery(state: DeliveryState) -> str:
-    """Return the state of a message at one recipient, with times: stored, offered, read, ended."""
+    """Return the state of a message for one recipient, with the times when it was stored, offered, read and ended."""
     facts = {"stored": state.stored_at, "offered": state.offered_at, "read": state.read_at, "ended": state.done_at}
     return ", ".join(f"{fact} {format_age(moment)}" for fact, moment in facts.items() if moment is not None)
 

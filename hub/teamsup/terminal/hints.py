@@ -30,15 +30,15 @@ def command_hint(team: Team, *words: str) -> str:
 
 
 def qualify_hints(team: Team, text: str) -> str:
-    """Return the text with the ``teamsup`` command at its end as this person can run it here. The hub or a worker may
-    have written it, without knowing the terminal or the chosen team.
+    """Return the text, with the ``teamsup`` command at its end in the form that this person can run here. The hub or a
+    worker may have written the text, without knowledge of the terminal or the chosen team.
     """
     found = _HINT.search(text)
     return text if found is None else f"{text[: found.start()]}{command_hint(team, *found[1].split())}{found[2]}"
 
 
 def is_invocation_of(command: str, words: Sequence[str]) -> bool:
-    """Return whether these words run that command of teamsup, in any wrapper and with any team."""
+    """Return whether these words run a given command of teamsup, in any wrapper and with any team."""
     short = list(words)
     while "--team" in short:
         first = short.index("--team")
@@ -54,7 +54,7 @@ def installed_command() -> tuple[str, ...]:
 
 
 def find_team(name: str | None) -> Team:
-    """Return the team of that name. Raise UnknownTeam unless it was ever started or written to."""
+    """Return the team of this name. Raise UnknownTeam if it was never started or written to."""
     team = Team.named(name)
     if not has_store(team):
         raise UnknownTeam(
@@ -65,7 +65,9 @@ def find_team(name: str | None) -> Team:
 
 
 def suggest_team(team: Team) -> str:
-    """Return " Did you mean 'crew'?" if another team has a similar name, and this one has no folder; else nothing."""
+    """Return " Did you mean 'crew'?" if this team does not have a folder and another team has a similar name. Otherwise
+    return an empty text.
+    """
     if team.folder.is_dir():
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Tell a person at a terminal that something that takes long still goes on."""
+"""Tell a person at a terminal that a long action is still running."""
 
 import contextlib
 import sys
@@ -30,9 +30,9 @@ def report(text: str) -> None:
 
 @contextlib.contextmanager
 def during(action: str, every_seconds: float = _EVERY_SECONDS) -> Iterator[None]:
-    """Report every few seconds that the ``with`` block still does ``action``, and how long already.
+    """Report every few seconds, until the ``with`` block ends, that ``action`` is still running, and for how long.
 
-    A program that reads stderr gets none of this, because only a person wonders whether it still goes on.
+    Report nothing if stderr is not a terminal, because only a person needs this.
     """
     if not (_are_reports_shown and sys.stderr.isatty()):
         yield

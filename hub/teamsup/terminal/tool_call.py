@@ -7,14 +7,16 @@ from typing import Any
 from .formatting import sanitize, to_single_line
 
 MAX_SHOWN_CHARACTERS = 20_000
-"""A person cannot judge more. A longer input is not shown in part, because people must see all that they permit."""
+"""The most characters that a person can judge. A longer input is not shown at all, because people must see everything
+that they permit.
+"""
 
 _MARGIN = "| "
 _NAME_CHARACTERS = 100
 
 
 def show_input(given: Mapping[str, Any]) -> str:
-    """Return the input of a call, each line behind a bar, so that none can look like ours.
+    """Return the input of a call, each line after a bar, so that it cannot look like a line of teamsup.
 
     Characters that a screen would hide, or show as something else, are spelled out.
     """

@@ -1,4 +1,4 @@
-"""Verbs of a command, such as ``teamsup hub stats``. The old name of a renamed one is refused with the new one."""
+"""Verbs of a command, such as ``teamsup hub stats``. The old name of a renamed verb is refused, with the new name."""
 
 import argparse
 from collections.abc import Callable

@@ -14,12 +14,12 @@ from .processes.process_manager import ProcessManager
 # A signal that arrives twice at once is one request. For example, 'timeout' signals both the group and us.
 _REPEATED_SIGNAL_SECONDS = 0.5
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""They end a process that does not handle them."""
+"""The signals that end a process that does not handle them."""
 
 
 class SignalHandler:
-    """SIGTERM and Ctrl-C shut the team down cleanly; a second Ctrl-C ends it at once. SIGHUP reloads; if the terminal
-    has gone, it ends the team.
+    """SIGTERM and Ctrl-C shut the team down cleanly. A second Ctrl-C ends it at once. SIGHUP reloads, or ends the team
+    if the terminal has gone.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class SignalHandler:
         log: Callable[[str], None],
         on_stop: Callable[[], None],
     ) -> None:
-        """``on_stop`` is called when a signal asks for the end of the team, also while it ends already."""
+        """``on_stop`` is called when a signal requests the end of the team, even if the team is already ending."""
         self._on_stop = on_stop
         self._manager = manager
         self._stopping = stopping

@@ -21,7 +21,7 @@ from .processes.process_manager import ProcessManager
 from .sd_notify import ServiceNotifier
 
 _PUBLISH_RATIO, _MAX_PUBLISH_SECONDS = 5.0, 0.5
-"""A change is published after this many times the duration of a publication, but after at most this many seconds."""
+"""The delay until a change is published, in durations of a publication, and its maximum in seconds."""
 _STATE = "state"
 
 
@@ -45,7 +45,7 @@ class StatusPublisher:
         self._log = log
         self._on_publish = on_publish
         self.agents: Mapping[str, Agent] = {}
-        """The agents as the hub knew them at the last tick."""
+        """The agents that were in the hub at the last tick."""
         self._started_at = time.time()
         self._started_monotonic = time.monotonic()
         self._has_started = False
@@ -58,7 +58,7 @@ class StatusPublisher:
         """The state that was published last."""
 
     def schedule(self) -> None:
-        """Publish soon, with all changes until then. The delay grows with the number of workers."""
+        """Publish soon, including all changes until then. The delay grows with the number of workers."""
         if self._timer is None:
             pause = min(_MAX_PUBLISH_SECONDS, _PUBLISH_RATIO * self._publish_seconds)
             self._timer = asyncio.get_running_loop().call_later(pause, self._publish_scheduled)
@@ -113,7 +113,7 @@ class StatusPublisher:
         self.publish()
 
     def set_agents(self, agents: Mapping[str, Agent]) -> None:
-        """Set the agents as the hub knows them; the next status shows them."""
+        """Set the agents from the hub. The next status shows them."""
         self.agents = agents
 
     def update_status(self) -> None:
@@ -130,7 +130,7 @@ class StatusPublisher:
             self._service_notifier.ready(self._status_line())
 
     def degradation_of(self, worker: ManagedProcess) -> str:
-        """Return why a worker that runs cannot do its work; empty if it can."""
+        """Return why a running worker cannot do its work, or an empty text."""
         return degradation_reason(self._manager.state_of(worker), self.agents.get(worker.name), datetime.now(UTC))
 
     def _check_ready(self) -> None:

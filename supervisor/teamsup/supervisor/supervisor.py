@@ -63,7 +63,7 @@ class Supervisor:
         trouble: str = "",
         handover: Handover | None = None,
     ) -> None:
-        """``trouble`` is why this configuration differs from teamsup.toml; ``handover`` is of our predecessor."""
+        """``trouble`` tells why this configuration differs from teamsup.toml. ``handover`` is the predecessor's."""
         self._handover = handover
         self._team = team
         self._hub = hub
@@ -198,7 +198,7 @@ class Supervisor:
             raise self._caller.refusal
 
     async def _start_when_ready(self, *names: str) -> None:
-        """Start these workers after all others have started. They are not urgent, and to load them takes a core."""
+        """Start these workers after all others have started. They are not urgent, and their start takes a core."""
         await self.ready.wait()
         self._manager.start(*names)
 
@@ -244,11 +244,11 @@ class Supervisor:
         await asyncio.wait([self._joining], timeout=_JOIN_SECONDS)
 
     async def _join_hub(self) -> None:
-        """Take part in the hub. If another program holds it, start the team anyway, and try this again later."""
+        """Take part in the hub. If another program blocks the hub, start the team, and try again later."""
         self._has_joined = await self._caller.call(self._hub_member.join, self._configuration) or False
 
     async def _main_loop(self, bell: Doorbell) -> None:
-        """Look after the team at every ring of the doorbell, and at every deadline."""
+        """Call ``_tick`` at every ring of the doorbell, and at every deadline."""
         prune_at = time.monotonic() + _PRUNE_FIRST_SECONDS
         while True:
             await self.troubles.attempt(self._tick, "Some workers are not supervised")
@@ -311,7 +311,7 @@ class Supervisor:
             self._alarm.check(self._describe_outage(hook), hook, CHECK_SECONDS, self._command_environment)
 
     def _describe_outage(self, hook: CommandHook) -> str:
-        """Return a sentence that says why people get no alerts; empty: they get them, or no alerts are configured."""
+        """Return a sentence why people do not get alerts. Return an empty text if they do, or without alerts."""
         if self._hub_monitor.outage_seconds:
             return f"{describe_store(self._team)} takes no writes. {self.troubles}".strip()
         watcher = self._manager.processes.get(hook.worker)
