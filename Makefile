@@ -4,10 +4,10 @@ BIN := .venv/bin
 PIP = PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
 .DEFAULT_GOAL := help
-.PHONY: help start demo test slow check bench soak site size coverage pictures reference release clean
+.PHONY: help start demo test slow check bench soak soak-parts site size coverage pictures reference release clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-10s %s\n' "$$name" "$$text"; done
 
 start: .venv/runtime ## run the team in the foreground
 	@exec $(BIN)/teamsup start
@@ -43,7 +43,11 @@ bench: .venv/bench ## measure, beside peers where they are installed
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.two_hosts
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.web_page
 
-soak: .venv/dev ## random kills and random histories, for some minutes
+soak: MINUTES ?= 60
+soak: .venv/dev ## the whole team amid kills and outages for MINUTES=60, then its balance sheet
+	cd tests && ../$(BIN)/python -m soak.whole_team $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(abspath $(JSON)))
+
+soak-parts: .venv/dev ## the hub, the workers and the supervisor each alone: more kills and messages than a whole team takes
 	cd tests && ../$(BIN)/python -m soak.hammer 1000000
 	cd tests && ../$(BIN)/python -m soak.hammer 300000 postgresql
 	cd tests && ../$(BIN)/python -m hub.test_model 3000

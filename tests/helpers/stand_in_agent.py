@@ -24,6 +24,8 @@ for line in content.splitlines():
         case "wait":
             while not (signs / rest).exists():
                 time.sleep(0.01)
+        case "pause":
+            time.sleep(float(rest))
         case "said":
             (signs / rest).touch()
         case "leave":

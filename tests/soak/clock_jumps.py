@@ -3,9 +3,7 @@
 ``python -m soak.clock_jumps 200`` jumps so many times.
 """
 
-import mmap
 import random
-import struct
 import subprocess
 import sys
 import tempfile
@@ -15,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.clock import SharedClock
 from teamsup.hub import MessageHub, StaleLease, Team
 
 READERS = ("ann", "bob")
@@ -38,22 +37,6 @@ class ClockJumpReport:
     @property
     def is_even(self) -> bool:
         return not (self.lost or self.doubled or self.stuck or self.problems)
-
-
-class SharedClock:
-    """The wall clock of all processes that map this file, wrong by as many seconds as stand in it."""
-
-    def __init__(self, path: Path) -> None:
-        if not path.exists():
-            path.write_bytes(bytes(8))
-        with path.open("r+b") as file:
-            self._offset = mmap.mmap(file.fileno(), 8)
-
-    def __call__(self) -> float:
-        return time.time() + float(struct.unpack("d", self._offset[:])[0])
-
-    def jump(self, offset: float) -> None:
-        self._offset[:] = struct.pack("d", offset)
 
 
 def jump_clock(team: Team, jumps: int, seed: int = 0) -> ClockJumpReport:

@@ -372,6 +372,15 @@ def test_a_fork_server_begins_again_once_its_program_has_changed(team: Team, tmp
 
 
 @pytest.mark.slow
+def test_a_fork_server_that_is_ended_leaves_no_socket(team: Team) -> None:
+    with run_fork_server(team) as server:
+        server.terminate()
+        assert server.wait(TIMEOUT_SECONDS) == -signal.SIGTERM
+
+    assert not (team.run / SOCKET_NAME).exists()
+
+
+@pytest.mark.slow
 def test_the_supervisor_keeps_a_fork_server_and_ends_no_session_with_it(teamsup: TeamsupCommand) -> None:
     teamsup.configure("")
     text = teamsup.team.configuration.read_text()

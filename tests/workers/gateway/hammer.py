@@ -52,7 +52,7 @@ async def hammer(team: Team, messages: int, *, every: float = 4.0, pause: float 
     async with FakeDiscord(seed=seed) as discord:
         channels = [await discord.add_channel(f"channel-{number}") for number in range(_CHANNELS)]
         people = [await discord.add_person(f"Person {number}") for number in range(_PEOPLE)]
-        _plan_faults(discord)
+        plan_faults(discord)
         with MessageHub(team, agent="user_comm", durability="normal") as user_comm:
             user_comm.register()
             answering = asyncio.create_task(_answer_questions(user_comm))
@@ -80,7 +80,8 @@ async def hammer(team: Team, messages: int, *, every: float = 4.0, pause: float 
         return await _count_answers(discord, asked, killing.kills, time.monotonic() - began)
 
 
-def _plan_faults(discord: FakeDiscord) -> None:
+def plan_faults(discord: FakeDiscord) -> None:
+    """Let some requests and events fail, as Discord and the network do."""
     for kind, share in (
         ("lost reply", 0.04),
         ("reset", 0.04),

@@ -35,6 +35,8 @@ class ForkServer:
     def __init__(self, team: Team) -> None:
         self._path = team.run / SOCKET_NAME
         self.supervisor = os.getppid()
+        self._pid = os.getpid()
+        signal.signal(signal.SIGTERM, self._end)
         self._listener = _listen(self._path)
         self._socket_stamp = _read_stamp(self._path)
         self._files = ProgramFiles()
@@ -65,6 +67,13 @@ class ForkServer:
         self._listener.close()
         with suppress(OSError):
             self._path.unlink()
+
+    def _end(self, number: int, _: object) -> None:
+        """Remove the socket before this signal ends the process. A forked process only ends."""
+        if os.getpid() == self._pid:
+            self._path.unlink(missing_ok=True)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
     def _accept(self) -> None:
         try:
