@@ -440,8 +440,8 @@ async def test_the_sender_is_notified_that_a_turn_died_of_a_limit(team: Team, jo
     [
         ("rate_limit", "", "lead is at its limit. Your message waits. (rate_limit)"),
         ("rate_limit", "API Error: 429 · try", "lead is at its limit. Your message waits. (API Error: 429 · try)"),
-        ("server_error", "API Error: 529", "lead cannot go on now. Your message waits. (API Error: 529)"),
-        ("server_error", "\x1b[2J\n", "lead cannot go on now. Your message waits. (\ufffd[2J)"),
+        ("server_error", "API Error: 529", "lead cannot continue now. Your message waits. (API Error: 529)"),
+        ("server_error", "\x1b[2J\n", "lead cannot continue now. Your message waits. (\ufffd[2J)"),
     ],
 )
 def test_a_failure_is_reported_in_one_line(error: str, words: str, sentence: str) -> None:

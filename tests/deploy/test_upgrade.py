@@ -117,7 +117,7 @@ def test_a_running_team_goes_on_with_the_new_version(
             assert after is not None
             assert after.pid == before.pid == supervisor.pid
             assert after.started_at > before.started_at
-            assert "goes on with the workers of its predecessor, as teamsup 99.0.0" in teamsup.log("supervisor")
+            assert "continues with the workers of its predecessor, as teamsup 99.0.0" in teamsup.log("supervisor")
             pids = [{worker.pid for worker in state.workers if worker.pid} for state in (before, after)]
             assert len(pids[1]) == 2
             assert not pids[0] & pids[1]

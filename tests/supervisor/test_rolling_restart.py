@@ -130,7 +130,7 @@ def test_a_supervisor_that_cannot_be_replaced_goes_on(teamsup: TeamsupCommand, t
         before = state_of(teamsup)
         ended = teamsup.run("restart", "--rolling")
         assert ended.returncode == ExitCode.UNWELL
-        assert "The supervisor was not replaced, and goes on: I am older." in ended.stderr
+        assert "The supervisor was not replaced, and continues: I am older." in ended.stderr
         assert state_of(teamsup).started_at == before.started_at
         assert teamsup.run("stop").returncode == 0
         supervisor.wait(TIMEOUT_SECONDS)

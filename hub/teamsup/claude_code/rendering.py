@@ -205,7 +205,7 @@ def render_failure(agent: str, error: str, words: str) -> str:
         return (
             f"{agent} is at its limit{f' until {resets[1]}' if resets else ''}. Your message waits. ({said or error})"
         )
-    return f"{agent} cannot go on now. Your message waits. ({said or to_single_line(error, _NOTE_CHARACTERS)})"
+    return f"{agent} cannot continue now. Your message waits. ({said or to_single_line(error, _NOTE_CHARACTERS)})"
 
 
 def render_outdated(error: SchemaTooNew) -> str:

@@ -49,8 +49,8 @@ _FOR_PROGRAMS = ("mcp", "watch")
 """Commands whose output a program reads. --quiet would be useless for them."""
 _FLUSH_THEMSELVES = ("start",)
 """Commands that may have a thread that is printing to a blocked terminal."""
-_QUIET = "print nothing but errors; the exit code tells the result"
-_VERBOSE = "with an error, also show where in the program it arose"
+_QUIET = "print only errors; the exit code shows the result"
+_VERBOSE = "after an error, also show the place in the program where it arose"
 _MAX_ERROR_CHARACTERS = 500
 
 

@@ -72,8 +72,8 @@ def render_help(own: Mapping[str, str], of_components: Mapping[str, str]) -> str
     lines += ["", "Options:"]
     lines += _entry("--team NAME", "the team, before or after the command (default: $TEAMSUP_TEAM or 'default')", 14)
     lines += _entry("--json", "print JSON for programs, in each command that shows something", 14)
-    lines += _entry("-q, --quiet", "print nothing but errors; the exit code tells the result", 14)
-    lines += _entry("-v, --verbose", "with an error, also show where in the program it arose", 14)
+    lines += _entry("-q, --quiet", "print only errors; the exit code shows the result", 14)
+    lines += _entry("-v, --verbose", "after an error, also show the place in the program where it arose", 14)
     lines += _entry("--version", "show the version and exit", 14)
     lines += ["", *textwrap.wrap(_END, _help_columns())]
     return "\n".join(lines) + "\n"

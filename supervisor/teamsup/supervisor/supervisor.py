@@ -222,7 +222,7 @@ class Supervisor:
         before = state_file.read_last_state(self._team)
         orderly = before is None or before.ended or self._handover is not None
         if not orderly and (killed := await asyncio.to_thread(orphans.kill_orphans_of_predecessor, self._team)):
-            self._log(f"killed what the last supervisor had left: {', '.join(map(str, killed))}")
+            self._log(f"killed processes that the last supervisor had left: {', '.join(map(str, killed))}")
         owners = (program for name, program in self._configuration.programs.items() if name in run_owners())
         if not orderly and not any(program.autostart and not program.fault for program in owners):
             await asyncio.to_thread(orphans.end_runs, self._team)
@@ -313,7 +313,7 @@ class Supervisor:
     def _describe_outage(self, hook: CommandHook) -> str:
         """Return a sentence why people do not get alerts. Return an empty text if they do, or without alerts."""
         if self._hub_monitor.outage_seconds:
-            return f"{describe_store(self._team)} takes no writes. {self.troubles}".strip()
+            return f"{describe_store(self._team)} does not accept writes. {self.troubles}".strip()
         watcher = self._manager.processes.get(hook.worker)
         is_asked = not self._stopping.is_set() and not self._roles.runs_elsewhere(hook.worker)
         return describe_watcher_outage(watcher, hook.after_seconds, time.monotonic()) if is_asked else ""

@@ -593,7 +593,7 @@ def test_a_folder_in_which_others_may_replace_the_team_is_a_failure(
     code, found = doctor_setup.examined()
 
     assert code == 4
-    assert found["rights"]["text"] == f"others may replace files in {place}: 777"
+    assert found["rights"]["text"] == f"other users may replace files in {place}: 777"
     subprocess.run(found["rights"]["hint"], shell=True, check=True)  # noqa: S602
     assert "rights" not in doctor_setup.examined()[1]
 
@@ -721,7 +721,7 @@ def test_each_source_is_tried_by_an_alert_that_is_taken_back(
     try:
         found = eventually(lambda: source_that_is(doctor_setup, "ok"), "a source that has sent an alert")
         assert "a test alert was stored in " in found["text"]
-        assert found["text"].endswith(" and taken back; not heard yet")
+        assert found["text"].endswith(" and removed; not heard yet")
         elsewhere = doctor_setup.examined()[1]["source elsewhere"]
         assert (elsewhere["verdict"], "$NOT_HERE, which is not set here" in elsewhere["text"]) == ("warning", True)
         connection = http.client.HTTPConnection("127.0.0.1", port)

@@ -45,7 +45,7 @@ def test_it_is_run_once_when_the_hub_takes_no_writes(
     with hold_write_lock(team.team.database) as foreign_pid:
         text = text_of(told)
         told.unlink()
-        assert f"{team.team.database} takes no writes." in text
+        assert f"{team.team.database} does not accept writes." in text
         assert text.endswith("critical, secret: \n")
         wait_for_log_line(team, f"Pid {foreign_pid} (")
         assert not told.exists()

@@ -72,7 +72,7 @@ def test_a_worker_that_is_stopped_in_a_transaction_is_replaced(run_workers: RunW
 
     takes_writes(team)
     (crash,) = wait_for_state(team, "own", "RUNNING")["crashes"]
-    assert crash["reason"] == "it held the hub's write lock and did not let go"
+    assert crash["reason"] == "it held the hub's write lock and did not release it"
 
 
 # Its parent has ended, and it has neither the worker's mark nor its process group.
@@ -135,9 +135,9 @@ def test_maintenance_that_goes_on_is_shown(run_workers: RunWorkers) -> None:
         maintenance_progress.announce_maintenance(team.team.run, "migration", total=7),
     ):
         db.execute("BEGIN IMMEDIATE")
-        wait_for_log_line(team, f"The hub takes no writes while pid {os.getpid()} works on it (migration, 0 %).")
+        wait_for_log_line(team, f"The hub does not accept writes while pid {os.getpid()} works on it (migration, 0 %).")
 
-    wait_for_log_line(team, "over: The hub takes no writes")
+    wait_for_log_line(team, "over: The hub does not accept writes")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_maintenance_that_goes_on_is_shown(run_workers: RunWorkers) -> None:
             LockOwner(None),
             "A process that the system does not name, perhaps in a container, holds the hub's write lock.",
         ),
-        (None, "The hub takes no writes, and no program holds it. Look at its disk."),
+        (None, "The hub does not accept writes, and no program holds it. Look at its disk."),
     ],
     ids=["a thread of ours", "unknown", "nobody"],
 )

@@ -346,7 +346,7 @@ def test_a_killed_supervisor_leaves_nothing_that_the_next_start_would_double(tea
     with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
         try:
             eventually(lambda: len(tagged_processes(mark)) == 2, "the worker and its child, once")
-            wait_for_log_line(teamsup, "killed what the last supervisor had left")
+            wait_for_log_line(teamsup, "killed processes that the last supervisor had left")
             assert len(tagged_processes(mark)) == 2
         finally:
             supervisor.terminate()

@@ -446,7 +446,7 @@ def test_a_taken_port_is_reported_like_any_problem_until_it_is_free(start_bridge
     with socket.create_server(("127.0.0.1", 0)) as other:
         number = other.getsockname()[1]
         bridge = start_bridge("confirmations = 1\n", port=number)
-        degraded = f"The sources cannot reach us, because 127.0.0.1:{number} is in use by "
+        degraded = f"The sources cannot reach monitor-bridge, because 127.0.0.1:{number} is in use by "
         eventually(lambda: bridge.teamsup.ps()["monitor-bridge"]["note"].startswith(degraded), "ps says it")
         assert bridge.teamsup.ps()["monitor-bridge"]["state"] == "DEGRADED"
         assert f"monitor-bridge is degraded: {degraded}" in heard_until(bridge.lead, "degraded").content

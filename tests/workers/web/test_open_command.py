@@ -110,7 +110,7 @@ def test_all_browsers_of_a_person_are_signed_out(teamsup: TeamsupCommand, web: W
         assert client.sign_in(web.link(name).partition("#")[2]).status == 303
     unused = web.link("eve").partition("#")[2]
     done = teamsup.run("open", "--sign-out", "--as", "eve")
-    assert done.stdout == "1 browser of eve is signed out. Pages that are open end within 15 seconds.\n"
+    assert done.stdout == "1 browser of eve is signed out. Open pages close within 15 seconds.\n"
     assert [people[name].get("/").status for name in ("eve", "ben")] == [401, 200]
     assert PageClient(web.port).sign_in(unused).status == 403
 

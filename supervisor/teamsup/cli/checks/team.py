@@ -82,7 +82,7 @@ def _check_rights(team: Team) -> Iterator[Finding]:
             if found.st_uid not in (os.getuid(), 0):
                 yield _foreign(path, found.st_uid)
             elif _is_open(found):
-                text = f"others may replace files in {path}: {found.st_mode & 0o777:o}"
+                text = f"other users may replace files in {path}: {found.st_mode & 0o777:o}"
                 yield Finding("rights", Verdict.FAILED, text, f"chmod go-w {quote(str(path))}")
 
 

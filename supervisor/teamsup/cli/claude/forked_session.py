@@ -124,13 +124,13 @@ def _receive(connection: socket.socket) -> LaunchRequest:
     size, descriptors, _, _ = socket.recv_fds(connection, 8, 3)
     left = int.from_bytes(size, "big")
     if len(size) < 8 or len(descriptors) < 3 or left > _MAX_REQUEST_BYTES:
-        raise Refused("its request is not whole")
+        raise Refused("its request is incomplete")
     received = bytearray()
     while len(received) < left:
         connection.settimeout(max(0.001, ends - time.monotonic()))
         chunk = connection.recv(left - len(received))
         if not chunk:
-            raise Refused("its request is not whole")
+            raise Refused("its request is incomplete")
         received += chunk
     return parse_request(bytes(received), tuple(descriptors))
 
@@ -153,7 +153,7 @@ def _take_over(connection: socket.socket, request: LaunchRequest) -> None:
     """Take over the properties of the launcher. Raise Refused if that is impossible."""
     own = os.path.realpath(os.path.dirname(sys.executable))
     if os.path.realpath(request.installation) != own:
-        raise Refused(f"it is of the installation in {request.installation}, and this is {own}")
+        raise Refused(f"it belongs to the installation in {request.installation}, and this is {own}")
     if changed := [name for name in _SAME_CODE if request.environment.get(name) != os.environ.get(name)]:
         raise Refused(f"it has another {changed[0]}")
     join_surroundings(_peer(connection)[0])
@@ -211,13 +211,13 @@ def join_surroundings(launcher: int) -> None:
                 raise Refused(f"it has another {name} namespace")
         theirs, ours = (Path(f"/proc/{pid}/cgroup").read_text() for pid in (launcher, "self"))
     except OSError as error:
-        raise Refused(f"it has ended, or cannot be looked at: {error.strerror}") from error
+        raise Refused(f"it has ended, or cannot be inspected: {error.strerror}") from error
     if theirs == ours:
         return
     try:
         Path(f"/sys/fs/cgroup{control_group(theirs)}/cgroup.procs").write_text(str(os.getpid()))
     except OSError as error:
-        raise Refused(f"its control group is not open to us: {error.strerror}") from error
+        raise Refused(f"its control group is not accessible: {error.strerror}") from error
 
 
 def control_group(lines: str) -> str:

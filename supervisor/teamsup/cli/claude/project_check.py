@@ -97,9 +97,9 @@ def check_project(project: Path, team: Team, call: CommandHint) -> list[Finding]
         settings.environment.get(project_settings.HOME_VARIABLE),
     )
     if sessions != team:
-        text = f"its sessions are in team {sessions.name!r} in {sessions.folder}, not in the one that is checked here"
+        text = f"its sessions are in team {sessions.name!r} in {sessions.folder}, not in the team that is checked here"
         here = call("init", "--claude", "--project", shlex.quote(str(project)), "--team", team.name)
-        hint = f"Omit --team to check that team, or move them to this one with: {here}"
+        hint = f"Omit --team to check that team, or move the sessions to this team with: {here}"
         found.append(Finding("project", Verdict.WARNING, text, hint))
     return found
 

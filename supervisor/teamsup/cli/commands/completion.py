@@ -19,11 +19,11 @@ EXAMPLES = ("teamsup completion bash",)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Print the lines that let a shell complete commands, options, and the names of workers, agents and teams. "
-        "They ask teamsup at each Tab, so they stay right after an update."
+        "The shell asks teamsup at each Tab, so the lines stay valid after an update."
     )
     parser.epilog = (
-        'Let a shell read them at its start. bash, in ~/.bashrc: eval "$(teamsup completion bash)". '
-        'zsh, in ~/.zshrc behind compinit: eval "$(teamsup completion zsh)". '
+        'Let your shell run these lines at its start. bash, in ~/.bashrc: eval "$(teamsup completion bash)". '
+        'zsh, in ~/.zshrc after compinit: eval "$(teamsup completion zsh)". '
         "fish, in ~/.config/fish/config.fish: teamsup completion fish | source"
     )
     parser.add_argument("shell", metavar="SHELL", choices=_SHELLS, help="bash, zsh or fish")
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs=argparse.REMAINDER,
         metavar="WORD",
-        help="a command line: print instead what fits in the position of its last word",
+        help="a command line: print the words that can replace its last word",
     )
 
 

@@ -21,7 +21,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     check = add_verb(
-        verbs, "check", "show every mistake in teamsup.toml with its line; exit code 78: it has some", _check
+        verbs, "check", "show every mistake in teamsup.toml with its line; exit code 78 if there are any", _check
     )
     check.add_argument("--json", action="store_true", help="print JSON for programs")
     show = add_verb(

@@ -43,14 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verb("stats", "show counts and sizes", _stats).add_argument(
         "--json", action="store_true", help="print JSON for programs"
     )
-    verb("check", "check whether the store is sound; exit code 74: it is not", _check).add_argument(
+    verb("check", "check whether the store is sound; exit code 74 if it is not", _check).add_argument(
         "--json", action="store_true", help="print JSON for programs"
     )
     backup = verb("backup", "write a consistent copy while the team runs", _backup)
     complete_as(
         Kind.FILE, backup.add_argument("file", type=Path, help="the new file; an existing file is not replaced")
     )
-    back = verb("restore", "take the team back to a backup; --dry-run shows the changes", _no_verb)
+    back = verb("restore", "restore the team from a backup; --dry-run shows the changes", _no_verb)
     complete_as(Kind.FILE, back.add_argument("file", type=Path, help="a copy that 'hub backup' wrote"))
     back.add_argument(
         "--online", action="store_true", help="restore while the team runs; its programs continue from the backup"
@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, metavar="FILE", help="the new file, for its owner alone (default: standard output)"
     )
     complete_as(Kind.FILE, output)
-    fill = verb("import", "fill an empty team from an export; a broken one changes nothing", _no_verb)
+    fill = verb("import", "fill an empty team from an export; a broken export changes nothing", _no_verb)
     complete_as(Kind.FILE, fill.add_argument("file", help="a file that 'hub export' wrote; '-' is standard input"))
     fill.set_defaults(run_alone=_import)
     prune = verb("prune", "remove old messages that have ended, and release their space", _prune)

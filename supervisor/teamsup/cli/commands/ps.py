@@ -50,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--alive", action="store_true", help="show which members are silent, for a health check: see docs/container.md"
     )
     form.add_argument("--watch", action="store_true", help="show the table every second, until Ctrl-C")
-    parser.epilog = "Exit codes: 0 all are well; 3 the team does not run; 4 one is not well, or its state is unknown."
+    parser.epilog = (
+        "Exit codes: 0 all members are well; 3 the team does not run; 4 a member is not well, or its state is unknown."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ _COLUMN = 42
 _HEAD = f"""\
 #:schema ./{SCHEMA_FILE}
 # teamsup.toml shows every key with its default or an example. To change one, remove the "# " of its line.
-# Each section may appear once. Give those with "example" in their title names of your own.
+# Each section may appear once. Replace "example" in a title by a name of your own.
 # 'teamsup reload' applies the file to a running team, and restarts only the workers whose settings have changed.
 # Until then the team uses the last accepted file; 'teamsup ps' shows when the saved file differs or is wrong.
 # 'teamsup config check' shows every mistake; 'teamsup config show' shows where each value comes from.
@@ -25,7 +25,7 @@ def render_template() -> str:
 
 
 def _render_section(section: DescribedSection) -> Iterator[str]:
-    more = " Any number of them." if section.is_group else ""
+    more = " You can add several." if section.is_group else ""
     yield from textwrap.wrap(section.text + more, _WIDTH, initial_indent="# ", subsequent_indent="# ")
     yield f"# [{section.name}.example]" if section.is_group else section.title
     for each in section.keys:

@@ -106,7 +106,7 @@ def render_unit(template: str, service: ServiceSpec) -> str:
     team = service.team
     for text in (str(team.folder), str(team.run), *service.command):
         if _CONTROL_CHARACTERS.search(text):
-            raise UnusablePath(f"No unit can name {text!r}: it has characters that are not text.")
+            raise UnusablePath(f"A unit cannot contain {text!r}: it has characters that are not text.")
     values = {
         "TEAM": team.name,
         "HOME_OF_TEAMS": str(team.folder.parent),

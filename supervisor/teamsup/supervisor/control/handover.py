@@ -64,7 +64,7 @@ def resume_workers(handover: Handover, manager: ProcessManager, spawner: Spawner
             log(f"killed {handed.name}, which this program does not know")
     manager.reap()  # nobody noticed those that have ended meanwhile
     manager.reconsider_all()
-    log(f"goes on with the workers of its predecessor, as teamsup {version('teamsup')}")
+    log(f"continues with the workers of its predecessor, as teamsup {version('teamsup')}")
 
 
 def write_handover(handover: Handover, folder: Path) -> int:

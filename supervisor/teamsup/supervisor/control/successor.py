@@ -81,7 +81,7 @@ class Successor:
         lines = sanitize(ran.stdout.decode(errors="replace")).strip().splitlines()
         if CAN_FOLLOW not in lines:
             why = lines[-1].removeprefix("teamsup: ") if lines else f"{command[0]} printed nothing"
-            raise HandoverRefused(f"The supervisor was not replaced, and goes on: {why}")
+            raise HandoverRefused(f"The supervisor was not replaced, and continues: {why}")
         await self._manager.orphan_killer.wait()  # the successor would not look for them
         self._is_due = True
 
@@ -103,7 +103,7 @@ class Successor:
         try:
             self._execute()
         except OSError as error:
-            self._log(f"the supervisor was not replaced, and goes on: {error}")
+            self._log(f"the supervisor was not replaced, and continues: {error}")
 
     def _execute(self) -> None:
         workers = self._manager.processes.values()

@@ -66,7 +66,7 @@ class HubMonitor:
         if work is not None and work.seconds_without_progress(time.time()) < _STALLED_SECONDS:
             self._troubles.begin(_CAUSE, _describe_progress(work))
         elif owner is None:
-            self._troubles.begin(_CAUSE, "The hub takes no writes, and no program holds it. Look at its disk.")
+            self._troubles.begin(_CAUSE, "The hub does not accept writes, and no program holds it. Look at its disk.")
         elif found.held_seconds >= deadline:
             await self._resolve(owner.pid, work)
 
@@ -94,10 +94,10 @@ class HubMonitor:
             self._troubles.begin(_CAUSE, text)
             return
         lineage = await asyncio.to_thread(orphans.find_lineage, pid)
-        what = f"holds the hub's write lock{f' for a {stalled.kind} that does not progress' if stalled else ''}."
+        what = f"holds the hub's write lock{f' for a {stalled.kind} that makes no progress' if stalled else ''}."
         if (worker := self._find_worker(lineage)) is not None:
             self._troubles.begin(_CAUSE, f"{worker.name} (pid {pid}) {what} It is replaced.")
-            self._manager.apply(worker, lifecycle.Hung("it held the hub's write lock and did not let go"))
+            self._manager.apply(worker, lifecycle.Hung("it held the hub's write lock and did not release it"))
         elif lineage.is_supervisor:
             text = f"The supervisor itself (pid {pid}) {what} Stop the team and start it again."
             self._troubles.begin(_CAUSE, text)
@@ -120,4 +120,4 @@ class HubMonitor:
 def _describe_progress(work: MaintenanceProgress) -> str:
     """Return the progress in tenths, so that the log stays short."""
     done = f", {work.done * 10 // work.total * 10} %" if work.total else ""
-    return f"The hub takes no writes while pid {work.pid} works on it ({work.kind}{done})."
+    return f"The hub does not accept writes while pid {work.pid} works on it ({work.kind}{done})."

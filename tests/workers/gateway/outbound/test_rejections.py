@@ -119,7 +119,7 @@ async def test_a_message_that_automod_blocks_is_replaced_by_a_notice(team: Team,
         answer = user_comm.reply(await next_delivery(user_comm), "the secret")
         why = "Message was blocked by automatic moderation"
         await wait_for_outcome(user_comm, answer, f"refused: {why}")
-        text = f"Discord did not take the answer to this: {why}. It is kept as message #{answer.id}."
+        text = f"Discord did not accept the answer to this: {why}. It is kept as message #{answer.id}."
         await discord.until_said([text])
         assert (await discord.messages())[-1].reference.message == asked  # type: ignore[union-attr]
         (told,) = await read_messages(user_comm, 1)
@@ -138,7 +138,7 @@ async def test_a_locked_thread_is_reported_in_its_channel(team: Team, join: Join
         await wait_for_outcome(user_comm, answer, "refused: Thread is locked")
         await discord.until(lambda: discord.world.channels[CHANNEL].messages, "it is told")
         await wait_until(
-            lambda: _last(discord).startswith(f"Discord did not take an answer in <#{thread}>"), "it is told"
+            lambda: _last(discord).startswith(f"Discord did not accept an answer in <#{thread}>"), "it is told"
         )
 
 
@@ -177,7 +177,7 @@ async def test_a_home_channel_that_refuses_keeps_the_announcements_and_degrades_
         reason = user_comm.find_agent("gateway").metadata["reason"]  # type: ignore[union-attr]
         assert (
             reason
-            == f"Discord takes nothing in the home channel {CHANNEL}: Missing Permissions. Let the bot write there."
+            == f"Discord refuses messages in the home channel {CHANNEL}: Missing Permissions. Let the bot write there."
         )
         await discord.forbid(CHANNEL)
         await wait_until_sent(user_comm, *news)

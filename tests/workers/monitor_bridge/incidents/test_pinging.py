@@ -125,7 +125,7 @@ def test_after_quiet_hours_people_are_pinged_of_what_still_fires(join: Join) -> 
     assert harness.advance(60).next_due == seconds("2033-12-01 07:00:00")
     harness.advance(4 * 3600 - 60)
     (again,) = harness.read("user_comm")
-    assert again.content.startswith("Nobody was pinged of this before. Incident 1, warning, from prom:")
+    assert again.content.startswith("Nobody was pinged about this before. Incident 1, warning, from prom:")
     assert again.metadata["ping"] == ["1"]
     assert harness.advance(86400).next_due is None
     assert harness.read("user_comm") == []

@@ -30,11 +30,11 @@ def test_the_agent_whose_answer_discord_refuses_is_notified(gateway: MessageHub,
     ask(gateway, "@lead how is it?")
     answer = lead.reply(claim_next(lead), "well")
     shown = receive(gateway)
-    gateway.answer(shown, f"Discord did not take message #{shown.id}: Missing Permissions.", message_type="error")
+    gateway.answer(shown, f"Discord did not accept message #{shown.id}: Missing Permissions.", message_type="error")
     told = receive(lead, kind="error")
     assert (
         told.content
-        == f"About your message #{answer.id}: Discord did not take message #{shown.id}: Missing Permissions."
+        == f"About your message #{answer.id}: Discord did not accept message #{shown.id}: Missing Permissions."
     )
     assert told.reply_to == answer.message_id
     gcp = join("gcp")
@@ -50,7 +50,7 @@ def test_the_agent_whose_news_discord_refuses_is_notified(
     lead = join("lead")
     news = lead.send("user_comm", "the disk is full")
     shown = receive(gateway, kind="notification")
-    gateway.answer(shown, "Discord did not take it.", message_type="error")
+    gateway.answer(shown, "Discord did not accept it.", message_type="error")
     assert receive(lead, kind="error").reply_to == news.message_id
 
 
@@ -62,11 +62,11 @@ def test_the_agent_whose_question_discord_does_not_show_is_notified(
     lead = join("lead")
     lead.send("user_comm", "Restart it?", message_type="opinion_request", metadata={"options": ["yes", "no"]})
     shown = receive(gateway, kind="opinion_request")
-    gateway.answer(shown, "Discord did not take it.", message_type="error")
+    gateway.answer(shown, "Discord did not accept it.", message_type="error")
     told = receive(lead, kind="error")
     assert (
         told.content
-        == f"People on Discord do not see your question #{shown.metadata['decision']}: Discord did not take it."
+        == f"People on Discord do not see your question #{shown.metadata['decision']}: Discord did not accept it."
     )
 
 

@@ -79,7 +79,7 @@ def test_a_name_that_points_here_shows_nothing(browser: Browser, served: ServedP
     browser.open(f"{host}/sign-in")
     browser.take_cookies(f"{host}/", served.client().cookies)
     browser.open(f"{host}/")
-    browser.wait_for("This address is not one of ours.")
+    browser.wait_for("This address is not a name of this server.")
     assert "all well" not in browser.text()
 
 

@@ -142,7 +142,7 @@ class AgentRunner(Worker):
             # Perhaps a person has mended it before this start; else the next run finds the fault again.
             self._table.end_incidents(kind)
         if killed := sweep_others(self.hub.team, {run_mark(self.hub.team, run.id) for run in running}):
-            self.log.info("killed what ended runs had left: %s", ", ".join(map(str, killed)))
+            self.log.info("killed processes that ended runs had left: %s", ", ".join(map(str, killed)))
         self._renew_leases()
         for run in self._table.open_runs():
             # The earlier worker may have died before it asked.

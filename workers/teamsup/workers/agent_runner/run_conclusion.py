@@ -163,7 +163,7 @@ class RunConclusion:
             table = RunTable(hub)
             match decision.chosen:
                 case 0:
-                    reason = f"{decision.by} had it run again"
+                    reason = f"{decision.by} decided to run it again"
                     CallLedger(run_folder(self._hub.team, run.id)).give_up(calls)
                     return table.update(run, state="planned", reason=reason, decision="", tries=0, next_try_at=None)
                 case 1:
@@ -180,7 +180,7 @@ class RunConclusion:
             case Park():
                 return self._park(table, run, _with_call(judged, calls))
             case Resume():
-                return self._try_again(hub, table, run, StartAgain("it died and goes on"), seconds=0.0)
+                return self._try_again(hub, table, run, StartAgain("it died and is continued"), seconds=0.0)
             case StartAgain(reason):
                 return self._try_again(hub, table, run, judged, seconds=_retry_seconds(run) if reason else 0.0)
             case Pause():

@@ -214,5 +214,5 @@ class DiscordGateway(Worker):
             await asyncio.sleep(_HOME_CHECK_SECONDS)
 
     async def _report_home_channel(self, why: str) -> None:
-        reason = f"Discord takes nothing in the home channel {self._home_channel}: {why}. Let the bot write there."
+        reason = f"Discord refuses messages in the home channel {self._home_channel}: {why}. Let the bot write there."
         await self.report_state("home channel", reason if why else "")

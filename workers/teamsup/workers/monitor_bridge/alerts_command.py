@@ -43,8 +43,8 @@ EXAMPLES = ("teamsup alerts", "teamsup alerts show 3", "teamsup alerts ack 3 4",
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "List incidents and who acknowledged them."
     parser.epilog = (
-        "Exit codes of the list: 0 no critical incident is open; 4 one is open, or monitor-bridge is degraded; "
-        "3 monitor-bridge does not run, and no critical incident is known."
+        "Exit codes of the list: 0 no critical incident is open; 4 such an incident is open, or monitor-bridge is "
+        "degraded; 3 monitor-bridge does not run, and no critical incident is known."
     )
     parser.add_argument("--all", action="store_true", help=f"also list ended incidents: the newest {_MAX_LISTED:,}")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     ack = verb("ack", "acknowledge incidents", _ack)
     ack.add_argument("id", nargs="+", help="the incident's number, or: all")
-    mute = verb("mute", "let nobody be notified of incidents for a time, an hour by default", _mute)
+    mute = verb("mute", "stop notifications about incidents for a time, by default an hour", _mute)
     mute.add_argument("what", nargs="+", help="incidents' numbers, or labels: job=backup; then how long: 30m, 2h")
     mutes = verb("mutes", "list what is muted, until when and by whom", _list_mutes)
     mutes.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")

@@ -90,7 +90,7 @@ component = Component(
         ),
         CommandDefinition(
             "mute",
-            "let nobody be notified of alerts for a time",
+            "stop notifications about alerts for a time",
             (
                 CommandArgument("what", "alerts' numbers, or labels, such as job=backup severity!=critical"),
                 CommandArgument("time", "how long, such as 30m or 2h; an hour by default", is_optional=True),

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sign-out",
         action="store_true",
-        help="make no link: sign all browsers of that person out, and make their unused links useless",
+        help="make no link: sign all browsers of that person out, and invalidate their unused links",
     )
     parser.add_argument("--no-browser", action="store_true", help="only print the link")
 
@@ -77,9 +77,7 @@ def _sign_out(team: Team, person: str) -> int:
     with open_hub(component, team) as hub:
         count = end_all_sessions(hub, person)
     browsers = {0: "No browser", 1: "1 browser"}.get(count, f"{count} browsers")
-    print(
-        f"{browsers} of {person} {'is' if count < 2 else 'are'} signed out. Pages that are open end within 15 seconds."
-    )
+    print(f"{browsers} of {person} {'is' if count < 2 else 'are'} signed out. Open pages close within 15 seconds.")
     return 0
 
 

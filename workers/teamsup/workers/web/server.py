@@ -48,7 +48,11 @@ _MAX_BODY_BYTES = 2**20
 _CLOSE_SECONDS = 2.0
 _RETRY_SECONDS = 5
 
-_SENTENCES = {404: "There is no such page.", 405: "This address does not take that.", 413: "That is too long."}
+_SENTENCES = {
+    404: "There is no such page.",
+    405: "This address does not accept this request.",
+    413: "The request is too long.",
+}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -36,7 +36,7 @@ class RoleFence:
         answer to a query at ``asked_at``, in monotonic seconds; None: another token is stored.
         """
         if seconds_left is None or seconds_left <= 0:
-            raise RoleLost(f"This process may not be {self.role} any more: its lease has ended.")
+            raise RoleLost(f"This process may not act as {self.role} any more: its lease has ended.")
         if self._ends_process:
             left = asked_at + seconds_to_run(seconds_left) - time.monotonic()
             signal.setitimer(signal.ITIMER_REAL, max(_LEAST_SECONDS, left))

@@ -82,7 +82,7 @@ async def test_an_answer_with_files_that_are_too_large_for_discord_is_sent_as_te
         second = send_to_gateway(user_comm, "See this", metadata={"files": ["files/some.bin"]})
         await wait_until_sent(user_comm, first, second)
         said = [piece.strip() for piece in split(text)]
-        assert await discord.said() == [*said, "See this", "Discord did not take: some.bin."]
+        assert await discord.said() == [*said, "See this", "Discord did not accept: some.bin."]
 
 
 def _file(team: Team, name: str, content: bytes) -> None:

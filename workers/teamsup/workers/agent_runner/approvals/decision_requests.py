@@ -58,7 +58,7 @@ def ask_about_unknown(hub: MessageHub, run: Run, agent: AgentSection, call: Call
     text."""
     text = (
         f"Run {run.id} of {run.agent} died in a call, and nobody knows whether it took effect: {describe_call(call)}"
-        "\nLook before you choose. What is to become of it?"
+        "\nLook before you choose. What should happen to it?"
     )
     return _ask(hub, run, agent, request_id_of_unknown(run), text, UNKNOWN_OPTIONS)
 

@@ -168,7 +168,7 @@ class InteractionHandler:
             except StoreError as error:
                 self._log.error("%s Trying again.", error)
                 if time.monotonic() > ends:
-                    return "I could not store this: the team's database takes no writes at the moment."
+                    return "I could not store this: the team's database does not accept writes at the moment."
             else:
                 return None
             await asyncio.sleep(_RETRY_SECONDS)

@@ -105,15 +105,15 @@ class NoticeRouter:
         if not is_channel_wide and here not in refused.tried and not is_rejection_notice(message, self._hub.agent):
             is_reply = message.conversation_id == conversation_id_of(here)
             what = "the answer to this" if is_reply and message.reply_to else "my message"
-            text = f"Discord did not take {what}: {refused.why}. {kept}"
+            text = f"Discord did not accept {what}: {refused.why}. {kept}"
             return RejectionNotice(text, refused, here, message.reply_to if is_reply else None)
         async for channel in _other_channels(client, refused):
             if channel not in (here, *refused.tried):
-                text = f"Discord did not take an answer in <#{here}>: {refused.why}. {kept} Ask for it here."
+                text = f"Discord did not accept an answer in <#{here}>: {refused.why}. {kept} Ask for it here."
                 return RejectionNotice(text, refused, channel)
         text = (
-            f"Discord did not take an answer in channel {here}: {refused.why}. {kept} Tell user {refused.person}, who "
-            "does not take direct messages either."
+            f"Discord did not accept an answer in channel {here}: {refused.why}. {kept} Tell user "
+            f"{refused.person}, who does not accept direct messages either."
         )
         return RejectionNotice(text, refused, None)
 

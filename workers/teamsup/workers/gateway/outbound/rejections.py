@@ -128,12 +128,12 @@ class RejectionHandler:
         if step is RejectionAction.DROP_FILES and chunk is not None:
             self._log.warning("message %s is sent without its files: %s", message.message_id, refusal.reason)
             names = [file_name_of(path) for path in chunk.files if path]
-            notes = (f"Discord did not take: {', '.join(names)}.",) if names else ()
+            notes = (f"Discord did not accept: {', '.join(names)}.",) if names else ()
             return await asyncio.to_thread(self.drop_files, message, chunk, (), notes)
         self._log.error("message %s is refused by Discord: %s", message.message_id, refusal.reason)
         return Rejected(
             refusal.reason,
-            f"Discord did not take message #{message.id}: {refusal.reason}.",
+            f"Discord did not accept message #{message.id}: {refusal.reason}.",
             await self._create_notice(client, channel, message, refusal),
         )
 

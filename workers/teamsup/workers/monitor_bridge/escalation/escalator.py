@@ -195,7 +195,7 @@ class Escalator:
         """Page people again, if one of them can be pinged now."""
         pinging = self._choose_pinging(group, now)
         if pinging.users:
-            self._groups.page_people(group, "Nobody was pinged of this before", pinging)
+            self._groups.page_people(group, "Nobody was pinged about this before", pinging)
         group_table.update_group(self._hub, group.group_id, ping_at=pinging.retry_at)
 
     def _choose_pinging(self, group: IncidentGroup, now: float) -> Pinging:

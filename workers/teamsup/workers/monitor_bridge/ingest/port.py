@@ -19,14 +19,14 @@ def explain_bind_error(listen: ListenAddress, error: OSError) -> str:
             )
         case errno.EACCES:
             why, todo = (
-                f"{address} needs rights that we do not have",
+                f"{address} needs rights that monitor-bridge does not have",
                 "Change listen in [monitor-bridge] to a port above 1023",
             )
         case errno.EADDRNOTAVAIL:
             why, todo = f"{listen.host} is not an address of this machine", "Change listen in [monitor-bridge]"
         case _:
             why, todo = f"{address}: {os.strerror(error.errno or 0)}", "Change listen in [monitor-bridge]"
-    return f"The sources cannot reach us, because {why}. {todo}."
+    return f"The sources cannot reach monitor-bridge, because {why}. {todo}."
 
 
 def _find_holder(port: int) -> str:

@@ -14,7 +14,7 @@ def check_request(headers: Mapping[str, str], hosts: Collection[str]) -> tuple[i
     if any(name in headers for name in _BROWSER_HEADERS):
         return 403, "A browser is not a source: any page could have sent this request."
     if host_name_of(headers.get("Host", "")) not in hosts:
-        return 421, "This Host is not ours. Add the name to hosts in [monitor-bridge]."
+        return 421, "This Host is not a name of this server. Add the name to hosts in [monitor-bridge]."
     # Check all headers, because a second header of this name counts as well.
     if any(name.lower() == "content-encoding" and value.lower() != "identity" for name, value in headers.items()):
         return 415, "Send the payload without a Content-Encoding."

@@ -62,7 +62,7 @@ def _check_source(
         return Finding(f"source {name}", Verdict.FAILED, text, hint)
     if status == 200 and server == "teamsup":
         milliseconds = (time.monotonic() - began) * 1000
-        text = f"a test alert was stored in {milliseconds:.0f} ms and taken back; {last}"
+        text = f"a test alert was stored in {milliseconds:.0f} ms and removed; {last}"
         return Finding(f"source {name}", Verdict.OK, text)
     if server != "teamsup":
         return Finding(

@@ -66,7 +66,7 @@ def render_unknown_deciders(decision: Decision, unknown_ones: Sequence[str], con
     known = ", ".join(name.removeprefix("console-") for name in consoles)
     return (
         f"#{decision.number} is asked, but the team does not hear {' or '.join(unknown_ones)}, "
-        f"who cannot decide it unless that changes. At consoles have been: {known or 'nobody'}."
+        f"who cannot decide it unless that changes. Known consoles: {known or 'nobody'}."
     )
 
 

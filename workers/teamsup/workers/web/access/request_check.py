@@ -17,7 +17,7 @@ def check_host(headers: Mapping[str, str], hosts: Collection[str]) -> str:
     """
     if host_name_of(headers.get("Host", "")) in hosts:
         return ""
-    return "This address is not one of ours. Add its name to trusted_hosts in [web] of teamsup.toml."
+    return "This address is not a name of this server. Add its name to trusted_hosts in [web] of teamsup.toml."
 
 
 def check_origin(method: str, headers: Mapping[str, str]) -> str:

@@ -37,7 +37,7 @@ def ask_supervisor(context: PageContext, verb: str, worker: str) -> str:
     if worker == WEB:
         # Its answer would come after our end, so the browser first gets this page.
         threading.Timer(_OWN_DELAY_SECONDS, _ask_later, (context, f"{verb} {worker}")).start()
-        return "This page ends now." if verb == "stop" else "The page is away for a moment, and then goes on."
+        return "This page ends now." if verb == "stop" else "The page is unavailable for a moment, and then continues."
     answer = ask_once(context.team, SUPERVISOR, f"{verb} {worker}", _ANSWER_SECONDS, metadata=_WAIT, person=person)
     if answer.message_type == "error":
         raise RequestNotDone(sanitize(answer.content))

@@ -22,12 +22,12 @@ def parse_ping(request: WebhookRequest) -> Alerts:
     """
     name, *rest = request.path
     if len(rest) > 1 or not _JOB_NAME.fullmatch(name):
-        raise InvalidPayload("A ping's path is the job's name, and perhaps start, fail or an exit status behind it.")
+        raise InvalidPayload("A ping's path is the job's name, and perhaps start, fail or an exit status after it.")
     what = rest[0] if rest else "0"
     if what in ("start", "log"):
         return ()
     if what != "fail" and not re.fullmatch(r"[0-9]{1,3}", what):
-        raise InvalidPayload("Behind the job's name there may be start, fail or an exit status.")
+        raise InvalidPayload("After the job's name there may be start, fail or an exit status.")
     if what != "fail" and not int(what):
         # A job that failed before is well again.
         return (SourceHeartbeat(request.source, name, name), _to_job_alert(request, name, "is well again"))
