@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from fake_discord import ANN, BOB, BOT, BOT_ROLE, CHANNEL, OTHER_BOT
+from fake_discord import ANN, BOB, BOT, BOT_ROLE, CHANNEL, GUILD, OTHER_BOT
+from fake_discord.world.models import PUBLIC_THREAD, FakeChannel
 from helpers.gateway_process import (
     gateway_with_hub,
     read_messages,
@@ -71,6 +72,22 @@ async def test_a_threads_name_and_first_message_reach_the_team(team: Team, join:
             "Clean it up.\n(in the thread web-1)\n(a thread about a message of Bob:)\n> The disk of web-1 is full.",
             "Now.\n(in the thread web-1)",
         ]
+
+
+@pytest.mark.slow
+async def test_a_thread_that_discord_never_reported_is_asked_for_once(team: Team, join: Join) -> None:
+    toml = TOML + f'answer_in = {{ "{CHANNEL}" = "mentioned" }}\n'
+    async with gateway_with_hub(team, join, toml=toml) as (discord, user_comm):
+        thread = discord.world.snowflakes.next_id()
+        discord.world.channels[thread] = FakeChannel(thread, PUBLIC_THREAD, "web-2", GUILD, CHANNEL, ANN)
+        await discord.say("Not for the team.", channel=thread)
+        await discord.say(f"<@{BOT}> Look.", channel=thread)
+        await discord.say(f"<@{BOT}> Now.", channel=thread)
+        first, second = await read_texts(user_comm, 2)
+        assert first.startswith("Look.\n(in the thread web-2)\n(said here before, not to the team:)\n> Ann: Not for")
+        assert second.startswith("Now.\n(in the thread web-2)\n")
+        asked = await discord.requests("GET", f"/channels/{thread}")
+        assert len([each for each in asked if each.path.endswith(str(thread))]) == 1
 
 
 @pytest.mark.slow

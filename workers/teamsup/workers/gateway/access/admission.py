@@ -23,6 +23,7 @@ from .policy import RateLimiter, is_allowed
 from .unknown_users import ALREADY_PAIRED, UnknownUsers
 
 _MAX_KNOWN_USERS = 1000
+_MAX_FETCHED = 1000
 _RECENT_SECONDS = 120.0
 RATE_LIMITED = "I take {} messages a minute from one person. Further messages wait here."
 
@@ -48,7 +49,7 @@ class Admission:
         self._nonces = nonces
         self._unknown_users = UnknownUsers(hub, log)
         self._rate_limiter = RateLimiter(section.messages_per_minute)
-        self._parents: dict[int, int | None] = {}
+        self._fetched: dict[int, discord.Thread | None] = {}
         self._logged_users: deque[int] = deque(maxlen=_MAX_KNOWN_USERS)
         self._notified_at: dict[int, float] = {}
         self._reply_tasks: set[asyncio.Task[None]] = set()
@@ -74,10 +75,8 @@ class Admission:
             return False
         if is_allowed(section, await retry_in_thread(self._log, paired_user_ids, self._hub), author):
             return True
-        # Ask Discord for facts that discord.py does not know, but only where they matter.
-        if section.channels and author.guild is not None and author.parent is None:
-            author = replace(author, parent=await self._parent_of(author.channel))
         if section.roles and not inbound.knows_roles:
+            # Discord's history does not contain them, so ask, but only where they matter.
             author = replace(author, roles=await self._roles_of(author))
         return is_allowed(section, (), author)
 
@@ -94,16 +93,29 @@ class Admission:
             self.reply(inbound, RATE_LIMITED.format(self._section.messages_per_minute))
         await asyncio.sleep(seconds)
 
-    async def _parent_of(self, number: int) -> int | None:
-        """Return the channel of a thread that discord.py does not know."""
-        client = self._calls.client
-        if client is None or client.get_channel(number) is not None:
-            return None
-        if number not in self._parents:
+    async def add_thread(self, inbound: InboundMessage) -> InboundMessage:
+        """Return the message with what discord.py does not know about its thread, because Discord has not reported it:
+        its name, its channel, and whether the bot began it. Ask Discord once.
+        """
+        author, client = inbound.author, self._calls.client
+        if client is None or author.guild is None or client.get_channel(author.channel) is not None:
+            return inbound
+        thread = await self._fetch_thread(author.channel)
+        if thread is None:
+            return inbound
+        is_own = client.user is not None and thread.owner_id == client.user.id
+        author = replace(author, parent=thread.parent_id)
+        return replace(inbound, author=author, thread=thread.name, is_own_thread=is_own)
+
+    async def _fetch_thread(self, number: int) -> discord.Thread | None:
+        if number not in self._fetched:
             channel = await self._calls.call_discord_or_none(lambda client: client.fetch_channel(number))
-            if channel is not None:
-                self._parents[number] = channel.parent_id if isinstance(channel, discord.Thread) else None
-        return self._parents.get(number)
+            if channel is None:
+                return None  # Discord has refused: ask again with the next message
+            if len(self._fetched) >= _MAX_FETCHED:
+                self._fetched.clear()
+            self._fetched[number] = channel if isinstance(channel, discord.Thread) else None
+        return self._fetched[number]
 
     async def _roles_of(self, author: Author) -> frozenset[int]:
         """Return the roles of a user in the history."""

@@ -104,9 +104,10 @@ class EventHandler:
         match what:
             case InboundMessage():
                 if what.snowflake not in self._handled:
-                    await self._handle_message(what)
+                    await self._handle_message(await self._admission.add_thread(what))
                     self._handled.append(what.snowflake)
             case MessageEdited(inbound):
+                inbound = await self._admission.add_thread(inbound)
                 if await self._admission.is_allowed(inbound):
                     await self._admission.wait_for_rate_limit(inbound, (inbound.edited_at or 0) / 1e6)
                     await self._handle_edit(inbound)
@@ -219,7 +220,10 @@ class EventHandler:
         """Return a line for a message that is not stored in the hub. Quote only people who may write to the team."""
         me = 0 if self._calls.client is None or self._calls.client.user is None else self._calls.client.user.id
         earlier = parse_message(message, me)
-        if earlier is None or earlier.is_empty or is_for_team(self._section, earlier):
+        if earlier is None or earlier.is_empty:
+            return None
+        earlier = await self._admission.add_thread(earlier)
+        if is_for_team(self._section, earlier):
             return None
         if not await self._admission.is_allowed(earlier):
             return None
