@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from teamsup.hub import NotConfigured, Team
-from teamsup.workers.agent_runner.programs.command import CommandProgram
+from teamsup.workers.agent_runner.programs.command import CommandProgram, _parse_output
 from teamsup.workers.agent_runner.programs.program import WHOLE_PROGRAM, Ending
 from teamsup.workers.agent_runner.run import Cause, Run
 from teamsup.workers.agent_runner.sections import AgentSection
@@ -73,6 +73,19 @@ def test_lines_of_json_are_progress_answer_and_cost(harness: CommandHarness) -> 
     output = harness.program.read(harness.folder, harness.run)
     assert (output.text, output.progress) == ("Well.\nBye.", "leaving")
     assert (output.usd, output.turns, output.tokens_in) == (0.75, 2, 10)
+
+
+@pytest.mark.parametrize(("printed", "answer"), [
+    ('{"progress": "reading"}\nAll is well.\n', "All is well."),
+    ('{"cost": 0.5}\n', ""),
+    ('{"run": 1, "decision": null}\ndone\n', '{"run": 1, "decision": null}\ndone'),
+    ('{"answer": 7}', '{"answer": 7}'),
+    ('{"decision": {"text": "Restart?"}}\nwaiting', ""),
+    ('{"answer": "Well."}\nnoise', "Well."),
+    ("  two\n lines\n", "two\n lines"),
+])  # fmt: skip
+def test_words_without_an_answer_in_json_are_the_answer(printed: str, answer: str) -> None:
+    assert _parse_output(printed).text == answer
 
 
 def test_an_answer_behind_too_much_output_is_a_failure_not_silence(harness: CommandHarness) -> None:

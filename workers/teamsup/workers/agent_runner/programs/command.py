@@ -4,7 +4,7 @@ A shell around the program records its beginning and its end. So a later runner 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,17 +103,18 @@ def _judge_exit(code: int | None, said: RunOutput, error: str) -> tuple[Ending, 
 
 
 def _parse_output(text: str) -> RunOutput:
-    """Return the output of a program: lines of JSON if any line has the form for agents, otherwise its unchanged
-    answer.
+    """Return the output of a program: lines of JSON in the form for agents. If these neither answer nor ask people to
+    decide, the other lines are the answer.
     """
-    lines = list(_json_lines(text))
-    if not lines:
-        return RunOutput(text=text.strip())
+    lines, others = _split_lines(text)
     progress = [line["progress"] for line in lines if isinstance(line.get("progress"), str)]
     decisions = [line["decision"] for line in lines if isinstance(line.get("decision"), dict)]
     costs = [line["cost"] for line in lines if _is_number(line.get("cost"))]
+    answers = [line["answer"] for line in lines if isinstance(line.get("answer"), str)]
+    if not (answers or decisions):
+        answers = ["\n".join(others).strip() if lines else text.strip()]
     return RunOutput(
-        text="\n".join(line["answer"] for line in lines if isinstance(line.get("answer"), str)),
+        text="\n".join(answers),
         progress=progress[-1] if progress else "",
         decision=decisions[-1] if decisions else {},
         usd=float(sum(costs)) if costs else None,
@@ -127,15 +128,29 @@ def _total(lines: Sequence[Mapping[str, Any]], name: str) -> int:
     return int(sum(line[name] for line in lines if _is_number(line.get(name))))
 
 
-def _json_lines(text: str) -> Iterator[Mapping[str, Any]]:
+def _split_lines(text: str) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """Return the lines of JSON in the form for agents, and all other lines."""
+    ours: list[Mapping[str, Any]] = []
+    others: list[str] = []
     for line in text.splitlines():
-        if line.startswith("{"):
-            try:
-                found = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(found, dict) and found.keys() & {"answer", "progress", "cost", "decision"}:
-                yield found
+        found = _read_line(line)
+        if found is None:
+            others.append(line)
+        else:
+            ours.append(found)
+    return ours, others
+
+
+def _read_line(line: str) -> Mapping[str, Any] | None:
+    """Return the JSON of a line in the form for agents: one of its keys has a value of its type."""
+    try:
+        found = json.loads(line) if line.startswith("{") else None
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    has_text = any(isinstance(found.get(key), str) for key in ("answer", "progress"))
+    return found if has_text or isinstance(found.get("decision"), dict) or _is_number(found.get("cost")) else None
 
 
 def _is_number(value: object) -> bool:
