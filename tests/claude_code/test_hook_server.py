@@ -49,6 +49,20 @@ async def test_waiting_messages_are_announced_once_in_the_running_turn(team: Tea
         assert "again" in context(lead.hook("PostToolUseFailure"))
 
 
+@pytest.mark.slow
+async def test_hooks_of_gemini_cli_do_the_same_under_their_own_names(team: Team, join: Join) -> None:
+    user = join("user")
+    async with open_session(team) as lead:
+        first = user.send("lead", "How is the load?")
+        assert "How is the load?" in context(lead.hook("BeforeAgent", prompt="go"))
+        user.send("lead", "And the disk?")
+        assert "And the disk?" in context(lead.hook("AfterTool"))
+        assert lead.hook("AfterAgent", stop_hook_active=False)["decision"] == "block"
+        await lead.call("team_read_messages")
+        assert lead.hook("BeforeAgent") == lead.hook("AfterAgent", stop_hook_active=True) == {}
+        assert user.queries.trace(first.message_id)[0].state == "done"
+
+
 async def test_hooks_find_the_server_though_no_named_folder_has_room_for_a_socket(team: Team, join: Join) -> None:
     scout = join("scout")
     far = str(team.folder.parent / ("long" * 30))

@@ -32,6 +32,8 @@ _log = logging.getLogger(__name__)
 _MAX_PAYLOAD_BYTES = 64 * 2**20
 _RECEIVE_TIMEOUT_SECONDS = 5.0
 _ADDS_CONTEXT = ("UserPromptSubmit", "PostToolUse", "PostToolUseFailure")
+_GEMINI_EVENTS = {"BeforeAgent": "UserPromptSubmit", "AfterTool": "PostToolUse", "AfterAgent": "Stop"}
+"""The events of Gemini CLI, and their names in Claude Code. Codex CLI has the latter."""
 _MAX_BLOCKED_STOPS = 3
 """The maximum number of times that hooks may prolong one turn. Claude Code allows eight in a row, for all hooks
 together.
@@ -268,4 +270,7 @@ def _parse_payload(received: bytes) -> Mapping[str, Any]:
         given = json.loads(received)
     except (ValueError, RecursionError):
         return {}
-    return given if isinstance(given, dict) else {}
+    if not isinstance(given, dict):
+        return {}
+    event = given.get("hook_event_name")
+    return {**given, "hook_event_name": _GEMINI_EVENTS[event]} if event in [*_GEMINI_EVENTS] else given
