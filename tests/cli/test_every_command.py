@@ -3,12 +3,14 @@
 import ast
 import contextlib
 import io
+import json
 import os
 import re
 import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,15 +18,22 @@ from helpers.support import TeamsupCommand
 from teamsup.cli import main as program
 from teamsup.cli.command_line import _parse, main
 from teamsup.cli.completion.known_commands import Command, all_commands, options_of
+from teamsup.config.components import open_hub
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.errors import ExitCode
+from teamsup.workers.gateway.access.pairing import create_code, redeem_code
+from teamsup.workers.gateway.component import component
 
 ROOT = Path(__file__).parents[2]
+Runner = Callable[[list[str]], tuple[object, str, str]]
 ALL = {" ".join(each.words): each for each in all_commands() if each.runs}
 
-READS = re.compile(r"(show|list|read|check)\b", re.IGNORECASE)
 WITHOUT_JSON = {
-    "demo": "its story is for people",
+    **dict.fromkeys(("start", "stop", "restart", "reload", "signal"), "their exit codes tell, and 'ps --json'"),
+    **dict.fromkeys(("demo", "completion", "init"), "a person calls it once"),
+    **dict.fromkeys(("service install", "service uninstall"), "'service status --json' shows the state afterwards"),
+    **dict.fromkeys(("mcp", "watch"), "Claude Code calls it"),
+    **dict.fromkeys(("config schema", "hub export"), "all that it prints is JSON of a form of its own"),
     "open": "its link is a secret for one person",
 }
 DESTROYS = re.compile(
@@ -41,10 +50,41 @@ def option_names(command: Command) -> set[str]:
     return {name for action in options_of(command.parser) for name in action.option_strings}
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_a_command_that_shows_something_prints_json_too(name: str) -> None:
-    if READS.match(ALL[name].summary) and name not in WITHOUT_JSON:
-        assert "--json" in option_names(ALL[name])
+def test_each_command_prints_json_too_or_we_know_why_not() -> None:
+    assert {name for name, command in ALL.items() if "--json" not in option_names(command)} == WITHOUT_JSON.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["", *sorted(ALL.keys() - WITHOUT_JSON.keys() - {"chat", "doctor"})])
+def test_json_is_objects_that_begin_with_the_team(name: str, run_at_home: Runner) -> None:
+    _, printed, told = run_at_home([*name.split(), *(needed_words(ALL[name]) if name in ALL else []), "--json"])
+
+    assert printed or told
+    for found in objects_in(printed):
+        assert next(iter(found.items())) == ("team", "default")
+
+
+def test_json_is_printed_by_one_module_so_that_it_always_names_the_team() -> None:
+    commands = [ROOT / "supervisor/teamsup/cli", ROOT / "hub/teamsup/terminal", *ROOT.glob("workers/**/*command.py")]
+    sources = [path for each in commands for path in ([each] if each.is_file() else each.rglob("*.py"))]
+
+    found = {path.stem for path in sources if re.search(r"print\(.*json\.dumps|stdout.*json\.dumps", path.read_text())}
+
+    assert len(sources) > 50
+    assert found == {"json_output"}
+
+
+@pytest.mark.parametrize("words", [
+    ["agents", "rm", "lead"], ["forget", "console-ann"], ["hub", "prune", "--days", "0"],
+    ["pair", "--remove", "7"],
+], ids=" ".join)  # fmt: skip
+def test_a_dry_run_for_programs_says_that_it_was_one(words: list[str], run_at_home: Runner) -> None:
+    first, printed, told = run_at_home([*words, "--dry-run", "--json"])
+    (found,) = objects_in(printed)
+
+    assert (first, found["team"], found["dry_run"], told) == (0, "default", True, "")
+    assert found["text"].startswith("Would ")
+    assert run_at_home([*words, "--dry-run", "--json"])[1] == printed
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -52,7 +92,7 @@ def test_a_command_that_destroys_something_asks_and_can_show_before_what_it_woul
     command = ALL[name]
     helps = [action.help or "" for action in options_of(command.parser) if action.dest not in ("yes", "dry_run")]
     if any(DESTROYS.match(text) for text in (command.summary, *helps)) and name not in KEEPS:
-        assert {"--yes", "--dry-run"} <= option_names(command)
+        assert {"--yes", "--dry-run", "--json"} <= option_names(command)
 
 
 def test_quiet_verbose_and_team_mean_the_same_in_every_command() -> None:
@@ -98,12 +138,42 @@ def test_a_reader_that_has_left_ends_every_command_without_a_word(
         assert told
 
 
+@pytest.fixture
+def run_at_home(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runner:
+    """Run a command in this process; return its exit code and what it has printed."""
+
+    def run(words: list[str]) -> tuple[object, str, str]:
+        with contextlib.chdir(home), monkeypatch.context() as here:
+            here.setenv("TEAMSUP_HOME", str(home))
+            here.setattr("sys.stdin", io.StringIO())
+            try:
+                code: object = main(words)
+            except SystemExit as end:
+                code = end.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def objects_in(text: str) -> list[dict[str, Any]]:
+    """Read the objects of JSON, one after another."""
+    decoder, found = json.JSONDecoder(), []
+    while text := text.strip():
+        value, end = decoder.raw_decode(text)
+        found.append(value)
+        text = text[end:]
+    return found
+
+
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         with MessageHub(Team("default", Path(folder, "default")), agent="lead") as lead:
             lead.register()
-            lead.send("lead", "hi", message_id="1")
+            for number in range(3):
+                lead.send("lead", "hi", message_id=str(number))
+        with open_hub(component, Team("default", Path(folder, "default"))) as gateway:
+            redeem_code(gateway, create_code(gateway), 7, "Ann")
         yield Path(folder)
 
 

@@ -293,12 +293,12 @@ def test_the_prune_command_keeps_what_the_team_is_configured_to_keep(teamsup: Te
 
     assert teamsup.run("hub", "prune", "--dry-run").stdout == "Would remove 3 messages.\n"
     counted = json.loads(teamsup.run("hub", "prune", "--dry-run", "--json").stdout)
-    assert counted == {"team": teamsup.team.name, "removable": 3}
+    assert counted == {"team": "default", "dry_run": True, "messages": 3, "text": "Would remove 3 messages."}
     asked = teamsup.run("hub", "prune")
     assert (asked.returncode, asked.stdout) == (64, "")
     assert asked.stderr == "teamsup: 3 messages will be removed for good. Add --yes to do it.\n"
     removed = json.loads(teamsup.run("hub", "prune", "--yes", "--json").stdout)
-    assert removed["removed"] == 3
+    assert (removed["dry_run"], removed["messages"]) == (False, 3)
     assert "keep_days of [team]" in " ".join(teamsup.run("hub", "prune", "--help").stdout.split())
 
 

@@ -1,12 +1,13 @@
 """Logs are kept within bounds, and read across their rotation."""
 
+import argparse
 import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from teamsup.cli.commands.logs import LogReader, parse_since, split_line
+from teamsup.cli.commands.logs import LogReader, _since, parse_since, split_line
 from teamsup.supervisor.processes.worker_logs import WorkerLogs
 
 
@@ -78,3 +79,5 @@ def test_a_line_has_its_time_in_utc_and_one_of_an_older_teamsup_its_local_time()
 def test_another_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         parse_since(text, NOW)
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a time: write 10m, 2h, 3d"):
+        _since(text)

@@ -25,6 +25,7 @@ def test_the_messages_of_a_person_are_removed_once_that_is_confirmed(teamsup: Te
     assert teamsup.run("forget", "discord:30", "--yes").stdout == "2 messages are gone.\n"
 
     gone = json.loads(teamsup.run("forget", "30", "--yes", "--json").stdout)
-    assert gone == {"team": "default", "person": "30", "messages": 0}
+    told = "The team knew nothing about 30."
+    assert gone == {"team": "default", "dry_run": False, "person": "30", "messages": 0, "text": told}
     with MessageHub(teamsup.team) as hub:
         assert [message.content for message in hub.queries.history()] == ["mine is 7"]

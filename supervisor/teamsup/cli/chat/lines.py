@@ -1,6 +1,5 @@
 """The lines of a chat: how a message looks to a person and to a program, and how open questions are shown. Pure."""
 
-import json
 import textwrap
 from dataclasses import dataclass, field
 
@@ -8,6 +7,7 @@ from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST, US
 from teamsup.hub import Message
 from teamsup.terminal.console import is_progress
 from teamsup.terminal.formatting import sanitize
+from teamsup.terminal.json_output import fields_of
 
 PROMPT = "you> "
 _TEAM_LABEL = "team"
@@ -48,23 +48,11 @@ def side_note(message: Message) -> str:
     return sanitize(f"{'urgent: ' if message.priority == 'urgent' else ''}{message.content}")
 
 
-def to_json(message: Message, *, failed: bool = False) -> str:
-    """Return one line of JSON. If an answer reports a failure, ``error`` has the reason."""
+def as_json(message: Message, *, failed: bool = False) -> dict[str, object]:
+    """Return the fields of a message for a program. If an answer reports a failure, ``error`` has the reason."""
     options = message.metadata.get("options")
-    return json.dumps(
-        {
-            "id": message.message_id,
-            "from": message.sender,
-            "type": message.message_type,
-            "content": message.content,
-            "reply_to": message.reply_to,
-            "conversation": message.conversation_id,
-            "priority": message.priority,
-            "options": options if isinstance(options, list) else [],
-            **({"error": message.content} if failed else {}),
-        },
-        ensure_ascii=False,
-    )
+    about: dict[str, object] = {"options": options if isinstance(options, list) else []}
+    return {**fields_of(message), **about, **({"error": message.content} if failed else {})}
 
 
 @dataclass

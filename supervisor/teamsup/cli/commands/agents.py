@@ -20,7 +20,7 @@ from teamsup.terminal.confirmation import require_confirmation
 from teamsup.terminal.console import ask_in_own_name, exit_code_of
 from teamsup.terminal.formatting import describe_presence, format_clock, format_duration, format_table, sanitize
 from teamsup.terminal.hints import command_hint, find_team
-from teamsup.terminal.json_output import print_json
+from teamsup.terminal.json_output import add_json_option, print_json, print_result
 from teamsup.terminal.verbs import add_verb
 
 _HEADINGS = ("NAME", "KIND", "STATUS", "UNREAD", "NOTE")
@@ -45,7 +45,6 @@ EXAMPLES = ("teamsup agents", "teamsup agents start night-watch 'look at the dis
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
 
@@ -53,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pause = add_verb(verbs, "pause", "start no runs of an agent until you resume it", _pause)
     resume = add_verb(verbs, "resume", "allow runs of a paused agent again", _resume)
     rm = add_verb(verbs, "rm", "forget an agent; its messages stay until an agent of that name comes back", _remove)
+    add_json_option(parser, start, pause, resume, rm)
     for verb in (start, pause, resume, rm):
         complete_as(Kind.MEMBER, verb.add_argument("name", metavar="NAME"))
     start.add_argument(
@@ -119,18 +119,18 @@ def _describe_start(agent: Agent, start: StartableAgent, now: datetime) -> str:
 
 
 def _start(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    _request(hub, "start", arguments.name, *arguments.text)
+    _request(hub, arguments, "start", arguments.name, *arguments.text)
 
 
 def _pause(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    _request(hub, "pause", arguments.name, *arguments.reason)
+    _request(hub, arguments, "pause", arguments.name, *arguments.reason)
 
 
 def _resume(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    _request(hub, "resume", arguments.name)
+    _request(hub, arguments, "resume", arguments.name)
 
 
-def _request(hub: MessageHub, *words: str) -> None:
+def _request(hub: MessageHub, arguments: argparse.Namespace, *words: str) -> None:
     """Send the request to agent-runner, and print the answer. Raise AgentNotStartable and NoAnswer."""
     runner = hub.find_agent(AGENT_RUNNER)
     now = datetime.now(UTC)
@@ -142,7 +142,7 @@ def _request(hub: MessageHub, *words: str) -> None:
     answer = ask_in_own_name(hub.team, AGENT_RUNNER, " ".join(words), _ANSWER_SECONDS)
     if exit_code_of(answer):
         raise AgentNotStartable(answer.content)
-    print(sanitize(answer.content))
+    print_result(hub.team.name, sanitize(answer.content), as_json=arguments.json, agent=arguments.name)
 
 
 def _as_json(agent: Agent, start: StartableAgent | None, now: datetime) -> dict[str, object]:
@@ -172,12 +172,12 @@ def _remove(hub: MessageHub, arguments: argparse.Namespace) -> None:
     name = sanitize(found.name)
     count = "1 unread message waits" if found.unread == 1 else f"{found.unread} unread messages wait"
     waits = f" {count} until an agent of that name comes back." if found.unread else ""
-    if arguments.dry_run:
-        print(f"Would forget {name}.{waits}")
-        return
-    require_confirmation(f"{name} will be forgotten.{waits}", is_given=arguments.yes)
-    hub.maintenance.retire(found.name)
-    print(f"{name} is forgotten.{waits}")
+    if not arguments.dry_run:
+        require_confirmation(f"{name} will be forgotten.{waits}", is_given=arguments.yes)
+        hub.maintenance.retire(found.name)
+    text = f"Would forget {name}.{waits}" if arguments.dry_run else f"{name} is forgotten.{waits}"
+    about = {"dry_run": arguments.dry_run, "agent": found.name, "unread": found.unread}
+    print_result(hub.team.name, text, as_json=arguments.json, **about)
 
 
 def _running_names(team: Team) -> Iterable[str]:

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -23,9 +22,10 @@ from teamsup.terminal.console import (
 )
 from teamsup.terminal.formatting import describe_presence, sanitize
 from teamsup.terminal.hints import command_hint
+from teamsup.terminal.json_output import print_json_line
 
 from ..arguments import non_negative
-from ..chat.lines import side_note, to_json
+from ..chat.lines import as_json, side_note
 
 _LEASE_MARGIN_SECONDS = 60.0
 _MAX_LEASE_SECONDS = 86400.0
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
                 return _ask_lines(chat, arguments)
         except TeamsupError as error:
             if arguments.json:
-                print(json.dumps({"error": str(error)}, ensure_ascii=False), flush=True)
+                print_json_line(team.name, error=str(error))
             raise
         return _chat_in_terminal(chat)
 
@@ -110,7 +110,7 @@ def _ask(chat: ConsoleChat, line: str, arguments: argparse.Namespace) -> int | N
     code = 0
     for delivery in receive(chat.hub, arguments.timeout):
         answered = is_answer(delivery, question)
-        code = _print(delivery.message, answered, arguments) or code
+        code = _print(chat, delivery.message, answered, arguments) or code
         chat.hub.acknowledge(delivery)
         if answered and is_final_answer(delivery.message):
             return code
@@ -132,7 +132,7 @@ def _ask_once(chat: ConsoleChat, arguments: argparse.Namespace) -> int:
                 continue
             chat.hub.mark_read(delivery)
             answered = is_answer(delivery, question)
-            code = _print(delivery.message, answered, arguments) or code
+            code = _print(chat, delivery.message, answered, arguments) or code
             chat.hub.acknowledge(delivery)
             if answered and is_final_answer(delivery.message):
                 return code
@@ -145,11 +145,11 @@ def _ask_once(chat: ConsoleChat, arguments: argparse.Namespace) -> int:
     raise _no_answer(chat, missing)
 
 
-def _print(message: Message, answered: bool, arguments: argparse.Namespace) -> int:
+def _print(chat: ConsoleChat, message: Message, answered: bool, arguments: argparse.Namespace) -> int:
     """Print a message; return its exit code."""
     code = exit_code_of(message) if answered else 0
     if arguments.json:
-        print(to_json(message, failed=code != 0), flush=True)
+        print_json_line(chat.hub.team.name, **as_json(message, failed=code != 0))
     elif answered and not code:
         print(sanitize(message.content), flush=True)
     if code:

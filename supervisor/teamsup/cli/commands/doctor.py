@@ -22,7 +22,7 @@ from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, installed_command, is_invocation_of
-from teamsup.terminal.json_output import print_json
+from teamsup.terminal.json_output import add_json_option, print_json
 
 from ..checks.machine import check_machine
 from ..checks.mailbox import Mailbox, check_mailbox
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         Kind.FOLDER,
         parser.add_argument("--project", type=Path, metavar="DIR", help="a Claude Code project (default: this folder)"),
     )
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    add_json_option(parser)
     parser.epilog = "Exit codes: 0 all checks passed, perhaps with warnings; 4 a check failed."
 
 

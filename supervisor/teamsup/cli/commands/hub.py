@@ -24,7 +24,7 @@ from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.confirmation import require_confirmation
 from teamsup.terminal.formatting import format_age, sanitize, to_single_line
 from teamsup.terminal.hints import command_hint, find_team
-from teamsup.terminal.json_output import print_json
+from teamsup.terminal.json_output import add_json_option, print_json, print_result
 from teamsup.terminal.verbs import add_renamed_verb, add_verb
 
 from ..arguments import non_negative, positive_integer
@@ -40,12 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
 
     verb = partial(add_verb, verbs)
-    verb("stats", "show counts and sizes", _stats).add_argument(
-        "--json", action="store_true", help="print JSON for programs"
-    )
-    verb("check", "check whether the store is sound; exit code 74 if it is not", _check).add_argument(
-        "--json", action="store_true", help="print JSON for programs"
-    )
+    stats = verb("stats", "show counts and sizes", _stats)
+    check = verb("check", "check whether the store is sound; exit code 74 if it is not", _check)
     backup = verb("backup", "write a consistent copy while the team runs", _backup)
     complete_as(
         Kind.FILE, backup.add_argument("file", type=Path, help="the new file; an existing file is not replaced")
@@ -57,7 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     back.add_argument("--yes", action="store_true", help="do not ask")
     back.add_argument("--dry-run", action="store_true", help="only show the changes")
-    back.add_argument("--json", action="store_true", help="print JSON for programs")
     back.set_defaults(run_alone=_restore)
     copy = verb("copy", "copy the team to a new file or server, and compare every row", _no_verb)
     complete_as(
@@ -66,7 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     complete_as(
         Kind.FILE, copy.add_argument("target", metavar="TO", help="a new file, or the address of an empty schema")
     )
-    copy.add_argument("--json", action="store_true", help="print JSON for programs")
     copy.set_defaults(run_alone=_copy)
     export = verb("export", "write every row as a line of JSON, while the team runs", _export)
     output = export.add_argument(
@@ -83,12 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     prune.add_argument("--yes", action="store_true", help="do not ask")
     prune.add_argument("--dry-run", action="store_true", help="only count the messages")
     prune.add_argument("--keep", type=positive_integer, metavar="N", help="keep only the newest N messages")
-    prune.add_argument("--json", action="store_true", help="print JSON for programs")
     dead = verb("dead-letters", "list the dead letters, the newest first", _dead_letters)
-    dead.add_argument("--json", action="store_true", help="print JSON for programs")
     retry = verb("retry", "deliver a dead letter again", _retry)
     retry.add_argument("id", help="its message_id, or its number such as '#12'")
     complete_as(Kind.MEMBER, retry.add_argument("--recipient", metavar="NAME", help="only for this recipient"))
+    for each in (stats, check, backup, back, copy, fill, prune, dead, retry):
+        add_json_option(each)
     add_renamed_verb(verbs, "dead", "dead-letters")
 
 
@@ -136,7 +130,9 @@ def _check(hub: MessageHub, arguments: argparse.Namespace) -> None:
 def _backup(hub: MessageHub, arguments: argparse.Namespace) -> None:
     with progress.during(f"Writing {arguments.file}"):
         hub.maintenance.backup(arguments.file, installed_tables())
-    print(f"Wrote {arguments.file}, {arguments.file.stat().st_size / 2**20:.1f} MiB.")
+    size = arguments.file.stat().st_size
+    text = f"Wrote {arguments.file}, {size / 2**20:.1f} MiB."
+    print_result(hub.team.name, text, as_json=arguments.json, file=arguments.file, bytes=size)
 
 
 def _no_verb(_: MessageHub, __: argparse.Namespace) -> None:
@@ -162,7 +158,7 @@ def _restore(arguments: argparse.Namespace) -> None:
         with progress.during(f"Restoring {arguments.file}"):
             taken_back = restore_and_wake(team, arguments.file, components)
     if arguments.json:
-        print_json(team.name, **asdict(taken_back))
+        print_json(team.name, dry_run=arguments.dry_run, **asdict(taken_back))
         return
     print(f"{'Would restore' if arguments.dry_run else 'Restored'} {arguments.file}: {taken_back.description}.")
     if taken_back.set_aside:
@@ -254,7 +250,9 @@ def _import(arguments: argparse.Namespace) -> None:
         except KeyboardInterrupt:
             print("The import is not finished, so no program uses it. Run the same command again.", file=sys.stderr)
             raise
-    print(f"Imported {sum(report.rows.values()):,} rows to {describe_store(team)}, and counted them.")
+    rows = sum(report.rows.values())
+    text = f"Imported {rows:,} rows to {describe_store(team)}, and counted them."
+    print_result(team.name, text, as_json=arguments.json, rows=rows)
 
 
 def _open_file(name: str) -> BinaryIO:
@@ -293,19 +291,15 @@ def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
     if arguments.dry_run or not arguments.yes:
         count = hub.maintenance.count_prunable(older_than=older_than, keep=arguments.keep, components=tables)
         if arguments.dry_run:
-            if arguments.json:
-                print_json(hub.team.name, removable=count)
-            else:
-                print(f"Would remove {count:,} messages.")
+            text = f"Would remove {count:,} messages."
+            print_result(hub.team.name, text, as_json=arguments.json, dry_run=True, messages=count)
             return
         if count:
             require_confirmation(f"{count:,} messages will be removed for good.", is_given=False)
     with progress.during("Removing messages"):
         gone = hub.maintenance.prune(older_than=older_than, keep=arguments.keep, components=tables)
-    if arguments.json:
-        print_json(hub.team.name, removed=gone)
-        return
-    print(f"Removed {gone:,} messages; the file has {hub.queries.stats().file_bytes / 2**20:.1f} MiB.")
+    text = f"Removed {gone:,} messages; the file has {hub.queries.stats().file_bytes / 2**20:.1f} MiB."
+    print_result(hub.team.name, text, as_json=arguments.json, dry_run=False, messages=gone)
 
 
 def _dead_letters(hub: MessageHub, arguments: argparse.Namespace) -> None:
@@ -340,4 +334,4 @@ def _retry(hub: MessageHub, arguments: argparse.Namespace) -> None:
     count = hub.maintenance.retry(arguments.id, arguments.recipient)
     if not count:
         raise CallerError(f"No delivery of {arguments.id} is a dead letter.")
-    print(f"Delivering again: {count}.")
+    print_result(hub.team.name, f"Delivering again: {count}.", as_json=arguments.json, deliveries=count)

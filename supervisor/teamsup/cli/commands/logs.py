@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--since",
-        type=parse_since,
+        type=_since,
         metavar="WHEN",
         help='print the lines since then: 10m, 2h, 3d, or a time in UTC: "14:30", "2026-11-30", "2026-11-30 14:30"',
     )
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         logs = {arguments.name: logs[arguments.name]}
     tails = [[(line, name) for line in deque(_read_since(log, arguments.since), most)] for name, log in logs.items()]
     width = max(map(len, logs))
-    show = _print_json if arguments.json else partial(_print, width=width)
+    show = partial(_print_json, team.name) if arguments.json else partial(_print, width=width)
     for line, name in deque(heapq.merge(*tails), most):
         show(name, line)
     if arguments.follow:
@@ -113,10 +113,18 @@ def _show_elsewhere(team: Team, arguments: argparse.Namespace, host: HostReport)
     if arguments.since:
         raise NoLog(f"{worker} runs on host {host.name}. Use --since there: teamsup logs --since 2h {worker}")
     text = send_request(team, f"logs {worker}@{host.name} {arguments.lines or _USUAL_LINES}", _ANSWER_SECONDS)
-    show = _print_json if arguments.json else partial(_print, width=0)
+    show = partial(_print_json, team.name) if arguments.json else partial(_print, width=0)
     for line in text.splitlines() if text != EMPTY_LOG else ():
         show(f"{worker}@{host.name}", line)
     return 0
+
+
+def _since(text: str) -> str:
+    try:
+        return parse_since(text)
+    except (ValueError, OverflowError):
+        hint = "write 10m, 2h, 3d, or a time in UTC: 14:30, 2026-11-30 14:30"
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not a time: {hint}") from None
 
 
 def parse_since(text: str, now: datetime | None = None) -> str:
@@ -167,9 +175,9 @@ def _print(name: str, line: str, width: int) -> None:
     print(sanitize(f"{at:24} {name:{width}} | {text}"), flush=True)
 
 
-def _print_json(name: str, line: str) -> None:
+def _print_json(team: str, name: str, line: str) -> None:
     at, text = split_line(line)
-    print_json_line(at=at.replace(" ", "T"), worker=name, text=text)
+    print_json_line(team, at=at.replace(" ", "T"), worker=name, text=text)
 
 
 def split_line(line: str) -> tuple[str, str]:

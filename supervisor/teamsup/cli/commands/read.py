@@ -1,7 +1,6 @@
 """``teamsup read``."""
 
 import argparse
-import json
 import sys
 
 from teamsup.hub import Delivery, UnknownRecipient
@@ -9,6 +8,7 @@ from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.console import console_name, is_console_name_held, open_as
 from teamsup.terminal.formatting import format_age, sanitize
 from teamsup.terminal.hints import find_team
+from teamsup.terminal.json_output import fields_of, print_json_line
 
 from ..arguments import non_negative, positive_integer
 
@@ -38,7 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
             # One by one: a message that could not be printed is not acknowledged.
             while count < arguments.limit and (claimed := hub.claim()):
                 for delivery in claimed:
-                    print(_as_json(delivery) if arguments.json else _as_text(delivery), flush=True)
+                    if arguments.json:
+                        print_json_line(team.name, **fields_of(delivery.message))
+                    else:
+                        print(_as_text(delivery), flush=True)
                     hub.acknowledge(delivery)
                     count += 1
         if not count and arguments.agent is not None and hub.find_agent(arguments.agent) is None:
@@ -46,24 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not count:
         print("Nothing to read.", file=sys.stderr)
     return 0
-
-
-def _as_json(delivery: Delivery) -> str:
-    message = delivery.message
-    return json.dumps(
-        {
-            "message_id": message.message_id,
-            "sender": message.sender,
-            "message_type": message.message_type,
-            "priority": message.priority,
-            "content": message.content,
-            "metadata": dict(message.metadata),
-            "created_at": message.created_at.isoformat() if message.created_at else None,
-            "conversation_id": message.conversation_id,
-            "reply_to": message.reply_to,
-        },
-        ensure_ascii=False,
-    )
 
 
 def _as_text(delivery: Delivery) -> str:

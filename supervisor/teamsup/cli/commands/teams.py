@@ -12,7 +12,7 @@ from teamsup.status.state_file import read_state
 from teamsup.status.team_lock import owner_pid
 from teamsup.terminal.formatting import format_duration, format_table, sanitize
 from teamsup.terminal.hints import command_hint
-from teamsup.terminal.json_output import print_json
+from teamsup.terminal.json_output import add_json_option, print_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ListedTeam:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    add_json_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

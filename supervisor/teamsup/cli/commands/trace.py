@@ -7,7 +7,7 @@ from teamsup.hub import DeliveryState, MessageHub, Team
 from teamsup.hub.models import Message
 from teamsup.terminal.formatting import describe_delivery, format_moment, sanitize, to_single_line
 from teamsup.terminal.hints import command_hint, find_team
-from teamsup.terminal.json_output import print_json
+from teamsup.terminal.json_output import add_json_option, print_json
 
 EXAMPLES = ("teamsup trace '#12'", "teamsup trace backup-17 --json")
 _MOST_CHARACTERS = 300
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "id", metavar="ID", help="its message_id, as 'teamsup send' prints it, or its number, such as '#12'"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    add_json_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

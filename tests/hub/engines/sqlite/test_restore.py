@@ -206,6 +206,7 @@ def test_the_command_asks_says_what_it_takes_back_and_refuses_while_the_team_run
     dry = json.loads(teamsup.run("hub", "restore", backup, "--dry-run", "--json").stdout)
     assert dry == {
         "team": teamsup.team.name,
+        "dry_run": True,
         "newer_messages": 1,
         "reopened_deliveries": 0,
         "removed_messages": 0,

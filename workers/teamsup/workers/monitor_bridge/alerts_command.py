@@ -17,7 +17,7 @@ from teamsup.hub.validation import quote
 from teamsup.terminal.console import console_name
 from teamsup.terminal.formatting import describe_presence, sanitize
 from teamsup.terminal.hints import find_team
-from teamsup.terminal.json_output import print_json
+from teamsup.terminal.json_output import add_json_option, print_json, print_result
 from teamsup.terminal.verbs import add_renamed_verb, add_verb
 
 from ..protocol import MONITOR_BRIDGE
@@ -47,29 +47,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "degraded; 3 monitor-bridge does not run, and no critical incident is known."
     )
     parser.add_argument("--all", action="store_true", help=f"also list ended incidents: the newest {_MAX_LISTED:,}")
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
 
     verb = partial(add_verb, verbs)
     show = verb("show", "show everything about one incident", _show)
     show.add_argument("id", help="its number")
-    show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     ack = verb("ack", "acknowledge incidents", _ack)
     ack.add_argument("id", nargs="+", help="the incident's number, or: all")
     mute = verb("mute", "stop notifications about incidents for a time, by default an hour", _mute)
     mute.add_argument("what", nargs="+", help="incidents' numbers, or labels: job=backup; then how long: 30m, 2h")
     mutes = verb("mutes", "list what is muted, until when and by whom", _list_mutes)
-    mutes.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     unmute = verb("unmute", "end a mute", _unmute)
     unmute.add_argument("id", help="its number")
     on_call = verb("oncall", "show who is on call, by [rota.NAME]", _show_on_call)
-    on_call.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     close = verb("close", "end an incident whose source does not report its end", _close)
     close.add_argument("id", nargs="+", help="its number")
     kept = verb("rejected", "show the payloads that could not be read", _show_rejected)
     kept.add_argument("id", nargs="?", help="show the payload with this number")
-    kept.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
+    add_json_option(parser, show, ack, mute, mutes, unmute, on_call, close, kept)
     add_renamed_verb(verbs, "refused", "rejected")
 
 
@@ -116,13 +112,13 @@ def _show(team: Team, arguments: argparse.Namespace) -> None:
 
 def _ack(team: Team, arguments: argparse.Namespace) -> None:
     words = [word.strip().lower() for word in arguments.id]
-    _send_command(team, ["ack", *(words if words == ["all"] else _check_numbers(team, words))])
+    _send_command(team, arguments, ["ack", *(words if words == ["all"] else _check_numbers(team, words))])
 
 
 def _mute(team: Team, arguments: argparse.Namespace) -> None:
     request = parse_request(arguments.what)
     _check_numbers(team, [str(number) for number in request.incidents])
-    _send_command(team, ["mute", *(shlex.quote(word) for word in arguments.what)])
+    _send_command(team, arguments, ["mute", *(shlex.quote(word) for word in arguments.what)])
 
 
 def _list_mutes(team: Team, arguments: argparse.Namespace) -> None:
@@ -154,11 +150,11 @@ def _open_mutes(hub: MessageHub) -> Mutes:
 def _unmute(team: Team, arguments: argparse.Namespace) -> None:
     with open_hub(component, team) as hub:
         mute = mute_listing.find_by_words([arguments.id], _open_mutes(hub).list_active()[0])
-    _send_command(team, ["unmute", mute.key])
+    _send_command(team, arguments, ["unmute", mute.key])
 
 
 def _close(team: Team, arguments: argparse.Namespace) -> None:
-    _send_command(team, ["close", *_check_numbers(team, arguments.id)])
+    _send_command(team, arguments, ["close", *_check_numbers(team, arguments.id)])
 
 
 def _show_rejected(team: Team, arguments: argparse.Namespace) -> None:
@@ -184,10 +180,13 @@ def _check_numbers(team: Team, words: Sequence[str]) -> list[str]:
         return [str(incident_table.get_incident(hub, _parse_number(word)).id) for word in words]
 
 
-def _send_command(team: Team, words: Sequence[str]) -> None:
+def _send_command(team: Team, arguments: argparse.Namespace, words: Sequence[str]) -> None:
     """Send the command to monitor-bridge, which runs it at once or after its next start."""
     outcome = send_command(team, words, console_name())
-    print(outcome.text, file=sys.stdout if outcome.is_done else sys.stderr)
+    if outcome.is_done or arguments.json:
+        print_result(team.name, outcome.text, as_json=arguments.json, done=outcome.is_done)
+    else:
+        print(outcome.text, file=sys.stderr)
 
 
 def _parse_number(word: str) -> int:

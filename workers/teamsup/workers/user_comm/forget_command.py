@@ -8,7 +8,7 @@ from teamsup.terminal import progress
 from teamsup.terminal.confirmation import require_confirmation
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import find_team
-from teamsup.terminal.json_output import print_json
+from teamsup.terminal.json_output import add_json_option, print_result
 
 from ..attached_files import remove_orphaned_files
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="only count the messages")
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    add_json_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,17 +33,14 @@ def run(arguments: argparse.Namespace) -> int:
         count = hub.maintenance.count_messages_of(name)
         what = f"{count} messages of {sanitize(person)} and the answers to them"
         if arguments.dry_run:
-            if arguments.json:
-                print_json(hub.team.name, person=person, messages=count)
-            else:
-                print(f"Would remove {what}.")
+            about = {"dry_run": True, "person": person, "messages": count}
+            print_result(hub.team.name, f"Would remove {what}.", as_json=arguments.json, **about)
             return 0
         require_confirmation(f"{what} will be removed for good.", is_given=arguments.yes)
         with progress.during("Removing messages"):
             gone = hub.maintenance.forget(name, installed_tables())
             remove_orphaned_files(hub, at_least_seconds=60.0)
-    if arguments.json:
-        print_json(hub.team.name, person=person, messages=gone)
-    else:
-        print(f"{gone} messages are gone." if gone else f"The team knew nothing about {sanitize(person)}.")
+    text = f"{gone} messages are gone." if gone else f"The team knew nothing about {sanitize(person)}."
+    about = {"dry_run": False, "person": person, "messages": gone}
+    print_result(hub.team.name, text, as_json=arguments.json, **about)
     return 0

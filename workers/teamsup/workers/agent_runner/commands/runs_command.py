@@ -14,7 +14,7 @@ from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.console import ask_in_own_name, exit_code_of
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
-from teamsup.terminal.json_output import print_json
+from teamsup.terminal.json_output import add_json_option, print_json, print_result
 
 from ..component import component
 from ..programs.claude_code import find_transcript
@@ -45,11 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     complete_as(Kind.MEMBER, parser.add_argument("--agent", metavar="NAME", help="only the runs of this agent"))
     parser.add_argument("--state", choices=_STATES, help="only the runs in this state")
     parser.add_argument("--all", action="store_true", help=f"the newest {_MAX_LISTED:,} instead of {_DEFAULT_LISTED}")
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
     show = verbs.add_parser("show", help="show everything about one run", description="Show everything about one run.")
-    show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     show.set_defaults(verb=_show)
     stop = verbs.add_parser(
         "stop",
@@ -57,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         description="End the processes of a run. It is not started again, and its sender is notified.",
     )
     stop.set_defaults(verb=_stop)
+    add_json_option(parser, show, stop)
     for verb in (show, stop):
         verb.add_argument("id", help="its number")
 
@@ -93,7 +92,7 @@ def _stop(team: Team, arguments: argparse.Namespace) -> None:
     answer = ask_in_own_name(team, AGENT_RUNNER, f"stop {found.id}", _ANSWER_SECONDS)
     if exit_code_of(answer):
         raise StopRejected(answer.content)
-    print(sanitize(answer.content))
+    print_result(team.name, sanitize(answer.content), as_json=arguments.json, run=found.id)
 
 
 def _find(team: Team, word: str) -> Run:

@@ -19,7 +19,7 @@ from teamsup.hub.timestamps import format_time, parse_time
 from teamsup.terminal.confirmation import require_confirmation
 from teamsup.terminal.formatting import describe_presence, format_age, sanitize
 from teamsup.terminal.hints import find_team
-from teamsup.terminal.json_output import print_json
+from teamsup.terminal.json_output import add_json_option, print_json, print_result
 
 from ...protocol import GATEWAY
 from ..component import component
@@ -102,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--remove", type=int, metavar="USER", help="remove a paired user, by their number on Discord")
     parser.add_argument("--yes", action="store_true", help="with --remove: do not ask")
     parser.add_argument("--dry-run", action="store_true", help="with --remove: only say who would be removed")
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    add_json_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -140,10 +140,9 @@ def _remove(hub: MessageHub, arguments: argparse.Namespace) -> None:
     if not arguments.dry_run:
         require_confirmation(f"{name} will not be allowed to write to the bot.", is_given=arguments.yes)
         hub.execute("DELETE FROM discord_people WHERE person = ?", (user,))
-    if arguments.json:
-        print_json(hub.team.name, removed=user)
-    else:
-        print(f"Would remove {name}." if arguments.dry_run else f"{name} may not write any longer.")
+    text = f"Would remove {name}." if arguments.dry_run else f"{name} may not write any longer."
+    about = {"dry_run": arguments.dry_run, "user": user, "name": found.name}
+    print_result(hub.team.name, text, as_json=arguments.json, **about)
 
 
 def _print_users(hub: MessageHub, *, as_json: bool) -> None:

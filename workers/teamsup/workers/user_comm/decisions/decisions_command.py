@@ -13,7 +13,7 @@ from teamsup.hub.validation import quote
 from teamsup.terminal.console import ask_once
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
-from teamsup.terminal.json_output import print_json
+from teamsup.terminal.json_output import add_json_option, print_json, print_result
 
 from ..component import component
 from . import rendering as words
@@ -45,7 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all", action="store_true", help=f"also list decided and ended questions: the newest {_MAX_LISTED:,}"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
     parser.set_defaults(verb=_list)
     answer = parser.add_subparsers(metavar="VERB").add_parser(
         "answer",
@@ -58,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument(
         "--timeout", type=seconds, default=10.0, metavar="SECONDS", help="how long to wait (default: 10)"
     )
-    answer.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
+    add_json_option(parser, answer)
     answer.set_defaults(verb=_answer)
 
 
@@ -100,10 +99,7 @@ def _answer(team: Team, arguments: argparse.Namespace) -> None:
     if reply.message_type == "error":
         raise DecisionRejected(reply.content, str(reply.metadata.get("refused")))
     about = {key: value for key, value in reply.metadata.items() if key != "author_name"}
-    if arguments.json:
-        print_json(team.name, **about)
-    else:
-        print(sanitize(reply.content))
+    print_result(team.name, sanitize(reply.content), as_json=arguments.json, **about)
 
 
 def _render_lines(found: Sequence[Decision]) -> list[str]:
