@@ -75,7 +75,9 @@ async def test_a_threads_name_and_first_message_reach_the_team(team: Team, join:
 
 
 @pytest.mark.slow
-async def test_a_thread_that_discord_never_reported_is_asked_for_once(team: Team, join: Join) -> None:
+async def test_a_thread_that_discord_never_reported_has_its_name_and_the_rules_of_its_channel(
+    team: Team, join: Join
+) -> None:
     toml = TOML + f'answer_in = {{ "{CHANNEL}" = "mentioned" }}\n'
     async with gateway_with_hub(team, join, toml=toml) as (discord, user_comm):
         thread = discord.world.snowflakes.next_id()
@@ -86,8 +88,12 @@ async def test_a_thread_that_discord_never_reported_is_asked_for_once(team: Team
         first, second = await read_texts(user_comm, 2)
         assert first.startswith("Look.\n(in the thread web-2)\n(said here before, not to the team:)\n> Ann: Not for")
         assert second.startswith("Now.\n(in the thread web-2)\n")
-        asked = await discord.requests("GET", f"/channels/{thread}")
-        assert len([each for each in asked if each.path.endswith(str(thread))]) == 1
+
+        other, elsewhere = await discord.add_channel("other"), discord.world.snowflakes.next_id()
+        discord.world.channels[elsewhere] = FakeChannel(elsewhere, PUBLIC_THREAD, "web-3", GUILD, other, ANN)
+        for text in ("One.", "Two."):
+            await discord.say(text, channel=elsewhere)
+        assert await read_texts(user_comm, 2) == ["One.\n(in the thread web-3)", "Two.\n(in the thread web-3)"]
 
 
 @pytest.mark.slow

@@ -94,8 +94,8 @@ class Admission:
         await asyncio.sleep(seconds)
 
     async def add_thread(self, inbound: InboundMessage) -> InboundMessage:
-        """Return the message with what discord.py does not know about its thread, because Discord has not reported it:
-        its name, its channel, and whether the bot began it. Ask Discord once.
+        """Return the message with its thread's name and channel, and whether the bot began it. Ask Discord once about
+        each thread that it has not reported, because discord.py does not know it.
         """
         author, client = inbound.author, self._calls.client
         if client is None or author.guild is None or client.get_channel(author.channel) is not None:
