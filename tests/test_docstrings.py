@@ -12,6 +12,10 @@ _RAISES = re.compile(r"\b[Rr]aises? [^.;]*")
 _THIRD_PERSON = re.compile(r"(^|[.:;] )(Returns|Raises|Yields) ")
 _FRAGMENT = re.compile(r"(How|Of|What|Where|Which|Who|Whose|That|Those|Neither|Nothing)\b")
 _ACTORS = re.compile(r"\b([Nn]obody|[Ss]omebody|[Ee]verybody|stands?(?! for\b)|stood|(?:ends?|ended) in order)\b")
+_REFERENCES = re.compile(
+    r"\b(?:[Ww]e|us|[Oo]urs?|ones|that many|(?:of|with) that (?:name|number|id)|[Ee]mpty: (?:it|they)"
+    r"|an? (?:older|newer|earlier|later|new|old) one|the (?:first|last|other|next) one)\b"
+)
 _CLASS_NAME = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b")
 
 
@@ -59,6 +63,11 @@ def test_a_description_begins_with_its_noun_or_its_verb() -> None:
 def test_a_description_names_who_acts_and_where_things_are() -> None:
     """Write "an agent or a person" instead of "somebody", and "is" instead of "stands"."""
     assert find_descriptions(_ACTORS.search) == []
+
+
+def test_a_description_names_what_it_refers_to() -> None:
+    """Write "the hub's agent" instead of "us", "a later message" instead of "a later one", and "this name"."""
+    assert find_descriptions(_REFERENCES.search) == []
 
 
 def find_descriptions(is_hard: Callable[[str], re.Match[str] | None]) -> list[str]:

@@ -147,7 +147,7 @@ def _read_entries(inbox: Path) -> list[Any]:
 
 
 def _replace(inbox: Path, entries: Sequence[object]) -> None:
-    """Replace the file at once, because Claude Code reads it without the lock."""
+    """Replace the file atomically, because Claude Code reads it without the lock."""
     descriptor, name = tempfile.mkstemp(prefix=f".{inbox.name}.", dir=inbox.parent)
     try:
         with open(descriptor, "w", encoding="utf-8") as new:

@@ -114,7 +114,7 @@ class EntryRow:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """An event that has happened, or the next one (``is_future``). ``at`` is None if the time is unknown."""
+    """An event that has happened, or the next event (``is_future``). ``at`` is None if the time is unknown."""
 
     at: datetime | None
     text: Text
@@ -196,7 +196,7 @@ class EntrySource(Protocol):
 
 
 def sort_needs(needs: Sequence[Need]) -> list[Need]:
-    """Return the needs in reading order: critical ones, then by the next deadline, then the oldest. Leave out needs
+    """Return the needs in reading order: critical needs first, then by the next deadline, then by age. Leave out needs
     that another need replaces.
     """
     never, replaced = datetime.max.replace(tzinfo=UTC), {each.replaces for each in needs}

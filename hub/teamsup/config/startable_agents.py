@@ -119,7 +119,7 @@ def read_cost_today(agents: Sequence[Agent], now: datetime) -> float | None:
 
 
 def read_cost_limit(agents: Iterable[Agent]) -> float | None:
-    """Return the limit in dollars for all runs of 24 hours; None: it is unknown."""
+    """Return the limit in dollars for all runs of 24 hours, or None if it is unknown."""
     runner = next((each for each in agents if each.name == AGENT_RUNNER), None)
     return None if runner is None else _number(runner.metadata.get(USD_PER_DAY))
 

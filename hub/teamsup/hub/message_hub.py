@@ -115,18 +115,18 @@ class MessageHub:
         return repeat(self._session.store, end_and_answer, lambda: self._find_stored(answer))
 
     def broadcast(self, content: str, *, message_id: str | None = None, **options: Unpack[ReplyOptions]) -> Message:
-        """Store a message for every agent that was present within seven days, except us, consoles and the supervisor.
-        Raise the errors of send(). An agent that was enrolled in these days and was never present gets it too. After
-        ``expires_in`` seconds, by default a day, no agent can claim it.
+        """Store a message for every agent that was present within seven days, except the sender, consoles and the
+        supervisor. Raise the errors of send(). An agent that was enrolled in these days and was never present gets it
+        too. After ``expires_in`` seconds, by default a day, no agent can claim it.
         """
         options.setdefault("expires_in", BROADCAST_EXPIRY_SECONDS)
         return self._insert(self._new_message(None, content, message_id=message_id, **options))
 
     def claim(self, limit: int = 1, *, lease: float = LEASE_SECONDS, read: bool = True) -> list[Delivery]:
-        """Lease up to ``limit`` of our deliveries for ``lease`` seconds, the most urgent first, or none.
+        """Lease up to ``limit`` deliveries for ``lease`` seconds, the most urgent first.
 
-        A conversation is read in order: its next message comes only after the end of the one before. ``read=False`` is
-        for a program that forwards to the reader; it calls mark_read when the reader has the message.
+        A conversation is read in order: its next message comes after the end of its predecessor. ``read=False`` is for
+        a program that forwards to the reader; it calls mark_read when the reader has the message.
         """
         return self._mailbox.claim(limit, lease, read=read)
 
@@ -237,7 +237,7 @@ class MessageHub:
 
     @property
     def agent(self) -> str:
-        """The agent of this hub. Raise InvalidName when it was opened without one."""
+        """The agent of this hub. Raise InvalidName if the hub has none."""
         return self._session.agent
 
     def register(self, kind: AgentKind = "agent", status: str = ONLINE, **metadata: Any) -> None:  # noqa: ANN401
@@ -260,7 +260,7 @@ class MessageHub:
         return self._select_agents(None)
 
     def find_agent(self, name: str) -> Agent | None:
-        """Return the agent of that name, or None."""
+        """Return the agent of this name, or None."""
         return next(iter(self._select_agents(check_text("name", name).strip().lower())), None)
 
     def transaction(self) -> AbstractContextManager[object]:
@@ -274,7 +274,7 @@ class MessageHub:
         return self._session.store.read(check_text("sql", sql), values)
 
     def execute(self, sql: str, values: Values = ()) -> int:
-        """Change a table of a worker, in the open transaction or in a new one. Return the number of changed rows."""
+        """Change a table of a worker, in the open or in a new transaction. Return the number of changed rows."""
         check_text("sql", sql)
         with self._session.write() as db:
             try:

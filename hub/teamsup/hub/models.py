@@ -145,7 +145,7 @@ class DeliveryState:
     done_at: datetime | None
     outcome: str | None
     undeliverable: bool
-    """No agent of that name has taken part yet; the delivery waits for one."""
+    """No agent of this name has taken part yet. The delivery waits for it."""
     next_try_at: datetime | None = None
     """The end of its backoff, or of its reader's lease; None: it does not wait for either."""
 

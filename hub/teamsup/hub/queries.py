@@ -170,7 +170,7 @@ class Queries:
         return [message_from_row(row) for row in reversed(rows)]
 
     def versions(self, message_id: str, *, sender: str | None = None) -> list[Message]:
-        """Return the message with that id, and those whose ids begin with it and a colon, in the order of storing."""
+        """Return the message with this id, and those whose ids begin with it and a colon, in the order of storing."""
         first = check_text("message_id", message_id)
         rows = self._store.read(
             "SELECT * FROM messages WHERE (message_id = :first OR (message_id > :from AND message_id < :to))"
@@ -234,7 +234,7 @@ class Queries:
     def earlier_deliveries(
         self, message: Message, *, message_type: str, limit: int
     ) -> list[tuple[MessageLabels, datetime | None]]:
-        """Return the first ``limit`` open deliveries of that type in our mailbox before ``message``, in the order of
+        """Return the first ``limit`` open deliveries of a type to this agent before ``message``, in the order of
         reading. Each has the end of its backoff.
         """
         check_type("message", message, Message)
@@ -243,7 +243,7 @@ class Queries:
         return [(labels_from_row(row), parse_time(row["available_at"])) for row in rows]
 
     def has_open_before(self, moment: datetime) -> bool:
-        """Return whether our mailbox has an open message that was stored before that time and is not in backoff."""
+        """Return whether this agent has an open message that was stored before a time and is not in backoff."""
         check_type("moment", moment, datetime)
         before = format_time(moment.timestamp())
         return bool(self._store.read(_SELECT_OPEN_BEFORE, (self._session.agent, before)))

@@ -46,7 +46,7 @@ class HubSession:
 
     @property
     def agent(self) -> str:
-        """The agent of this hub. Raise InvalidName when it was opened without one."""
+        """The agent of this hub. Raise InvalidName if the hub has none."""
         if self._agent is None:
             raise InvalidName("This hub was opened to read only. Give it an agent's name to take part.")
         return self._agent
@@ -56,7 +56,7 @@ class HubSession:
         return self._agent is None
 
     def reads_expired(self, message: Message) -> bool:
-        """Return whether our component also reads this message after its expiry."""
+        """Return whether this program's component also reads this message after its expiry."""
         own = self.store.own_tables
         return own is not None and own.component == self.agent and own.reads_expired(message)
 
@@ -75,7 +75,7 @@ class HubSession:
         return self.write(durable=durable, busy_seconds=left, shared=True)
 
     def open_doorbell(self) -> AbstractContextManager[Doorbell]:
-        """Bind a doorbell of our agent until the block ends. Raise StoreError."""
+        """Bind a doorbell of this agent until the ``with`` block ends. Raise StoreError."""
         return open_doorbell(self.team.run, self.agent)
 
     @signal_safe

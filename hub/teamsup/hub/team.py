@@ -56,7 +56,7 @@ class Team:
 
     @classmethod
     def named(cls, name: str | None = None, home: str | Path | None = None) -> "Team":
-        """Return the team of that name, by default $TEAMSUP_TEAM or "default". ``home`` is the folder of all teams, by
+        """Return the team of this name, by default $TEAMSUP_TEAM or "default". ``home`` is the folder of all teams, by
         default $TEAMSUP_HOME or ~/.claude/teams.
         """
         folded = normalize_name(name if name is not None else os.environ.get("TEAMSUP_TEAM") or "default", "team")

@@ -63,8 +63,8 @@ class WakeLadder:
             )
 
     def overdue_unread(self, seconds: float, recipient: str | None = None) -> list[tuple[Message, str]]:
-        """Return our messages that an agent has not read for this many seconds, each with that agent's name; with
-        ``recipient`` only that one's, which may also be a daemon or a person.
+        """Return messages of this agent that were unread for this many seconds, each with its recipient. ``recipient``
+        selects one recipient, which may also be a daemon or a person.
 
         They are returned again until mark_sender_notified().
         """

@@ -151,7 +151,7 @@ class StatusPublisher:
 def format_status(
     workers: Sequence[WorkerState], agents: Mapping[str, Agent], troubles: Troubles, now: datetime
 ) -> str:
-    """Return the team's status in one line for a service manager: troubles, running workers, and failed ones."""
+    """Return the team's status in one line for a service manager: troubles, running workers, and failed workers."""
     running = sum(worker.state == State.RUNNING for worker in workers)
     lines = [f"{running} of {len(workers)} workers run"]
     if troubles:

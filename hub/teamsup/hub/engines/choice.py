@@ -284,7 +284,7 @@ def restore_backup(team: "Team", backup: Path, components: "Collection[Component
     """Restore the team from a backup. Running programs continue from there. A database that cannot be read is set
     aside.
 
-    Raise CallerError if the file is not a backup of a team; SchemaTooNew; StoreError if nothing was restored.
+    Raise SchemaTooNew, CallerError if the file is not a backup of a team, and StoreError if nothing was restored.
     """
     if (url := find_address(team)) is not None:
         return _server_restore(team, url, backup, components, is_plan=False)

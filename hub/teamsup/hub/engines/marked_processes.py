@@ -128,8 +128,9 @@ def kill_marked(variable: str, is_wanted: Callable[[str], bool]) -> list[int]:
 
 
 def end_marked(variable: str, is_wanted: Callable[[str], bool], seconds: float) -> list[int]:
-    """Send SIGTERM to the processes whose mark is wanted, and SIGKILL to the remaining ones after ``seconds``. Return
-    all pids."""
+    """Send SIGTERM to the processes whose mark is wanted, and SIGKILL to the remaining processes after ``seconds``.
+    Return all pids.
+    """
     import psutil
 
     asked = [process for process, value in marked_processes(variable) if is_wanted(value) and is_running(process)]

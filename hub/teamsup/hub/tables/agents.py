@@ -125,7 +125,7 @@ def mark_offline_since(db: "Transaction", name: str, at: str) -> None:
 
 
 def mark_offline(db: "Transaction", names: Iterable[str]) -> None:
-    """Mark agents offline, except unconfigured ones."""
+    """Mark agents offline, except unconfigured agents."""
     db.executemany(
         "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND status <> ?",
         [(OFFLINE, name, NOT_CONFIGURED) for name in names],

@@ -41,7 +41,7 @@ def list_conversations(
 
 
 def count_earlier(read: Read, conversation_id: str, before: int) -> tuple[int, datetime | None]:
-    """Return how many messages of a conversation have a smaller ``id``, and the time of the first."""
+    """Return the number of a conversation's messages with a smaller ``id``, and the time of the first."""
     (row,) = read(_COUNT_EARLIER, (conversation_id, before))
     return row["earlier"], parse_time(row["since"])
 

@@ -1,4 +1,4 @@
-"""``teamsup config``: check teamsup.toml, show what it means, and print its JSON Schema."""
+"""``teamsup config``: check teamsup.toml, show its values, and print its JSON Schema."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Suggest what a person probably meant by a word that a command does not know. Pure."""
+"""Suggest a known word for a word that a command does not know. Pure."""
 
 import re
 from collections.abc import Sequence

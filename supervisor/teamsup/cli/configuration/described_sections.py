@@ -40,7 +40,7 @@ class DescribedKey:
 
     @property
     def unit(self) -> str:
-        """The unit of a number; empty: it is not a number."""
+        """The unit of a number; empty for any other type."""
         return self.key.number.unit if self.key.number else ""
 
     @property

@@ -88,7 +88,7 @@ class HealthMonitor:
                 self._manager.apply(worker, lifecycle.MemoryExceeded(reason))
 
     def _check_interval(self) -> float:
-        """Return the usual seconds between two checks. The shortest deadline allows several checks."""
+        """Return the usual seconds between two checks. There are several checks within the shortest deadline."""
         # Include workers that are about to start again, because a check that is already scheduled cannot come sooner.
         deadlines = [worker.program.heartbeat_seconds for worker in self._manager.processes.values() if worker.wanted]
         return min([_CHECK_SECONDS, *(deadline / _CHECKS_PER_DEADLINE for deadline in deadlines if deadline)])

@@ -134,7 +134,7 @@ def transition(process: Process, event: Event, now: float, policy: ProcessPolicy
 
 
 def needs_configuration(process: Process) -> bool:
-    """Return whether a changed configuration may be what the worker needs."""
+    """Return whether the worker may need another configuration."""
     return process.state is State.FATAL or (process.state is State.EXITED and process.reason == NOT_CONFIGURED)
 
 

@@ -37,7 +37,7 @@ class ManagedProcess:
     crashes: tuple[Crash, ...] = ()
     wanted: bool = False
     ticks: JobTicks | None = None
-    """The ticks of its schedule that are done; None: it has no schedule."""
+    """The ticks of its schedule that are done; None without a schedule."""
     exit_code: int | None = None
     """The exit code of its last process, negative for a signal."""
     restart_pending: bool = False

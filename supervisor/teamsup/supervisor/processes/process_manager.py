@@ -128,7 +128,7 @@ class ProcessManager:
             await self._stepped_event.wait()
 
     def unmet_dependencies(self, worker: ManagedProcess) -> list[str]:
-        """Return the names of what a worker waits for: other workers, and the lease of its role."""
+        """Return the obstacles to a worker's start: names of other workers, and the lease of its role."""
         if not self._is_startable(worker):
             return []
         others = [name for name in self._dependencies.unmet(worker) if not self._roles.runs_elsewhere(name)]

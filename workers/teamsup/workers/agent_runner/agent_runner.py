@@ -109,7 +109,7 @@ class AgentRunner(Worker):
             self.hub.acknowledge(delivery)
 
     async def work(self) -> None:
-        """Start due runs, and follow running ones. Runs outlive this worker, and the next worker takes them over."""
+        """Start due runs, and follow running runs. Runs outlive this worker, and the next worker takes them over."""
         self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as tasks:

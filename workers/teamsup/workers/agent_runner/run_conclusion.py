@@ -318,7 +318,7 @@ def has_answered(hub: MessageHub, run: Run) -> bool:
 
 
 def judge_stopped(run: Run, judged: Judgement) -> Judgement:
-    """Return the judgement of a run whose process we have ended. A run that had finished before counts as done."""
+    """Return the judgement of a run whose process was ended. A run that had finished before counts as done."""
     if isinstance(judged, Finish) and judged.state == "done":
         return judged
     reason = run.stop

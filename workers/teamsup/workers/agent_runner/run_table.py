@@ -57,7 +57,7 @@ class RunTable:
     def insert(
         self, agent: str, cause: Cause, now: float, *, directory: str = "", session: Run | None = None, model: str = ""
     ) -> Run:
-        """Return the run of this cause: the existing row, or a new one. ``session`` is the earlier run whose session it
+        """Return the run of this cause: the existing row, or a new row. ``session`` is the earlier run whose session it
         continues.
         """
         with self._hub.transaction():
@@ -180,7 +180,7 @@ class RunTable:
         return int(count), float(usd)
 
     def pause(self, pause: AgentPause) -> bool:
-        """Store a pause, and return whether it is a new one. Only a person replaces the pause of a person."""
+        """Store a pause, and return whether it is new. Only a person replaces the pause of a person."""
         key = (pause.kind, pause.name)
         with self._hub.transaction():
             if not pause.is_of_person and any(
@@ -213,7 +213,7 @@ class RunTable:
         ]
 
     def end_pauses(self, now: float) -> int:
-        """Remove the pauses that are over, and return how many."""
+        """Remove the pauses that are over. Return their number."""
         return self._hub.execute("DELETE FROM agent_pauses WHERE until <= ?", (now,))
 
     def ticks_done(self) -> dict[str, tuple[str, float]]:
@@ -228,7 +228,7 @@ class RunTable:
             self._hub.execute("INSERT INTO agent_ticks (agent, schedule, at) VALUES (?, ?, ?)", (agent, schedule, at))
 
     def prune(self, before: float, now: float) -> int:
-        """Remove the runs that ended before this time, and return how many."""
+        """Remove the runs that ended before this time. Return their number."""
         self._hub.execute("DELETE FROM run_starts WHERE at <= ?", (now - _HOUR,))
         return self._hub.execute(f"DELETE FROM runs WHERE ended_at < ? AND state NOT IN ({_OPEN})", (before,))  # noqa: S608
 

@@ -62,7 +62,7 @@ class AgentSection:
     model: Annotated[str, Example('"opus"')] = ""
     """The model for Claude Code; empty: the default of Claude Code."""
     instructions: Annotated[str, Example('"ops.md"')] = ""
-    """A file with its instructions, relative to the team's folder; empty: the plugin's agent of that name."""
+    """A file with its instructions, relative to the team's folder; empty: the plugin's agent of the same name."""
     allowed_tools: Annotated[tuple[str, ...], Example('["Read", "Grep"]')] = ()
     """Tools that need no decision."""
     setting_sources: Annotated[tuple[Literal["user", "project", "local"], ...], Example('["project"]')] = ()

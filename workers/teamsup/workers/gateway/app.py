@@ -204,7 +204,7 @@ class DiscordGateway(Worker):
                 await self.in_thread(self._unread_questions.notify_authors)
 
     async def _watch_home_channel(self) -> None:
-        """Report a home channel that would refuse announcements, before the first one is sent."""
+        """Report a home channel that would refuse announcements, before the first announcement is sent."""
         while self._home_channel:
             client = await self._connection.wait_until_ready()
             why = self._outbox.rejections.rejection_of(self._home_channel) or await find_home_channel_error(

@@ -52,7 +52,7 @@ class GatewaySection:
     threads: bool = False
     """Whether each question in a channel gets a thread for its answer."""
     messages_per_minute: Annotated[int, Number("messages", 1, 1000)] = 20
-    """Messages of one person. Further ones wait for the next minute, and the person is notified."""
+    """Messages of one person. Further messages wait for the next minute, and the person is notified."""
     catch_up_hours: Annotated[float, Number("hours", 0, 24 * 365)] = 24.0
     """The gateway fetches missed messages up to this age."""
     catch_up_messages: Annotated[int, Number("messages", 0, 100_000)] = 200

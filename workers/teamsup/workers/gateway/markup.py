@@ -26,7 +26,7 @@ def utf16_length(text: str) -> int:
 
 
 def escape(text: str, most: int = 1000) -> str:
-    """Return foreign text without mentions and hidden addresses, in at most that many UTF-16 units."""
+    """Return foreign text without mentions and hidden addresses, in at most ``most`` UTF-16 units."""
     source = _INVISIBLE.sub("", text.replace("\r\n", "\n"))
     shown: list[str] = []
     size = 0

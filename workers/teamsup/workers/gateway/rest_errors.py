@@ -112,12 +112,12 @@ class Reject:
     reason: str
     may_pass_without_files: bool = False
     is_channel_wide: bool = False
-    """Whether the channel would refuse everything else too."""
+    """Whether the channel would refuse all other messages too."""
 
 
 def classify(client: discord.Client, error: Exception, age: float = 0.0) -> Retry | Defer | Reject | None:
     """Classify an error. ``age`` is the time in seconds since the first attempt. Return None for an error that does not
-    come from Discord: it is a bug of ours.
+    come from Discord: it is a bug of teamsup.
     """
     if client.is_closed():
         return Retry(_MIN_DELAY_SECONDS)

@@ -184,7 +184,7 @@ def open_new_file(path: Path) -> FileRows:
 
 
 def remove_unfinished(path: Path) -> None:
-    """Remove what a copy to this file has left behind."""
+    """Remove the remains of a copy to this file."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         with suppress(OSError):
             _unfinished(path).with_name(_unfinished(path).name + suffix).unlink()

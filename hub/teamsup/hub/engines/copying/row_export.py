@@ -82,7 +82,7 @@ def export_rows(
     write: Callable[[str], object],
     report_rows: ReportRows,
 ) -> ExportReport:
-    """Write the lines of all rows. Raise CallerError for a component that is not installed; StoreError."""
+    """Write the lines of all rows. Raise StoreError, and CallerError for a component that is not installed."""
     versions = source.component_versions()
     with TemporaryDirectory(prefix="teamsup-") as folder, closing(open_new_file(Path(folder) / "shape.db")) as shape:
         shape.create_tables(components_of(source.name, versions, components))
@@ -119,7 +119,7 @@ def import_rows(
     """Write the rows of an export into a new database, which is not finished here.
 
     ``name`` is the name of the export. Raise BrokenExport, which names the line; SchemaTooNew and ComponentTooNew;
-    CallerError for a component that is not installed; StoreError.
+    StoreError; and CallerError for a component that is not installed.
     """
     numbered = _read_lines(name, lines)
     header = _read_header(name, next(numbered, (1, {}))[1], components)

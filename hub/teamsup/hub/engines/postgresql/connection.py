@@ -85,7 +85,7 @@ def is_usable(connection: ServerConnection | None) -> TypeGuard[ServerConnection
 
 
 def run_script(connection: ServerConnection, script: str) -> list[NamedRow]:
-    """Run statements without values in one message to the server. Return the rows of the last one."""
+    """Run statements without values in one message to the server. Return the rows of the last statement."""
     cursor = connection.execute(script, prepare=False)
     while cursor.nextset():
         pass

@@ -52,8 +52,8 @@ def restore_backup(team: Team, backup: Path, components: Collection[ComponentTab
     """Restore the team from a backup. Running programs continue from there. A database that cannot be read is set
     aside.
 
-    Migrate the tables of ``components`` to the versions of their workers. Raise CallerError if the file is not a backup
-    of a team; SchemaTooNew; StoreError if nothing was restored.
+    Migrate the tables of ``components`` to the versions of their workers. Raise SchemaTooNew, CallerError if the file
+    is not a backup of a team, and StoreError if nothing was restored.
     """
     team.create()
     with (

@@ -16,7 +16,7 @@ _Stamp = tuple[int, int, int] | None
 
 
 class AgentSettings:
-    """Keeps the last valid sections, and reports the fault of newer ones."""
+    """Keeps the last valid sections, and reports the fault of newer sections."""
 
     def __init__(self, team: Team, config: Config) -> None:
         self._team = team

@@ -39,7 +39,7 @@ class RunProcess:
 
 
 def run_mark(team: Team, number: int) -> str:
-    """Return the mark of all processes of a run, including later ones."""
+    """Return the mark of all processes of a run, including later processes."""
     return make_mark(team.folder, str(number))
 
 

@@ -277,7 +277,7 @@ def _private_folders(folder: Path) -> dict[str, str]:
 
 
 def _set_aside(folder: Path, *, is_empty: bool) -> None:
-    """Keep the output of the earlier process apart from the output of the next one.
+    """Keep the output of the earlier process apart from the output of the next process.
 
     The name of the file says whether the earlier process was started without a prompt.
     """

@@ -185,7 +185,7 @@ def _last_line(file: Path) -> str:
 
 
 def _set_aside(folder: Path) -> None:
-    """Keep the output of the earlier process apart from the output of the next one."""
+    """Keep the output of the earlier process apart from the output of the next process."""
     number = len(list(folder.glob("stdout.*.jsonl"))) + 1
     for name in (_OUTPUT, _ERRORS):
         if (folder / name).exists():

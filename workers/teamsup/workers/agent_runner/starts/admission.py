@@ -13,7 +13,7 @@ _MEMORY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """The starts and costs of one agent or of all agents, with the limits of running ones."""
+    """The starts and costs of one agent or of all agents, with the limits of running runs."""
 
     usage: Usage = field(default_factory=Usage)
     running: int = 0

@@ -31,7 +31,7 @@ _PAIR_COMMAND = re.compile(r"\s*/?pair\s*:?\s+([a-z0-9][a-z0-9 -]{0,20})\s*", re
 
 
 class NotPaired(CallerError):
-    """No user with that number has paired."""
+    """No user with this number has paired."""
 
     exit_code = ExitCode.UNKNOWN
 
@@ -81,7 +81,7 @@ def redeem_code(hub: MessageHub, code: str, user: int, name: str) -> bool:
 
 
 def paired_users(hub: MessageHub) -> list[PairedUser]:
-    """Return the paired users, the first one first."""
+    """Return the paired users, in the order of pairing."""
     rows = hub.query("SELECT person, name, paired_at FROM discord_people ORDER BY paired_at")
     return [PairedUser(row["person"], row["name"], parse_time(row["paired_at"])) for row in rows]
 

@@ -1,4 +1,6 @@
-"""The policy of access: the users on Discord who may write to the team, and how much in a minute. Pure."""
+"""The policy of access: the users on Discord who may write to the team, and the number of their messages in a minute.
+Pure.
+"""
 
 import re
 from collections import deque
@@ -57,7 +59,7 @@ def is_for_team(section: GatewaySection, inbound: InboundMessage) -> bool:
 
 
 class RateLimiter:
-    """Limit the messages of one person in a minute; further ones wait.
+    """Limits the messages of one person in a minute. Further messages wait.
 
     The limit uses the times at which messages were written, not the times of their arrival.
     """

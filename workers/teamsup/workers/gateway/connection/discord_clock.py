@@ -48,7 +48,7 @@ class DiscordClock:
         self._ahead = seconds - self._steady()
 
     def describe_skew(self) -> str:
-        """Return a sentence about the host's clock; empty: it agrees with Discord's."""
+        """Return a sentence about the host's clock, or an empty text if it agrees with Discord's."""
         skew = self._host() - self.now()
         if abs(skew) <= _TOLERANCE_SECONDS:
             return ""

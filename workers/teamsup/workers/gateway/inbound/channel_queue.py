@@ -1,4 +1,4 @@
-"""The order of one channel: its events are handled one after another, missed messages before new ones."""
+"""The order of one channel: its events are handled one after another, and missed messages before new messages."""
 
 import asyncio
 from collections import deque

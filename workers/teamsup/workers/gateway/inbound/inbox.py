@@ -143,7 +143,7 @@ class Inbox:
         )
 
     def start_session(self, client: discord.Client) -> None:
-        """Begin a session, or continue one after a gap: new events wait for missed ones."""
+        """Begin a session, or continue a session after a gap. New events wait for missed events."""
         self._calls.use_client(client)
         self._session += 1
         self._available_guilds = None

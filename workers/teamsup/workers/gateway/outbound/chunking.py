@@ -65,7 +65,7 @@ class TextFile(NamedTuple):
 
 
 class _Delimiters(NamedTuple):
-    """The open delimiters at a position. A chunk that ends there closes them, and the next one opens them again."""
+    """The open delimiters at a position. A chunk that ends there closes them, and the next chunk opens them again."""
 
     opening: str = ""
     closing: str = ""
@@ -216,8 +216,8 @@ class _Splitter:
 
 
 def _unformatted_in(fence: re.Match[str]) -> Iterator[tuple[int, int]]:
-    """Yield the spans without formats. Leave out spoilers between tildes: Discord hides them, and does not see code
-    there.
+    """Yield the spans without formats. Leave out spoilers between tildes: Discord hides them, and ignores
+    code in them.
     """
     begin = fence.start()
     if fence["mark"].startswith("~"):

@@ -39,7 +39,7 @@ def kind_of(message: Message, answered: Message | None, me: str) -> OutboundKind
 
 
 def is_for_home_channel(message: Message) -> bool:
-    """Return whether a message for Discord does not belong to a conversation there."""
+    """Return whether a message for Discord does not belong to a conversation on Discord."""
     return channel_of(message.conversation_id) is None
 
 

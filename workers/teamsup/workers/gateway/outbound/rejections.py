@@ -53,7 +53,7 @@ def decide_action(
 
 
 def is_channel_wide(refusal: Defer | Reject) -> bool:
-    """Return whether the channel would refuse everything else too."""
+    """Return whether the channel would refuse all other messages too."""
     return isinstance(refusal, Defer) or refusal.is_channel_wide
 
 

@@ -24,7 +24,7 @@ _PORT = "PORT"
 
 
 class DemoFailed(TeamsupError):
-    """The demo's team did not do what the demo shows."""
+    """The demo's team did not act as expected."""
 
 
 class DemoTasks:

@@ -35,7 +35,7 @@ class EscalationResult:
     """The result of a check of all groups."""
 
     next_due: float | None
-    """The time of the next step; None: there is none."""
+    """The time of the next step, or None."""
     commands: tuple[int, ...] = ()
     """The groups for which the command must run."""
 

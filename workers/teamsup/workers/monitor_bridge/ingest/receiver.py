@@ -59,7 +59,7 @@ class SourceLog:
 
 
 class PayloadReceiver:
-    """Parse payloads, store their alerts, and keep unreadable ones."""
+    """Parses payloads, stores their alerts, and keeps unreadable payloads."""
 
     def __init__(
         self,

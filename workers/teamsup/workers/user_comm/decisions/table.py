@@ -41,7 +41,7 @@ class DecisionTable:
         return self._select("ORDER BY question DESC LIMIT ?", limit)[::-1]
 
     def page(self, before: int | None, limit: int, *, is_open: bool) -> list[Decision]:
-        """Return the newest decisions, or only the open ones, the newest first. With ``before`` return only older
+        """Return the newest decisions, or only open decisions, the newest first. With ``before`` return only older
         decisions.
         """
         wanted = ["state = 'open'"] * is_open + ["question < ?"] * (before is not None)

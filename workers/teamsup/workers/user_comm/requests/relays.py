@@ -1,4 +1,4 @@
-"""Relays: the messages that forward a question to agents, and the table of open ones.
+"""Relays: the messages that forward a question to agents, and the table of open relays.
 
 The metadata ``question`` of such a message names the question permanently.
 """
@@ -135,7 +135,7 @@ class Relays:
             self._hub.execute(sql, (format_time(now), found.id))
 
     def end_future_waiting(self, now: float) -> None:
-        """After the clock was set back, limit the beginning of all waits to now."""
+        """After the clock was set back, move the beginning of each wait that is in the future to now."""
         at = format_time(now)
         self._hub.execute("UPDATE relays SET waiting_since = ? WHERE waiting_since > ?", (at, at))
 

@@ -29,7 +29,7 @@ class DiscordAccess:
 
 
 class LiveRules:
-    """Keep the last valid rules, and report the fault of newer ones."""
+    """Keeps the last valid rules, and reports the fault of newer rules."""
 
     def __init__(self, hub: MessageHub, settings: Config, log: logging.Logger) -> None:
         self._hub = hub

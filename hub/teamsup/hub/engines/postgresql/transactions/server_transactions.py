@@ -110,7 +110,7 @@ class ServerTransaction:
         return result
 
     def drop_waiting(self, first: ServerResult) -> bool:
-        """Forget this statement and later ones. If they have been sent, do nothing and return False."""
+        """Forget this statement and later statements. If they have been sent, do nothing and return False."""
         for number, (_, result) in enumerate(self._waiting):
             if result is first:
                 del self._waiting[number:]

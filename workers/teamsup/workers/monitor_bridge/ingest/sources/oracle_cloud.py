@@ -45,9 +45,10 @@ def parse(request: WebhookRequest) -> Alerts:
 
 
 def confirmation_link(request: WebhookRequest) -> str | None:
-    """Return the address that confirms a subscription; None if the request is not one.
+    """Return the address that confirms a subscription, or None.
 
-    Raise InvalidPayload unless the address is Oracle's. Otherwise any client could make us call any address.
+    Raise InvalidPayload unless the address is Oracle's. Otherwise any client could make monitor-bridge call any
+    address.
     """
     if request.headers.get("x-oci-ns-messagetype", "").lower() != "subscriptionconfirmation":
         return None

@@ -190,7 +190,7 @@ def make_fingerprint(whole: str) -> str:
 
 
 def sanitize_labels(all_labels: Mapping[str, str]) -> dict[str, str]:
-    """Return the first labels, each harmless and on one line, without empty ones."""
+    """Return the first labels, each harmless and on one line. Leave out empty labels."""
     kept: dict[str, str] = {}
     for name, value in all_labels.items():
         if len(kept) < MAX_LABELS and (short := sanitize_line(value, MAX_LABEL)):

@@ -10,7 +10,7 @@ from .series import PlotRange
 
 @dataclass(frozen=True, slots=True)
 class ValueAxis:
-    """The marks of a value axis from 0 up to ``top``, the last one."""
+    """The marks of a value axis from 0 to ``top``, which is the last mark."""
 
     marks: tuple[float, ...]
     label: Callable[[float], str]
