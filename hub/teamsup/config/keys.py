@@ -96,7 +96,7 @@ class SectionKey:
     """Whether its values are secret, so that commands hide them."""
 
     def check(self, value: Any) -> None:  # noqa: ANN401
-        """Raise ValueError, whose text continues the name of the key. The value has the right type."""
+        """Check a value of the right type. Raise ValueError, whose text continues the name of the key."""
         rule = self.number or self.pattern
         for each in value if isinstance(value, tuple) else () if value is None else (value,):
             if rule is not None:

@@ -117,7 +117,7 @@ def copy_rows(
 ) -> CopyReport:
     """Make the target equal to the source, and compare every row. Do nothing if it is equal.
 
-    Raise CallerError if the target has rows of its own; StoreError if a row differs afterwards.
+    Raise CallerError if the target has rows of its own, and StoreError if a row differs afterwards.
     """
     wanted = components_of(source.name, source.component_versions(), components)
     is_used = not target.is_unfinished and has_rows(target)

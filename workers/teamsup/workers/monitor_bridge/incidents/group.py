@@ -96,7 +96,7 @@ class IncidentGroups:
         return None
 
     def has_read_previous(self, group_id: int, agent: str) -> bool:
-        """Return whether an agent has read the last message but one."""
+        """Return whether an agent has read the message before the last."""
         numbers = group_table.messages_to(self._hub, group_id, agent, 2)
         state = self._delivery_of(numbers[1], agent) if len(numbers) > 1 else None
         return state is not None and state.read_at is not None

@@ -1,4 +1,4 @@
-"""The people whom a page pings, by severity, quiet hours and rota. Pure except the host's time zone."""
+"""The people whom a page pings, by severity, quiet hours and rota. Pure, except for the host's time zone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
