@@ -161,6 +161,42 @@ def test_a_clock_that_was_set_back_starts_nothing_twice(make_harness: Callable[.
     assert len(harness.table.latest()) == 1
 
 
+def test_a_clock_that_was_set_back_prolongs_no_pause(make_harness: Callable[..., DispatcherHarness]) -> None:
+    harness = make_harness()
+    now = harness.clock.now
+    harness.table.pause(AgentPause("agent", "gcp", "the disk is full", now, now + 900))
+    harness.ann.send("gcp", "go")
+    assert harness.look().starts == []
+
+    harness.clock.now -= 3600
+
+    assert len(harness.look().starts) == 1
+    assert harness.table.end_pauses(harness.clock.now) == 1
+
+
+def test_a_clock_that_was_set_back_a_little_ends_no_pause(make_harness: Callable[..., DispatcherHarness]) -> None:
+    harness = make_harness()
+    now = harness.clock.now
+    harness.table.pause(AgentPause("agent", "gcp", "the disk is full", now, now + 900))
+    harness.ann.send("gcp", "go")
+    harness.clock.now -= 5
+
+    assert harness.look().starts == []
+    assert harness.table.end_pauses(harness.clock.now) == 0
+
+
+def test_a_clock_that_was_set_back_delays_no_next_try(make_harness: Callable[..., DispatcherHarness]) -> None:
+    harness = make_harness()
+    harness.ann.send("gcp", "go")
+    (run,) = harness.look().starts
+    harness.table.update(run, state="planned", starts=1, next_try_at=harness.clock.now + 60)
+    assert harness.look().starts == []
+
+    harness.clock.now -= 3600
+
+    assert [each.id for each in harness.look().starts] == [run.id]
+
+
 def open_session(harness: DispatcherHarness) -> MessageHub:
     """A person's session of ``gcp``, which is present from now on."""
     session = MessageHub(harness.runner.team, agent="gcp", clock=harness.clock)

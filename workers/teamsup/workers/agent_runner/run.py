@@ -11,6 +11,8 @@ from teamsup.hub import Team
 CauseKind = Literal["message", "schedule", "person"]
 RunState = Literal["planned", "running", "parked", "done", "failed", "unknown", "stopped"]
 
+LONGEST_RETRY_SECONDS = 600.0
+"""The longest time until a run is tried again."""
 OPEN_STATES: tuple[RunState, ...] = ("planned", "running", "parked", "unknown")
 """States of a run whose cause has not ended."""
 

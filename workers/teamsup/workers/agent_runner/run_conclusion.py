@@ -18,13 +18,13 @@ from .processes.agent_settings import AgentSettings
 from .programs.call_ledger import CallLedger
 from .programs.program import WHOLE_PROGRAM, Call, DeferredCall, RunOutput
 from .prompt import describe_call
-from .run import Run, run_folder
+from .run import LONGEST_RETRY_SECONDS, Run, run_folder
 from .run_table import AgentPause, RunTable
 from .starts.dispatcher import LEASE_SECONDS
 
 MAX_TRIES = 5
 """A run is given up after this many processes without progress."""
-_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 10.0, 600.0
+_FIRST_RETRY_SECONDS = 10.0
 _PAUSE_SECONDS = 900.0
 """Seconds of a login's pause if its end is unknown."""
 _SHORTEST_PAUSE_SECONDS = 60.0
@@ -336,7 +336,7 @@ def _with_call(park: Park, calls: Sequence[Call]) -> Park:
 
 
 def _retry_seconds(run: Run) -> float:
-    return min(_MAX_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** max(0, run.tries - 1))
+    return min(LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** max(0, run.tries - 1))
 
 
 def _cut(text: str) -> str:

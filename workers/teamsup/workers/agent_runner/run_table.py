@@ -30,6 +30,10 @@ class Usage:
     """Runs of the last 24 hours that have ended without reporting their cost."""
 
 
+CLOCK_TOLERANCE_SECONDS = 60.0
+"""A clock is often set back by less than this, which changes nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class AgentPause:
     """A pause of one agent or login. Its runs do not start until ``until``; None: until a person ends the pause."""
@@ -46,6 +50,12 @@ class AgentPause:
     def is_of_person(self) -> bool:
         """Whether a person has paused it. A fault never replaces such a pause."""
         return self.until is None and not self.is_incident
+
+    def is_in_force(self, now: float) -> bool:
+        """Return whether it holds now. If it begins in the future, the clock was set back. Then it is over, and it
+        begins again if its reason lasts.
+        """
+        return self.until is None or (now < self.until and self.since <= now + CLOCK_TOLERANCE_SECONDS)
 
 
 class RunTable:
@@ -184,7 +194,7 @@ class RunTable:
         key = (pause.kind, pause.name)
         with self._hub.transaction():
             if not pause.is_of_person and any(
-                known.is_of_person and (known.kind, known.name) == key for known in self.pauses(0.0)
+                known.is_of_person and (known.kind, known.name) == key for known in self._stored_pauses()
             ):
                 return False
             known = self._hub.execute("DELETE FROM agent_pauses WHERE kind = ? AND name = ?", key)
@@ -200,21 +210,24 @@ class RunTable:
 
     def end_incidents(self, kind: str, names: Collection[str] | None = None) -> None:
         """End the pauses that only a person can end, for these names or for all, because a person has acted."""
-        for pause in self.pauses(0.0):
+        for pause in self._stored_pauses():
             if pause.kind == kind and pause.is_incident and (names is None or pause.name in names):
                 self.resume(kind, pause.name)
 
     def pauses(self, now: float) -> list[AgentPause]:
         """Return the pauses that are in force now."""
-        sql = "SELECT * FROM agent_pauses WHERE until IS NULL OR until > ? ORDER BY kind, name"
+        return [pause for pause in self._stored_pauses() if pause.is_in_force(now)]
+
+    def _stored_pauses(self) -> list[AgentPause]:
         return [
             AgentPause(**{**dict(zip(row.keys(), row, strict=True)), "is_incident": row["is_incident"] == 1})
-            for row in self._hub.query(sql, (now,))
+            for row in self._hub.query("SELECT * FROM agent_pauses ORDER BY kind, name")
         ]
 
     def end_pauses(self, now: float) -> int:
         """Remove the pauses that are over. Return their number."""
-        return self._hub.execute("DELETE FROM agent_pauses WHERE until <= ?", (now,))
+        sql = "DELETE FROM agent_pauses WHERE until <= ? OR (until IS NOT NULL AND since > ?)"
+        return self._hub.execute(sql, (now, now + CLOCK_TOLERANCE_SECONDS))
 
     def ticks_done(self) -> dict[str, tuple[str, float]]:
         """Return the schedule of each agent, and the time up to which its ticks are done."""

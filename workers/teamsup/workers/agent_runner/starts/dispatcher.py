@@ -15,7 +15,7 @@ from teamsup.terminal.formatting import format_clock
 
 from ..processes.agent_settings import AgentSettings
 from ..processes.run_process import measure_memory, run_mark
-from ..run import Cause, Run
+from ..run import LONGEST_RETRY_SECONDS, Cause, Run
 from ..run_table import AgentPause, RunTable
 from ..sections import AgentSection
 from .admission import Circumstances, Spending, StartNow, Wait, admit, admit_with_memory
@@ -149,7 +149,8 @@ class Dispatcher:
         for run in [each for each in at.open_runs if each.agent == name and each.state == "planned"]:
             if run.id in followed:
                 continue
-            if run.next_try_at is not None and run.next_try_at > at.now:
+            # A try further ahead than it can be was planned before the clock was set back. It is due.
+            if run.next_try_at is not None and at.now < run.next_try_at <= at.now + LONGEST_RETRY_SECONDS:
                 found.wait_until(run.next_try_at)
                 continue
             if run.cause.kind == "message" and not run.starts and live_until(at.agents.get(name), at.now) is not None:
