@@ -1,13 +1,14 @@
 """News of an incident on their way to people, and what becomes of those that were shown with a button."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from helpers.incident_harness import FIRING, IncidentHarness, Join, resolved
 from teamsup.config.components import installed_tables
 from teamsup.hub import Message, MessageHub
-from teamsup.workers.user_comm.announcements import Announcer
+from teamsup.workers.user_comm.announcements import Announcer, retry_seconds
 from teamsup.workers.user_comm.outcome import Done
 
 from .conftest import live_rules
@@ -124,3 +125,12 @@ def test_forget_removes_what_people_were_shown_about_who_took_care(announced: An
     announced.harness.hub.maintenance.forget("discord:30", installed_tables())
 
     assert announced.harness.hub.query(sql)[0][0] == 0
+
+
+@pytest.mark.parametrize(("age", "seconds"), [(-3600, 10), (0, 10), (60, 60), (7200, 300)])
+def test_an_announcement_without_a_reader_is_tried_less_often_as_it_grows_older(age: float, seconds: float) -> None:
+    announcement = Message(
+        1, "1", "monitor-bridge", "user_comm", "disk full", created_at=datetime.fromtimestamp(1e9, UTC)
+    )
+
+    assert retry_seconds(announcement, 1e9 + age) == seconds

@@ -1,5 +1,6 @@
 """Announcements to all people. Once an announcement is settled, its buttons on Discord are disabled."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,16 @@ from .outcome import Done, Later, Outcome
 from .people import announcement_recipients, attribute_to_sender, forwarded_metadata
 from .routing.live_rules import LiveRules
 
-_RETRY_SECONDS = 10.0
+_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 10.0, 300.0
+
+
+def retry_seconds(announcement: Message, now: float) -> float:
+    """Return the time until an announcement without recipients is tried again: its age, from 10 s to 5 minutes.
+
+    Hundreds may wait for the first person, and they are older than the questions that come meanwhile.
+    """
+    age = 0.0 if announcement.created_at is None else now - announcement.created_at.timestamp()
+    return min(_MAX_RETRY_SECONDS, max(_FIRST_RETRY_SECONDS, age))
 
 
 class Announcer:
@@ -27,7 +37,7 @@ class Announcer:
         home = self._rules.gateway.home_channel
         people = announcement_recipients(self._hub, home=home != 0)
         if not people:
-            return Later(_RETRY_SECONDS)
+            return Later(retry_seconds(announcement, time.time()))
         texts = {recipient: attribute_to_sender(announcement, recipient) for recipient in dict.fromkeys(people)}
         with self._hub.transaction():
             for person in people:
