@@ -40,6 +40,7 @@ class DiscordRules:
 
     token: str = TOKEN
     privileged: int = MESSAGE_CONTENT  # the intents switched on in the developer portal
+    interactions_endpoint: str | None = None  # a web address that gets all interactions instead of the gateway
     sharding_required: bool = False
     sessions_a_day: int = 1000
     identify_every: float = 0.0  # seconds; Discord's own is 5

@@ -12,6 +12,8 @@ class Verdict(StrEnum):
     OK = "ok"
     WARNING = "warning"
     FAILED = "FAILED"
+    UNKNOWN = "unknown"
+    """Somebody asked, and got no answer: it may be well or not."""
 
 
 @dataclass(frozen=True, slots=True)

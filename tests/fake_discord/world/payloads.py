@@ -178,7 +178,7 @@ def application_json(world: "FakeWorld") -> Json:
         "verify_key": "0" * 64,
         "owner": user_json(world.users[BOT]),
         "flags": application_flags(world),
-        "interactions_endpoint_url": None,
+        "interactions_endpoint_url": world.rules.interactions_endpoint,
     }
 
 

@@ -3,7 +3,7 @@
 import argparse
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -36,7 +36,7 @@ _CLAUDE_SECONDS = 10.0
 _MAX_CHECKED_BYTES = 512 * 2**20
 
 
-EXAMPLES = ("teamsup doctor", "teamsup doctor --agent lead")
+EXAMPLES = ("teamsup doctor", "teamsup doctor --online", "teamsup doctor --agent lead")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         Kind.FOLDER,
         parser.add_argument("--project", type=Path, metavar="DIR", help="a Claude Code project (default: this folder)"),
     )
+    parser.add_argument(
+        "--online", action="store_true", help="also ask services outside of this machine, such as Discord"
+    )
     add_json_option(parser)
-    parser.epilog = "Exit codes: 0 all checks passed, perhaps with warnings; 4 a check failed."
+    parser.epilog = "Exit codes: 0 all checks passed, perhaps with warnings; 4 a check failed, or got no answer."
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,13 +75,14 @@ def run(arguments: argparse.Namespace) -> int:
             *check_project(project, team, call),
             *check_subagent_names(project, agents),
             *([] if trouble else _check_agents(team, agents, hub.undeliverable, chosen, call)),
+            *(_run_checks("online_checks", team, agents, call) if arguments.online else ()),
         ]
-    failed = any(finding.verdict is Verdict.FAILED for finding in findings)
+    is_well = all(finding.verdict in (Verdict.OK, Verdict.WARNING) for finding in findings)
     if arguments.json:
-        print_json(team.name, well=not failed, findings=findings)
+        print_json(team.name, well=is_well, findings=findings)
     else:
         _print(findings)
-    return ExitCode.UNWELL if failed else 0
+    return 0 if is_well else ExitCode.UNWELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,7 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
     if not has_store(team) and not trouble and owner_pid(team) is None:
         hint = f"Start it with: {call('start')}"
         new = Finding("team", Verdict.WARNING, f"there is no team {team.name!r} in {team.folder} yet", hint)
-        return [new, *check_folder(team), *check_configuration(team, call), *_check_components(team, {}, call)]
+        return [new, *check_folder(team), *check_configuration(team, call), *_run_checks("checks", team, (), call)]
     well = Finding("team", Verdict.OK, f"{team.name!r} in {team.folder} can be read and written")
     team_status = read_team_status(team)
     return [
@@ -160,16 +164,17 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
         *check_native_teams(team, agents),
         *check_configuration(team, call),
         *check_participants(team_status, call),
-        *_check_components(team, {agent.name: agent for agent in agents}, call),
+        *_run_checks("checks", team, agents, call),
     ]
 
 
-def _check_components(team: Team, agents: Mapping[str, Agent], call: CommandHint) -> Iterator[Finding]:
-    """Yield the findings of components."""
+def _run_checks(field: str, team: Team, agents: Iterable[Agent], call: CommandHint) -> Iterator[Finding]:
+    """Yield the findings of the functions that components name in this field of theirs."""
+    by_name = {agent.name: agent for agent in agents}
     for component in installed_components().values():
-        if component.checks:
+        if function := getattr(component, field):
             try:
-                yield from load_function(component.checks)(team, agents, call)
+                yield from load_function(function)(team, by_name, call)
             except Exception as error:
                 text = f"its check fails: {type(error).__name__}: {error}"
                 yield Finding(component.name, Verdict.FAILED, text, "Update it, or report that to its author.")

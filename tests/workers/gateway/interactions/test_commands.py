@@ -15,7 +15,7 @@ from teamsup.config.components import people_commands
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway.access.pairing import create_code, redeem_code
 from teamsup.workers.gateway.interactions.command_replies import REPLY_FOLLOWS
-from teamsup.workers.gateway.interactions.commands import SLASH_COMMANDS, to_text
+from teamsup.workers.gateway.interactions.commands import SLASH_COMMANDS, describe_differences, to_text
 from teamsup.workers.gateway.interactions.interactions import NOT_ALLOWED, NOT_STORED
 
 Join = Callable[..., MessageHub]
@@ -298,20 +298,52 @@ async def test_an_answer_that_was_given_while_the_gateway_ended_is_not_given_aga
     assert user_comm.queries.trace("#2")[0].attempts == 1
 
 
+def commands_read(discord: FakeDiscord) -> list[str]:
+    """The answered requests of the bot for the commands that Discord knows."""
+    return [
+        each.path
+        for each in discord.rest.requests
+        if each.method == "GET" and each.path.endswith("/commands") and each.status == 200
+    ]
+
+
 @pytest.mark.slow
 async def test_the_commands_are_registered_only_when_they_have_changed(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord:
         discord.faults.add("500 before", "PUT /applications/*/commands", times=1)
-        for _ in range(2):
+        for times in (1, 2):
             async with running_gateway(team, discord):
                 await ready(discord, lead)
-                await wait_until(
-                    lambda: lead.query("SELECT 1 FROM discord_state WHERE name = 'commands'"), "it is noted"
-                )
+                await discord.until(lambda: len(commands_read(discord)) == times, "it has compared them")  # noqa: B023
         told = [each for each in await discord.requests("PUT", "/commands") if each.status == 200]
         assert len(told) == 1
         assert [command["name"] for command in await discord.commands()] == [each["name"] for each in SLASH_COMMANDS]
+
+
+def test_differences_of_the_registered_commands_are_named() -> None:
+    # Discord adds fields, and leaves out an option's "required" if it is false.
+    known = [
+        {
+            "id": "1",
+            "type": 1,
+            "nsfw": False,
+            **each,
+            "options": [drop_false(option) for option in each.get("options", ())],
+        }
+        for each in sorted(SLASH_COMMANDS, key=lambda each: each["name"] != "ask")
+    ]
+    assert describe_differences(known) == []
+    assert describe_differences([*known, {"type": 4, "name": "launch", "description": ""}]) == []
+    assert describe_differences([*known, {**known[0], "name": "old"}]) == ["/old is not a command of the team"]
+    assert describe_differences(known[1:]) == ["/ask is missing"]
+    changed = "/ask is registered with another description or other options"
+    assert describe_differences([{**known[0], "description": "x"}, *known[1:]]) == [changed]
+    assert describe_differences([{**known[0], "options": []}, *known[1:]]) == [changed]
+
+
+def drop_false(option: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in option.items() if value is not False}
 
 
 @pytest.mark.slow

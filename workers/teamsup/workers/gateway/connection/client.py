@@ -45,6 +45,13 @@ UNREADABLE_TYPE = 255
 _log = logging.getLogger(__name__)
 
 
+def needed_intents() -> discord.Intents:
+    """Return the events of Discord that the gateway needs."""
+    intents = discord.Intents.none()
+    intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
+    return intents
+
+
 class DiscordClient(discord.Client):
     """Record the connection's health. Await ``before_login`` before every login; call ``on_ready`` after it."""
 
@@ -55,10 +62,8 @@ class DiscordClient(discord.Client):
         clock: DiscordClock | None = None,
         ban: AddressBan | None = None,
     ) -> None:
-        intents = discord.Intents.none()
-        intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
         super().__init__(
-            intents=intents,
+            intents=needed_intents(),
             allowed_mentions=discord.AllowedMentions.none(),
             guild_ready_timeout=_GUILD_READY_SECONDS,
             max_ratelimit_timeout=_MAX_RATE_LIMIT_SECONDS,

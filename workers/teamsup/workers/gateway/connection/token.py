@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from functools import partial
 from pathlib import Path
 
@@ -53,14 +53,14 @@ class BotToken:
         return text
 
 
-def find_token(access: GatewaySection) -> BotToken:
+def find_token(access: GatewaySection, environment: MutableMapping[str, str] = os.environ) -> BotToken:
     """Return the bot's token from $DISCORD_TOKEN, token_file or systemd's credentials.
 
     Remove the variable, so that no child process and no output of this process contains it. Raise
     OptionalNotConfigured if there is no token, and NotConfigured if the token cannot be used.
     """
     # A text with other characters would appear in an error message.
-    named, token, read = _read_token(access)
+    named, token, read = _read_token(access, environment)
     if not token:
         raise NotConfigured(f"The Discord token in {named} is empty.")
     if not _is_usable(token):
@@ -90,11 +90,13 @@ def _is_usable(token: str) -> bool:
     return token.isascii() and token.isprintable() and " " not in token
 
 
-def _read_token(access: GatewaySection) -> tuple[str, str, Callable[[], str] | None]:
+def _read_token(
+    access: GatewaySection, environment: MutableMapping[str, str]
+) -> tuple[str, str, Callable[[], str] | None]:
     """Return the place of the token, its text, and a function that reads it again."""
-    if token := os.environ.pop("DISCORD_TOKEN", "").strip():
+    if token := environment.pop("DISCORD_TOKEN", "").strip():
         return "DISCORD_TOKEN", token, None
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    credentials = environment.get("CREDENTIALS_DIRECTORY")
     if not access.token_file and not (credentials and Path(credentials, "discord_token").exists()):
         raise OptionalNotConfigured(
             "No Discord token: set DISCORD_TOKEN and start the team again, or name a token_file under [gateway] in "

@@ -1,22 +1,18 @@
 """The slash commands, their meaning, and their registration at Discord."""
 
 import asyncio
-import hashlib
-import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import discord
 
 from teamsup.config.components import people_commands
 from teamsup.config.people_protocol import CommandDefinition
-from teamsup.hub import MessageHub
 
 from ...backoff import backoff
-from ..tables.state import get_state, set_state
 
-_STATE_KEY = "commands"  # as last registered at Discord
+_CHAT_COMMAND = 1  # Discord's type of a command that people write
 _STRING_OPTION = 3  # Discord's type of an option
 _MAX_RETRY_SECONDS = 60.0
 _OPTIONAL_ON_DISCORD = {("ask", "agent")}  # without it, the conversation's agent gets the question
@@ -53,8 +49,30 @@ def to_text(name: str, values: dict[str, str]) -> str:
     return f"/ask {agent} {text}" if agent else text
 
 
+def describe_differences(registered: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return how the commands that Discord knows differ from ours; empty: they do not. Pure."""
+    known = {each["name"]: each for each in registered if each.get("type", _CHAT_COMMAND) == _CHAT_COMMAND}
+    ours = {each["name"]: each for each in SLASH_COMMANDS}
+    return [
+        *(f"/{name} is missing" for name in ours.keys() - known.keys()),
+        *(f"/{name} is not a command of the team" for name in known.keys() - ours.keys()),
+        *(
+            f"/{name} is registered with another description or other options"
+            for name in ours.keys() & known.keys()
+            if _to_comparable(ours[name]) != _to_comparable(known[name])
+        ),
+    ]
+
+
+def _to_comparable(command: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what people see of a command. Discord adds fields, and leaves out those that are false."""
+    options = command.get("options") or ()
+    shown = [(each["type"], each["name"], each["description"], bool(each.get("required"))) for each in options]
+    return command["description"], shown
+
+
 async def register_commands(
-    client: discord.Client, hub: MessageHub, log: logging.Logger, trouble: Callable[[str], Awaitable[None]]
+    client: discord.Client, log: logging.Logger, trouble: Callable[[str], Awaitable[None]]
 ) -> None:
     """Register the commands at Discord if they have changed, because Discord permits only a few changes a day.
 
@@ -64,12 +82,10 @@ async def register_commands(
     application = client.application_id
     if application is None:
         return
-    digest = hashlib.sha256(json.dumps([application, SLASH_COMMANDS]).encode()).hexdigest()
     for pause in backoff(longest=_MAX_RETRY_SECONDS):
         try:
-            if await asyncio.to_thread(get_state, hub, _STATE_KEY) != digest:
+            if describe_differences(await client.http.get_global_commands(application)):
                 await client.http.bulk_upsert_global_commands(application, SLASH_COMMANDS)
-                await asyncio.to_thread(set_state, hub, _STATE_KEY, digest)
             await trouble("")
             return
         except Exception as error:  # discord.py raises errors of the network and of Discord

@@ -65,9 +65,7 @@ class InteractionHandler:
         async def setup_hook() -> None:
             if self._registration is not None:
                 self._registration.cancel()
-            self._registration = asyncio.create_task(
-                register_commands(client, self._hub, self._log, self._report_failure)
-            )
+            self._registration = asyncio.create_task(register_commands(client, self._log, self._report_failure))
 
         return on_interaction, setup_hook
 
