@@ -1,12 +1,24 @@
 """What doctor finds about the machine."""
 
+import contextlib
+import sqlite3
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-from teamsup.cli.checks.machine import check_clock, check_file_system, check_machine, check_watches
-from teamsup.hub import Team
+from teamsup.cli.checks.machine import (
+    check_clock,
+    check_file_system,
+    check_journal,
+    check_machine,
+    check_sockets,
+    check_watches,
+)
+from teamsup.hub import MessageHub, Team
+from teamsup.hub.engines.choice import read_journal_mode
 from teamsup.terminal.findings import Verdict
 
 OK, WARNING, FAILED = Verdict.OK, Verdict.WARNING, Verdict.FAILED
@@ -50,13 +62,56 @@ def test_a_system_without_inotify_has_no_finding_about_it() -> None:
     assert check_watches(None, 0, None) == []
 
 
-@pytest.mark.parametrize(("seconds", "is_found"), [(-3600, False), (0, False), (60, False), (61, True), (86400, True)])
-def test_a_message_from_the_future_is_a_warning_about_the_clock(seconds: int, is_found: bool) -> None:
-    assert bool(check_clock(NOW + timedelta(seconds=seconds), NOW)) is is_found
+@pytest.mark.parametrize(("seconds", "verdict"), [(-3600, OK), (0, OK), (60, OK), (61, WARNING), (86400, WARNING)])
+def test_a_message_from_the_future_is_a_warning_about_the_clock(seconds: int, verdict: Verdict) -> None:
+    (found,) = check_clock(NOW + timedelta(seconds=seconds), NOW)
+    assert found.verdict is verdict
+
+
+def test_a_clock_without_a_message_to_compare_with_is_not_judged() -> None:
     assert check_clock(None, NOW) == []
 
 
+@pytest.mark.parametrize(("journal", "verdicts"), [(None, []), ("wal", [OK]), ("delete", [FAILED])])
+def test_a_database_without_a_write_ahead_log_is_a_failure(journal: str | None, verdicts: list[Verdict]) -> None:
+    assert [each.verdict for each in check_journal(journal)] == verdicts
+
+
+def test_a_database_says_how_it_logs_its_changes(tmp_path: Path) -> None:
+    team = Team("crew", tmp_path / "crew")
+    assert read_journal_mode(team) is None
+    with MessageHub(team):
+        assert read_journal_mode(team) == "wal"
+    with contextlib.closing(sqlite3.connect(team.database)) as db:
+        db.execute("PRAGMA journal_mode=DELETE")
+    assert read_journal_mode(team) == "delete"
+
+
+def test_sockets_are_tried_where_the_team_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as short:
+        team = Team("crew", Path(short))
+        assert check_sockets(team) == []
+        team.run.mkdir()
+        assert [each.verdict for each in check_sockets(team)] == [OK]
+        assert list(team.run.iterdir()) == []
+        monkeypatch.setattr("socket.socket.bind", mock.Mock(side_effect=PermissionError(1, "Operation not permitted")))
+        (found,) = check_sockets(team)
+        assert (found.verdict, "Operation not permitted" in found.text) == (FAILED, True)
+
+
+def test_a_team_whose_sockets_depend_on_a_variable_is_warned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = Team("crew", tmp_path / ("long" * 30))
+    team.run.mkdir(parents=True)
+    try:
+        monkeypatch.setenv("TMPDIR", str(team.run.parent))
+        assert [(each.verdict, str(team.run) in each.text) for each in check_sockets(team)] == [(WARNING, True)]
+        monkeypatch.delenv("TMPDIR")
+        assert [each.verdict for each in check_sockets(team)] == [OK]
+    finally:
+        team.run.rmdir()
+
+
 def test_this_machine_can_be_examined(tmp_path: Path) -> None:
-    found = check_machine(Team("crew", tmp_path / "crew"), None, NOW)
+    found = check_machine(Team("crew", tmp_path / "crew"), None, None, NOW)
     assert "SQLite 3." in found[0].text
     assert "clock" not in {each.check for each in found}

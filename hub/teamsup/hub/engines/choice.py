@@ -3,6 +3,7 @@
 A team is stored in messages.db of its folder, or on the server that TEAMSUP_HUB or ``hub`` of [team] names.
 """
 
+import contextlib
 import functools
 import os
 import re
@@ -143,6 +144,24 @@ def sqlite_version() -> str:
     from .sqlite.connection import LIBRARY_VERSION
 
     return LIBRARY_VERSION
+
+
+def read_journal_mode(team: "Team") -> str | None:
+    """Return how SQLite logs the changes of the team's file: "wal" where the file system allows that; None: no file
+    stores the team. Raise StoreError.
+    """
+    if find_address(team) is not None or not team.database.exists():
+        return None
+    import sqlite3
+
+    from .sqlite.connection import open_reader
+    from .sqlite.store_errors import as_store_error
+
+    try:
+        with contextlib.closing(open_reader(team.database)) as db:
+            return str(db.execute("PRAGMA journal_mode").fetchone()[0])
+    except sqlite3.Error as error:
+        raise as_store_error(team.name, error) from error
 
 
 def check_address(url: str) -> None:

@@ -1,15 +1,17 @@
-"""Doctor's checks of the machine: versions, the file system of the team, the limits of inotify, and the clock."""
+"""Doctor's checks of the machine: versions, file system, SQLite's log, sockets, inotify, and the clock."""
 
 import os
 import platform
+import socket
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
+from shlex import quote
 
 from teamsup.hub import Team
 from teamsup.hub.engines.choice import find_address, sqlite_version
 from teamsup.terminal.findings import Finding, Verdict
-from teamsup.terminal.formatting import format_duration
+from teamsup.terminal.formatting import format_duration, format_moment
 
 _NETWORK_TYPES = frozenset({"9p", "ceph", "cifs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"})
 _FUSE = "fuse."
@@ -19,11 +21,15 @@ _MIN_FREE_INSTANCES = 8
 _MAX_AHEAD = timedelta(minutes=1)
 
 
-def check_machine(team: Team, newest: datetime | None, now: datetime) -> list[Finding]:
-    """Return the findings about this machine. ``newest`` is the time of the newest message, if there is one."""
+def check_machine(team: Team, newest: datetime | None, journal: str | None, now: datetime) -> list[Finding]:
+    """Return the findings about this machine. ``newest`` is the time of the newest message, if there is one;
+    ``journal`` is the log of SQLite.
+    """
     return [
         check_versions(),
         *check_file_system(team.folder, _read_mounts(), is_file=find_address(team) is None),
+        *check_journal(journal),
+        *check_sockets(team),
         *check_watches(_read_limit("max_user_instances"), _count_instances(), _read_limit("max_user_watches")),
         *check_clock(newest, now),
     ]
@@ -70,14 +76,51 @@ def check_watches(instances: int | None, used: int, watches: int | None) -> list
 
 
 def check_clock(newest: datetime | None, now: datetime) -> list[Finding]:
-    """Return a warning if a message is from the future."""
-    if newest is None or newest - now <= _MAX_AHEAD:
+    """Return whether the newest message is from the future; nothing where there is no message to compare with."""
+    if newest is None:
         return []
+    if newest - now <= _MAX_AHEAD:
+        return [Finding("clock", Verdict.OK, f"it is {format_moment(now)}, and no message is later")]
     ahead = format_duration((newest - now).total_seconds())
     text = f"the newest message is {ahead} ahead of this machine's clock"
     return [
         Finding("clock", Verdict.WARNING, text, "One of the two clocks was wrong. Compare: date --utc; timedatectl")
     ]
+
+
+def check_journal(journal: str | None) -> list[Finding]:
+    """Return whether SQLite has a write-ahead log; nothing where no file stores the team."""
+    if journal is None:
+        return []
+    if journal == "wal":
+        return [Finding("journal", Verdict.OK, "the database has a write-ahead log (WAL)")]
+    text = f"the database has no write-ahead log (WAL), but {journal!r}: readers and writers wait for each other"
+    hint = "The file system does not allow it. Let TEAMSUP_HOME name a folder on a local disk"
+    return [Finding("journal", Verdict.FAILED, text, f"{hint}; see: df -T .")]
+
+
+def check_sockets(team: Team) -> list[Finding]:
+    """Return whether a socket can be made in the folder of the team's sockets, by a trial; nothing before it exists."""
+    folder = team.run
+    if not folder.is_dir():
+        return []
+    path = folder / f".doctor-{os.getpid()}"
+    try:
+        with socket.socket(socket.AF_UNIX) as trial:
+            try:
+                trial.bind(str(path))
+            finally:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        text = f"no socket can be made in {folder}: {error.strerror or error}"
+        return [
+            Finding("sockets", Verdict.FAILED, text, f"See: ls -ld {quote(str(folder))}; df -T {quote(str(folder))}")
+        ]
+    if folder.parent == team.folder:
+        return [Finding("sockets", Verdict.OK, f"they are in {folder}")]
+    text = f"they are in {folder}, because the path of the team is too long for them"
+    hint = "Give all its programs the same TMPDIR, or let TEAMSUP_HOME name a folder with a shorter path."
+    return [Finding("sockets", Verdict.WARNING if os.environ.get("TMPDIR") else Verdict.OK, text, hint)]
 
 
 def _read_mounts() -> list[tuple[str, str]]:

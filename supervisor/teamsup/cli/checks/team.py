@@ -141,7 +141,7 @@ def check_hub(team: Team, trouble: str) -> list[Finding]:
         text = f"pid {work.pid} works on it: {work.kind} for {time.time() - work.started_at:.0f} s{done}"
         found.append(Finding("maintenance", Verdict.WARNING, text, "Wait for its end."))
     if trouble:
-        hint = f"Nobody can send or read now. Check {team.folder}, its rights and its disk."
+        hint = f"Nobody can send or read now. See: ls -l {quote(str(team.folder))}; df -h {quote(str(team.folder))}"
         if holder := _describe_lock_owner(team):
             hint = f"{holder} Nobody can send until it releases the lock."
         found.append(Finding("team", Verdict.FAILED, trouble, hint))
@@ -188,7 +188,8 @@ def _supervisor_finding(status: TeamStatus) -> Finding:
 
 def _participant_finding(row: ParticipantStatus, call: CommandHint) -> Finding:
     text = f"{row.state}: {row.note}" if row.note else row.state
-    hint = "" if row.kind not in ("daemon", SUPERVISOR) else _hint_at_worker(row, call)
+    forget = f"Start its session again, or let the team forget it: {call('agents', 'rm', row.name)}"
+    hint = forget if row.kind not in ("daemon", SUPERVISOR) else _hint_at_worker(row, call)
     return Finding(row.name, Verdict.FAILED, text, hint)
 
 

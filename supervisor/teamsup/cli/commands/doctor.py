@@ -11,7 +11,7 @@ from pathlib import Path
 
 from teamsup.config.components import installed_components, installed_tables, load_function
 from teamsup.hub import Agent, MessageHub, StoreError, Team
-from teamsup.hub.engines.choice import has_store
+from teamsup.hub.engines.choice import has_store, read_journal_mode
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.team import normalize_name
 from teamsup.hub.timestamps import parse_time
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         hub = _read_hub(team)
         agents, trouble = hub.agents, hub.trouble
         findings = [
-            *check_machine(team, hub.newest, datetime.now(UTC)),
+            *check_machine(team, hub.newest, hub.journal, datetime.now(UTC)),
             *_check_team(team, agents, trouble, call),
             *_check_store(hub, call),
             *check_service(team, call),
@@ -95,6 +95,7 @@ class _HubState:
     undeliverable: dict[str, int] = field(default_factory=dict)
     trouble: str = ""
     newest: datetime | None = None
+    journal: str | None = None
     dead: int = 0
     faults: list[str] | None = None
     file_bytes: int = 0
@@ -115,6 +116,7 @@ def _read_hub(team: Team) -> _HubState:
                 hub.agents(),
                 dict(hub.queries.undeliverable()),
                 newest=newest[-1].created_at if newest else None,
+                journal=read_journal_mode(team),
                 dead=hub.queries.count_dead_letters(),
                 faults=hub.maintenance.check_integrity(installed_tables()) if size <= _MAX_CHECKED_BYTES else None,
                 file_bytes=size,

@@ -79,14 +79,18 @@ def _check_agent(
     if missing:
         hint = f"Correct it in teamsup.toml, then: {call('doctor')}"
         return Finding(check, Verdict.FAILED, missing, hint)
-    login, is_well = ("", True) if section.command else logins.describe(environment)
-    if not is_well:
+    login, verdict = ("", Verdict.OK) if section.command else logins.describe(environment)
+    if verdict is not Verdict.OK:
         config = environment.get("CLAUDE_CONFIG_DIR")
         setting = f"CLAUDE_CONFIG_DIR={config} " if config else ""
-        return Finding(check, Verdict.FAILED, login, f"Log in with: {setting}claude auth login")
+        see = (
+            f"Log in with: {setting}claude auth login" if verdict is Verdict.FAILED else f"See: {setting}claude doctor"
+        )
+        return Finding(check, verdict, login, see)
     obstacle, unknown = _describe_obstacle(name, agents), _describe_unknown_rules(section, environment)
     parts = (_describe_starts(section), login, _describe_last_run(team, name), obstacle, unknown)
-    hint = f"See: {call('agents')}" if obstacle else ""
+    rules = f"Remove the rules, or take the tools out of ask_people, then: {call('reload')}" if unknown else ""
+    hint = f"See: {call('agents')}" if obstacle else rules
     verdict = Verdict.WARNING if obstacle or unknown else Verdict.OK
     return Finding(check, verdict, "; ".join(filter(None, parts)), hint)
 
@@ -115,9 +119,9 @@ class _Logins:
     """The logins of the agents. Claude Code takes a second to answer, so each login is asked about once."""
 
     def __init__(self) -> None:
-        self._known: dict[frozenset[tuple[str, str]], tuple[str, bool]] = {}
+        self._known: dict[frozenset[tuple[str, str]], tuple[str, Verdict]] = {}
 
-    def describe(self, environment: Mapping[str, str]) -> tuple[str, bool]:
+    def describe(self, environment: Mapping[str, str]) -> tuple[str, Verdict]:
         """Return whether Claude Code is logged in in this environment, and how."""
         key = frozenset((name, value) for name, value in environment.items() if not name.startswith("TEAMSUP"))
         if key not in self._known:
@@ -125,20 +129,20 @@ class _Logins:
         return self._known[key]
 
 
-def _describe_login(environment: Mapping[str, str]) -> tuple[str, bool]:
+def _describe_login(environment: Mapping[str, str]) -> tuple[str, Verdict]:
     """Return whether Claude Code is logged in, and how. Without a network it is unknown whether the login
     still works.
     """
     executable = shutil.which("claude", path=environment["PATH"])
     if executable is None:
-        return "there is no claude on its PATH", False
+        return "there is no claude on its PATH", Verdict.FAILED
     said = _ask((executable, "auth", "status"), environment)
     try:
         status = json.loads(said or "")
         is_logged_in, method = bool(status["loggedIn"]), str(status.get("authMethod"))
     except (ValueError, KeyError, TypeError):
-        return f"claude auth status does not say whether there is a login: {_shorten(said)}", False
-    return (f"logged in by {method}" if is_logged_in else "Claude Code is not logged in"), is_logged_in
+        return f"claude auth status does not say whether there is a login: {_shorten(said)}", Verdict.UNKNOWN
+    return (f"logged in by {method}", Verdict.OK) if is_logged_in else ("Claude Code is not logged in", Verdict.FAILED)
 
 
 def _describe_starts(section: AgentSection) -> str:

@@ -52,13 +52,17 @@ def _check_source(
     secret, missing = _read_secret(source)
     if missing:
         text = f"{missing}, so no test alert was sent; {last}"
-        return Finding(f"source {name}", Verdict.WARNING, text, "Run doctor where the secret is readable.")
+        return Finding(f"source {name}", Verdict.WARNING, text, f"Set or mend it, then: {call('doctor')}")
     began = time.monotonic()
     try:
         status, server, answer = _send_rehearsal(f"{prefix}/{name}", listener, secret)
     except OSError as error:
         hint = f"See why with: {call('ps', MONITOR_BRIDGE)}"
-        text = f"nothing listens on {listener.host} port {listener.port}: {error.strerror or error}; {last}"
+        where = f"{listener.host} port {listener.port}"
+        if isinstance(error, TimeoutError):
+            text = f"{where} has not answered within {_ANSWER_SECONDS:.0f} s; {last}"
+            return Finding(f"source {name}", Verdict.UNKNOWN, text, hint)
+        text = f"nothing listens on {where}: {error.strerror or error}; {last}"
         return Finding(f"source {name}", Verdict.FAILED, text, hint)
     if status == 200 and server == "teamsup":
         milliseconds = (time.monotonic() - began) * 1000
