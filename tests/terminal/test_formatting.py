@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teamsup.terminal.formatting import format_clock, format_moment, sanitize, strip_tag, to_single_line
+from teamsup.terminal.formatting import format_clock, format_moment, format_table, sanitize, strip_tag, to_single_line
 
 
 @pytest.mark.slow
@@ -95,3 +95,37 @@ def test_no_other_module_writes_times_for_people_in_a_form_of_its_own() -> None:
     found = {str(path.relative_to(root)) for path in files if own.search(path.read_text("utf-8"))}
 
     assert found == {*OF_ANOTHER_FORM, *(name for name in found if name.startswith("hub/teamsup/hub/engines/"))}
+
+
+ROWS = [
+    ("ID", "STATE", "TITLE"),
+    ("7", "acknowledged by lead", "the disk of db-01 is full: teamsup alerts close --yes 7"),
+    ("8", "open", "short"),
+]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_no_line_of_a_table_is_wider_than_the_terminal_and_no_word_is_lost(columns: int) -> None:
+    lines = format_table(ROWS, columns)
+    assert max(map(len, lines)) <= columns
+    assert " ".join(lines).split() == " ".join(cell for row in ROWS for cell in row).split()
+
+
+def test_a_program_that_reads_a_table_gets_one_line_for_each_row() -> None:
+    assert len(format_table(ROWS, None)) == len(ROWS)
+    assert format_table(ROWS, None) == format_table(ROWS, 200)
+
+
+def test_a_long_last_cell_continues_below_itself() -> None:
+    assert format_table(ROWS, 56)[1:] == [
+        "7   acknowledged by lead  the disk of db-01 is full:",
+        "                          teamsup alerts close --yes 7",
+        "8   open                  short",
+    ]
+
+
+def test_a_row_without_room_for_its_last_cell_becomes_a_paragraph() -> None:
+    assert format_table(ROWS, 40)[1:3] == [
+        "7  acknowledged by lead  the disk of",
+        "    db-01 is full: teamsup alerts close",
+    ]

@@ -25,6 +25,9 @@ _INVISIBLE = (
     "|(?<![#*0-9\u00a9\u00ae\u2030-\u32ff\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
 )
 
+_LEAST_LAST_COLUMNS = 24
+"""Columns for the last cell of a table, below which its rows are broken in another way."""
+
 
 def sanitize(text: str) -> str:
     """Return the text with U+FFFD for invisible characters, which could mislead a terminal or a model.
@@ -108,12 +111,47 @@ def format_clock(moment: datetime, now: datetime | None = None) -> str:
     return f"{in_utc:%H:%M:%S} UTC" if in_utc.date() == today else format_moment(moment)
 
 
-def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table's lines: every column as wide as its widest cell, the last unpadded."""
+def output_columns() -> int | None:
+    """Return the width of the terminal that stdout is; None: it is none, so a program may read it."""
+    import shutil
+    import sys
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def format_table(rows: Sequence[Sequence[str]], columns: int | None = None) -> list[str]:
+    """Return a table's lines: every column as wide as its widest cell, the last unpadded.
+
+    ``columns`` is the width of the terminal; None: there is none, and no line is broken.
+    """
+    return [line for lines in format_rows(rows, columns) for line in lines]
+
+
+def format_rows(rows: Sequence[Sequence[str]], columns: int | None = None) -> list[list[str]]:
+    """Return the lines of each row of a table. In a narrow terminal the last cell of a long line continues below
+    itself. If it has too little room for that, each row becomes a paragraph of its cells.
+    """
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
-    return [
+    lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
     ]
+    if columns is None or all(len(line.rstrip()) <= columns for line in lines):
+        return [[line] for line in lines]
+    start = sum(width + 2 for width in widths)
+    if columns - start < _LEAST_LAST_COLUMNS:
+        return [_wrap("  ".join(filter(None, row)), columns, " " * 4) for row in rows]
+    parts = [_wrap(line[start:], columns - start) or [""] for line in lines]
+    return [
+        [line[:start] + first, *(" " * start + part for part in others)]
+        for line, (first, *others) in zip(lines, parts, strict=True)
+    ]
+
+
+def _wrap(text: str, columns: int, indent: str = "") -> list[str]:
+    import textwrap  # most tables fit
+
+    # Options and links stay whole.
+    return textwrap.wrap(text, columns, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
 def describe_delivery(state: DeliveryState) -> str:

@@ -18,7 +18,14 @@ from teamsup.status.team_lock import owner_pid
 from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.confirmation import require_confirmation
 from teamsup.terminal.console import ask_in_own_name, exit_code_of
-from teamsup.terminal.formatting import describe_presence, format_clock, format_duration, format_table, sanitize
+from teamsup.terminal.formatting import (
+    describe_presence,
+    format_clock,
+    format_duration,
+    format_table,
+    output_columns,
+    sanitize,
+)
 from teamsup.terminal.hints import command_hint, find_team
 from teamsup.terminal.json_output import add_json_option, print_json, print_result
 from teamsup.terminal.verbs import add_verb
@@ -97,7 +104,7 @@ def _render_table(agents: Sequence[Agent], startable: Mapping[str, StartableAgen
             )
         )
     cells = [[" ".join(sanitize(cell).split()) for cell in row] for row in rows]
-    return [line.rstrip() for line in format_table(cells)]
+    return [line.rstrip() for line in format_table(cells, output_columns())]
 
 
 def _start_cells(start: StartableAgent | None) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from teamsup.status.team_lock import describe_without_folder, owner_pid, owner_w
 from teamsup.terminal import progress
 from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
-from teamsup.terminal.formatting import sanitize
+from teamsup.terminal.formatting import format_rows, output_columns, sanitize
 from teamsup.terminal.hints import command_hint, installed_command, is_invocation_of
 from teamsup.terminal.json_output import add_json_option, print_json
 
@@ -264,11 +264,15 @@ def _is_monitor(pid: int) -> bool | None:
 
 
 def _print(findings: list[Finding]) -> None:
-    width = max(len(finding.check) for finding in findings)
-    for finding in findings:
-        for start, text in (
-            (f"{finding.verdict:9}{finding.check:{width}}", finding.text),
-            (" " * (9 + width), finding.hint),
-        ):
-            if text:
-                print(sanitize(f"{start}  {text}").replace("\n", " "))
+    columns = output_columns()
+    cells = [[_clean(cell) for cell in (f"{each.verdict:7}", each.check, each.text)] for each in findings]
+    start = 4 + max(len(verdict) + len(check) for verdict, check, _ in cells)
+    for each, lines in zip(findings, format_rows(cells, columns), strict=True):
+        print("\n".join(line.rstrip() for line in lines))
+        if hint := _clean(each.hint):
+            # A person pastes a command of it, so a long one is not broken.
+            print(" " * (start if columns is None or start + len(hint) <= columns else 4) + hint)
+
+
+def _clean(text: str) -> str:
+    return sanitize(text).replace("\n", " ")

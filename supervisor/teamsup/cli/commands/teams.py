@@ -10,7 +10,7 @@ from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import quote
 from teamsup.status.state_file import read_state
 from teamsup.status.team_lock import owner_pid
-from teamsup.terminal.formatting import format_duration, format_table, sanitize
+from teamsup.terminal.formatting import format_duration, format_table, output_columns, sanitize
 from teamsup.terminal.hints import command_hint
 from teamsup.terminal.json_output import add_json_option, print_json
 
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"There is no team in {default.folder.parent} yet. Start one with: {command_hint(default, 'start')}")
     else:
         rows = [("NAME", "STATE", "PID", "UPTIME", "FOLDER"), *(_cells(each) for each in found)]
-        print("\n".join(sanitize(line) for line in format_table(rows)))
+        print("\n".join(sanitize(line) for line in format_table(rows, output_columns())))
     return ExitCode.UNWELL if any(each.trouble for each in found) else ExitCode.DONE
 
 

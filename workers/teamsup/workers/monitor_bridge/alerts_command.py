@@ -15,7 +15,7 @@ from teamsup.hub import Agent, MessageHub, Team
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import quote
 from teamsup.terminal.console import console_name
-from teamsup.terminal.formatting import describe_presence, sanitize
+from teamsup.terminal.formatting import describe_presence, output_columns, sanitize
 from teamsup.terminal.hints import find_team
 from teamsup.terminal.json_output import add_json_option, print_json, print_result
 from teamsup.terminal.verbs import add_renamed_verb, add_verb
@@ -80,7 +80,7 @@ def _list(team: Team, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(team.name, incidents=[_as_json(each) for each in found])
     else:
-        print("\n".join(listing.render_table(found, datetime.now(UTC))), flush=True)
+        print("\n".join(listing.render_table(found, datetime.now(UTC), output_columns())), flush=True)
     code = _warn_if_incomplete(bridge)
     return ExitCode.UNWELL if any(each.is_open and each.severity == "critical" for each in found) else code
 
@@ -130,7 +130,9 @@ def _list_mutes(team: Team, arguments: argparse.Namespace) -> None:
         listed = [mute_listing.as_json(mute, counts) for mute in mutes]
         print_json(team.name, mutes=listed, windows=[mute_listing.window_as_json(each) for each in closed])
     else:
-        print("\n".join(mute_listing.render_table(mutes, counts, closed, datetime.now(UTC))), flush=True)
+        print(
+            "\n".join(mute_listing.render_table(mutes, counts, closed, datetime.now(UTC), output_columns())), flush=True
+        )
     _warn_if_incomplete(bridge)
 
 
@@ -170,7 +172,9 @@ def _show_rejected(team: Team, arguments: argparse.Namespace) -> None:
         print_json(team.name, rejected=found)
     else:
         print(
-            "\n".join(rejected.render_table(found, now)) if number is None else rejected.render_payload(found[0], now)
+            "\n".join(rejected.render_table(found, now, output_columns()))
+            if number is None
+            else rejected.render_payload(found[0], now)
         )
 
 

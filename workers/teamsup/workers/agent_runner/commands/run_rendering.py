@@ -21,7 +21,7 @@ _REASON_CHARACTERS = 60
 _LABEL_WIDTH = 14
 
 
-def render_table(runs: Sequence[Run], now: float) -> list[str]:
+def render_table(runs: Sequence[Run], now: float, columns: int | None = None) -> list[str]:
     """Return the lines of a table, or one sentence if there is no run. ``now`` is in Unix seconds."""
     if not runs:
         return ["No run yet."]
@@ -42,7 +42,7 @@ def render_table(runs: Sequence[Run], now: float) -> list[str]:
     # Most runs have no reason, and a narrow terminal would wrap its heading.
     shown = (_HEADINGS, *rows) if any(run.reason for run in runs) else (row[:-1] for row in (_HEADINGS, *rows))
     cells = [[" ".join(sanitize(cell).split()) for cell in row] for row in shown]
-    return [line.rstrip() for line in format_table(cells)]
+    return [line.rstrip() for line in format_table(cells, columns)]
 
 
 def render_run(run: Run, team_folder: Path, now: float, transcript: Path | None, question: int | None = None) -> str:

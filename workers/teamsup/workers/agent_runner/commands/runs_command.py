@@ -12,7 +12,7 @@ from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import quote
 from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.console import ask_in_own_name, exit_code_of
-from teamsup.terminal.formatting import sanitize
+from teamsup.terminal.formatting import output_columns, sanitize
 from teamsup.terminal.hints import command_hint, find_team
 from teamsup.terminal.json_output import add_json_option, print_json, print_result
 
@@ -72,7 +72,7 @@ def _list(team: Team, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(team.name, runs=[_as_json(team, each) for each in found])
     else:
-        print("\n".join(render_table(found, datetime.now(UTC).timestamp())))
+        print("\n".join(render_table(found, datetime.now(UTC).timestamp(), output_columns())))
 
 
 def _show(team: Team, arguments: argparse.Namespace) -> None:

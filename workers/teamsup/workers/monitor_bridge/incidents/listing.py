@@ -18,8 +18,8 @@ _NOTIFIED = {
 """A phrase about the last notification, for each step of the escalation."""
 
 
-def render_table(incidents: Sequence[Incident], now: datetime) -> list[str]:
-    """Return a table with a line for each incident."""
+def render_table(incidents: Sequence[Incident], now: datetime, columns: int | None = None) -> list[str]:
+    """Return a table with a line for each incident, for a terminal with so many columns."""
     if not incidents:
         return ["No incident is open."]
     alike: dict[str, list[Incident]] = {}
@@ -38,7 +38,7 @@ def render_table(incidents: Sequence[Incident], now: datetime) -> list[str]:
         )
         for each in incidents
     ]
-    return format_table(rows)
+    return format_table(rows, columns)
 
 
 def render_incident(incident: Incident, now: datetime) -> str:

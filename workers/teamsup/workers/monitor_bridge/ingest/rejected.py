@@ -93,8 +93,8 @@ def get_rejected(hub: MessageHub, number: int) -> RejectedPayload:
     return found[0]
 
 
-def render_table(payloads: Sequence[RejectedPayload], now: datetime) -> list[str]:
-    """Return a line for each payload."""
+def render_table(payloads: Sequence[RejectedPayload], now: datetime, columns: int | None = None) -> list[str]:
+    """Return a line for each payload, for a terminal with so many columns."""
     if not payloads:
         return ["All payloads could be read."]
     lines = [("ID", "SOURCE", "TIMES", "LAST", "REASON")]
@@ -102,7 +102,7 @@ def render_table(payloads: Sequence[RejectedPayload], now: datetime) -> list[str
         (str(each.id), each.source, str(each.times), format_age(each.last_at, now), sanitize(each.reason))
         for each in payloads
     ]
-    return format_table(lines)
+    return format_table(lines, columns)
 
 
 def render_payload(payload: RejectedPayload, now: datetime) -> str:

@@ -67,7 +67,11 @@ def render_over(unmuted: Sequence[Incident]) -> str:
 
 
 def render_table(
-    mutes: Sequence[Mute], counts: Mapping[str, int], closed: Sequence[WindowState], now: datetime
+    mutes: Sequence[Mute],
+    counts: Mapping[str, int],
+    closed: Sequence[WindowState],
+    now: datetime,
+    columns: int | None = None,
 ) -> list[str]:
     """Return a table with a line for each mute. ``counts`` maps a mute to the number of its incidents."""
     later = [
@@ -87,7 +91,7 @@ def render_table(
         )
         for mute in mutes
     ]
-    return [*format_table(rows), *later]
+    return [*format_table(rows, columns), *later]
 
 
 def as_json(mute: Mute, counts: Mapping[str, int]) -> dict[str, Any]:
