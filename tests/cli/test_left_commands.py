@@ -25,7 +25,7 @@ WAITS = {"--watch": (), "--follow": (), "--wait": ("60",)}
 LONG = {"chat", "doctor", "mcp", "watch"}
 """Commands that test_every_command.py does not run with a reader that has left."""
 ENDS_WELL = {"chat", "watch", "mcp"}
-"""Commands that a person or a program ends by Ctrl-C or by leaving, so that this is no failure."""
+"""Commands that a person or a program ends by leaving, so they end well."""
 
 
 def words_of(command: Command) -> list[str]:
@@ -101,7 +101,7 @@ def processes_of(home: str) -> list[int]:
     return found
 
 
-def test_what_is_tried_elsewhere_is_a_command() -> None:
+def test_commands_that_are_tried_elsewhere_exist() -> None:
     names = {" ".join(each.words) for each in all_commands() if each.runs}
     assert TRIED_ELSEWHERE.keys() <= names
     assert all(reason.startswith("it ") or (ROOT / reason).exists() for reason in TRIED_ELSEWHERE.values())

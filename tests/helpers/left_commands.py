@@ -1,7 +1,7 @@
 """Commands that a person or a reader leaves: each runs in a fork of this process, which has imported all of them.
 
-Reads cases as JSON from stdin, and prints what came of them. A case is the words behind ``teamsup``, and how it is
-left: "pipe", when nobody reads its output, or "interrupt", by Ctrl-C at a moment of its work.
+Reads cases as JSON from stdin, and prints their results. A case is the words behind ``teamsup``, and "pipe" or
+"interrupt": nobody reads its output, or Ctrl-C ends it during its work.
 """
 
 import contextlib

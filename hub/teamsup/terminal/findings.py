@@ -13,7 +13,7 @@ class Verdict(StrEnum):
     WARNING = "warning"
     FAILED = "FAILED"
     UNKNOWN = "unknown"
-    """Somebody asked, and got no answer: it may be well or not."""
+    """The check got no answer, so it may be well or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -336,6 +336,18 @@ def test_an_agent_without_a_session_is_reported_and_is_not_a_failure(doctor_setu
     assert "no session has ever served it" in found["scout"]["text"]
 
 
+def test_a_session_that_has_fallen_silent_is_reported_also_without_messages(doctor_setup: DoctorSetup) -> None:
+    with MessageHub(doctor_setup.team, agent="scout") as scout:
+        scout.heartbeat("busy")
+        scout.execute("UPDATE agent_status SET last_heartbeat = '2026-01-01 00:00:00'")
+
+        code, found = doctor_setup.examined()
+
+    assert (code, found["scout"]["verdict"]) == (0, "warning")
+    assert found["scout"]["text"].startswith("silent, last seen ")
+    assert "agents rm scout" in found["scout"]["hint"]
+
+
 def test_a_session_that_receives_nothing_is_a_failure(doctor_setup: DoctorSetup) -> None:
     with MessageHub(doctor_setup.team, agent="scout") as scout:
         scout.register(pid=os.getpid())

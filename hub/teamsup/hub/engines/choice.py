@@ -3,7 +3,6 @@
 A team is stored in messages.db of its folder, or on the server that TEAMSUP_HUB or ``hub`` of [team] names.
 """
 
-import contextlib
 import functools
 import os
 import re
@@ -152,16 +151,9 @@ def read_journal_mode(team: "Team") -> str | None:
     """
     if find_address(team) is not None or not team.database.exists():
         return None
-    import sqlite3
+    from .sqlite.store_tools import read_journal_mode as read_mode
 
-    from .sqlite.connection import open_reader
-    from .sqlite.store_errors import as_store_error
-
-    try:
-        with contextlib.closing(open_reader(team.database)) as db:
-            return str(db.execute("PRAGMA journal_mode").fetchone()[0])
-    except sqlite3.Error as error:
-        raise as_store_error(team.name, error) from error
+    return read_mode(team)
 
 
 def check_address(url: str) -> None:

@@ -13,6 +13,7 @@ from teamsup.config.components import installed_components, installed_tables, lo
 from teamsup.hub import Agent, MessageHub, StoreError, Team
 from teamsup.hub.engines.choice import has_store, read_journal_mode
 from teamsup.hub.errors import ExitCode
+from teamsup.hub.models import NOT_CONFIGURED, OFFLINE
 from teamsup.hub.team import normalize_name
 from teamsup.hub.timestamps import parse_time
 from teamsup.hub.wakeup.doorbell import Doorbells
@@ -20,7 +21,7 @@ from teamsup.status.team_lock import describe_without_folder, owner_pid, owner_w
 from teamsup.terminal import progress
 from teamsup.terminal.candidates import Kind, complete_as
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
-from teamsup.terminal.formatting import format_rows, output_columns, sanitize
+from teamsup.terminal.formatting import describe_presence, format_rows, output_columns, sanitize
 from teamsup.terminal.hints import command_hint, installed_command, is_invocation_of
 from teamsup.terminal.json_output import add_json_option, print_json
 
@@ -218,7 +219,30 @@ def _check_agents(
         hint = f"The name is misspelt, or the agent is new: {call('init', '--claude', '--agent', name)}"
         unread = f"{count} unread, but " if count else ""
         found.append(Finding(name, Verdict.WARNING, f"{unread}the team does not know that name", hint))
-    return found or [Finding("agents", Verdict.OK, "no agent has unread messages")]
+    # While a supervisor runs, it watches them, and another finding says so.
+    found += (
+        [_describe_silent(agent, call) for agent in _silent(agents)]
+        if chosen is None and owner_pid(team) is None
+        else []
+    )
+    return found or [Finding("agents", Verdict.OK, "no agent has unread messages, and none is silent")]
+
+
+def _silent(agents: list[Agent]) -> list[Agent]:
+    """Return the sessions without unread messages that have stopped sending heartbeats and have not said goodbye."""
+    now = datetime.now(UTC)
+    return [
+        agent
+        for agent in agents
+        if agent.kind == "agent" and agent.is_watched and agent.status not in (OFFLINE, NOT_CONFIGURED)
+        if agent.last_heartbeat is not None and not agent.is_present(now) and not agent.unread
+    ]
+
+
+def _describe_silent(agent: Agent, call: CommandHint) -> Finding:
+    text = f"{describe_presence(agent, datetime.now(UTC))}: its session died, or hangs"
+    hint = f"Start its session again, or let the team forget it: {call('agents', 'rm', agent.name)}"
+    return Finding(agent.name, Verdict.WARNING, text, hint)
 
 
 def _last_hook_at(agents: Iterable[Agent], agent: Agent) -> datetime | None:

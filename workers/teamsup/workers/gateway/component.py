@@ -101,7 +101,7 @@ component = Component(
     # Discord allows a bot a thousand logins a day and then revokes its token.
     healthy_seconds=300.0,
     checks="teamsup.workers.gateway.access.discord_check:check_discord",
-    online_checks="teamsup.workers.gateway.access.online_check:check_online",
+    online_checks="teamsup.workers.gateway.interactions.online_check:check_online",
     tables=_TABLES,
     rank=30,
 )

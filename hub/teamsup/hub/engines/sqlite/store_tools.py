@@ -12,10 +12,13 @@ from ...errors import CallerError, StoreError
 from ...validation import check_type, quote
 from ..engine import StoreMetric, StoreSize
 from . import search
+from .connection import open_reader
 from .migrations import SCHEMA_VERSION
 from .store import Store
+from .store_errors import as_store_error
 
 if TYPE_CHECKING:
+    from ...team import Team
     from ..component_tables import ComponentTables
 
 _VACUUM_PAGES = 2000
@@ -86,3 +89,12 @@ class StoreTools:
         with suppress(OSError):
             return os.stat(f"{self._store.path}{suffix}").st_size
         return 0
+
+
+def read_journal_mode(team: "Team") -> str:
+    """Return how SQLite logs the changes of the team's file, such as "wal". Raise StoreError."""
+    try:
+        with closing(open_reader(team.database)) as db:
+            return str(db.execute("PRAGMA journal_mode").fetchone()[0])
+    except sqlite3.Error as error:
+        raise as_store_error(team.name, error) from error

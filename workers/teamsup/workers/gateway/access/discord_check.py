@@ -45,10 +45,10 @@ def _check_token(section: GatewaySection, call: CommandHint) -> list[Finding]:
         hint = f"Mend it, then: {call('reload')}"
         return [Finding("discord token", Verdict.FAILED, str(error).rstrip("."), hint)]
     if not token.is_well_formed:
-        text = "it has not the form of a bot's token, which has two dots; a client secret has none"
+        text = "it does not look like a bot's token, which has two dots; a client secret has none"
         hint = f"Copy the token from the bot's page in the portal: {_PORTAL}; then: {call('reload')}"
         return [Finding("discord token", Verdict.WARNING, text, hint)]
-    return [Finding("discord token", Verdict.OK, "it has the form of a bot's token")]
+    return [Finding("discord token", Verdict.OK, "it looks like the token of a bot")]
 
 
 def _describe_admitted(section: GatewaySection, call: CommandHint) -> Finding:

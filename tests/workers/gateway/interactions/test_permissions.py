@@ -3,15 +3,15 @@
 import discord
 import pytest
 
-from teamsup.workers.gateway.access.permissions import (
+from teamsup.workers.gateway.component import GatewaySection
+from teamsup.workers.gateway.connection.client import needed_intents
+from teamsup.workers.gateway.interactions.permissions import (
     MissingPermissions,
     find_missing,
     find_role,
     missing_intents,
     needed_permissions,
 )
-from teamsup.workers.gateway.component import GatewaySection
-from teamsup.workers.gateway.connection.client import needed_intents
 
 GUILD, BOT, OWN, OTHER = "1", "9", "5", "6"
 VIEW, SEND = discord.Permissions(view_channel=True).value, discord.Permissions(send_messages=True).value

@@ -10,12 +10,12 @@ from fake_discord.world.commands import replace_commands
 from fake_discord.world.models import FORUM
 from teamsup.hub import MessageHub, Team
 from teamsup.terminal.findings import Finding, Verdict
-from teamsup.workers.gateway.access import online_check
-from teamsup.workers.gateway.access.online_check import check_online, examine_discord
-from teamsup.workers.gateway.access.permissions import needed_permissions
 from teamsup.workers.gateway.component import GatewaySection
 from teamsup.workers.gateway.connection.token import BotToken
+from teamsup.workers.gateway.interactions import online_check
 from teamsup.workers.gateway.interactions.commands import SLASH_COMMANDS
+from teamsup.workers.gateway.interactions.online_check import check_online, examine_discord
+from teamsup.workers.gateway.interactions.permissions import needed_permissions
 
 SECTION = GatewaySection(home_channel=CHANNEL, guilds=(GUILD,))
 CATEGORY = 4
@@ -201,7 +201,7 @@ async def test_a_dead_network_is_unknown(discord: FakeDiscord) -> None:
 
 
 @pytest.mark.slow
-async def test_what_discord_does_not_answer_in_time_is_unknown_and_the_rest_is_known(discord: FakeDiscord) -> None:
+async def test_an_answer_that_does_not_come_in_time_is_unknown_and_the_rest_is_known(discord: FakeDiscord) -> None:
     discord.faults.add("503 before", "GET /applications/*/commands", times=None)
     rows = await examine(seconds=4.0)
     assert {name for name, row in rows.items() if row.verdict is not Verdict.OK} == {"commands"}

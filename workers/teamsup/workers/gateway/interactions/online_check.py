@@ -23,7 +23,7 @@ from ..connection.address_ban import ADDRESS_BLOCKED
 from ..connection.client import needed_intents
 from ..connection.disconnects import describe, find_remedy
 from ..connection.token import BotToken, find_token
-from ..interactions.commands import describe_differences
+from .commands import describe_differences
 from .permissions import Json, MissingPermissions, find_missing, find_role, missing_intents, needed_permissions
 
 _LIMIT_SECONDS = 20.0
@@ -212,20 +212,20 @@ class _Examination:
         if channel["type"] in _DIRECT_TYPES:
             return Finding(check, Verdict.OK, f"{keys}: direct messages")
         is_thread = channel["type"] in _THREAD_TYPES
-        place = channel
+        source = channel  # of the permissions
         if is_thread:
             server, parent = _find_channel(str(channel["parent_id"]), servers)
-            place = parent or channel
+            source = parent or channel
         if server is None:
             return _unknown(f"channel {number}", f"{keys}: its server was not examined", "List it in guilds.")
         name = f"{keys}: #{channel['name']} of {server.guild['name']}"
         if trouble := _describe_kind(number, channel["type"], self._section):
             return Finding(check, Verdict.FAILED, f"{name} {trouble}", "Name a text channel in teamsup.toml.")
-        needed = needed_permissions(self._section, in_thread=is_thread or place["type"] in _FORUMS)
-        missing = find_missing(needed, server.guild, server.member, place.get("permission_overwrites") or ())
+        needed = needed_permissions(self._section, in_thread=is_thread or source["type"] in _FORUMS)
+        missing = find_missing(needed, server.guild, server.member, source.get("permission_overwrites") or ())
         if missing.names:
             text = f"{name}: the bot lacks {', '.join(missing.names)}"
-            return Finding(check, Verdict.FAILED, text, _describe_clicks(missing, server, place["name"]))
+            return Finding(check, Verdict.FAILED, text, _describe_clicks(missing, server, source["name"]))
         return Finding(check, Verdict.OK, f"{name}: the bot has all permissions that it needs")
 
     @property
@@ -273,7 +273,7 @@ def _describe_kind(number: int, kind: int, section: GatewaySection) -> str:
 
 
 def _describe_clicks(missing: MissingPermissions, server: _Server, channel: str) -> str:
-    """Return what somebody must click to grant the permissions. ``channel`` is empty for a server."""
+    """Return the clicks that grant the permissions. ``channel`` is empty for a server."""
     role = find_role(server.guild, server.member)
     whom = server.member["user"]["username"] if missing.is_bot_itself_denied else role
     steps = [
