@@ -7,12 +7,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ...errors import StoreError
-from ..engine import BUSY_SECONDS, MAX_TRANSACTION_SECONDS, Durability, TransactionHook, Values
+from ..engine import MAX_TRANSACTION_SECONDS, Durability, TransactionHook, Values
 from ..signal_safety import signal_safe
 from . import database_file
 from .component_migration import migrate_component, read_component_version
@@ -116,12 +116,6 @@ class Store:
             for connection in before:
                 with suppress(sqlite3.Error):
                     connection.close()
-
-    def copy_to(self, target: sqlite3.Connection) -> None:
-        """Copy the database in its present state, while writers continue. Raise sqlite3.Error and StoreError."""
-        self._reopen_if_replaced()
-        with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as source:
-            source.backup(target)
 
     def overwrite(self, source: sqlite3.Connection, pages: int, step: Callable[[int, int, int], None]) -> None:
         """Replace the whole content with that of another database, in one transaction that others see as one commit.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import CallerError, StoreError
 from ...validation import check_type, quote
-from ..engine import StoreMetric, StoreSize
+from ..engine import BUSY_SECONDS, StoreMetric, StoreSize
 from . import search
 from .connection import open_reader
 from .migrations import SCHEMA_VERSION
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..component_tables import ComponentTables
 
 _VACUUM_PAGES = 2000
+_COPY_PAGES = 4000
+_STEPS_BETWEEN_CALLS = 100_000
 
 
 class StoreTools:
@@ -47,7 +49,9 @@ class StoreTools:
         return []
 
     def check_integrity(self) -> list[str]:
-        return [str(row[0]) for row in self._store.read("PRAGMA integrity_check") if row[0] != "ok"]
+        self._store.read("SELECT 1")  # finds a file that another has replaced
+        with closing(open_reader(self._store.path)) as db, interruptible(self._store.name, db):
+            return [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
 
     def count_orphans(self, table: str, columns: tuple[str, ...]) -> int:
         is_lost = " OR ".join(f"{column} NOT IN (SELECT id FROM messages)" for column in columns)  # noqa: S608
@@ -76,19 +80,44 @@ class StoreTools:
                 raise CallerError(f"{target} is there already; choose another name.")
             os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
             with closing(sqlite3.connect(partial)) as copy:
-                self._store.copy_to(copy)
+                self._copy_to(copy)
                 copy.execute("PRAGMA journal_mode=DELETE")
             partial.replace(target)
-        except (OSError, ValueError, sqlite3.Error) as error:
+        except BaseException as error:
             with suppress(OSError, ValueError):
                 partial.unlink()
+            if not isinstance(error, OSError | ValueError | sqlite3.Error):
+                raise
             why = error.strerror if isinstance(error, OSError) else error
             raise StoreError(f"No backup was written to {quote(str(target))}: {why}.") from error
+
+    def _copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy the database in its present state, while writers continue. Ctrl-C ends it between two batches of pages."""
+        self._store.read("SELECT 1")  # finds a file that another has replaced
+        with closing(sqlite3.connect(self._store.path, timeout=BUSY_SECONDS)) as source:
+            # All batches are of one state: without a transaction the copy would begin anew after each write.
+            source.execute("BEGIN")
+            source.execute("SELECT 1 FROM messages LIMIT 1").fetchone()
+            source.backup(target, pages=_COPY_PAGES, progress=lambda *_: None)
 
     def _file_bytes(self, suffix: str) -> int:
         with suppress(OSError):
             return os.stat(f"{self._store.path}{suffix}").st_size
         return 0
+
+
+@contextmanager
+def interruptible(name: str, db: sqlite3.Connection) -> Generator[None, None, None]:
+    """Let Ctrl-C end a statement that takes minutes. Python handles a signal only when SQLite calls it. Raise
+    StoreError; ``name`` is that of the store.
+    """
+    db.set_progress_handler(lambda: 0, _STEPS_BETWEEN_CALLS)
+    try:
+        yield
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            raise KeyboardInterrupt from None
+        raise as_store_error(name, error) from error
 
 
 def read_journal_mode(team: "Team") -> str:
