@@ -53,7 +53,7 @@ def _check_token(section: GatewaySection, call: CommandHint) -> list[Finding]:
 
 def _describe_admitted(section: GatewaySection, call: CommandHint) -> Finding:
     listed = [
-        f"{len(numbers)} {what}"
+        f"{len(numbers)} {what if len(numbers) > 1 else what[:-1]}"
         for what, numbers in (
             ("users", section.users),
             ("roles", section.roles),
