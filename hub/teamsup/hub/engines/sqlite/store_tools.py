@@ -92,7 +92,7 @@ class StoreTools:
             raise StoreError(f"No backup was written to {quote(str(target))}: {why}.") from error
 
     def _copy_to(self, target: sqlite3.Connection) -> None:
-        """Copy the database in its present state, while writers continue. Ctrl-C ends it between two batches of pages."""
+        """Copy the database in its present state, while writers continue. Ctrl-C ends it after a batch of pages."""
         self._store.read("SELECT 1")  # finds a file that another has replaced
         with closing(sqlite3.connect(self._store.path, timeout=BUSY_SECONDS)) as source:
             # All batches are of one state: without a transaction the copy would begin anew after each write.
