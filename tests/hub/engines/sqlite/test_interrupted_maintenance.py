@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from teamsup.hub import MessageHub, StoreError
+from teamsup.hub import MessageHub
 from teamsup.hub.engines.sqlite.store_tools import StoreTools, interruptible
 
 FOREVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
@@ -20,12 +20,16 @@ def test_a_statement_that_would_take_forever_ends_by_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
-        with pytest.raises(KeyboardInterrupt), interruptible("crew", db):
+        with pytest.raises(KeyboardInterrupt), interruptible(db):
             db.execute(FOREVER).fetchall()
 
 
-def test_an_error_of_an_interruptible_statement_stays_one_of_the_store() -> None:
-    with contextlib.closing(sqlite3.connect(":memory:")) as db, pytest.raises(StoreError), interruptible("crew", db):
+def test_another_error_of_an_interruptible_statement_stays_as_it_is() -> None:
+    with (
+        contextlib.closing(sqlite3.connect(":memory:")) as db,
+        pytest.raises(sqlite3.OperationalError),
+        interruptible(db),
+    ):
         db.execute("SELECT 1 FROM nothing")
 
 

@@ -31,6 +31,7 @@ from ..maintenance_progress import ReportProgress, announce_maintenance
 from .component_migration import migrate_component
 from .migrations import SCHEMA_VERSION, migrate
 from .store import Store
+from .store_tools import copy_in_batches, interruptible
 
 _PAGES_PER_STEP = 1000
 
@@ -114,7 +115,7 @@ def _copy_backup(backup: Path, copy: sqlite3.Connection) -> None:
     for options in ("mode=ro", "mode=ro&immutable=1"):
         try:
             with closing(sqlite3.connect(f"{uri}?{options}", uri=True)) as source:
-                source.backup(copy)
+                copy_in_batches(source, copy)
                 return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or "immutable" in options:
@@ -125,7 +126,8 @@ def _copy_backup(backup: Path, copy: sqlite3.Connection) -> None:
 
 
 def _check_backup(backup: Path, copy: sqlite3.Connection) -> None:
-    problems = [row[0] for row in copy.execute("PRAGMA integrity_check(1)") if row[0] != "ok"]
+    with interruptible(copy):
+        problems = [row[0] for row in copy.execute("PRAGMA integrity_check(1)") if row[0] != "ok"]
     if problems:
         raise CallerError(f"{backup} is damaged: {problems[0]}. Choose another backup.")
     tables = {row[0] for row in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

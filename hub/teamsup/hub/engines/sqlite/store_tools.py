@@ -50,8 +50,11 @@ class StoreTools:
 
     def check_integrity(self) -> list[str]:
         self._store.read("SELECT 1")  # finds a file that another has replaced
-        with closing(open_reader(self._store.path)) as db, interruptible(self._store.name, db):
-            return [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        try:
+            with closing(open_reader(self._store.path)) as db, interruptible(db):
+                return [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        except sqlite3.Error as error:
+            raise as_store_error(self._store.name, error) from error
 
     def count_orphans(self, table: str, columns: tuple[str, ...]) -> int:
         is_lost = " OR ".join(f"{column} NOT IN (SELECT id FROM messages)" for column in columns)  # noqa: S608
@@ -92,13 +95,10 @@ class StoreTools:
             raise StoreError(f"No backup was written to {quote(str(target))}: {why}.") from error
 
     def _copy_to(self, target: sqlite3.Connection) -> None:
-        """Copy the database in its present state, while writers continue. Ctrl-C ends it after a batch of pages."""
+        """Copy the database while writers continue."""
         self._store.read("SELECT 1")  # finds a file that another has replaced
         with closing(sqlite3.connect(self._store.path, timeout=BUSY_SECONDS)) as source:
-            # All batches are of one state: without a transaction the copy would begin anew after each write.
-            source.execute("BEGIN")
-            source.execute("SELECT 1 FROM messages LIMIT 1").fetchone()
-            source.backup(target, pages=_COPY_PAGES, progress=lambda *_: None)
+            copy_in_batches(source, target)
 
     def _file_bytes(self, suffix: str) -> int:
         with suppress(OSError):
@@ -107,17 +107,23 @@ class StoreTools:
 
 
 @contextmanager
-def interruptible(name: str, db: sqlite3.Connection) -> Generator[None, None, None]:
-    """Let Ctrl-C end a statement that takes minutes. Python handles a signal only when SQLite calls it. Raise
-    StoreError; ``name`` is that of the store.
-    """
+def interruptible(db: sqlite3.Connection) -> Generator[None, None, None]:
+    """Let Ctrl-C end a statement that takes minutes. Python handles a signal only when SQLite calls it."""
     db.set_progress_handler(lambda: 0, _STEPS_BETWEEN_CALLS)
     try:
         yield
-    except sqlite3.Error as error:
+    except sqlite3.OperationalError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
             raise KeyboardInterrupt from None
-        raise as_store_error(name, error) from error
+        raise
+
+
+def copy_in_batches(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Copy a whole database in its present state. Ctrl-C ends it after a batch of pages."""
+    # All batches are of one state: without a transaction the copy would begin anew after each write.
+    source.execute("BEGIN")
+    source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    source.backup(target, pages=_COPY_PAGES, progress=lambda *_: None)
 
 
 def read_journal_mode(team: "Team") -> str:
