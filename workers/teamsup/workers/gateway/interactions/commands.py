@@ -50,7 +50,7 @@ def to_text(name: str, values: dict[str, str]) -> str:
 
 
 def describe_differences(registered: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return how the commands that Discord knows differ from ours; empty: they do not. Pure."""
+    """Return the differences between the commands that Discord knows and those of the team. Pure."""
     known = {each["name"]: each for each in registered if each.get("type", _CHAT_COMMAND) == _CHAT_COMMAND}
     ours = {each["name"]: each for each in SLASH_COMMANDS}
     return [

@@ -264,7 +264,7 @@ def _find_channel(number: str, servers: list[_Server]) -> tuple[_Server | None, 
 
 
 def _describe_kind(number: int, kind: int, section: GatewaySection) -> str:
-    """Return why a channel of this type of Discord cannot serve; empty: it can."""
+    """Return why a channel of this type of Discord cannot serve, or an empty text."""
     if kind == _CATEGORY:
         return "is a category, which has no messages"
     if number == section.home_channel and kind not in (*_TEXT_TYPES, *_THREAD_TYPES):
