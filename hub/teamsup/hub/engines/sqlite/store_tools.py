@@ -120,7 +120,7 @@ def interruptible(db: sqlite3.Connection) -> Generator[None, None, None]:
 
 def copy_in_batches(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Copy a whole database in its present state. Ctrl-C ends it after a batch of pages."""
-    # All batches are of one state: without a transaction the copy would begin anew after each write.
+    # All batches are of one state. Without a transaction SQLite would start again after each write.
     source.execute("BEGIN")
     source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     source.backup(target, pages=_COPY_PAGES, progress=lambda *_: None)
