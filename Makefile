@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP = PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
 .DEFAULT_GOAL := help
-.PHONY: help start demo test slow check bench soak soak-parts site size coverage pictures reference release clean
+.PHONY: help start demo test slow check bench soak soak-parts site links size coverage pictures reference release clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-10s %s\n' "$$name" "$$text"; done
@@ -83,6 +83,9 @@ release: .venv/release ## build wheel, sdist, list of licences and SBOM in dist/
 site: .venv/docs ## build the documentation as a site in dist/site; a warning is an error
 	$(BIN)/sphinx-build -q -W --keep-going -E -c docs . dist/site
 	@echo "Open dist/site/docs/index.html"
+
+links: .venv/docs ## ask each site that the pages link to whether the page is still there; this needs the network
+	$(BIN)/sphinx-build -q -W --keep-going -b linkcheck -c docs . dist/links
 
 size: .venv/dev ## lines of code a package, and the largest modules
 	@$(BIN)/python -m benchmarks.size

@@ -13,3 +13,7 @@ html_theme = "furo"
 html_title = f"teamsup {release}"
 html_static_path: list[str] = []
 myst_heading_anchors = 3
+linkcheck_timeout = 20
+linkcheck_retries = 2
+linkcheck_ignore = [r"http://(127\.0\.0\.1|localhost)[:/]"]  # of this machine, as an example
+linkcheck_anchors = False  # of pages that a script draws
