@@ -52,6 +52,9 @@ def test_the_sdist_gives_the_wheel_of_the_checkout_and_the_wheel_alone_runs_a_te
     joined = run("init", "--claude", "--project", str(project))
     assert joined.returncode == 0, joined.stderr
     assert "teamsup" in (project / ".claude" / "settings.local.json").read_text()
+    assert run("docs", "monitoring").stdout == (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+    assert set(run("docs").stdout.split()) >= {"README", "CHANGELOG", "guides", "decisions/README"}
+    assert str(tmp_path / "clean") in run("docs", "--path", "README").stdout
     unit = run("service", "install", "--user", "--dry-run")
     assert "ExecStart=" in unit.stdout, unit.stderr
 

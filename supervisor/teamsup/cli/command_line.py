@@ -33,6 +33,7 @@ COMMANDS = {
     "config": "check teamsup.toml, show where each value comes from, and print its JSON Schema",
     "service": "let systemd or launchd run the team: install, uninstall, status",
     "teams": "list the teams of this machine",
+    "docs": "list the pages of the documentation of this version, or show one",
     "completion": "let bash, zsh or fish complete commands, options and names",
     "chat": "talk to the team",
     "send": "send one message",
@@ -43,7 +44,7 @@ COMMANDS = {
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
     "watch": "print a line when a new message waits for an agent, to wake its Claude Code session",
 }
-_LOOK_THEMSELVES = ("ps", "doctor", "service", "teams", "config", "completion")
+_LOOK_THEMSELVES = ("ps", "doctor", "service", "teams", "config", "completion", "docs")
 """Commands that report a missing team folder themselves."""
 _FOR_PROGRAMS = ("mcp", "watch")
 """Commands whose output a program reads. --quiet would be useless for them."""

@@ -16,6 +16,7 @@ GROUPS = {
         "config",
         "service",
         "teams",
+        "docs",
         "completion",
     ),
     "See how it is": ("ps", "logs", "doctor", "open"),
