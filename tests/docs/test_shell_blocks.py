@@ -18,7 +18,7 @@ import pytest
 
 from helpers.code_blocks import PAGES, CodeBlock, Language, blocks_of
 from helpers.source_tree import ROOT
-from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, clean_environment, eventually, is_team_ready
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, clean_environment, eventually
 from teamsup.hub import MessageHub, Team
 
 TEAM = """
@@ -110,7 +110,9 @@ class Reader:
         self.run("git init -q && git -c user.name=ann -c user.email=a@b.c commit -q --allow-empty -m 'Build it'")
         if self.walk.needs_team:
             self.run("teamsup start --detach")
-            eventually(lambda: is_team_ready(TeamsupCommand(self.team.folder.parent)), "all workers ready")
+            ps = TeamsupCommand(self.team.folder.parent).ps
+            for name in ("user_comm", "monitor-bridge", *(["web"] if self.walk.needs_web else [])):
+                eventually(lambda name=name: ps()[name]["state"] == "RUNNING", name)  # type: ignore[misc]
 
     def apply(self, toml: str) -> None:
         """Put the sections into teamsup.toml, those that it has already instead of the old ones."""
