@@ -68,8 +68,10 @@ pictures: .venv/dev ## draw the pictures of README and docs, and the man page, a
 	$(BIN)/python docs/write_man_page.py
 	PYTHONPATH=tests $(BIN)/python docs/record_web.py
 
-reference: .venv/dev ## write docs/configuration.md again
+reference: .venv/dev ## write the pages of docs/ that are made from the code, and the man page
 	$(BIN)/python docs/write_configuration.py
+	$(BIN)/python docs/write_reference.py
+	$(BIN)/python docs/write_man_page.py
 
 release: .venv/release ## build wheel, sdist, list of licences and SBOM in dist/release; look for known weaknesses
 	rm -rf dist/release
