@@ -11,7 +11,7 @@ from teamsup.hub.validation import describe_similar, quote
 from teamsup.terminal.formatting import format_table
 from teamsup.terminal.json_output import print_json
 
-EXAMPLES = ("teamsup docs monitoring    show the page about alerts", "teamsup docs --path guides   print where it is")
+EXAMPLES = ("teamsup docs monitoring", "teamsup docs --path guides")
 _RECORDS = "decisions/"
 """Records of decisions are listed by decisions/README."""
 
