@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def resource_path(name: str) -> Path:
-    """Return the file or folder of that name in deploy/."""
+    """Return the file or folder of this name in deploy/."""
     return _find_folder("deploy") / name
 
 
