@@ -1,7 +1,6 @@
 """Each block of code on a page is sound, also a block that cannot be run. test_shell_blocks.py runs the others."""
 
 import io
-import json
 import os
 import re
 import shlex
@@ -14,7 +13,7 @@ from typing import Annotated, Any
 import pytest
 
 import teamsup.config.people_protocol
-from helpers.code_blocks import PAGES, REASONS, CodeBlock, Language, all_blocks, blocks_of, lines_of_shell
+from helpers.code_blocks import PAGES, REASONS, CodeBlock, Language, all_blocks, blocks_of, lines_of_shell, objects_of
 from helpers.postgres_server import stored_on_server
 from helpers.source_tree import ROOT
 from helpers.support import TeamsupCommand, run_foreign_sql
@@ -106,7 +105,7 @@ def test_a_wrong_call_is_refused() -> None:
 
 @pytest.mark.parametrize("block", all_blocks(Language.JSON), ids=str)
 def test_a_block_of_json_is_of_json(block: CodeBlock) -> None:
-    assert all(isinstance(json.loads(line), dict) for line in block.text.splitlines())
+    assert all(isinstance(each, dict) for each in objects_of(block.text))
 
 
 @pytest.mark.parametrize("block", all_blocks(Language.SQL), ids=str)

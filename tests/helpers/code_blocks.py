@@ -101,9 +101,8 @@ def recognise(text: str) -> Language:
     if re.match(r"(SELECT|INSERT|UPDATE|CREATE) ", first):
         return Language.SQL
     with suppress(ValueError):
-        for line in text.splitlines():
-            json.loads(line)
-        return Language.JSON
+        if objects_of(text):
+            return Language.JSON
     with suppress(tomllib.TOMLDecodeError):
         if tomllib.loads(text) or text.startswith("#:"):
             return Language.TOML
@@ -113,6 +112,14 @@ def recognise(text: str) -> Language:
         ):
             return Language.PYTHON  # `make test` is not, and `ls -a` would only subtract
     return Language.SHELL
+
+
+def objects_of(text: str) -> list[object]:
+    """Return the values of JSON: one in all lines, or one in each. Raise ValueError for another text."""
+    try:
+        return [json.loads(text)]
+    except ValueError:
+        return [json.loads(line) for line in text.splitlines()]
 
 
 def lines_of_shell(block: CodeBlock) -> list[str]:

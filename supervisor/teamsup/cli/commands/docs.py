@@ -17,7 +17,7 @@ _RECORDS = "decisions/"
 
 
 class UnknownPage(CallerError):
-    """There is no page of that name."""
+    """No page has this name."""
 
     exit_code = ExitCode.UNKNOWN
 
