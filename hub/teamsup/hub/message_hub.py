@@ -342,7 +342,7 @@ class MessageHub:
         return repeat(self._session.store, store, lambda: self._find_stored(message))
 
     def _find_stored(self, message: NewMessage) -> Message | None:
-        rows = self._session.store.read(SELECT_BY_MESSAGE_ID, (message.identity,))
+        rows = self._session.store.read(SELECT_BY_MESSAGE_ID, (message.identity,) * 2)
         return message_from_row(rows[0]) if rows else None
 
     def _select_agents(self, name: str | None) -> list[Agent]:

@@ -37,7 +37,7 @@ class Queries:
         UnknownMessage.
         """
         check_text("message_id", message_id)
-        rows = self._store.read(SELECT_BY_MESSAGE_ID, (message_id,))
+        rows = self._store.read(SELECT_BY_MESSAGE_ID, (message_id,) * 2)
         if not rows and (number := message_id.removeprefix("#")).isdecimal() and len(number) < _ID_DIGITS:
             rows = self._store.read("SELECT * FROM messages WHERE id = ?", (int(number),))
         if not rows:

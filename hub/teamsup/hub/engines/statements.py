@@ -1,7 +1,7 @@
 """Statements for which an engine may have another text. The texts here are those for SQLite."""
 
-SELECT_BY_MESSAGE_ID = "SELECT * FROM messages WHERE message_id IN (?1, CAST(?1 AS BLOB))"
-"""The message of a message_id, which SQLite may have stored as bytes."""
+SELECT_BY_MESSAGE_ID = "SELECT * FROM messages WHERE message_id IN (?, CAST(? AS BLOB))"
+"""The message of a message_id, which is given twice: SQLite may have stored it as bytes."""
 
 SELECT_FOR_CLAIM = (
     "SELECT d.attempts AS claims, d.message, m.* FROM deliveries AS d LEFT JOIN messages AS m ON m.id = d.message"

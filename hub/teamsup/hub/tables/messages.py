@@ -159,7 +159,7 @@ def _find_answered(db: Transaction, message: NewMessage) -> Message | None:
 
 
 def find_message(db: Transaction, message_id: str) -> Message | None:
-    row = db.execute(SELECT_BY_MESSAGE_ID, (message_id,)).fetchone()
+    row = db.execute(SELECT_BY_MESSAGE_ID, (message_id,) * 2).fetchone()
     return None if row is None else message_from_row(row)
 
 

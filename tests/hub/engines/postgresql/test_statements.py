@@ -78,7 +78,7 @@ def refusal_of(sql: SqlText, server: "psycopg.Connection[Any]", file: sqlite3.Co
             translated, names = translate(text)
             server.execute(f"PREPARE tried AS {translated}".encode())
             server.execute("DEALLOCATE tried")
-            count = 1 if "?1" in text else len(set(re.findall(r"\$\d+", translated)))
+            count = len(set(re.findall(r"\$\d+", translated)))
             file.execute(f"EXPLAIN {text}", dict.fromkeys(names, "") if names else ("",) * count)
             return ""
         except psycopg.errors.UndefinedTable as error:

@@ -22,7 +22,7 @@ def _above_floor(column: str, reader: str = ":me", lowest: str = "-infinity") ->
 _LOWEST_RANK = str(-(2**63))
 _OWN_CONDITION = f"{IS_CLAIMABLE} AND {_above_floor('rank', lowest=_LOWEST_RANK)}"
 _OWN_TEXTS = {
-    SELECT_BY_MESSAGE_ID: "SELECT * FROM messages WHERE message_id = ?",
+    SELECT_BY_MESSAGE_ID: "SELECT * FROM messages WHERE message_id IN (?, ?)",
     # Another reader skips the rows that this one is about to lease.
     SELECT_FOR_CLAIM: SELECT_FOR_CLAIM.replace(
         "d.recipient = ?", f"d.recipient = ? AND {_above_floor('rank', '$1', _LOWEST_RANK)}"
