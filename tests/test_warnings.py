@@ -1,5 +1,6 @@
 """Nothing of ours makes Python warn: no file is left open, nothing that is to go away is used."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from helpers.support import TeamsupCommand
 
+ROOT = Path(__file__).parents[1]
 SESSION = """
 import asyncio, sys
 from pathlib import Path
@@ -24,6 +26,18 @@ with MessageHub(Team("default", Path(sys.argv[1]) / "default"), agent="lead") as
     hub.maintenance.check_integrity(), hub.maintenance.prune(keep=1)
     hub.maintenance.backup(Path(sys.argv[1]) / "copy.db")
 """
+
+
+def test_a_connection_to_sqlite_is_closed_after_its_with_block() -> None:
+    """``with connect()`` ends a transaction and closes nothing. Python warns of that since 3.13 only."""
+    open_ones = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for folder in ("hub", "supervisor", "workers", "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if re.search(r"(with|,) sqlite3\.connect\(", line)
+    ]
+    assert open_ones == []
 
 
 def test_a_team_that_is_started_and_stopped_warns_of_nothing(tmp_path: Path) -> None:

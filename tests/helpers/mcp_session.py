@@ -4,10 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from mcp import Client
@@ -41,11 +42,18 @@ def run_fork_server(team: Team, **environment: str) -> Iterator[subprocess.Popen
         text=True,
         start_new_session=True,
     ) as server:
+        # It must not wait for a reader while it prints how long its imports take, for instance.
+        threading.Thread(target=_drain, args=(server.stdout,), daemon=True).start()
         try:
             eventually((team.run / SOCKET_NAME).exists, "the fork server listens")
             yield server
         finally:
             server.kill()
+
+
+def _drain(stream: IO[str]) -> None:
+    for _ in stream:
+        pass
 
 
 FORKED, ALONE = "forked", "alone"

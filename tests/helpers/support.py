@@ -156,10 +156,8 @@ def run_foreign_sql(team: Team, sql: str, *values: object) -> list[tuple[Any, ..
     """Run one statement as a program does that knows nothing of teamsup."""
     if (address := find_address(team)) is not None:
         return run_sql_on_server(address, sql, *values)
-    with sqlite3.connect(team.database, timeout=10) as db:
-        rows = db.execute(sql, values).fetchall()
-    db.close()
-    return rows
+    with contextlib.closing(sqlite3.connect(team.database, timeout=10)) as db, db:
+        return db.execute(sql, values).fetchall()
 
 
 def migrate_further(team: Team) -> None:

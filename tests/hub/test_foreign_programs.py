@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -189,12 +190,11 @@ def test_a_value_that_is_not_a_time_counts_as_now_or_never(join: Join, team: Tea
 @pytest.mark.parametrize("pragma", ["recursive_triggers", "foreign_keys"])
 def test_the_rules_hold_with_every_setting_of_the_foreign_program(join: Join, team: Team, pragma: str) -> None:
     lead, scout = join("lead"), join("scout")
-    with sqlite3.connect(team.database) as db:
+    with closing(sqlite3.connect(team.database)) as db, db:
         db.execute(f"PRAGMA {pragma}=1")
         for number in ("1", "2", "2"):
             db.execute(INSERT.replace("INSERT", "INSERT OR REPLACE"), (number, "cron", "scout", number))
         db.execute("UPDATE messages SET status = 'processed' WHERE message_id = '1'")
-    db.close()
 
     assert [delivery.message.content for delivery in scout.claim(10)] == ["2"]
     assert lead.queries.trace("1")[0].state == "done"

@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_a_message_under_the_next_id_has_all_columns(join: Join, team: Team) -> 
 
 def test_a_database_with_an_id_far_ahead_is_mended_when_it_is_opened(team: Team) -> None:
     team.create()
-    with sqlite3.connect(team.database) as db:
+    with closing(sqlite3.connect(team.database)) as db, db:
         db.executescript(Path(__file__).with_name("schema_5.sql").read_text("utf-8"))
         for number, message_id in ((10**18, "far"), (None, "behind"), (2**63 - 1, "last")):
             db.execute(INSERT, (number, message_id, "lead", message_id))
@@ -124,7 +125,6 @@ def test_a_database_with_an_id_far_ahead_is_mended_when_it_is_opened(team: Team)
         )
         with pytest.raises(sqlite3.OperationalError, match="full"):
             db.execute(INSERT, (None, "no more", "lead", "x"))
-    db.close()
 
     with MessageHub(team, agent="lead") as lead:
         far, sent = lead.queries.message("far"), lead.send("lead", "goes on")

@@ -27,8 +27,8 @@ def main(argv: "Sequence[str] | None" = None) -> int:
 def _import_when_needed(name: str) -> None:
     """Delay the import of a slow module until the program uses one of its names.
 
-    ``dataclasses`` imports ``inspect``, and needs it only for a class without a docstring. That import takes a sixth of
-    the time of ``teamsup ps``. importlib's LazyLoader would already import it at the next ``import``.
+    ``dataclasses`` imports ``inspect``, and 3.11 needs it only for a class without a docstring. That import takes
+    a sixth of the time of ``teamsup ps``. importlib's LazyLoader would already import it at the next ``import``.
     """
     if name in sys.modules:
         return

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 import pytest
@@ -32,14 +32,7 @@ def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Team
     team = Team("parent", tmp_path_factory.mktemp("fork-server") / "parent")
     with run_fork_server(team, TEAMSUP_TEAM="parent", PYTHONPROFILEIMPORTTIME="1") as server:
         # What it imports is printed, which nobody else reads.
-        reading = threading.Thread(target=_drain, args=(server.stdout,), daemon=True)
-        reading.start()
         yield team, server.pid
-
-
-def _drain(stream: IO[str]) -> None:
-    for _ in stream:
-        pass
 
 
 @pytest.fixture
@@ -350,7 +343,6 @@ def test_a_fork_server_begins_again_once_its_program_has_changed(team: Team, tmp
     package.mkdir()
     (package / "sitecustomize.py").write_text("")
     with run_fork_server(team, PYTHONPATH=str(package)) as server:
-        threading.Thread(target=_drain, args=(server.stdout,), daemon=True).start()
         environment = {**clean_environment(), **environment_of(team), "PYTHONPATH": str(package)}
         with Session(team, env=environment) as early:
             early.answer()

@@ -1,6 +1,7 @@
 """A copy of a team has every row of it, and says what it could not keep."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -157,7 +158,10 @@ def test_no_program_writes_during_a_copy(old: Team, new: Team) -> None:
     refused = []
 
     def write(*_: object) -> None:
-        with pytest.raises(sqlite3.OperationalError, match="locked"), sqlite3.connect(old.database, timeout=0) as db:
+        with (
+            closing(sqlite3.connect(old.database, timeout=0)) as db,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
             db.execute("UPDATE messages SET status = 'processed'")
         refused.append(True)
 
@@ -167,9 +171,8 @@ def test_no_program_writes_during_a_copy(old: Team, new: Team) -> None:
 
 def test_another_database_is_not_copied(old: Team, new: Team, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
-    with sqlite3.connect(other) as db:
+    with closing(sqlite3.connect(other)) as db, db:
         db.execute("CREATE TABLE notes (note TEXT)")
-    db.close()
     other.with_name("words").write_text("words" * 1000)
     for source, words in ((other, "not the database of a team"), (tmp_path / "none", "not a file")):
         with pytest.raises(CallerError, match=words):
@@ -181,9 +184,8 @@ def test_another_database_is_not_copied(old: Team, new: Team, tmp_path: Path) ->
     with pytest.raises(StoreError, match="No such file or directory"):
         copy_team(str(old.database), str(tmp_path / "none" / "new.db"), "crew", ())
     assert not new.database.exists()
-    with sqlite3.connect(other) as db:
+    with closing(sqlite3.connect(other)) as db, db:
         assert db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
-    db.close()
 
 
 def test_tables_of_a_component_that_is_not_installed_are_not_lost(old: Team, new: Team) -> None:

@@ -588,8 +588,9 @@ def test_prometheus_reads_the_team(run_workers: RunWorkers) -> None:
     assert 'teamsup_worker_restarts_total{worker="one"} 0\n' in text
     assert 'teamsup_heartbeat_age_seconds{agent="supervisor"}' in text
     assert "# TYPE teamsup_oldest_unread_seconds gauge\nteamsup_oldest_unread_seconds 0\n" in text
-    with pytest.raises(urllib.error.HTTPError, match="404"):
+    with pytest.raises(urllib.error.HTTPError, match="404") as refused:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/")
+    refused.value.close()
 
 
 @pytest.mark.slow

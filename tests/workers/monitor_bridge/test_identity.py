@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -240,7 +241,7 @@ def test_a_migration_ends_the_older_of_two_open_incidents_of_one_problem(
     team: Team, join: Callable[..., MessageHub]
 ) -> None:
     team.database.unlink()
-    with sqlite3.connect(team.database) as db:
+    with closing(sqlite3.connect(team.database)) as db, db:
         db.executescript((Path(__file__).parents[2] / "hub" / "schema_5.sql").read_text("utf-8"))
         for number, key in enumerate(
             ("0123456789abcdef 2026-01-15T10:00:00+00:00", "0123456789abcdef 2026-01-15T11:00:00+00:00", "disk 1"), 1
@@ -255,7 +256,6 @@ def test_a_migration_ends_the_older_of_two_open_incidents_of_one_problem(
                 " VALUES (?, ?, '', '[]', 60, '2026-01-15 10:00:00')",
                 (number, SOURCE),
             )
-    db.close()
     for tables in installed_tables():
         join("monitor-bridge").maintenance.migrate_component(tables)
 

@@ -53,9 +53,8 @@ def test_only_its_owner_can_read_a_team(team: Team) -> None:
 
 def test_a_database_of_the_original_design_is_adopted_and_nothing_is_lost(team: Team) -> None:
     team.folder.mkdir()
-    with sqlite3.connect(team.database) as db:
+    with closing(sqlite3.connect(team.database)) as db, db:
         db.executescript(ORIGINAL_DESIGN)
-    db.close()
 
     with MessageHub(team, agent="scout") as scout:
         assert [delivery.message.content for delivery in scout.claim(10)] == ["one", "to all"]
@@ -83,9 +82,8 @@ def test_a_database_of_a_newer_schema_is_refused_and_left_alone(team: Team) -> N
 
 def test_a_database_of_an_older_schema_is_brought_up_to_date_with_what_waits_in_it(team: Team) -> None:
     team.create()
-    with sqlite3.connect(team.database) as db:
+    with closing(sqlite3.connect(team.database)) as db, db:
         db.executescript((Path(__file__).parents[2] / "schema_5.sql").read_text("utf-8"))
-    db.close()
 
     with MessageHub(team, agent="lead") as lead:
         assert [message.content for message in lead.wake_ladder.take_wake_step(WakeStep.ANNOUNCED)] == ["hi"]

@@ -1,8 +1,10 @@
 """Messages from Discord, with the gateway's own process: once and in order, in spite of all failures."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -158,14 +160,11 @@ async def test_messages_wait_for_a_hub_that_does_not_take_them_yet(team: Team, j
 
 
 def hold_the_lock(team: Team, locked: threading.Event, release: threading.Event) -> None:
-    import sqlite3
-
-    with sqlite3.connect(team.database, isolation_level=None) as db:
+    with closing(sqlite3.connect(team.database, isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")
         locked.set()
         release.wait(TIMEOUT_SECONDS)
         db.execute("ROLLBACK")
-    db.close()
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import sqlite3
 import tarfile
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +130,11 @@ def test_hidden_files_and_variables_do_not(files: SendableFiles, outside: Path, 
 
 def test_no_copy_of_the_database_goes(files: SendableFiles, team: Team, outside: Path, join: Join) -> None:
     join("lead").send("lead", "secret")
-    with sqlite3.connect(team.database) as db, sqlite3.connect(team.folder / "files" / "backup.bin") as copy:
+    with (
+        closing(sqlite3.connect(team.database)) as db,
+        closing(sqlite3.connect(team.folder / "files" / "backup.bin")) as copy,
+    ):
         db.backup(copy)
-    copy.close()
-    db.close()
     assert refusal(files, "files/backup.bin") == "it is a database"
     with tarfile.open(outside / "team.tar", "w") as archive:
         archive.add(team.folder / "files" / "backup.bin")
