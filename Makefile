@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP = PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
 .DEFAULT_GOAL := help
-.PHONY: help start demo test slow check bench soak soak-parts site links size coverage pictures reference release clean
+.PHONY: help start demo test slow versions check bench soak soak-parts site links size coverage pictures reference release clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-10s %s\n' "$$name" "$$text"; done
@@ -20,6 +20,9 @@ test: .venv/dev .venv/mcp-v1/made ## run the tests within four minutes on two co
 
 slow: .venv/dev ## run the tests that take long: kills, outages, limits
 	$(BIN)/pytest -n 4 --dist worksteal -m slow
+
+versions: .venv/dev ## run some tests with each other Python from 3.11 to 3.14 that is installed
+	.ci/versions
 
 check: .venv/dev ## style, types and tests: what must be green before a commit
 	$(BIN)/ruff check .
