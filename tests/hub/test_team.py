@@ -62,7 +62,7 @@ def test_a_file_of_another_user_is_refused(team: Team, name: str) -> None:
     MessageHub(team).close()
     os.chown(team.folder / name, 1, 1)
 
-    with pytest.raises(UnsafeFile, match=r"belongs to daemon, and this is root\. Run this as daemon, or hand"):
+    with pytest.raises(UnsafeFile, match=r"belongs to daemon, but root runs this program\. Run it as daemon, or"):
         MessageHub(team)
 
 

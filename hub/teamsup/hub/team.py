@@ -152,9 +152,9 @@ def check_owner(path: Path) -> None:
         import shlex  # only a refusal needs it
 
         raise UnsafeFile(
-            f"{path} belongs to {_user_name(found.st_uid)}, and this is {_user_name(us)}. "
-            f"Run this as {_user_name(found.st_uid)}, or "
-            f"hand the file over: chown {us} {shlex.quote(str(path))}"
+            f"{path} belongs to {_user_name(found.st_uid)}, but {_user_name(us)} runs this program. "
+            f"Run it as {_user_name(found.st_uid)}, or "
+            f"change the owner: chown {us} {shlex.quote(str(path))}"
         )
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         import shlex

@@ -96,7 +96,7 @@ async def test_an_event_that_cannot_be_read_is_reported(team: Team, join: Join) 
         await wait_until_connected(user_comm)
         (session,) = discord.gateway.sessions.values()
         session.dispatch("INTERACTION_CREATE", {"id": "a press", "channel_id": str(CHANNEL)})
-        sentence = f"Cannot read what happened in channel {CHANNEL}: INTERACTION_CREATE. Look on Discord."
+        sentence = f"Cannot read an event in channel {CHANNEL}: INTERACTION_CREATE. Look on Discord."
         await wait_until(lambda: trouble(user_comm) == sentence, "it is told")
         await discord.say("as ever")
         assert await read_texts(user_comm, 1) == ["as ever"]

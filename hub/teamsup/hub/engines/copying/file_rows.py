@@ -23,7 +23,7 @@ _KINDS: dict[str, ColumnKind] = {"TEXT": "text", "INTEGER": "integer", "REAL": "
 
 
 class FileRows:
-    """A RowStore in an open database. Until it is finished, a new file has another name."""
+    """A RowStore in an open database. A new file has another name until it is finished."""
 
     def __init__(self, db: sqlite3.Connection, path: Path, *, is_new: bool = False) -> None:
         self.name = str(path)

@@ -120,11 +120,11 @@ class Inbox:
 
         async def on_unreadable(event: str, channel: object) -> None:
             where = f" in channel {channel}" if channel else ""
-            self._record_unreadable(f"Cannot read what happened{where}: {event}. Look on Discord.")
+            self._record_unreadable(f"Cannot read an event{where}: {event}. Look on Discord.")
 
         async def on_error(event: str, *_: object) -> None:
             self._log.exception("failed with an event of Discord: %s", event)
-            self._record_unreadable(f"Failed with what happened on Discord: {event}. Look there.")
+            self._record_unreadable(f"Cannot handle an event of Discord: {event}. Look on Discord.")
 
         return (
             on_connect,
@@ -334,8 +334,8 @@ def _is_own(message: discord.Message, bot: int) -> bool:
 def _describe_skipped(missed: catch_up.MissedMessages, channel: str) -> str:
     since = format_moment(datetime.fromtimestamp(created_at(missed.skipped + 1), UTC))
     return (
-        f"On Discord {missed.why} were written in {channel} while the gateway was down: what was written before "
-        f"{since} was skipped."
+        f"On Discord {missed.why} were written in {channel} while the gateway was down. Messages before {since} "
+        "were skipped."
     )
 
 

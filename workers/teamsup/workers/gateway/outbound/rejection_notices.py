@@ -118,7 +118,7 @@ class NoticeRouter:
         return RejectionNotice(text, refused, None)
 
     def _asker_of(self, message: Message) -> int | None:
-        """Return the user on Discord whose message the refused one answers."""
+        """Return the user on Discord whose message the refused message answers."""
         if message.reply_to is None or snowflake_of(message.reply_to) is None:
             return None
         try:

@@ -19,7 +19,7 @@ _NOTIFIED = {
 
 
 def render_table(incidents: Sequence[Incident], now: datetime, columns: int | None = None) -> list[str]:
-    """Return a table with a line for each incident, for a terminal with so many columns."""
+    """Return a table with a line for each incident, for a terminal with this many columns."""
     if not incidents:
         return ["No incident is open."]
     alike: dict[str, list[Incident]] = {}

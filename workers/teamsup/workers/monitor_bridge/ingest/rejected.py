@@ -94,7 +94,7 @@ def get_rejected(hub: MessageHub, number: int) -> RejectedPayload:
 
 
 def render_table(payloads: Sequence[RejectedPayload], now: datetime, columns: int | None = None) -> list[str]:
-    """Return a line for each payload, for a terminal with so many columns."""
+    """Return a line for each payload, for a terminal with this many columns."""
     if not payloads:
         return ["All payloads could be read."]
     lines = [("ID", "SOURCE", "TIMES", "LAST", "REASON")]
