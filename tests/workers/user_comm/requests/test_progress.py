@@ -52,7 +52,7 @@ def standing(agent: Agent, age: float = 5, **more: Any) -> RequestStatus:  # noq
         (standing(LEAD, is_read=True), "lead has read it."),
         (standing(BUSY, is_read=True), "lead is working on it: reading logs."),
         (standing(GONE, is_read=True), f"lead has read it, but is offline since {SINCE}."),
-        (standing(LEAD, state="done"), "lead has read it, but has not answered so far."),
+        (standing(LEAD, state="done"), "lead has read it and continued, but has not answered so far."),
         (standing(LEAD, state="done", report="half\nof it"), "lead: half of it"),
         (standing(BUSY, is_read=True, is_reminded=True, report="half"), "lead: half; I have reminded it."),
         (standing(GONE, state="done", report="half"), f"lead has read it, but is offline since {SINCE}."),

@@ -142,7 +142,7 @@ def _describe_read(status: RequestStatus, now: datetime, *, reminded: bool) -> s
     if status.relay.report:
         return describe_report(agent.name, status.relay.report) + (f"{reminder}." if reminder else "")
     if status.is_completed:
-        return f"{agent.name} has read it, but has not answered so far{reminder}."
+        return f"{agent.name} has read it and continued, but has not answered so far{reminder}."
     note = _note_text(agent)
     if agent.status != ASLEEP and (note or agent.status != ONLINE):
         return f"{agent.name} is working on it{': ' + note if note else ''}{reminder}."
