@@ -1,6 +1,7 @@
 """The kinds of names that a shell can complete as the value of an argument."""
 
 import argparse
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -25,3 +26,13 @@ def kind_of(action: argparse.Action) -> Kind | None:
     """Return the kind of an argument's values, or None if it is unknown."""
     found = vars(action).get("kind")
     return found if isinstance(found, Kind) else None
+
+
+def match_names(wanted: str, names: Iterable[str]) -> list[str]:
+    """Return the name that a person wants, or all names that their pattern matches, such as ``web-*``. Pure."""
+    wanted = wanted.strip().lower()
+    if not any(character in wanted for character in "*?["):
+        return [name for name in names if name == wanted]
+    import fnmatch  # `ps` starts faster without it
+
+    return fnmatch.filter(names, wanted)

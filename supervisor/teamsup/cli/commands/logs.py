@@ -19,7 +19,7 @@ from teamsup.hub.engines.hosts.team_hosts import HostReport
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.validation import list_names, quote
 from teamsup.supervisor.control.client import EMPTY_LOG, send_request
-from teamsup.terminal.candidates import Kind, complete_as
+from teamsup.terminal.candidates import Kind, complete_as, match_names
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
 from teamsup.terminal.json_output import print_json_line
@@ -41,7 +41,12 @@ EXAMPLES = ("teamsup logs -f", "teamsup logs gateway -n 500")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    complete_as(Kind.WORKER, parser.add_argument("name", nargs="?", help="one worker, or 'supervisor' (default: all)"))
+    complete_as(
+        Kind.WORKER,
+        parser.add_argument(
+            "name", nargs="?", help="one worker, 'supervisor', or a pattern such as 'web-*' (default: all)"
+        ),
+    )
     parser.add_argument("-f", "--follow", action="store_true", help="print new lines as they come, until Ctrl-C")
     parser.add_argument(
         "-n",
@@ -77,9 +82,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not logs:
         raise NoLog(f"Team {team.name!r} has no logs yet. Start it with: {command_hint(team, 'start')}")
     if arguments.name is not None:
-        if arguments.name not in logs:
+        wanted = match_names(arguments.name, logs)
+        if not wanted:
             raise NoLog(f"There is no log of {quote(arguments.name)}. Known logs: {list_names([*logs])}.")
-        logs = {arguments.name: logs[arguments.name]}
+        logs = {name: logs[name] for name in wanted}
     tails = [[(line, name) for line in deque(_read_since(log, arguments.since), most)] for name, log in logs.items()]
     width = max(map(len, logs))
     show = partial(_print_json, team.name) if arguments.json else partial(_print, width=width)

@@ -14,7 +14,7 @@ from teamsup.status.crash import Crash
 from teamsup.status.process_state import State
 from teamsup.status.team_lock import describe_not_running
 from teamsup.status.team_status import ParticipantStatus, read_team_status
-from teamsup.terminal.candidates import Kind, complete_as
+from teamsup.terminal.candidates import Kind, complete_as, match_names
 from teamsup.terminal.formatting import format_duration, format_moment, format_table, sanitize
 from teamsup.terminal.hints import qualify_hints
 
@@ -42,7 +42,12 @@ EXAMPLES = ("teamsup ps", "teamsup ps gateway   # with its last crashes", "teams
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     complete_as(
         Kind.MEMBER,
-        parser.add_argument("name", nargs="?", metavar="NAME", help="show only this member, with its last crashes"),
+        parser.add_argument(
+            "name",
+            nargs="?",
+            metavar="NAME",
+            help="show only this member, with its last crashes; or a pattern in quotes, such as 'web-*'",
+        ),
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON for programs")
@@ -91,7 +96,8 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
     if arguments.watch and isinstance(trouble, SchemaTooNew):
         raise trouble
     if arguments.name is not None:
-        rows = [row for row in rows if row.name == arguments.name.lower()] or _raise_unknown(arguments.name, rows)
+        wanted = match_names(arguments.name, [row.name for row in rows])
+        rows = [row for row in rows if row.name in wanted] or _raise_unknown(arguments.name, rows)
     if arguments.json:
         from teamsup.terminal.json_output import print_json
 
@@ -102,7 +108,7 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
         for line in _format_rows(team, rows) if rows else []:
             print(line)
         if arguments.name is not None:
-            for crash in rows[0].crashes:
+            for crash in rows[0].crashes if len({row.name for row in rows}) == 1 else ():
                 print("\n".join(_describe_crash(crash)))
         sys.stdout.flush()
         if not running and trouble is None:
