@@ -28,7 +28,7 @@ from .health.alarm import OutageAlarm, describe_watcher_outage
 from .health.crash_notifier import CrashNotifier
 from .health.health_monitor import MEMORY_CHECK_SECONDS, HealthMonitor
 from .health.hub_monitor import CHECK_SECONDS, HubMonitor
-from .health.program_checks import CHECK_PROGRAMS_SECONDS, ProgramChecks
+from .health.program_checks import ProgramChecks
 from .health.troubles import Troubles
 from .hosts.host_membership import HostMembership
 from .hosts.hub_member import HubMember
@@ -204,7 +204,7 @@ class Supervisor:
 
     def _loops_beside(self, serving: asyncio.Task[None]) -> list[Coroutine[object, object, None]]:
         """Return the loops in addition to the main loop. They run until cancelled."""
-        repeat = self.troubles.repeat
+        repeat, checks = self.troubles.repeat, ProgramChecks(self._manager)
         return [
             *([] if self._membership is None else self._membership.loops()),
             notify_watchdog(self._service_notifier, lambda: self._stopping.is_set() or not serving.done()),
@@ -212,7 +212,7 @@ class Supervisor:
             repeat(MEMORY_CHECK_SECONDS, self._health_monitor.check_memory, "Memory is not watched"),
             # Not in the loop that writes, because that loop waits while another process holds the hub.
             repeat(CHECK_SECONDS, self._check_hub, "The hub is not watched"),
-            repeat(CHECK_PROGRAMS_SECONDS, ProgramChecks(self._manager).check, "Programs are not checked"),
+            repeat(checks.pause, checks.check, "Programs are not checked"),
             repeat(TICK_SECONDS, self._jobs.check, "No job is started"),
             repeat(SAMPLE_SECONDS, Sampler(self._hub, self._publisher).sample, "No figures are kept"),
         ]

@@ -5,7 +5,7 @@ import pytest
 from teamsup.config.sections import CheckSection
 from teamsup.status.process_state import State
 from teamsup.supervisor.configuration.program import Program
-from teamsup.supervisor.health.program_checks import CheckSeries, judge, present_check
+from teamsup.supervisor.health.program_checks import CheckSeries, choose_pause, judge, present_check
 from teamsup.supervisor.processes import lifecycle
 
 CHECK = CheckSection(tcp="8080", failures=3)
@@ -19,6 +19,12 @@ def test_ready_is_asked_at_the_start_and_alive_later() -> None:
     assert present_check(program, State.STARTING) is program.ready
     assert present_check(program, State.RUNNING) is program.alive
     assert present_check(program, State.STOPPING) is None
+
+
+def test_the_processor_wakes_up_less_often_while_no_program_has_a_check() -> None:
+    unchecked, checked = Program("hub", ("run",)), Program("web", ("run",), alive=CHECK)
+
+    assert choose_pause([unchecked]) > choose_pause([unchecked, checked])
 
 
 def test_a_program_runs_once_it_is_ready() -> None:

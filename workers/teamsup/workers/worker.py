@@ -48,7 +48,7 @@ class Worker(ABC):
     name: ClassVar[str]
     max_parallel: ClassVar[int] = 1
     """The maximum number of deliveries that it handles at once. Each conversation is handled in order."""
-    look_seconds: ClassVar[float | None] = None  # between two looks in case the doorbell has failed; None: the usual
+    look_seconds: ClassVar[float] = 10.0  # between two looks in case the doorbell has failed; each wakes the processor
 
     def __init__(self, hub: MessageHub, settings: Config) -> None:
         self.hub = hub

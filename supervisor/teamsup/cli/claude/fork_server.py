@@ -24,6 +24,8 @@ from . import forked_session
 SOCKET_NAME = "fork-server"
 """The name of the socket in the team's run/ folder. deploy/claude/launcher.py uses the same name."""
 _CHECK_SECONDS = 5.0
+_PROGRAM_SECONDS = 60.0
+"""Seconds between two looks at the program's files, which are hundreds. Each launcher causes one too."""
 _BACKLOG = 64
 
 FileStamp = tuple[int, int, int] | None
@@ -41,6 +43,7 @@ class ForkServer:
         self._socket_stamp = _read_stamp(self._path)
         self._files = ProgramFiles()
         self._program = self._files.read_stamps()
+        self._look_at = time.monotonic() + _PROGRAM_SECONDS
 
     def serve(self) -> None:
         """Serve launchers. Return when this process must be replaced, or is no longer needed."""
@@ -53,11 +56,13 @@ class ForkServer:
             if time.monotonic() < check_at:
                 continue
             check_at = time.monotonic() + _CHECK_SECONDS
-            before, found = found, self._files.read_stamps()
-            # Do not start in the middle of an installation.
-            if found != self._program and found == before:
-                print("the program has changed, and is loaded again", flush=True)
-                return
+            if time.monotonic() >= self._look_at:
+                before, found = found, self._files.read_stamps()
+                # Do not start in the middle of an installation.
+                if found != self._program and found == before:
+                    print("the program has changed, and is loaded again", flush=True)
+                    return
+                self._look_at = time.monotonic() + (_PROGRAM_SECONDS if found == self._program else _CHECK_SECONDS)
             # While the team's folder is away there is nowhere to listen.
             if self._path.parent.is_dir() and _read_stamp(self._path) != self._socket_stamp:
                 # Nobody finds it any more.
@@ -87,7 +92,10 @@ class ForkServer:
             return
         with connection:
             # A launcher without an answer does without us, too.
-            if forked_session.peer_uid(connection) != os.getuid() or self._files.read_stamps() != self._program:
+            if forked_session.peer_uid(connection) != os.getuid():
+                return
+            if self._files.read_stamps() != self._program:
+                self._look_at = 0.0
                 return
             try:
                 pid = os.fork()

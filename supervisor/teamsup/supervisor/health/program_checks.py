@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from teamsup.config.sections import CheckSection
@@ -15,7 +16,7 @@ from ..processes.managed_process import ManagedProcess
 from ..processes.process_manager import ProcessManager
 from .probes import probe
 
-CHECK_PROGRAMS_SECONDS = 0.2
+_LOOK_SECONDS, _IDLE_SECONDS = 0.2, 1.0
 _READY_SECONDS, _ALIVE_SECONDS = 0.5, 10.0
 """The usual time between two checks."""
 
@@ -39,6 +40,10 @@ class ProgramChecks:
         self._manager = manager
         self._series: dict[str, CheckSeries] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
+
+    def pause(self) -> float:
+        """Return the seconds until the next look for what is due. It is longer while no program has a check."""
+        return choose_pause(worker.program for worker in self._manager.processes.values())
 
     async def check(self) -> None:
         """Begin the checks that are due. A program has only one check at a time."""
@@ -73,6 +78,11 @@ class ProgramChecks:
         self._series[worker.name] = after
         if event is not None:
             self._manager.apply(worker, event)
+
+
+def choose_pause(programs: Iterable[Program]) -> float:
+    """Return the seconds between two looks for checks that are due. Pure."""
+    return _LOOK_SECONDS if any(each.ready or each.alive for each in programs) else _IDLE_SECONDS
 
 
 def present_check(program: Program, state: State) -> CheckSection | None:

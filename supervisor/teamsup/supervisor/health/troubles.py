@@ -44,10 +44,16 @@ class Troubles:
         else:
             self.end(trouble)
 
-    async def repeat(self, seconds: float, action: Callable[[], Awaitable[None]], trouble: str) -> None:
-        """Run the action at this interval until cancelled; a failure is a trouble."""
+    async def repeat(
+        self, seconds: float | Callable[[], float], action: Callable[[], Awaitable[None]], trouble: str
+    ) -> None:
+        """Run the action at this interval until cancelled; a failure is a trouble.
+
+        All actions run at multiples of their intervals, so that one wake-up of the processor is enough for several.
+        """
         while True:
-            await asyncio.sleep(seconds)
+            interval = seconds() if callable(seconds) else seconds
+            await asyncio.sleep(seconds_to_multiple(interval, time.monotonic()))
             await self.attempt(action, trouble)
 
     def __contains__(self, cause: str) -> bool:
@@ -58,3 +64,12 @@ class Troubles:
 
     def __str__(self) -> str:
         return " ".join(self._reasons.values())
+
+
+def seconds_to_multiple(interval: float, now: float) -> float:
+    """Return the seconds until the next multiple of the interval. Pure.
+
+    A timer may end a little early, so a multiple that is very near is the present one.
+    """
+    left = interval - now % interval
+    return left if left > interval / 20 else left + interval

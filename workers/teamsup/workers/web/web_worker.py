@@ -23,7 +23,6 @@ class WebWorker(Worker):
     """Show the team in a browser."""
 
     name = WEB
-    look_seconds = 10.0  # few write to the page, and each look costs
 
     def __init__(self, hub: MessageHub, config: Config) -> None:
         super().__init__(hub, config)
