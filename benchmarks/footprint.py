@@ -77,6 +77,12 @@ def seconds_used(pid: int) -> float:
         return times.user + times.system
 
 
+def wakeups_so_far(pid: int) -> int:
+    """How often the threads of a process have begun to run after a wait. Only Linux counts that."""
+    statuses = [(task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int(line.split()[1]) for text in statuses for line in text.splitlines() if line.startswith("voluntary"))
+
+
 def _send(hub: MessageHub, seconds: float) -> None:
     for number in range(round(seconds * RATE)):
         hub.send("somebody", str(number))

@@ -21,6 +21,8 @@ from helpers.browser import WHY_NO_BROWSER, Browser, open_browser
 from helpers.page_server import PageClient, WebProcess, web_process
 from teamsup.hub import Message, MessageHub, Team
 
+from .footprint import seconds_used, wakeups_so_far
+
 MESSAGES = 10_000
 COMMITS = 150
 PAINTS = 15
@@ -69,8 +71,10 @@ def main() -> None:
 def run(web: WebProcess, hub: MessageHub) -> None:
     assert web.process is not None
     worker = psutil.Process(web.process.pid)
+    percent, wakeups = share_and_wakeups(worker.pid, IDLE_SECONDS)
     print(
-        f"no page open: {memory(worker):.1f} MiB, {share(worker, IDLE_SECONDS):.2f} % of a core, {IDLE_SECONDS:.0f} s"
+        f"no page open: {memory(worker):.1f} MiB, {percent:.3f} % of a core, {wakeups:.1f} wake-ups a second,"
+        f" {IDLE_SECONDS:.0f} s; {bare_wakeup_microseconds():.0f} µs for a bare wake-up here"
     )
     if WHY_NO_BROWSER:
         print(f"no browser: {WHY_NO_BROWSER}")
@@ -133,7 +137,7 @@ async def follow_many(web: WebProcess, cookies: dict[str, str], worker: psutil.P
         pages = [asyncio.create_task(follow(session, fetched)) for _ in range(PAGES)]
         await asyncio.sleep(3)
         fetched.clear()
-        used = await asyncio.to_thread(share, worker, IDLE_SECONDS)
+        used, _ = await asyncio.to_thread(share_and_wakeups, worker.pid, IDLE_SECONDS)
         print(
             f"{PAGES} pages of the team open: {memory(worker):.1f} MiB, {used:.2f} % of a core,"
             f" {len(fetched) / IDLE_SECONDS / PAGES:.2f} fetches a second and page, {IDLE_SECONDS:.0f} s"
@@ -187,12 +191,19 @@ def memory(process: psutil.Process) -> float:
     return float(process.memory_info().rss) / 2**20
 
 
-def share(process: psutil.Process, seconds: float) -> float:
-    """The share of a core that a process uses, in percent."""
-    before = process.cpu_times()
+def share_and_wakeups(pid: int, seconds: float) -> tuple[float, float]:
+    """The share of a core that a process uses, in percent, and how often its threads begin to run after a wait."""
+    used, wakeups = seconds_used(pid), wakeups_so_far(pid)
     time.sleep(seconds)
-    after = process.cpu_times()
-    return (after.user + after.system - before.user - before.system) / seconds * 100
+    return (seconds_used(pid) - used) / seconds * 100, (wakeups_so_far(pid) - wakeups) / seconds
+
+
+def bare_wakeup_microseconds() -> float:
+    """What a wake-up costs on this machine at this time. On a busy one it is several times as much."""
+    used = seconds_used(os.getpid())
+    for _ in range(50):
+        time.sleep(0.1)
+    return (seconds_used(os.getpid()) - used) / 50 * 1e6
 
 
 if __name__ == "__main__":
