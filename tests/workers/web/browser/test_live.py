@@ -247,3 +247,45 @@ def test_an_end_of_the_session_leads_to_the_sign_in(browser: Browser, served: Se
     served.hub.execute("DELETE FROM web_sessions")
     change(served, notes, "<b>changed</b>")
     browser.wait_until(lambda: browser.driver.find_elements("css selector", "input[name=secret]"), "the sign-in")
+
+
+def test_a_text_survives_the_end_of_the_session(browser: Browser, served: ServedPages) -> None:
+    show_page(browser, served)
+    browser.type("textarea", "Half a sen")
+    served.hub.execute("DELETE FROM web_sessions")
+    browser.open(served.address)
+    browser.wait_until(lambda: browser.driver.find_elements("css selector", "input[name=secret]"), "the sign-in")
+
+    show_page(browser, served)
+    assert browser.run("return document.querySelector('textarea').value") == "Half a sen"
+
+    browser.click("#out")
+    browser.wait_until(lambda: browser.run("return sessionStorage.length === 0"), "nobody else in this tab reads it")
+
+
+def test_a_form_whose_session_has_ended_is_filled_again(browser: Browser, served: ServedPages, notes: NotePage) -> None:
+    show_page(browser, served)
+    browser.type("textarea", "A whole sentence")
+    served.hub.execute("DELETE FROM web_sessions")
+    browser.click("#send")
+    browser.wait_until(lambda: browser.driver.find_elements("css selector", "input[name=secret]"), "the sign-in")
+
+    show_page(browser, served)
+    assert browser.run("return document.querySelector('textarea').value") == "A whole sentence"
+
+    browser.click("#send")
+    browser.wait_for("Sent A whole sentence", "#notice")
+    assert [text for _, text in notes.texts] == ["A whole sentence"]
+    assert browser.run("return document.querySelector('textarea').value") == ""
+
+
+def test_a_button_that_is_pressed_twice_acts_once(browser: Browser, served: ServedPages, notes: NotePage) -> None:
+    show_page(browser, served)
+    browser.type("#quick", "once")
+    browser.run("for (const _ of [1, 2]) document.getElementById('quick-send').click()")
+    browser.wait_for("Sent once", "output")
+    browser.type("textarea", "also once")
+    browser.run("for (const _ of [1, 2]) document.getElementById('send').click()")
+    browser.wait_for("Sent also once", "#notice")
+
+    assert [text for _, text in notes.texts] == ["once", "also once"]

@@ -13,6 +13,13 @@ pytestmark = pytest.mark.slow  # a browser takes seconds
 
 PHONE, DESK, WALL = (390, 844), (1440, 900), (1920, 1080)
 HOSTILE = "<script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
+# What a finger cannot hit: it has 44 px, of its own or with the area around it that takes touches too.
+FIND_SMALL = """
+const area = (each) => parseFloat(getComputedStyle(each, "::after").top) || 0;
+const height = (each) => (each.type === "checkbox" ? each.parentElement : each).getBoundingClientRect().height;
+return [...document.querySelectorAll("a, button, summary, input, textarea")]
+  .filter((each) => each.checkVisibility() && height(each) - 2 * area(each) < 44).map((each) => each.outerHTML);
+"""
 ENTER, TAB, SPACE = "\ue007", "\ue004", " "
 
 
@@ -116,6 +123,7 @@ def test_no_page_scrolls_sideways(
         browser.open(web.address + path)
         wider = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, path
+        assert size != PHONE or browser.run(FIND_SMALL) == [], path
         assert browser.errors() == []
 
 

@@ -73,7 +73,7 @@ def rendered(template: str, **values: object) -> str:
 
 def test_an_unknown_value_differs_from_zero_and_from_one_that_does_not_apply() -> None:
     shown = [rendered("{{ value | value }}", value=value) for value in (Missing.UNKNOWN, Missing.NOT_APPLICABLE, "0")]
-    assert [re.sub("<[^>]*>", "", each) for each in shown] == ["? unknown", "– none", "0"]
+    assert [re.sub("<[^>]*>", "", each) for each in shown] == ["? unknown", "– does not apply", "0"]
 
 
 def test_a_sentence_is_escaped_and_its_ages_stay_current() -> None:

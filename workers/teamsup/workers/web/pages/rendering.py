@@ -177,5 +177,5 @@ def _value(value: object) -> Markup:
     if value is Missing.UNKNOWN:
         return Markup('<span class="not-known">?<span class="unseen"> unknown</span></span>')
     if value is Missing.NOT_APPLICABLE:
-        return Markup('<span class="none">–<span class="unseen"> none</span></span>')
+        return Markup('<span class="none">–<span class="unseen"> does not apply</span></span>')
     return escape(sanitize(str(value)))

@@ -2,6 +2,7 @@
 // A page that does not know says so, and freezes. docs/web.md describes its templates.
 import { clockTime, serverNow, setClock, showAges } from "./ages.js";
 import { isBusy } from "./busy.js";
+import { dropDrafts, holdDrafts, keepDrafts } from "./drafts.js";
 import { morphChildren } from "./morph.js";
 import { markShown } from "./shown.js";
 
@@ -140,12 +141,15 @@ function show(region, html) {
   const next = document.createElement(region.nodeName);
   next.innerHTML = html;
   const news = () => region.querySelector("[data-news]")?.dataset.news;
+  const needs = () => [...region.querySelectorAll(".need")].map((need) => [need.id, need.querySelector("h2")?.textContent.trim() ?? ""]);
+  const known = new Map(needs());
   const focus = document.activeElement, caret = [focus.selectionStart, focus.selectionEnd];
   const grows = region.dataset.swap === "append", before = news(), count = region.childElementCount;
   const scroller = region.closest("[data-scroll]") ?? document.scrollingElement;
   const isAtEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < BOTTOM_PX;
   morphChildren(region, next, grows);
-  if (news() && news() !== before) find("news").textContent = news();
+  const added = needs().filter(([id]) => !known.has(id)).map(([, title]) => title);
+  if (news() && (news() !== before || added.length)) find("news").textContent = [news(), ...added].join(". ");
   showAges(live, region);
   if (live) markShown();
   if (focus !== document.activeElement) {
@@ -166,17 +170,24 @@ function showMore(count) {
   link.hidden = false;
 }
 
-/** A form with data-live is sent without leaving the page; its <output> shows the result. */
+/** A form is sent once, however often its button is pressed. One with data-live leaves the page where it is. */
+const sent = new WeakSet();
 addEventListener("submit", async (event) => {
   const form = event.target;
-  if (frozen) return event.preventDefault();
-  if (!form.matches("[data-live]")) return;
+  if (frozen || sent.has(form)) return event.preventDefault();
+  sent.add(form);
+  if (!form.matches("[data-live]")) {
+    holdDrafts(form);
+    // If the next page does not come, the person may try again.
+    return setTimeout(() => sent.delete(form), WAIT_MS);
+  }
   event.preventDefault();
   const body = new URLSearchParams(new FormData(form, event.submitter));
   const headers = { Accept: "text/plain" };
   const response = await fetch(form.action, { method: "POST", body, headers }).catch(() => null);
-  if (response?.ok) form.reset();
+  if (response?.ok) form.reset(), dropDrafts(form);
   form.querySelector("output").textContent = response ? await response.text() : "Not sent. Try again.";
+  sent.delete(form);
 });
 
 find("new-below")?.addEventListener("click", (event) => (event.target.hidden = true));
@@ -186,7 +197,11 @@ function wake() {
   connect();
 }
 
-addEventListener("pageshow", (event) => event.persisted && wake());
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const form of document.forms) sent.delete(form);
+  wake();
+});
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) return wake();
   // A hidden page fetches nothing, so it knows nothing.
@@ -205,4 +220,5 @@ setInterval(() => {
   showAges(true);
   for (const [id, until] of waiting) if (now > until || !isBusy(find(id))) update(id, wanted.get(id), true);
 }, 1000);
+keepDrafts();
 connect();

@@ -156,7 +156,8 @@ class _View:
         else:
             value = first(self.latest)
             now = label(value) if value is not None else UNKNOWN if is_known is None else "–"
-        words = f"{title}: {_spoken(now)} {unit} now, {_spoken_most(lines[0], label)}{_spoken_gaps(gaps)}"
+        whole_title = f"{title}, {note}" if note else title
+        words = f"{whole_title}: {_spoken(now)} {unit} now, {_spoken_most(lines[0], label)}{_spoken_gaps(gaps)}"
         frame = Frame(self.start, self.end, top=axis.top)
         svg = draw_lines(frame, axis, self.marks, lines, gaps, words, with_area=area)
         return Plot(name, title, note, now, unit, svg)
