@@ -130,14 +130,15 @@ def test_a_figure_that_does_not_apply_is_no_zero_and_one_that_is_missing_is_unkn
     assert describe(WORKER).restarts == "0"
 
 
-def test_an_agent_at_its_limit_says_until_when() -> None:
+def test_an_agent_at_its_limit_says_until_when_and_where_the_limit_stands() -> None:
+    limit = "runs_per_day in [agent.lead]"
     start = StartableAgent(
-        ("message",), "20 of 20 runs today", until=NOW.timestamp() + 60, runs_today=20, usd_today=1.52
+        ("message",), "20 of 20 runs today", until=NOW.timestamp() + 60, runs_today=20, usd_today=1.52, limit=limit
     )
     runner = Agent(AGENT_RUNNER, "daemon", ONLINE, NOW, {STARTABLE: {"lead": start.to_metadata()}}, 0)
     shown = describe(replace(SESSION, state=OFFLINE), agent("online", 300), runner)
     assert (shown.state.word, words(shown.evidence)) == ("paused", "20 of 20 runs today; goes on <in>")
-    assert (shown.runs_today, shown.cost_today) == ("20", "$1.52")
+    assert (shown.runs_today, shown.cost_today, shown.limit_key) == ("20", "$1.52", limit)
 
 
 def test_only_what_is_possible_is_offered() -> None:

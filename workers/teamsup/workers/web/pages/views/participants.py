@@ -45,6 +45,8 @@ class TeamMember:
     restarts: Figure
     runs_today: Figure
     cost_today: Figure
+    limit_key: str = ""
+    """The key of teamsup.toml with the limit that an agent is at, such as "usd_per_day in [agent.lead]"; or empty."""
     actions: tuple[EntryAction, ...] = ()
     crashes: tuple[Crash, ...] = ()
 
@@ -90,6 +92,7 @@ def _describe(
         state=state,
         evidence=evidence,
         limit_seconds=limit,
+        limit_key=start.limit if start is not None and start.obstacle else "",
         is_well=row.well and state.shape not in ("silent", "unknown", "failed"),
         unread=str(row.unread) if is_known else Missing.UNKNOWN,
         oldest=oldest,
