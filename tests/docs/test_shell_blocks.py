@@ -113,6 +113,8 @@ class Reader:
             ps = TeamsupCommand(self.team.folder.parent).ps
             for name in ("user_comm", "monitor-bridge", *(["web"] if self.walk.needs_web else [])):
                 eventually(lambda name=name: ps()[name]["state"] == "RUNNING", name)  # type: ignore[misc]
+            # It measures a second after its start, and a page asks it for its figures.
+            eventually(lambda: "CPU" in ps()["monitor-bridge"]["note"], "the first figures")
 
     def apply(self, toml: str) -> None:
         """Put the sections into teamsup.toml, those that it has already instead of the old ones."""
