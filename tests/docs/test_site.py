@@ -18,4 +18,5 @@ def test_the_index_leads_to_every_page_once() -> None:
         "../CHANGELOG",
         "../SECURITY",
         "decisions/README",
+        *(f"tutorial/{page.stem}" for page in DOCS.glob("tutorial/*.md")),
     }

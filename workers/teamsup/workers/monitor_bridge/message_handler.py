@@ -155,7 +155,7 @@ class MessageHandler:
                 people = tuple(incident_table.people_named(self._hub, [found]))
                 return MessageOutcome(listing.render_incident(found, now), people=people)
             case _:
-                return MessageOutcome(note or "No figures yet.")
+                return MessageOutcome(note or "There are no figures yet. They come some seconds after the start.")
 
     def _list(self, found: Sequence[Incident], now: datetime) -> MessageOutcome:
         people = incident_table.people_named(self._hub, found)
