@@ -82,7 +82,7 @@ def parse_teammates(config: object, folder: Path, claude: int, started: str) -> 
         return
     for member in members:
         match member:
-            # One in a pane of its own is a session with a server of its own.
+            # A teammate in its own pane is a session with its own server.
             case {"agentId": str(number), "name": str(name), "agentType": str(kind), "backendType": "in-process"}:
                 if number != lead and (agent := agent_of_type(kind)):
                     yield Teammate(agent, folder / "inboxes" / f"{_UNSAFE.sub('-', name)}.json")

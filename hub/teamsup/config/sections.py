@@ -195,7 +195,7 @@ def _check_http(address: str) -> None:
     parts = urlsplit(address)
     if parts.scheme != "http" or not parts.hostname or any(character <= " " for character in address):
         raise ValueError(f'http must be an address such as "http://127.0.0.1:8080/health", not {address!r}')
-    _ = parts.port  # a wrong one is a ValueError
+    _ = parts.port  # a wrong name is a ValueError
 
 
 def parse_size(name: str, text: str) -> int:

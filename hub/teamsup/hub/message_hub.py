@@ -333,7 +333,7 @@ class MessageHub:
 
     def _insert(self, message: NewMessage, *, known_only: bool = True) -> Message:
         def store() -> Message:
-            # The limits of a model's messages count what others of its programs send.
+            # The limits of a model's messages also count messages of its other programs.
             with self._session.write(shared=not message.is_rate_limited) as db:
                 stored = messages.insert_message(db, message, self._session.clock(), known_only=known_only)
                 self._session.mark_offered_after_commit(stored, messages.recipients_of(db, stored))

@@ -51,7 +51,7 @@ class Presence:
         self._listening_valid_until = self._valid_until if listening else self._listening_valid_until
         session, now = self._session, self._session.clock()
         lately = {"now": format_time(now), "lately": format_time(now - agents.HEARTBEAT_SECONDS)}
-        # This is only presence, so the reader goes on without it.
+        # This is only presence, so the reader continues without it.
         with suppress(StoreError):
             if session.store.read_on_writer(
                 agents.SELECT_FRESH_PRESENCE, {"name": session.agent, "listening": int(listening), **lately}

@@ -98,7 +98,7 @@ class Waiter:
 
     async def wait_async(self, bell: Doorbell) -> bool:
         """Do the same without blocking the event loop."""
-        import asyncio  # not for those who have no event loop
+        import asyncio  # programs without an event loop do not need it
 
         if self.timeout > 0 and self.is_presence_due():
             await asyncio.to_thread(self.refresh_presence)
@@ -176,7 +176,7 @@ class CancellableClaim:
 
     async def result(self) -> list[Delivery]:
         """Return the claimed deliveries. After one or more cancellations, release them."""
-        import asyncio  # not for those who have no event loop
+        import asyncio  # programs without an event loop do not need it
 
         # Use futures of the executor, not tasks: the end of the loop cancels its tasks, but waits for these futures.
         loop = asyncio.get_running_loop()

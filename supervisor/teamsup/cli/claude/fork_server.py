@@ -86,12 +86,12 @@ class ForkServer:
         except TimeoutError:
             raise
         except OSError as error:
-            # Such as without a descriptor left. The launcher waits, and then does without us.
+            # Such as without a descriptor left. The launcher waits, and then starts a server itself.
             print(f"cannot accept a launcher: {error}", flush=True)
             time.sleep(1.0)
             return
         with connection:
-            # A launcher without an answer does without us, too.
+            # A launcher without an answer starts a server itself, too.
             if forked_session.peer_uid(connection) != os.getuid():
                 return
             if self._files.read_stamps() != self._program:

@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _check_handover(team, arguments.can_follow)
     handover = None if arguments.follow is None else read_handover(arguments.follow)
     for fault in find_faults(COMMANDS):
-        # This stops no worker.
+        # This does not stop a worker.
         print(f"teamsup: {fault.text} {fault.remedy}", file=sys.stderr)
     resource_limits.raise_own_limits()
     team.create()

@@ -122,7 +122,7 @@ class HostMembership:
             try:
                 await self._sync()
             except Exception as error:
-                # Any error: the deadlines of the leases decide what may go on.
+                # Any error: the deadlines of the leases decide what may continue.
                 self._log(f"leases were not renewed: {type(error).__name__}: {error}")
 
     async def _deadline_loop(self) -> None:

@@ -30,7 +30,7 @@ _TABLES = ComponentTables(
         "UPDATE incident_groups SET responded_by = 'somebody', responded_by_id = NULL"
         " WHERE responded_by_id = :name OR responded_by = :name"
         " OR ('console-' || responded_by = :name AND substr(responded_by_id, 1, 8) = 'console-')",
-        # A mute goes on too; otherwise people would be notified of what somebody works on.
+        # A mute goes on too; otherwise people would be notified of handled incidents.
         "UPDATE mutes SET created_by = 'somebody', created_by_id = NULL WHERE created_by_id = :name"
         " OR ('console-' || created_by = :name AND substr(created_by_id, 1, 8) = 'console-')",
         "UPDATE incidents SET mute_by = 'somebody', mute_by_id = NULL WHERE mute_by_id = :name"

@@ -28,7 +28,7 @@ def person_of(message: Message) -> str:
     user = message.metadata.get("user")
     if message.sender == GATEWAY and isinstance(user, int):
         return f"discord:{user}"
-    # No agent has a name with a colon, but a foreign program may write one.
+    # No agent has a name with a colon, but a foreign program may write such a name.
     return message.sender.replace(":", "-")
 
 

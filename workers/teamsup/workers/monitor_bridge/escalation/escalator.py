@@ -62,7 +62,7 @@ class Escalator:
 
     def run_due_steps(self) -> EscalationResult:
         """Apply the changes of mutes, then take every step that is due."""
-        if self._mutes.are_any():  # other writers need not wait for nothing
+        if self._mutes.are_any():  # other writers do not have to wait needlessly
             with self._hub.transaction():
                 self._mutes.apply_all()
         steps = (

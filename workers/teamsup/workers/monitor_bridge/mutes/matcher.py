@@ -24,7 +24,7 @@ class Matcher:
         return f"{self.name}{'=' if self.is_equal else '!='}{self.value}"
 
     def matches(self, facts: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-        # A label that is missing is the same as an empty one.
+        # A missing label is the same as an empty label.
         found = [values[self.name] for values in (facts, labels) if self.name in values] or [""]
         return any(_fits(self.value, value) for value in found) == self.is_equal
 

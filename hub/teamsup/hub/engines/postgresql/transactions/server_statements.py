@@ -170,7 +170,7 @@ def _quote_value(value: Any) -> str | None:  # noqa: ANN401
         if "\0" in value:
             raise psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
         if not value.isascii():
-            value.encode()  # raises for what is not Unicode
+            value.encode()  # raises for text that is not Unicode
         return quote_text(value)
     if isinstance(value, bool):
         return f"'{int(value)}'"
