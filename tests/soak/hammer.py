@@ -1,9 +1,10 @@
 """Senders and readers that are killed at random points, and the books that show whether anything was lost or doubled.
 
 ``python -m soak.hammer 1000000`` runs it for that many operations (sends, claims and acknowledgements). With another
-word, ``postgresql``, a server stores the team, and is killed as well.
+word, ``postgresql``, a server stores the team, and is killed as well. Half of the senders and readers work in batches.
 """
 
+import logging
 import os
 import random
 import signal
@@ -13,13 +14,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unittest import mock
 
 from helpers.postgres_server import NoServer, PostgresServer, running_server, stored_on_server
-from teamsup.hub import MessageHub, StaleLease, Team
+from teamsup.hub import MessageHub, StaleLease, StoreError, Team
 from teamsup.hub.engines.choice import find_address
 from teamsup.hub.wakeup.doorbell import Doorbells
 
@@ -29,6 +30,10 @@ LEASE = 3.0
 _CONVERSATIONS = 25
 _KILL_BEFORE_BELL = 1 / 300
 _KILL_SERVER = 1 / 20
+_MOST_KILL_SECONDS = 0.2
+_MOST_KILL_SECONDS_OF_SERVER = 1.0
+_BATCH = 10
+_PROGRESS_SECONDS = 60.0
 _FAR_BEHIND = 1000
 _TIMEOUT_SECONDS = 120.0
 
@@ -46,17 +51,26 @@ class HammerReport:
     dead_letters: int
     problems: list[str]
     server_kills: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    """The number of processes that ended with an error of their own, by its class. A kill of the server is one."""
 
     @property
     def is_balanced(self) -> bool:
         return not (self.lost or self.doubled or self.out_of_order or self.problems)
 
 
-def hammer(team: Team, operations: int, seed: int = 0, server: PostgresServer | None = None) -> HammerReport:
+def hammer(
+    team: Team,
+    operations: int,
+    seed: int = 0,
+    server: PostgresServer | None = None,
+    most_kill_seconds: float = _MOST_KILL_SECONDS,
+) -> HammerReport:
     """Run until the books have so many operations, then let the survivors finish, and compare.
 
-    ``server`` stores the team, and is killed too.
+    ``server`` stores the team, and is killed too. The next kill comes within ``most_kill_seconds``.
     """
+    progress_at = time.monotonic() + _PROGRESS_SECONDS
     chance = random.Random(seed)  # noqa: S311
     with MessageHub(team, agent="keeper") as keeper:
         keeper.start_watcher()
@@ -67,7 +81,10 @@ def hammer(team: Team, operations: int, seed: int = 0, server: PostgresServer | 
         crew = {role: _spawn(team, role, run=0) for role in roles}
         kills = server_kills = 0
         while _operations(team) < operations:
-            time.sleep(chance.uniform(0, 0.2))
+            time.sleep(chance.uniform(0, most_kill_seconds))
+            if time.monotonic() > progress_at:
+                progress_at += _PROGRESS_SECONDS
+                print(f"{_operations(team)} operations, {kills} and {server_kills} kills", file=sys.stderr, flush=True)
             if server is not None and chance.random() < _KILL_SERVER:
                 server.stop(signal.SIGKILL)
                 server.start()
@@ -135,6 +152,7 @@ def _compare(team: Team, keeper: MessageHub, kills: int, dead: int) -> HammerRep
         out_of_order=out_of_order,
         dead_letters=dead,
         problems=keeper.maintenance.check_integrity(),
+        errors=dict(Counter((team.logs / _ERRORS).read_text().split())) if (team.logs / _ERRORS).exists() else {},
     )
 
 
@@ -157,33 +175,49 @@ def _work(team: Team, role: str, run: int) -> None:
 
     # A server that is killed may lose what it has not yet written to its disk.
     durability = "full" if run % 2 or find_address(team) is not None else "normal"
+    batch = _BATCH if int(words[-1]) % 2 else 1
     if kind == "send":
         _die_before_bells_at_random()
         with MessageHub(team, agent=f"sender-{words[0]}", durability=durability) as hub:  # type: ignore[arg-type]
-            _send(hub, run, note)
+            _send(hub, run, batch, note)
     else:
         with MessageHub(team, agent=words[0], durability=durability) as hub:  # type: ignore[arg-type]
             hub.register()
-            for delivery in hub.listen(lease=LEASE):
-                note("claim", delivery.message.message_id)
-                try:
-                    hub.acknowledge(delivery)
-                except StaleLease:
-                    continue
-                note("acked", delivery.message.message_id)
+            _read(hub, batch, note)
 
 
-def _send(hub: MessageHub, run: int, note: Callable[[str, str], None]) -> None:
+def _send(hub: MessageHub, run: int, batch: int, note: Callable[[str, str], None]) -> None:
     number = 0
     while True:
-        number += 1
-        # A new run is a new conversation, because what its predecessor sent last is not in the books.
-        conversation = f"{hub.agent}.{run}.{number % _CONVERSATIONS}"
-        message_id = f"{hub.agent}-{run:04}-{number:07}"
-        hub.send(READERS[number % len(READERS)], "x" * 200, message_id=message_id, conversation_id=conversation)
-        note("sent", message_id)
+        stored = []
+        with hub.transaction() if batch > 1 else nullcontext():
+            for _ in range(batch):
+                number += 1
+                # A new run is a new conversation, because what its predecessor sent last is not in the books.
+                conversation = f"{hub.agent}.{run}.{number % _CONVERSATIONS}"
+                message_id = f"{hub.agent}-{run:04}-{number:07}"
+                reader = READERS[number % len(READERS)]
+                hub.send(reader, "x" * 200, message_id=message_id, conversation_id=conversation)
+                stored.append(message_id)
+        for message_id in stored:
+            note("sent", message_id)
         while number % 100 == 0 and sum(agent.unread for agent in hub.agents()) > _FAR_BEHIND:
             time.sleep(0.05)
+
+
+def _read(hub: MessageHub, batch: int, note: Callable[[str, str], None]) -> None:
+    for first in hub.listen(lease=LEASE):
+        taken = [first, *(hub.claim(batch - 1, lease=LEASE) if batch > 1 else ())]
+        for delivery in taken:
+            note("claim", delivery.message.message_id)
+        try:
+            with hub.transaction() if batch > 1 else nullcontext():
+                for delivery in taken:
+                    hub.acknowledge(delivery)
+        except StaleLease:
+            continue
+        for delivery in taken:
+            note("acked", delivery.message.message_id)
 
 
 def _die_before_bells_at_random() -> None:
@@ -198,11 +232,21 @@ def _die_before_bells_at_random() -> None:
 
 
 _TESTS = Path(__file__).parents[1]
+_ERRORS = "errors"
 
 
 def main() -> None:
     if len(sys.argv) == 4:
-        _work(Team("crew", Path(sys.argv[1])), sys.argv[2], int(sys.argv[3]))
+        logging.disable(logging.WARNING)  # that a killed server does not answer
+        team = Team("crew", Path(sys.argv[1]))
+        try:
+            _work(team, sys.argv[2], int(sys.argv[3]))
+        except Exception as error:
+            with (team.logs / _ERRORS).open("a") as errors:
+                errors.write(f"{type(error).__name__}\n")
+            if isinstance(error, StoreError):
+                sys.exit(1)
+            raise
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         team, server = Team("crew", Path(folder) / "crew"), None
         if sys.argv[2:] == ["postgresql"]:
@@ -213,7 +257,8 @@ def main() -> None:
                 return
             stack.enter_context(stored_on_server(team, server))
         begin = time.monotonic()
-        books = hammer(team, int(sys.argv[1]), server=server)
+        pause = _MOST_KILL_SECONDS_OF_SERVER if server is not None else _MOST_KILL_SECONDS
+        books = hammer(team, int(sys.argv[1]), server=server, most_kill_seconds=pause)
         print(f"hammer, {time.monotonic() - begin:.0f} s: {books}")
         sys.exit(not books.is_balanced)
 
