@@ -29,7 +29,8 @@ class Presence:
     def record_heartbeat(self, kind: AgentKind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
         """Send a heartbeat. A registration also sends the kind."""
         self.kind = kind or self.kind
-        repeat(self._session.store, lambda: self._store_heartbeat(kind, status, metadata))
+        # It may be stored twice, so one that was not confirmed needs no look.
+        repeat(self._session.store, lambda: self._store_heartbeat(kind, status, metadata), lambda: None)
 
     def _store_heartbeat(self, kind: AgentKind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
         with self._session.write(durable=False, shared=True) as db:

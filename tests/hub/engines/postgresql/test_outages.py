@@ -51,6 +51,20 @@ def test_a_commit_without_an_answer_is_looked_up(
     assert lead.claim() == []
 
 
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_heartbeat_without_an_answer_is_sent_again(
+    open_hub: OpenHub, monkeypatch: pytest.MonkeyPatch, is_stored: bool
+) -> None:
+    scout = open_hub("scout")
+    with cut_at_commit(monkeypatch, is_stored=is_stored):
+        scout.register(note="here")
+    with cut_at_commit(monkeypatch, is_stored=is_stored):
+        scout.heartbeat("degraded", note="slow")
+    agent = scout.find_agent("scout")
+    assert agent is not None
+    assert (agent.status, agent.metadata["note"]) == ("degraded", "slow")
+
+
 @contextmanager
 def cut_at_commit(monkeypatch: pytest.MonkeyPatch, *, is_stored: bool) -> Iterator[None]:
     """Cut the connection at the next COMMIT, before or after the server stores it."""
