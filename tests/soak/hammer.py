@@ -1,7 +1,8 @@
 """Senders and readers that are killed at random points, and the books that show whether anything was lost or doubled.
 
 ``python -m soak.hammer 1000000`` runs it for that many operations (sends, claims and acknowledgements). With another
-word, ``postgresql``, a server stores the team, and is killed as well. Only some senders and readers work singly.
+word, ``postgresql``, a server stores the team, and is killed as well. Now and then
+the senders and readers work in batches.
 """
 
 import logging
@@ -25,8 +26,8 @@ from teamsup.hub import MessageHub, StaleLease, StoreError, Team
 from teamsup.hub.engines.choice import find_address
 from teamsup.hub.wakeup.doorbell import Doorbells
 
-READERS = ("ann", "ann", "bob", "cid")
-SENDERS = 4
+READERS = ("ann", "ann", "ann", "ann", "bob", "bob", "cid", "dan")
+SENDERS = 8
 LEASE = 3.0
 _CONVERSATIONS = 25
 _KILL_BEFORE_BELL = 1 / 300
@@ -34,6 +35,7 @@ _KILL_SERVER = 1 / 15
 _MOST_KILL_SECONDS = 0.2
 _MOST_KILL_SECONDS_OF_SERVER = 3.0
 _BATCH = 10
+_CHANCE_OF_BATCH = 1 / 50
 _PROGRESS_SECONDS = 60.0
 _FAR_BEHIND = 1000
 _TIMEOUT_SECONDS = 120.0
@@ -190,21 +192,20 @@ def _work(team: Team, role: str, run: int) -> None:
 
     # A server that is killed may lose what it has not yet written to its disk.
     durability = "full" if run % 2 or find_address(team) is not None else "normal"
-    batch = _BATCH if int(words[-1]) else 1
     if kind == "send":
         _die_before_bells_at_random()
         with MessageHub(team, agent=f"sender-{words[0]}", durability=durability) as hub:  # type: ignore[arg-type]
-            _send(hub, run, batch, note)
+            _send(hub, run, note)
     else:
         with MessageHub(team, agent=words[0], durability=durability) as hub:  # type: ignore[arg-type]
             hub.register()
-            _read(hub, batch, note)
+            _read(hub, note)
 
 
-def _send(hub: MessageHub, run: int, batch: int, note: Callable[[str, str], None]) -> None:
+def _send(hub: MessageHub, run: int, note: Callable[[str, str], None]) -> None:
     number = 0
     while True:
-        stored = []
+        batch, stored = _choose_batch(), []
         with hub.transaction() if batch > 1 else nullcontext():
             for _ in range(batch):
                 number += 1
@@ -216,12 +217,13 @@ def _send(hub: MessageHub, run: int, batch: int, note: Callable[[str, str], None
                 stored.append(message_id)
         for message_id in stored:
             note("sent", message_id)
-        while number % 100 == 0 and sum(agent.unread for agent in hub.agents()) > _FAR_BEHIND:
+        while number % 100 < batch and sum(agent.unread for agent in hub.agents()) > _FAR_BEHIND:
             time.sleep(0.05)
 
 
-def _read(hub: MessageHub, batch: int, note: Callable[[str, str], None]) -> None:
+def _read(hub: MessageHub, note: Callable[[str, str], None]) -> None:
     for first in hub.listen(lease=LEASE):
+        batch = _choose_batch()
         taken = [first, *(hub.claim(batch - 1, lease=LEASE) if batch > 1 else ())]
         for delivery in taken:
             note("claim", delivery.message.message_id)
@@ -233,6 +235,11 @@ def _read(hub: MessageHub, batch: int, note: Callable[[str, str], None]) -> None
             continue
         for delivery in taken:
             note("acked", delivery.message.message_id)
+
+
+def _choose_batch() -> int:
+    # The transaction of a batch holds up all others.
+    return _BATCH if random.random() < _CHANCE_OF_BATCH else 1  # noqa: S311
 
 
 def _die_before_bells_at_random() -> None:
