@@ -5,6 +5,7 @@ than if it began now. A rank is at most the rank of a message that is stored now
 """
 
 from ..engines.engine import Transaction
+from ..engines.statements import IS_CLAIMABLE
 from ..timestamps import format_time, parse_time
 from ..validation import MAX_SECONDS
 
@@ -16,9 +17,7 @@ TOLERANCE_SECONDS = 2.0
 
 SELECT_CLOCK_MARK = "SELECT max(seen_at) FROM clock_mark"
 
-_SELECT_LATEST_RANK = """
-    SELECT max(rank) FROM deliveries WHERE recipient = :me AND state = 'ready' AND is_head = 1 AND available_at IS NULL
-"""
+_SELECT_LATEST_RANK = f"SELECT max(rank) FROM deliveries WHERE {IS_CLAIMABLE}"  # noqa: S608
 _MAX_HANDICAP_MS = 60_000
 _RANK = """
     CAST(:now_ms AS BIGINT)

@@ -53,6 +53,36 @@ def test_a_held_snapshot_lets_no_statement_of_a_reader_walk_over_what_has_ended(
         assert max(after) < min(before) / 2, f"without floors {before} pages, with them {after}"
 
 
+def entries_read(address: str, sql: str) -> int:
+    """The entries of open deliveries of conversations that the triggers of a statement look at."""
+    with psycopg.connect(address) as connection:
+        connection.execute(sql)
+        (entries,) = connection.execute(
+            "SELECT pg_stat_get_xact_tuples_returned(CAST('deliveries_conversation' AS regclass))"
+        ).fetchall()[0]
+        return int(entries)
+
+
+@pytest.mark.slow
+def test_a_held_snapshot_lets_no_send_or_end_walk_over_what_has_ended_in_its_conversation(
+    open_hub: OpenHub, address: str
+) -> None:
+    open_hub("ann")
+    insert = "INSERT INTO messages (message_id, sender, recipient, content, conversation_id)"
+    end = "UPDATE messages SET status = 'processed'"
+    one_more = f"{insert} VALUES ('{{0}}', 'bob', 'ann', '', 'c'); {end} WHERE message_id = '{{0}}'"
+    with psycopg.connect(address) as holder:
+        holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        holder.execute("SELECT count(*) FROM messages")
+        run_sql_on_server(address, f"{insert} SELECT 'm' || i, 'bob', 'ann', '', 'c' FROM generate_series(1, 200) AS i")
+        run_sql_on_server(address, end)
+        before = entries_read(address, one_more.format("before"))
+        run_sql_on_server(address, FLOORS)
+        after = entries_read(address, one_more.format("after"))
+    assert before > 400, "the snapshot keeps the entries"
+    assert after < 20, "each look begins at the floor"
+
+
 def test_floors_hide_nothing_that_is_opened_below_them(open_hub: OpenHub, address: str) -> None:
     ann, bob = open_hub("ann"), open_hub("bob")
     bob.send("ann", "first", conversation_id="c")
@@ -70,3 +100,22 @@ def test_floors_hide_nothing_that_is_opened_below_them(open_hub: OpenHub, addres
     for each in reversed(claimed):
         ann.release(each)
     assert [each.message.content for each in ann.claim(9)] == ["urgent", "second", "later", "foreign", "last"]
+
+
+def test_floors_keep_the_order_of_a_conversation(open_hub: OpenHub, address: str) -> None:
+    ann, bob = open_hub("ann"), open_hub("bob")
+    first = bob.send("ann", "first", conversation_id="c")
+    (delivery,) = ann.claim()
+    ann.acknowledge(delivery)
+    run_sql_on_server(address, FLOORS)
+    bob.send("ann", "second", conversation_id="c")
+    run_sql_on_server(address, f"UPDATE messages SET status = 'pending' WHERE message_id = '{first.message_id}'")
+    bob.send("ann", "third", conversation_id="c")
+    run_sql_on_server(address, FLOORS)
+    read = []
+    while claimed := ann.claim(9):
+        read.append([each.message.content for each in claimed])
+        run_sql_on_server(address, FLOORS)
+        for each in claimed:
+            ann.acknowledge(each)
+    assert read == [["second"], ["first"], ["third"]]

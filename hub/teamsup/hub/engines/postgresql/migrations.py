@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..component_tables import ComponentTables
 
-_SCRIPTS = ("tables.sql", "2-dead-letters.sql", "3-delivery-floors.sql")
+_SCRIPTS = ("tables.sql", "2-dead-letters.sql", "3-delivery-floors.sql", "4-open-floors.sql")
 _TRIGGERS = "triggers.sql"
 SCHEMA_VERSION = len(_SCRIPTS)
 _HUB = "hub"

@@ -73,6 +73,10 @@ AS $$
     - CASE priority WHEN 'urgent' THEN 600000 WHEN 'high' THEN 60000 WHEN 'low' THEN -60000 ELSE 0 END
 $$;
 
+-- No open delivery of a recipient has a lower message.
+CREATE OR REPLACE FUNCTION lowest_open(of_recipient TEXT) RETURNS BIGINT LANGUAGE sql STABLE
+AS $$ SELECT coalesce(min(message), 0) FROM delivery_floors WHERE recipient = of_recipient $$;
+
 -- Store the deliveries of a message that has none. Its conversation is locked. One statement for both kinds of messages
 -- would be planned again for each message.
 CREATE OR REPLACE FUNCTION store_deliveries(fresh messages) RETURNS void LANGUAGE plpgsql
@@ -82,7 +86,8 @@ BEGIN
     INSERT INTO deliveries (message, recipient, conversation_id, rank, is_head, expires_at)
     SELECT fresh.id, reader.name, fresh.conversation_id, rank_now(fresh.priority),
       CASE WHEN fresh.conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS older
-        WHERE older.recipient = reader.name AND older.conversation_id = fresh.conversation_id AND older.done_at IS NULL)
+        WHERE older.recipient = reader.name AND older.conversation_id = fresh.conversation_id AND older.done_at IS NULL
+          AND older.message >= lowest_open(reader.name))
         THEN 1 ELSE 0 END,
       coalesce(fresh.expires_at, clock_timestamp() + interval '1 day')
     FROM (SELECT DISTINCT lower(btrim(name)) AS name FROM broadcast_readers) AS reader
@@ -92,7 +97,8 @@ BEGIN
     INSERT INTO deliveries (message, recipient, conversation_id, rank, is_head, expires_at)
     SELECT fresh.id, reader.name, fresh.conversation_id, rank_now(fresh.priority),
       CASE WHEN fresh.conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS older
-        WHERE older.recipient = reader.name AND older.conversation_id = fresh.conversation_id AND older.done_at IS NULL)
+        WHERE older.recipient = reader.name AND older.conversation_id = fresh.conversation_id AND older.done_at IS NULL
+          AND older.message >= lowest_open(reader.name))
         THEN 1 ELSE 0 END,
       fresh.expires_at
     FROM (SELECT lower(btrim(fresh.recipient, E' \t\n\r')) AS name) AS reader
@@ -225,14 +231,17 @@ CREATE OR REPLACE TRIGGER deliveries_ended AFTER UPDATE OF done_at ON deliveries
 -- Let the next delivery of a conversation be claimed.
 CREATE OR REPLACE FUNCTION deliveries_next_head() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
+DECLARE
+  low BIGINT;
 BEGIN
   PERFORM lock_conversation(OLD.conversation_id);
+  low := lowest_open(OLD.recipient);
   UPDATE deliveries SET is_head = 1
     WHERE recipient = OLD.recipient AND message =
       (SELECT message FROM deliveries WHERE recipient = OLD.recipient AND conversation_id = OLD.conversation_id
-        AND done_at IS NULL ORDER BY message LIMIT 1)
+        AND done_at IS NULL AND message >= low ORDER BY message LIMIT 1)
     AND NOT EXISTS (SELECT 1 FROM deliveries WHERE recipient = OLD.recipient AND conversation_id = OLD.conversation_id
-      AND done_at IS NULL AND is_head = 1);
+      AND done_at IS NULL AND message >= low AND is_head = 1);
   IF FOUND AND is_foreign() THEN
     PERFORM ring_agents(OLD.recipient);
   END IF;
@@ -250,21 +259,22 @@ AS $$
 DECLARE
   low RECORD;
 BEGIN
-  SELECT min(rank) AS rank, min(available_at) AS available_at, min(lease_expires_at) AS lease_expires_at,
+  SELECT min(message) AS message, min(rank) AS rank, min(available_at) AS available_at, min(lease_expires_at) AS lease_expires_at,
       min(expires_at) AS expires_at
     INTO low FROM delivery_floors WHERE recipient = NEW.recipient;
-  IF NEW.rank < low.rank OR NEW.available_at < low.available_at OR NEW.lease_expires_at < low.lease_expires_at
-    OR NEW.expires_at < low.expires_at THEN
-    INSERT INTO delivery_floors (recipient, rank, available_at, lease_expires_at, expires_at)
-    VALUES (NEW.recipient, NEW.rank, NEW.available_at, NEW.lease_expires_at, NEW.expires_at);
+  IF NEW.message < low.message OR NEW.rank < low.rank OR NEW.available_at < low.available_at
+    OR NEW.lease_expires_at < low.lease_expires_at OR NEW.expires_at < low.expires_at THEN
+    INSERT INTO delivery_floors (recipient, message, rank, available_at, lease_expires_at, expires_at)
+    VALUES (NEW.recipient, NEW.message, NEW.rank, NEW.available_at, NEW.lease_expires_at, NEW.expires_at);
   END IF;
   RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER deliveries_lower_floors AFTER INSERT OR UPDATE ON deliveries FOR EACH ROW
-  WHEN (NEW.done_at IS NULL AND (NEW.state = 'leased' OR NEW.is_head = 1)) EXECUTE FUNCTION deliveries_lower_floors();
+  WHEN (NEW.done_at IS NULL) EXECUTE FUNCTION deliveries_lower_floors();
 
 -- Raise the floors if dead entries are in the way. Every writer shares the lock of the team, so none is between its
--- change and its commit. When the team is too busy, the next call does it.
+-- change and its commit. When the team is too busy, the next call does it. The search for the new floors begins at the
+-- old ones.
 CREATE OR REPLACE FUNCTION raise_floors(least_dead BIGINT) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 BEGIN
@@ -274,17 +284,28 @@ BEGIN
   END IF;
   PERFORM set_config('lock_timeout', '1s', true);
   PERFORM pg_advisory_xact_lock(hashtextextended('teamsup ' || current_schema(), 0));
-  DELETE FROM delivery_floors;
-  INSERT INTO delivery_floors (recipient, rank, available_at, lease_expires_at, expires_at)
+  WITH removed AS (DELETE FROM delivery_floors RETURNING *),
+    old AS (SELECT recipient, min(message) AS message, min(rank) AS rank, min(available_at) AS available_at,
+        min(lease_expires_at) AS lease_expires_at, min(expires_at) AS expires_at
+      FROM removed GROUP BY recipient),
+    agents AS (SELECT DISTINCT lower(btrim(agent_name, E' \t\n\r')) AS name FROM agent_status)
+  INSERT INTO delivery_floors (recipient, message, rank, available_at, lease_expires_at, expires_at)
   SELECT name,
-    coalesce((SELECT min(rank) FROM deliveries
-      WHERE recipient = name AND state = 'ready' AND is_head = 1 AND available_at IS NULL), 9223372036854775807),
-    coalesce((SELECT min(available_at) FROM deliveries
-      WHERE recipient = name AND state = 'ready' AND available_at IS NOT NULL), 'infinity'),
-    coalesce((SELECT min(lease_expires_at) FROM deliveries WHERE recipient = name AND state = 'leased'), 'infinity'),
-    coalesce((SELECT min(expires_at) FROM deliveries
-      WHERE recipient = name AND state = 'ready' AND expires_at IS NOT NULL), 'infinity')
-  FROM (SELECT DISTINCT lower(btrim(agent_name, E' \t\n\r')) AS name FROM agent_status) AS agents;
+    coalesce((SELECT min(d.message) FROM deliveries AS d
+      WHERE d.recipient = name AND d.done_at IS NULL AND d.message >= coalesce(old.message, 0)), 9223372036854775807),
+    coalesce((SELECT min(d.rank) FROM deliveries AS d
+      WHERE d.recipient = name AND d.state = 'ready' AND d.is_head = 1 AND d.available_at IS NULL
+        AND d.rank >= coalesce(old.rank, -9223372036854775808)), 9223372036854775807),
+    coalesce((SELECT min(d.available_at) FROM deliveries AS d
+      WHERE d.recipient = name AND d.state = 'ready' AND d.available_at IS NOT NULL
+        AND d.available_at >= coalesce(old.available_at, '-infinity')), 'infinity'),
+    coalesce((SELECT min(d.lease_expires_at) FROM deliveries AS d
+      WHERE d.recipient = name AND d.state = 'leased'
+        AND d.lease_expires_at >= coalesce(old.lease_expires_at, '-infinity')), 'infinity'),
+    coalesce((SELECT min(d.expires_at) FROM deliveries AS d
+      WHERE d.recipient = name AND d.state = 'ready' AND d.expires_at IS NOT NULL
+        AND d.expires_at >= coalesce(old.expires_at, '-infinity')), 'infinity')
+  FROM agents LEFT JOIN old ON old.recipient = agents.name;
 EXCEPTION WHEN lock_not_available THEN
   RETURN;
 END $$;
