@@ -63,6 +63,7 @@ soak-parts: .venv/dev ## the hub, the workers and the supervisor each alone: mor
 	cd tests && ../$(BIN)/python -m soak.agent_runs 1000
 	cd tests && ../$(BIN)/python -m workers.gateway.hammer 3000
 	cd tests && ../$(BIN)/python -m soak.gateway_takeover 20
+	cd tests && ../$(BIN)/python -m soak.two_networks
 	cd tests && ../$(BIN)/python -m workers.monitor_bridge.hammer 2000
 
 pictures: .venv/dev ## draw the pictures of README and docs, and the man page, again
