@@ -17,6 +17,7 @@ from teamsup.config.env_file import UnusableEnvFile, read_env_file
 from teamsup.config.loader import load_file
 from teamsup.hub import NotConfigured, Team
 from teamsup.hub.engines import maintenance_progress
+from teamsup.hub.engines.choice import find_address
 from teamsup.hub.models import NOT_CONFIGURED, SUPERVISOR
 from teamsup.hub.validation import list_names
 from teamsup.status.process_state import State
@@ -142,7 +143,9 @@ def check_hub(team: Team, trouble: str) -> list[Finding]:
         found.append(Finding("maintenance", Verdict.WARNING, text, "Wait for its end."))
     if trouble:
         hint = f"Nobody can send or read now. See: ls -l {quote(str(team.folder))}; df -h {quote(str(team.folder))}"
-        if holder := _describe_lock_owner(team):
+        if find_address(team) is not None:
+            hint = "Nobody can send or read now. Look at the server and its log; docs/scale-out.md says more."
+        elif holder := _describe_lock_owner(team):
             hint = f"{holder} Nobody can send until it releases the lock."
         found.append(Finding("team", Verdict.FAILED, trouble, hint))
     return found
