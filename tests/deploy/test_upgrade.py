@@ -49,7 +49,7 @@ def wheels(tmp_path: Path) -> tuple[Path, Path]:
     source = tmp_path / "source"
     for name in ("hub", "supervisor", "workers", "deploy", "docs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     old = build(source, tmp_path / "old")
     project = source / "pyproject.toml"
