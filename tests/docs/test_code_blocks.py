@@ -64,6 +64,16 @@ def test_a_new_block_is_found_without_a_mark(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_an_indented_line_is_code_and_not_the_end_of_a_list(page: Path) -> None:
+    """Markdown takes four blanks below an item of a list for its text: put a sentence between list and block."""
+    lines = page.read_text("utf-8").splitlines()
+    code = {at for block in blocks_of(page) for at in range(block.line, block.line + block.text.count("\n") + 3)}
+    starts = [at for at, line in enumerate(lines, 1) if re.match(r" {4}\S", line) and not lines[at - 2].strip()]
+
+    assert [at for at in starts if at not in code] == []
+
+
 @pytest.mark.parametrize("block", all_blocks(Language.SHELL), ids=str)
 def test_a_block_of_shell_calls_commands_that_exist(block: CodeBlock) -> None:
     calls = [call for line in lines_of_shell(block) for call in calls_in(line)]
