@@ -7,6 +7,7 @@ the senders and readers work in batches.
 
 import logging
 import multiprocessing
+import multiprocessing.util
 import os
 import random
 import signal
@@ -165,6 +166,9 @@ def _operations(team: Team) -> int:
 
 
 def _spawn(team: Team, role: str, run: int) -> BaseProcess:
+    # The tests remove their temporary folder before multiprocessing, at the exit, removes its own inside it.
+    with mock.patch.multiple(tempfile, tempdir=_HOME_OF_TEMPORARY):
+        multiprocessing.util.get_temp_dir()
     process = _CONTEXT.Process(target=_work_or_note_error, args=(team, role, run), daemon=True)
     process.start()
     return process
@@ -254,6 +258,7 @@ def _die_before_bells_at_random() -> None:
 
 
 _ERRORS = "errors"
+_HOME_OF_TEMPORARY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - multiprocessing makes a folder of its own there
 _CONTEXT = multiprocessing.get_context("forkserver")
 # Beside other work a program would import for seconds, and be killed before it has done anything.
 _CONTEXT.set_forkserver_preload(["teamsup.hub.message_hub", "teamsup.hub.engines.postgresql.postgres_store"])
