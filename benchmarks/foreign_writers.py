@@ -19,7 +19,7 @@ from .footprint import seconds_used
 
 IDLE_SECONDS = 20.0
 _COMMITS = 100
-MOST_IDLE_PERCENT = 0.1
+MOST_IDLE_PERCENT = 0.6
 
 # Name, rows, shortest and longest pause in seconds, and the target in milliseconds for the median.
 PHASES = (("all was idle", 60, 0.6, 0.9, 12.0), ("in a burst", 300, 0.005, 0.05, 4.0))

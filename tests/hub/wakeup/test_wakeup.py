@@ -14,10 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from watchfiles._rust_notify import RustNotify
 
 from helpers.support import TIMEOUT_SECONDS, eventually, run_foreign_sql
 from soak.wakeups import count_missed
 from teamsup.hub import MessageHub, StoreError, Team
+from teamsup.hub.engines.sqlite.foreign_writes import Pauses
 from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbells, open_doorbell
 from teamsup.hub.wakeup.file_lock import try_lock
 
@@ -295,8 +297,6 @@ def test_a_process_that_ends_without_closing_its_hub_ends_in_order_while_it_watc
 def test_only_the_process_that_watches_loads_watchfiles_and_only_its_extension(team: Team) -> None:
     program = (
         "import sys; from pathlib import Path; from teamsup.hub import MessageHub, Team;"
-        "from teamsup.hub.engines.sqlite import foreign_writes;"
-        "foreign_writes.open_file_events = foreign_writes.TimedEvents;"
         "hub = MessageHub(Team('crew', Path(sys.argv[1])), agent='scout'); hub.wait(0);"
         "loaded = lambda: [name for name in ('watchfiles._rust_notify', 'anyio') if name in sys.modules];"
         "before = loaded(); hub.start_watcher(); print(before, loaded())"
@@ -306,13 +306,45 @@ def test_only_the_process_that_watches_loads_watchfiles_and_only_its_extension(t
     assert ended.stdout == "[] ['watchfiles._rust_notify']\n"
 
 
+class _CountedPauses(Pauses):
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def is_set(self) -> bool:
+        self.count += 1
+        return super().is_set()
+
+
+def test_watchfiles_looks_no_more_than_twice_a_pause(tmp_path: Path) -> None:
+    events = RustNotify([str(tmp_path)], False, False, 0, False, False)
+    pauses = _CountedPauses()
+    pauses.set_length(10)
+
+    assert events.watch(0, 0, 200, pauses) == "timeout"
+    assert pauses.count <= 2 * 200 / 10 + 2
+
+
+def test_watchfiles_returns_an_event_without_a_pause_between_its_two_looks(tmp_path: Path) -> None:
+    events = RustNotify([str(tmp_path)], False, False, 0, False, False)
+    pauses = _CountedPauses()
+    pauses.set_length(50)
+    (tmp_path / "file").touch()
+
+    assert isinstance(events.watch(0, 0, 10_000, pauses), set)
+    assert pauses.count % 2 == 0
+
+
 @pytest.mark.only_sqlite("PostgreSQL watches no files")
-def test_a_file_whose_name_is_not_text_does_not_end_the_watch_for_good(join: Join, team: Team) -> None:
+def test_a_file_whose_name_is_not_text_ends_the_watch_only_until_somebody_takes_it_over(join: Join, team: Team) -> None:
     scout = join("scout")
     assert scout.start_watcher()
+    thread = scout._session._watcher._thread
+    assert thread is not None
     Path(os.fsdecode(os.fsencode(team.folder) + b"/\xff")).touch()
+    eventually(lambda: not thread.is_alive(), "watchfiles refuses the name")
 
-    eventually(scout.start_watcher, "watchfiles refuses the name, and inotify does not")
+    assert scout.start_watcher()
     with open_doorbell(team.run, "scout") as bell:
         run_foreign_sql(
             team, "INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m', 'cron', 'scout', 'hi')"
