@@ -2,7 +2,8 @@
 // A page that does not know says so, and freezes. docs/web.md describes its templates.
 import { clockTime, serverNow, setClock, showAges } from "./ages.js";
 import { isBusy } from "./busy.js";
-import { dropDrafts, holdDrafts, keepDrafts } from "./drafts.js";
+import { keepDrafts } from "./drafts.js";
+import { forgetSent, sendForms } from "./forms.js";
 import { morphChildren } from "./morph.js";
 import { markShown } from "./shown.js";
 
@@ -170,26 +171,6 @@ function showMore(count) {
   link.hidden = false;
 }
 
-/** A form is sent once, however often its button is pressed. One with data-live leaves the page where it is. */
-const sent = new WeakSet();
-addEventListener("submit", async (event) => {
-  const form = event.target;
-  if (frozen || sent.has(form)) return event.preventDefault();
-  sent.add(form);
-  if (!form.matches("[data-live]")) {
-    holdDrafts(form);
-    // If the next page does not come, the person may try again.
-    return setTimeout(() => sent.delete(form), WAIT_MS);
-  }
-  event.preventDefault();
-  const body = new URLSearchParams(new FormData(form, event.submitter));
-  const headers = { Accept: "text/plain" };
-  const response = await fetch(form.action, { method: "POST", body, headers }).catch(() => null);
-  if (response?.ok) form.reset(), dropDrafts(form);
-  form.querySelector("output").textContent = response ? await response.text() : "Not sent. Try again.";
-  sent.delete(form);
-});
-
 find("new-below")?.addEventListener("click", (event) => (event.target.hidden = true));
 /** Connect a page that is seen again. It warns until it has the whole state. */
 function wake() {
@@ -199,7 +180,7 @@ function wake() {
 
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
-  for (const form of document.forms) sent.delete(form);
+  forgetSent();
   wake();
 });
 document.addEventListener("visibilitychange", () => {
@@ -221,4 +202,5 @@ setInterval(() => {
   for (const [id, until] of waiting) if (now > until || !isBusy(find(id))) update(id, wanted.get(id), true);
 }, 1000);
 keepDrafts();
+sendForms(() => frozen);
 connect();
