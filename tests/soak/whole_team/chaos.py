@@ -59,6 +59,8 @@ class Chaos:
         if self.rig.server is not None and self.rig.server.process is not None:
             found["server's sockets cut"] = self._cut_server
             found["server killed"] = self._kill_server
+        elif self.rig.server is not None:
+            self.skipped["server killed"] = "the server is not ours"
         return found
 
     @property

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from fake_discord import GUILD, TOKEN, FakeDiscord
+from fake_discord import CHANNEL, GUILD, TOKEN, FakeDiscord
 from helpers.clock import SharedClock
 from helpers.custom_workers import worker_section
 from helpers.postgres_server import PostgresServer, running_server
@@ -53,6 +53,7 @@ open_per_conversation = 100000
 history_messages = 0
 [gateway]
 guilds = [{GUILD}]
+home_channel = {CHANNEL}
 messages_per_minute = 1000
 catch_up_messages = 100000
 [monitor-bridge]
