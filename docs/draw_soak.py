@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 OUTPUT = Path(__file__).with_name("soak.svg")
-_WIDTH, _LEFT, _RIGHT = 860, 190, 20
+_WIDTH, _LEFT, _RIGHT = 920, 240, 20
 _PANEL, _GAP, _ROW = 110, 44, 17
 _COLOURS = {"sqlite": "#2563eb", "postgresql": "#d97706"}
 _BUCKET_SECONDS = 20.0

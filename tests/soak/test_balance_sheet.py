@@ -101,6 +101,19 @@ def test_streams_have_an_order_of_their_own_and_messages_without_one_have_none()
     assert find_out_of_order({"a": "", "b": ""}, "ba") == []
 
 
+def test_an_answer_that_only_the_store_knows_has_no_order_and_is_not_doubled() -> None:
+    book = full_book("a", "b")
+    book.begin("c", "channel")
+    book.confirm("c")
+    book.deliver("c", "#3")
+    book.settled = {"a", "b", "c"}
+
+    row = book.close()
+
+    assert row.is_even
+    assert row.answered == 3
+
+
 def series(*values: float, incarnation: int = 1, begin: float = 0.0, age: float = WARM_UP_SECONDS) -> list[Sample]:
     return [Sample(begin + 60.0 * at, "web", incarnation, value, age) for at, value in enumerate(values)]
 

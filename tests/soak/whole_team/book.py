@@ -51,6 +51,8 @@ class Book:
     """The team says that their outcome is unknown."""
     deliveries: list[Arrival] = field(default_factory=list)
     answers: list[Arrival] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)
+    """Answered according to the store. Their reader was killed before it wrote that down, so their order is unknown."""
     first_seen: dict[str, float] = field(default_factory=dict)
     """When each was complete, by ``time.monotonic()``."""
 
@@ -72,7 +74,7 @@ class Book:
 
     def unfinished(self) -> list[str]:
         """Return what was confirmed, is not excused, and has not arrived at both ends."""
-        complete = {each.nonce for each in self.deliveries} & {each.nonce for each in self.answers}
+        complete = {each.nonce for each in self.deliveries} & ({each.nonce for each in self.answers} | self.settled)
         return [nonce for nonce in self.sent if nonce not in complete | self.uncertain | self.excused]
 
     def close(self, *, is_interrupted: bool = False) -> BalanceRow:
@@ -85,7 +87,7 @@ class Book:
             self.kind,
             sent=len(self.sent),
             delivered=len({each.nonce for each in self.deliveries}),
-            answered=len({each.nonce for each in self.answers}),
+            answered=len({each.nonce for each in self.answers} | self.settled),
             again=sum(len(each) - len(set(each)) for each in arrivals),
             unknown=len(self.uncertain | self.excused),
             doubled=sorted(doubled),

@@ -14,7 +14,7 @@ FLAT_MIB = 6.0
 fills a page cache of 2 MiB. So the first hours of any work add some MiB, which then stay. A leak goes on: in an
 hour this limit finds 12 MiB an hour."""
 FLAT_FILES = 8
-"""What the number of files outside of logs and runs may gain: doorbells and lock files come and go."""
+"""What the number of files outside of logs and runs may gain: drafts and lock files come and go."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from .alert_sources import AlertSources
 from .book import Book
 
 _MESSAGE = re.compile(r"<message (\S+) #(\d+) from ([^,]+), [^>]*>\n(.*?)\n</message \1>", re.DOTALL)
-_QUESTION = re.compile(r"\b(ask|talk)-\d+\b")
+_QUESTION = re.compile(r"(?:how about|question|answer to) (?P<nonce>(ask|talk)-\d+)\b")
+"""At the beginning of a message. A reminder of a question quotes it later, and gets no second answer."""
+_INCIDENT = re.compile(r"Incident \d+")
 _WAIT_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5
 
@@ -58,9 +60,10 @@ class McpAgents:
     async def _lead(self, model: SessionModel) -> None:
         while True:
             for number, content in await _read(model):
-                if found := _QUESTION.search(content):
-                    (self.people if found[1] == "ask" else self.book).deliver(found[0], number)
-                    await model.call("team_send_message", reply_to=f"#{number}", content=f"answer to {found[0]}")
+                if found := _QUESTION.match(content):
+                    nonce, kind = found.groups()
+                    (self.people if kind == "ask" else self.book).deliver(nonce, number)
+                    await model.call("team_send_message", reply_to=f"#{number}", content=f"answer to {nonce}")
 
     async def _scout(self, model: SessionModel) -> None:
         while True:
@@ -72,15 +75,17 @@ class McpAgents:
                 await model.call("team_send_message", recipient="lead", content=f"question {nonce}")
                 self.book.confirm(nonce)
             for number, content in await _read(model, 1.0):
-                if found := _QUESTION.search(content):
-                    self.book.answer(found[0], number)
+                if found := _QUESTION.match(content):
+                    self.book.answer(found["nonce"], number)
 
     async def _watch(self, model: SessionModel) -> None:
         while True:
             for number, content in await _read(model):
                 found = ALERT.search(content)
                 if found and not self.alerts.is_acknowledged(found[0]):
-                    self.alerts.book.deliver(found[0], number)
+                    # A reminder of an incident is not another incident.
+                    incident = _INCIDENT.match(content)
+                    self.alerts.book.deliver(found[0], incident[0] if incident else f"#{number}")
                     await model.call("team_send_message", reply_to=f"#{number}", content=f"ack {found[0]}")
                     self.alerts.acknowledge(found[0])
 

@@ -133,11 +133,9 @@ class SqlWriter:
 
     def look_for_unwritten(self) -> None:
         """Note what the ledger has acknowledged without writing it down, because it was killed in between."""
-        known = {each.nonce for each in self.book.answers}
         done = "SELECT m.message_id FROM messages AS m JOIN deliveries AS d ON d.message = m.id"
-        for (nonce,) in run_foreign_sql(self._rig.team, f"{done} WHERE m.sender = 'cron' AND d.state = 'done'"):
-            if nonce not in known:
-                self.book.answer(nonce, "the table")
+        rows = run_foreign_sql(self._rig.team, f"{done} WHERE m.sender = 'cron' AND d.state = 'done'")
+        self.book.settled = {row[0] for row in rows}
 
     def close(self) -> None:
         self._ending.set()

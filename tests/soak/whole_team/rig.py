@@ -259,11 +259,14 @@ class TeamRig:
         (folder / "messages.txt").write_text("\n".join(" | ".join(map(str, row)) for row in rows).replace("\\n", " "))
 
     def count_files(self) -> tuple[int, int]:
-        """Return how many files the team has besides logs and those of runs, and their bytes without the database's."""
+        """Return how many files the team has besides logs and those of runs, and their bytes without the database's.
+
+        The doorbell of a killed process is there until somebody rings it next, so doorbells do not count.
+        """
         number = size = 0
         for path in self.team.folder.rglob("*"):
             with contextlib.suppress(OSError):
-                if path.is_dir() or path.is_relative_to(self.team.logs) or "runs" in path.parts:
+                if path.is_dir() or path.is_socket() or path.is_relative_to(self.team.logs) or "runs" in path.parts:
                     continue
                 number += 1
                 if path != self.team.database:
