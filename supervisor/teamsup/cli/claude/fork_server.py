@@ -37,8 +37,6 @@ class ForkServer:
     def __init__(self, team: Team) -> None:
         self._path = team.run / SOCKET_NAME
         self.supervisor = os.getppid()
-        self._pid = os.getpid()
-        signal.signal(signal.SIGTERM, self._end)
         self._listener = _listen(self._path)
         self._socket_stamp = _read_stamp(self._path)
         self._files = ProgramFiles()
@@ -72,13 +70,6 @@ class ForkServer:
         self._listener.close()
         with suppress(OSError):
             self._path.unlink()
-
-    def _end(self, number: int, _: object) -> None:
-        """Remove the socket before this signal ends the process. A forked process only ends."""
-        if os.getpid() == self._pid:
-            self._path.unlink(missing_ok=True)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
 
     def _accept(self) -> None:
         try:
@@ -141,10 +132,24 @@ def _listen(path: Path) -> socket.socket:
     return listener
 
 
+def _remove_on_sigterm(path: Path) -> None:
+    """Let SIGTERM remove the socket, also that of a killed predecessor. A forked process only ends."""
+    pid = os.getpid()
+
+    def end(number: int, _: object) -> None:
+        if os.getpid() == pid:
+            path.unlink(missing_ok=True)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, end)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--team", required=True)
     team = Team.named(parser.parse_args(argv).team)
+    _remove_on_sigterm(team.run / SOCKET_NAME)
     # The objects loaded now are never garbage. A collection would only copy the pages that all sessions share.
     gc.disable()
     forked_session.load()
