@@ -101,7 +101,7 @@ def test_a_write_under_a_lost_lease_is_refused(
             hub.send("lead", "while I am web")
             monkeypatch.undo()
             end_all_leases(two)
-            with pytest.raises(RoleLost, match="may not be web"):
+            with pytest.raises(RoleLost, match="may not act as web"):
                 hub.send("lead", "after the end")
             second.take("second", ["web"])
             with pytest.raises(RoleLost):
