@@ -72,7 +72,7 @@ def hammer(
 ) -> HammerReport:
     """Run until the books have so many operations, then let the survivors finish, and compare.
 
-    ``server`` stores the team, and is killed too. The next kill comes within ``most_kill_seconds``.
+    ``server`` stores the team, and is killed too, at least once. The next kill comes within ``most_kill_seconds``.
     """
     progress_at = time.monotonic() + _PROGRESS_SECONDS
     chance = random.Random(seed)  # noqa: S311
@@ -84,7 +84,7 @@ def hammer(
         roles += [f"send {number}" for number in range(SENDERS)]
         crew = {role: _spawn(team, role, run=0) for role in roles}
         kills = server_kills = 0
-        while _operations(team) < operations:
+        while _operations(team) < operations or (server is not None and not server_kills):
             time.sleep(chance.uniform(0, most_kill_seconds))
             if time.monotonic() > progress_at:
                 progress_at += _PROGRESS_SECONDS

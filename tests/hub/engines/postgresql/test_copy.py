@@ -122,7 +122,7 @@ def test_a_copy_that_is_killed_anywhere_goes_on(on_file: Team, address: str, tmp
     while True:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            output, errors = process.communicate(timeout=chance.uniform(0.6, 1.2) + kills / 5)
+            output, errors = process.communicate(timeout=0.15 * chance.uniform(1.1, 1.4) ** kills)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
