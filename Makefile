@@ -47,7 +47,7 @@ bench: .venv/bench ## measure, beside peers where they are installed
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.web_page
 
 soak: MINUTES ?= 60
-soak: .venv/dev ## the whole team amid kills and outages for MINUTES=60, then its balance sheet
+soak: .venv/dev ## the whole team during kills and outages for MINUTES=60, then its balance sheet
 	cd tests && ../$(BIN)/python -m soak.whole_team $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(abspath $(JSON)))
 
 soak-parts: .venv/dev ## the hub, the workers and the supervisor each alone: more kills and messages than a whole team takes

@@ -1,4 +1,4 @@
-"""Draw docs/soak.svg from the JSON of a run: messages a minute, memory, and every blow of the chaos.
+"""Draw docs/soak.svg from the JSON of a run: messages a minute, memory, and every fault of the chaos.
 
 make soak MINUTES=60 JSON=soak.json
 .venv/bin/python docs/draw_soak.py soak.json
@@ -38,7 +38,7 @@ def draw(runs: Sequence[dict[str, Any]]) -> str:
         ' font-size="12" fill="#1f2937">',
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="{_LEFT}" y="22" font-size="15">The whole team for {longest / 60:.0f} minutes,'
-        f" {sum(len(run['blows']) for run in runs)} blows</text>",
+        f" {sum(len(run['blows']) for run in runs)} faults</text>",
     ]
     for place, run in enumerate(runs):
         x = _LEFT + 150 * place

@@ -85,7 +85,7 @@ def render_sheet(sheet: BalanceSheet) -> str:
         figures += [row.unknown, row.again] + ([len(row.open)] if sheet.is_interrupted else [])
         lines.append(f"{row.kind:18}" + "".join(f"{figure:13,}" for figure in figures))
     blows = ", ".join(f"{kind} {count}" for kind, count in sorted(sheet.blows.items()))
-    lines.append(f"chaos: {sum(sheet.blows.values())} blows: {blows}")
+    lines.append(f"chaos: {sum(sheet.blows.values())} faults: {blows}")
     lines += [f"not tried: {kind}: {why}" for kind, why in sheet.skipped.items()]
     lines.append("restarts: " + ", ".join(f"{name} {count}" for name, count in sorted(sheet.restarts.items())))
     lines.append(

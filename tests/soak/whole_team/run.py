@@ -199,7 +199,7 @@ class SoakRun:
                 said = time.monotonic()
                 await asyncio.to_thread(sampler.look_at_store)
                 counts = ", ".join(f"{book.kind} {len(book.first_seen)}/{len(book.sent)}" for book in self.books)
-                self.say(f"{said - sampler.began:5.0f} s: {counts}; {len(chaos.blows)} blows")
+                self.say(f"{said - sampler.began:5.0f} s: {counts}; {len(chaos.blows)} faults")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _become_quiet(self, browsers: list[Browser], calmed: float) -> int:
