@@ -1,4 +1,4 @@
-"""Types of command-line arguments, with their refusals."""
+"""Types of command-line arguments, and the errors for wrong values."""
 
 import argparse
 import math

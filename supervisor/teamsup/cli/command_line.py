@@ -38,7 +38,7 @@ COMMANDS = {
     "chat": "talk to the team",
     "send": "send one message",
     "read": "read your messages",
-    "trace": "show what became of a message",
+    "trace": "show what happened to a message",
     "agents": "list the agents that the team knows; start, pause, resume or forget one",
     "hub": "inspect and maintain the message store: stats, check, backup, restore, copy, prune, dead-letters, retry",
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
@@ -51,7 +51,7 @@ _FOR_PROGRAMS = ("mcp", "watch")
 _FLUSH_THEMSELVES = ("start",)
 """Commands that may have a thread that is printing to a blocked terminal."""
 _QUIET = "print only errors; the exit code shows the result"
-_VERBOSE = "after an error, also show the place in the program where it arose"
+_VERBOSE = "after an error, also print the traceback"
 _MAX_ERROR_CHARACTERS = 500
 
 

@@ -19,7 +19,7 @@ COMMAND_GROUP = "teamsup.commands"
 
 
 def find_commands(own: Collection[str]) -> dict[str, tuple[EntryPoint, ...]]:
-    """Return the commands of components by name, except those with the name of a command of teamsup."""
+    """Return the commands of components by name, except those that have the same name as one of ``own``."""
     return {name: points for name, points in find_entry_points(COMMAND_GROUP).items() if name not in own}
 
 

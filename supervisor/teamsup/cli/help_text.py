@@ -19,7 +19,7 @@ GROUPS = {
         "docs",
         "completion",
     ),
-    "See how it is": ("ps", "logs", "doctor", "open"),
+    "See the state": ("ps", "logs", "doctor", "open"),
     "Talk and decide": ("chat", "send", "read", "trace", "decisions", "pair", "forget"),
     "Alerts": ("alerts", "demo"),
     "Agents and the hub": ("agents", "runs", "hub", "mcp", "watch"),
@@ -72,9 +72,9 @@ def render_help(own: Mapping[str, str], of_components: Mapping[str, str]) -> str
     lines += ["", "Examples:", *(line for text, why in EXAMPLES.items() for line in _entry(text, why, width + 2))]
     lines += ["", "Options:"]
     lines += _entry("--team NAME", "the team, before or after the command (default: $TEAMSUP_TEAM or 'default')", 14)
-    lines += _entry("--json", "print JSON for programs, in each command that shows something", 14)
+    lines += _entry("--json", "print JSON, with each command that shows something", 14)
     lines += _entry("-q, --quiet", "print only errors; the exit code shows the result", 14)
-    lines += _entry("-v, --verbose", "after an error, also show the place in the program where it arose", 14)
+    lines += _entry("-v, --verbose", "after an error, also print the traceback", 14)
     lines += _entry("--version", "show the version and exit", 14)
     lines += ["", *textwrap.wrap(_END, _help_columns())]
     return "\n".join(lines) + "\n"

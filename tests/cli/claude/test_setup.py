@@ -507,7 +507,7 @@ def test_a_store_that_cannot_be_used_leaves_the_project_alone(init_setup: InitSe
         (["--project", "."], "--project needs --claude."),
         (["--dry-run"], "--dry-run needs --claude."),
         (["--shared"], "--shared needs --claude."),
-        (["--claude", "--force"], "--force replaces a teamsup.toml. It does not go with --claude."),
+        (["--claude", "--force"], "--force replaces a teamsup.toml. It cannot be used with --claude."),
         (["--claude", "--agent", "../x"], "'../x' is not a name for an agent"),
     ],
 )

@@ -1,4 +1,4 @@
-"""``teamsup trace`` shows a message, who has it, and what became of it."""
+"""``teamsup trace`` shows a message, who has it, and what happened to it."""
 
 from collections.abc import Callable
 from datetime import timedelta

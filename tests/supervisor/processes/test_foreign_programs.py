@@ -154,7 +154,7 @@ def test_a_log_that_was_moved_is_opened_again_at_once(run_workers: RunWorkers) -
     eventually(lambda: "x" in team.log("chats"), "its output")
 
     log.rename(log.with_name("moved.log"))
-    assert team.run("logs", "--reopen").stdout == "The logs are open by their names again.\n"
+    assert team.run("logs", "--reopen").stdout == "All logs are reopened.\n"
 
     assert log.exists()
     assert team.run("logs", "chats", "--since", "1h").stdout.count("x") > 0

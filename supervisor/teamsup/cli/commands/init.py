@@ -43,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     claude.add_argument(
         "--shared",
         action="store_true",
-        help="write what holds on every machine to .claude/settings.json, to commit it (default: settings.local.json)",
+        help="write the settings that fit every machine to .claude/settings.json, so that you can commit it "
+        "(default: settings.local.json)",
     )
     claude.add_argument("--dry-run", action="store_true", help="only show the changes")
     claude.add_argument(
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise CallerError(f"--{given[0].replace('_', '-')} needs --claude.")
         _write_configuration(Team.named(arguments.team), force=arguments.force)
     elif arguments.force:
-        raise CallerError("--force replaces a teamsup.toml. It does not go with --claude.")
+        raise CallerError("--force replaces a teamsup.toml. It cannot be used with --claude.")
     elif arguments.remove:
         uninstall(arguments.project, arguments.agents, dry_run=arguments.dry_run)
     else:

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive_integer,
         default=None,
         metavar="N",
-        help="print the last N lines first (default: 100, with --since all)",
+        help="print the last N lines first (default: 100; all with --since)",
     )
     parser.add_argument(
         "--since",
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reopen",
         action="store_true",
-        help="let the supervisor open all files by their names again",
+        help="let the supervisor reopen all logs, after another program has moved them",
     )
 
 

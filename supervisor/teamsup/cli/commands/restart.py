@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rolling",
         action="store_true",
-        help="restart the running workers one after another, then replace the supervisor while they go on; "
-        "it ends at the first that is not ready after --timeout, with exit code 4",
+        help="restart the running workers one after another, then replace the supervisor while they keep "
+        "running; a worker that is not ready after --timeout ends the command with exit code 4",
     )
     add_timeout(parser, 30)
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
     if arguments.rolling == bool(arguments.names):
-        raise CallerError("Name a worker, or give --rolling, which restarts all of this host.")
+        raise CallerError("Name a worker, or give --rolling, which restarts all workers of this host.")
     for name in arguments.names:
         print(send_request(team, f"restart {name.lower()}", arguments.timeout))
     if arguments.rolling:

@@ -1,4 +1,4 @@
-"""``teamsup trace``: show what became of a message."""
+"""``teamsup trace``: show what happened to a message."""
 
 import argparse
 from datetime import UTC, datetime

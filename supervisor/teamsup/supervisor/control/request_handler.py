@@ -129,7 +129,7 @@ class RequestHandler:
                 return "The supervisor is replaced."
             case ["reopen"]:
                 self._logs.reopen()
-                return "The logs are open by their names again."
+                return "All logs are reopened."
             case ["signal", pattern, word]:
                 number, names = parse_signal(word), match_workers(pattern, self._reloader.configuration.programs)
                 self._log(f"{sender} sends {number.name} to {', '.join(names)}")
