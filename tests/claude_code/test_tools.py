@@ -70,7 +70,7 @@ async def test_each_tool_says_in_a_sentence_what_it_does_and_what_kind_of_tool_i
                 {"destructive_hint": False, "open_world_hint": False},
             ),
             "team_get_status": (
-                "See who is in the team and how they are, or what became of a message.",
+                "See who is in the team and how they are, or what happened to a message.",
                 {"read_only_hint": True, "open_world_hint": False},
             ),
             "team_update_status": (

@@ -162,7 +162,7 @@ class TeamTools:
         agent: Annotated[str | None, Field(description="Only this agent")] = None,
         message_id: Annotated[str | None, Field(description="Show its state: #12")] = None,
     ) -> str:
-        """See who is in the team and how they are, or what became of a message."""
+        """See who is in the team and how they are, or what happened to a message."""
         async with self._caller(context) as caller:
             if message_id is not None:
                 return (

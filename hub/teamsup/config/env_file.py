@@ -13,7 +13,7 @@ class UnusableEnvFile(Exception):
 
 
 def read_env_file(path: Path) -> Variables:
-    """Return the variables in the file. Raise UnusableEnvFile, whose text is a phrase for people."""
+    """Return the variables in the file. Raise UnusableEnvFile, whose text is for people."""
     from dotenv import dotenv_values  # only workers with an env_file need it
 
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class UnusableSecretFile(Exception):
-    """The file cannot be used now. The text is a phrase for people that names the file."""
+    """The file cannot be used now. The text of the error is for people, and names the file."""
 
 
 def read_secret_file(named: str | Path) -> str:

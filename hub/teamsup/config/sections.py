@@ -88,7 +88,9 @@ class WorkerSection:
     """
 
     command: Annotated[tuple[str, ...] | str, Example('["/usr/bin/python3", "watch.py"]')] = ()
-    """Required: a program and its arguments. One text, such as "watch.sh | tee out", goes to a shell."""
+    """Required: a program and its arguments. A text instead of a list, such as "watch.sh | tee out",
+    is run by a shell.
+    """
     directory: Annotated[str, Example('"~/watch"')] = ""
     """Its working folder, relative to the team's folder; empty: that folder."""
     environment: Annotated[Mapping[str, str], SecretValues(), Example('{ LEVEL = "info" }')] = field(
@@ -100,7 +102,7 @@ class WorkerSection:
     autostart: bool = True
     """Whether it starts with the team."""
     restart: Annotated[Literal["always", "on-failure", "never"] | None, Example('"always"')] = None
-    """When it is started again after its end. By default always, or never with a schedule."""
+    """When it is started again after its end. By default always; with a schedule, never."""
     essential: bool = False
     """Whether the team ends when this worker has ended and is not started again."""
     schedule: Annotated[str, Example('"0 3 * * *"')] = ""
@@ -116,8 +118,8 @@ class WorkerSection:
     heartbeat_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("30")] = None
     """A worker that sends heartbeats is replaced after this time without one, because it counts as hung."""
     start_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("60")] = None
-    """Time until its first heartbeat, by default 60 s. A worker without heartbeats counts as running after this time,
-    by default 1 s.
+    """The limit for its first heartbeat, by default 60 s. A worker without heartbeats counts as running after this
+    time, by default 1 s.
     """
     stop_signal: str = "TERM"
     """The signal that stops it, such as TERM, INT or QUIT."""
@@ -126,11 +128,11 @@ class WorkerSection:
     memory_max: Annotated[str, TextPattern(f"|{SIZE.pattern}", SIZE.words), Example('"500 MiB"')] = ""
     """A worker that uses more memory is replaced; its child processes count too. Empty: no limit."""
     nofile: Annotated[int | None, Number("files", 16, 1 << 20), Example("1024")] = None
-    """The maximum number of open files. By default as for the supervisor."""
+    """The maximum number of open files. By default the same as for the supervisor."""
     umask: Annotated[str, TextPattern("|0?[0-7]{3}", 'three octal digits, such as "027"'), Example('"077"')] = ""
-    """Rights that its new files do not get, in octal; empty: as for the supervisor, "077"."""
+    """Rights that its new files do not get, in octal; empty: the same as for the supervisor, "077"."""
     nice: Annotated[int | None, Number("steps", -20, 19), Example("10")] = None
-    """Its CPU priority, from -20 (urgent; needs root) to 19. By default as for the supervisor."""
+    """Its CPU priority, from -20 (urgent; needs root) to 19. By default the same as for the supervisor."""
     log_max: Annotated[str, SIZE] = "10 MiB"
     """The size at which a new log begins; at least 4 KiB."""
     log_files: Annotated[int, Number("files", 1, 100)] = 3
@@ -185,7 +187,7 @@ def check_timezone(name: str) -> None:
     try:
         zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-        raise ValueError(f"timezone: there is no {name!r}; write it as Europe/Berlin") from None
+        raise ValueError(f"timezone: {name!r} is not known; write a name such as Europe/Berlin") from None
 
 
 def _check_http(address: str) -> None:

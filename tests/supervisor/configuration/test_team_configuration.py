@@ -323,7 +323,7 @@ def test_a_program_that_knows_no_hub_is_checked_and_a_job_has_a_schedule(team: T
         ('schedule = "daily"', "schedule must have five fields"),
         ('schedule = "0 3 * * *"\nessential = true', "schedule excludes essential"),
         ('schedule = "0 3 * * *"\nrestart = "always"', 'schedule excludes essential and restart = "always"'),
-        ('timezone = "Berlin"', "there is no 'Berlin'; write it as Europe/Berlin"),
+        ('timezone = "Berlin"', "'Berlin' is not known; write a name such as Europe/Berlin"),
     ],
 )
 def test_a_check_or_a_schedule_that_cannot_be_is_a_mistake(team: Team, line: str, mistake: str) -> None:

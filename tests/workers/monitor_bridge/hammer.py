@@ -29,7 +29,7 @@ secret_variable = "OUR_SECRET"
 
 @dataclass(frozen=True)
 class BridgeTally:
-    """What the source said and what became of it."""
+    """What the source said and what happened to it."""
 
     said: int
     cut_off: int

@@ -82,7 +82,7 @@ def test_a_person_may_be_named_as_they_are_called() -> None:
         (request(default_denies=True, deadline=NOON), "default_denies needs a default."),
         (
             request(deciders=["a b"]),
-            "deciders: 'a b' is not known; name people as on their consoles, or discord:NUMBER.",
+            "deciders: 'a b' is not known; write the name of a person in a terminal, or discord:NUMBER.",
         ),
         (request(deciders={}), None),
         (request(deciders={"a": 1}), "deciders must be a list of at most 20 people."),

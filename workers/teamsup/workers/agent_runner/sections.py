@@ -43,10 +43,10 @@ class RunnerSection:
 
 @dataclass(frozen=True)
 class AgentSection:
-    """[agent.NAME]: an agent that is started when there is a cause, without an open session."""
+    """[agent.NAME]: an agent that a message or a schedule starts, without an open session."""
 
     start: Annotated[tuple[StartReason, ...], Example('["message", "schedule"]')] = ()
-    """Its causes; empty: only a person starts it, with 'teamsup agents start'."""
+    """The events that start it, a message or the schedule; empty: only a person, with 'teamsup agents start'."""
     schedule: Annotated[str, Example('"*/30 * * * *"')] = ""
     """A cron expression: minute hour day month weekday."""
     timezone: Annotated[str, Example('"Europe/Berlin"')] = ""
@@ -56,7 +56,7 @@ class AgentSection:
     directory: Annotated[str, Example('"~/ops"')] = ""
     """Its working folder; empty: its own folder in the team's folder."""
     program: Literal["claude"] = "claude"
-    """The program of its runs: Claude Code. For any other program, use command."""
+    """The program of its runs: "claude" is Claude Code. For any other program, use command."""
     command: Annotated[tuple[str, ...], Example('["./agent.py"]')] = ()
     """Another program: it reads JSON and prints its answer."""
     model: Annotated[str, Example('"opus"')] = ""
@@ -87,7 +87,9 @@ class AgentSection:
     ask_people: Annotated[tuple[str, ...], Example('["Bash"]')] = ()
     """Tools whose calls people must permit."""
     deciders: Annotated[tuple[str, ...], Example('["discord:123456789012345678"]')] = ()
-    """The people who may permit tool calls: a console's name, or discord:ID. Empty: all who may write."""
+    """The people who may permit tool calls: the name of a person in a terminal, or discord:ID. Empty: all who may
+    write.
+    """
     decision_seconds: Annotated[float, Number("seconds", 30, 7 * 86400)] = 3600.0
     """Without a decision in this time a call is denied."""
     ask_in_sessions: bool = False

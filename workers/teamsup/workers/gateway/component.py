@@ -52,7 +52,9 @@ class GatewaySection:
     threads: bool = False
     """Whether each question in a channel gets a thread for its answer."""
     messages_per_minute: Annotated[int, Number("messages", 1, 1000)] = 20
-    """Messages of one person. Further messages wait for the next minute, and the person is notified."""
+    """The limit of messages from one person in a minute. Further messages wait for the next minute, and the person
+    is notified.
+    """
     catch_up_hours: Annotated[float, Number("hours", 0, 24 * 365)] = 24.0
     """The gateway fetches missed messages up to this age."""
     catch_up_messages: Annotated[int, Number("messages", 0, 100_000)] = 200
@@ -64,7 +66,7 @@ class GatewaySection:
     files_from: Annotated[tuple[str, ...], Example('["~/reports"]')] = ()
     """Folders from which agents may send files, besides files/ in the team's folder."""
     refused_seconds: Annotated[float, Number("seconds", 0, 86400)] = 600.0
-    """Time that an answer waits if Discord refuses it for a reason that may pass."""
+    """Time that an answer waits if Discord refuses it for a temporary reason."""
 
     def __post_init__(self) -> None:
         for channel in self.answer_in:

@@ -30,16 +30,16 @@ _Severity = Literal["critical", "warning", "info"]
 
 @dataclass(frozen=True)
 class MonitorSection:
-    """[monitor-bridge]: the levels of the host's checks, the recipients of alerts, and the steps of the escalation."""
+    """[monitor-bridge]: the thresholds of the host's checks, the recipients of alerts, and the escalation."""
 
     listen: Annotated[str, Example('"127.0.0.1:9095"')] = ""
     """The address for the sources of alerts. Without a source no port is opened."""
     recipient: str = "user_comm"
-    """For an alert without a route: the agent to notify after the cloud's monitor and alert-manager. "user_comm" means
-    people at once.
+    """The last agent to notify of an alert without a route. gcp-monitor or oci-monitor and alert-manager are notified
+    before it. "user_comm" means people at once.
     """
     ack_timeout_seconds: Annotated[float, UP_TO_A_WEEK] = 180.0
-    """The time of an agent to acknowledge, answer or report before the next agent is notified."""
+    """An agent has this time to acknowledge, answer or report. Then the next agent is notified."""
     storm_per_minute: Annotated[int, Number("problems", 1, 10_000)] = 20
     """If one source has more new problems than this in a minute, they become one message."""
     mention: Annotated[tuple[int, ...], DISCORD_IDS, Example("[123456789012345678]")] = ()
@@ -56,33 +56,33 @@ class MonitorSection:
     trusted_proxies: Annotated[tuple[str, ...], Example('["10.0.0.2"]')] = ()
     """Addresses or networks to which the limit of connections per address does not apply."""
     watch_host: bool = False
-    """Whether the host is checked against the levels below. Its figures are shown in any case."""
+    """Whether the host is checked against the thresholds below. Its figures are shown in any case."""
     interval_seconds: Annotated[float, UP_TO_A_DAY] = 10.0
     """Time between two checks of the host and the team."""
     confirmations: Annotated[int, Number("results", 1, 1000)] = 3
     """A problem begins or ends after this many equal results in a row."""
     cpu_percent: Annotated[float, _LEVEL] = 95.0
-    """The level of the CPU."""
+    """The threshold of the CPU."""
     cpu_seconds: Annotated[float, Number("seconds", 0, 86400)] = 300.0
-    """The CPU must be above its level for this time, so a build is not a problem."""
+    """The CPU must be above its threshold for this time, so a build is not a problem."""
     load_per_cpu: Annotated[float, Number("processes", 0, 100_000)] = 8.0
-    """The level of the load; 0: not checked."""
+    """The threshold of the load; 0: not checked."""
     memory_percent: Annotated[float, _LEVEL] = 95.0
-    """The level of the memory."""
+    """The threshold of the memory."""
     swap_percent: Annotated[float, _LEVEL_OR_OFF] = 90.0
-    """The level of the swap space; 0: not checked."""
+    """The threshold of the swap space; 0: not checked."""
     disk_percent: Annotated[float, _LEVEL] = 95.0
-    """The level of the disk."""
+    """The threshold of the disk."""
     inode_percent: Annotated[float, _LEVEL_OR_OFF] = 95.0
-    """The level of the disk's inodes; 0: not checked."""
+    """The threshold of the disk's inodes; 0: not checked."""
     disk_path: str = "/"
     """A folder on the disk to check."""
     network_errors_per_second: Annotated[float, Number("errors", 0, 1_000_000_000)] = 10.0
-    """The level of network errors; 0: not checked."""
+    """The threshold of network errors; 0: not checked."""
     processes: Annotated[tuple[str, ...], Example('["nginx"]')] = ()
     """Names of processes that must run, also without watch_host."""
     heartbeat_timeout_seconds: Annotated[float, UP_TO_A_WEEK] = 120.0
-    """An agent that is silent for this time, without going offline, is a problem."""
+    """An agent that is silent for this time and has not said that it goes offline is a problem."""
     unread_alert_seconds: Annotated[float, UP_TO_A_WEEK] = 900.0
     """An agent that is present and does not read for this time is a problem."""
 
@@ -111,7 +111,7 @@ class AlertRouteSection:
     severity: Annotated[tuple[Literal["critical", "warning", "info"], ...], Example('["critical"]')] = ()
     """The severities; empty: all."""
     ack_timeout_seconds: Annotated[float | None, UP_TO_A_WEEK, Example("60")] = None
-    """The time of an agent before the next agent is notified. By default that of [monitor-bridge]."""
+    """An agent has this time before the next agent is notified. By default that of [monitor-bridge]."""
 
     def __post_init__(self) -> None:
         for agent in self.agents:

@@ -175,7 +175,8 @@ class ServerRows:
         try:
             yield
         except psycopg.errors.UniqueViolation as error:
-            raise StoreError(f"{self.name} cannot have both of two rows: {' '.join(str(error).split())}.") from error
+            words = " ".join(str(error).split())
+            raise StoreError(f"{self.name} cannot store two rows with the same key: {words}.") from error
         except psycopg.Error as error:
             raise as_store_error(self.name, error) from error
 

@@ -148,7 +148,7 @@ class ReactionUpdater:
         except Exception as error:
             if classify(client, error) is None:
                 raise
-            self._log.debug("no typing in channel %d: %r", channel, error)
+            self._log.debug("typing cannot be shown in channel %d: %r", channel, error)
 
 
 async def _remove_reaction(message: discord.PartialMessage, emoji: str, me: discord.abc.Snowflake) -> None:

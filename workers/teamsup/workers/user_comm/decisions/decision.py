@@ -34,7 +34,9 @@ class DecisionSpec:
     options: tuple[str, ...] = ()
     """Empty: the answer is free text."""
     deciders: tuple[str, ...] = ()
-    """The deciders: ``discord:NUMBER`` or a console's name. Empty: every person who may write to the team."""
+    """The deciders: ``discord:NUMBER`` or the name of a person in a terminal. Empty: every person who may write to the
+    team.
+    """
     default: str | None = None
     """The answer that counts when no person has decided by the deadline."""
     default_denies: bool = False
@@ -268,5 +270,5 @@ def _parse_decider(name: object) -> str:
         return normalize_name(str(name))
     except CallerError as error:
         raise CallerError(
-            f"deciders: {quote(name)} is not known; name people as on their consoles, or discord:NUMBER."
+            f"deciders: {quote(name)} is not known; write the name of a person in a terminal, or discord:NUMBER."
         ) from error
