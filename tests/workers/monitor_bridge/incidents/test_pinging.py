@@ -104,7 +104,7 @@ def test_people_see_who_is_on_call() -> None:
     ("settings", "why"),
     [
         ({"discord": 1, "quiet_hours": "night"}, "quiet_hours must be two times"),
-        ({"discord": 1, "timezone": "Berlin"}, "there is no 'Berlin'"),
+        ({"discord": 1, "timezone": "Berlin"}, "'Berlin' is not known"),
     ],
 )
 def test_a_section_with_a_mistake_is_refused(settings: dict[str, object], why: str) -> None:

@@ -60,7 +60,7 @@ def test_a_clock_that_is_set_back_makes_windows_look_again() -> None:
         ({"matchers": ("backup",), "schedule": "0 2 * * *"}, "is not a label with a value"),
         ({"matchers": JOB, "schedule": ""}, "schedule must have five fields"),
         ({"matchers": JOB, "schedule": "0 2 * * *", "duration": "long"}, "is not a duration"),
-        ({"matchers": JOB, "schedule": "0 2 * * *", "timezone": "Berlin"}, "there is no 'Berlin'"),
+        ({"matchers": JOB, "schedule": "0 2 * * *", "timezone": "Berlin"}, "'Berlin' is not known"),
     ],
 )
 def test_a_section_with_a_mistake_is_refused(settings: dict[str, object], why: str) -> None:
