@@ -58,7 +58,7 @@ async def test_each_tool_says_in_a_sentence_what_it_does_and_what_kind_of_tool_i
             for tool in (await lead.client.list_tools()).tools
         } == {
             "team_send_message": (
-                "Send a message to one agent or daemon of your team, or answer one, which ends it.",
+                "Send a message to one agent or daemon of your team, or answer a message and end it.",
                 {"destructive_hint": False, "open_world_hint": False},
             ),
             "team_read_messages": (

@@ -62,7 +62,7 @@ class TeamTools:
         deciders: Annotated[list[str] | None, Field(description="Who may decide")] = None,
         file_paths: list[str] | None = None,
     ) -> str:
-        """Send a message to one agent or daemon of your team, or answer one, which ends it."""
+        """Send a message to one agent or daemon of your team, or answer a message and end it."""
         asked = {"options": options, "default": default, "default_denies": default_denies, "deciders": deciders}
         metadata = {name: value for name, value in asked.items() if value}
         if metadata and message_type == "message":

@@ -35,7 +35,7 @@ Shape = Literal[
 
 
 class ActionRejected(CallerError):
-    """The action is not possible, or its entry has changed since it was shown. The text says how."""
+    """The action is not possible, or its entry has changed since it was shown. The text says which of the two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ class WorkerSection:
         if self.memory_max:
             parse_size("memory_max", self.memory_max)
         if self.heartbeat_seconds and (self.ready or self.alive):
-            raise ValueError("heartbeat_seconds excludes ready and alive: its heartbeats show both")
+            raise ValueError("heartbeat_seconds cannot be used with ready or alive: its heartbeats show both")
         if self.alive and self.alive.log:
             raise ValueError("alive: a line of output does not show that it still works; use http, tcp or exec")
         if self.timezone:
@@ -159,7 +159,7 @@ class WorkerSection:
 
             check_schedule(self.schedule)
             if self.essential or self.restart == "always":
-                raise ValueError('schedule excludes essential and restart = "always"')
+                raise ValueError('schedule cannot be used with essential or restart = "always"')
         if parse_size("log_max", self.log_max) < 4096:
             raise ValueError("log_max must be at least 4 KiB")
 

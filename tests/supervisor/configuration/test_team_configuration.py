@@ -319,10 +319,10 @@ def test_a_program_that_knows_no_hub_is_checked_and_a_job_has_a_schedule(team: T
         ('ready = { http = "https://x" }', "http cannot ask https; write exec"),
         ('ready = { http = "http://x:y/" }', "Port could not be cast"),
         ('alive = { log = "up" }', "alive: a line of output does not show"),
-        ('alive = { tcp = "1" }\nheartbeat_seconds = 5', "heartbeat_seconds excludes ready and alive"),
+        ('alive = { tcp = "1" }\nheartbeat_seconds = 5', "heartbeat_seconds cannot be used with ready or alive"),
         ('schedule = "daily"', "schedule must have five fields"),
-        ('schedule = "0 3 * * *"\nessential = true', "schedule excludes essential"),
-        ('schedule = "0 3 * * *"\nrestart = "always"', 'schedule excludes essential and restart = "always"'),
+        ('schedule = "0 3 * * *"\nessential = true', "schedule cannot be used with essential"),
+        ('schedule = "0 3 * * *"\nrestart = "always"', 'schedule cannot be used with essential or restart = "always"'),
         ('timezone = "Berlin"', "'Berlin' is not known; write a name such as Europe/Berlin"),
     ],
 )

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class RestartPolicy(StrEnum):
-    """The kinds of ends of a worker after which it is started again."""
+    """The ways to end after which a worker is started again."""
 
     ALWAYS = "always"
     ON_FAILURE = "on-failure"

@@ -42,7 +42,7 @@ class ProgramChecks:
         self._probes: dict[str, asyncio.Task[None]] = {}
 
     def pause(self) -> float:
-        """Return the seconds until the next look for what is due. It is longer while no program has a check."""
+        """Return the seconds until check() is called next. The time is longer while no program has a check."""
         return choose_pause(worker.program for worker in self._manager.processes.values())
 
     async def check(self) -> None:

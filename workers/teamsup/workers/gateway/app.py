@@ -198,7 +198,7 @@ class DiscordGateway(Worker):
             await self.report_state("address", self._ban.note)
             skew = self._clock.describe_skew()
             if skew and not self._reported_skew:
-                self.log.warning("%s; Discord's time counts for its messages", skew)
+                self.log.warning("%s; Discord's clock is used for its messages", skew)
             self._reported_skew = skew
             with contextlib.suppress(StoreError):  # the next look comes soon
                 await self.in_thread(self._unread_questions.notify_authors)

@@ -43,7 +43,7 @@ def _check(config: Config) -> None:
     check_sources(config.section(MONITOR_BRIDGE, MonitorSection).listen, config.sections_of("source", SourceSection))
     for name in config.names_of("mute"):
         if name.isdecimal():
-            raise ValueError(f"[mute.{name}]: a number is the name of a person's mute; choose a word")
+            raise ValueError(f"[mute.{name}]: a number is reserved for the mutes that people make; choose a word")
     people = config.names_of("person")
     for name, rota in config.sections_of("rota", RotaSection).items():
         if unknown := next((each for each in rota.people if each not in people), None):

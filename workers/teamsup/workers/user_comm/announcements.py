@@ -17,7 +17,7 @@ _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 10.0, 300.0
 def retry_seconds(announcement: Message, now: float) -> float:
     """Return the time until an announcement without recipients is tried again: its age, from 10 s to 5 minutes.
 
-    Hundreds may wait for the first person, and they are older than the questions that come meanwhile.
+    Hundreds of announcements may wait for the first person. They are older than new questions, and would delay them.
     """
     age = 0.0 if announcement.created_at is None else now - announcement.created_at.timestamp()
     return min(_MAX_RETRY_SECONDS, max(_FIRST_RETRY_SECONDS, age))

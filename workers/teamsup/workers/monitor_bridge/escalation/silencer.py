@@ -1,4 +1,4 @@
-"""Silence acknowledged problems at their sources, and ask the sources when they end."""
+"""Silence acknowledged problems at their sources, and ask the sources whether the problems have ended."""
 
 import asyncio
 import contextlib

@@ -27,7 +27,7 @@ class InvalidPayload(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """One request of a source that has shown its secret."""
+    """One request of a source, with the correct secret."""
 
     source: str
     """The NAME of the source's section [source.NAME]."""
