@@ -74,12 +74,13 @@ def team(tmp_path: Path) -> Team:
 
 @pytest.fixture
 def join(team: Team) -> Iterator[Callable[..., MessageHub]]:
-    """Opens the team's hub in an agent's name; everybody has registered."""
+    """Opens the team's hub in an agent's name, who has registered; it is closed after the test."""
     opened = []
 
-    def open_hub(agent: str, **options: object) -> MessageHub:
+    def open_hub(agent: str, *, registers: bool = True, **options: object) -> MessageHub:
         hub = MessageHub(team, agent=agent, **options)  # type: ignore[arg-type]
-        hub.register()
+        if registers:
+            hub.register()
         opened.append(hub)
         return hub
 

@@ -25,11 +25,11 @@ CALL = Call("toolu_1", "Bash", "began", {"command": "reboot"})
 class ConclusionHarness:
     """A started run of ``gcp`` for a message of ``ann``, and the conclusion that acts on it."""
 
-    def __init__(self, team: Team, ann: MessageHub, **section: object) -> None:
-        self.ann = ann
-        self.runner = MessageHub(team, agent="agent-runner")
+    def __init__(self, team: Team, join: Callable[..., MessageHub], sender: str = "ann", **section: object) -> None:
+        self.ann = ann = join(sender)
+        self.runner = join("agent-runner", registers=False)
         self.runner.enroll("user_comm", "daemon")
-        self.gcp = MessageHub(team, agent="gcp")
+        self.gcp = join("gcp", registers=False)
         self.table = RunTable(self.runner)
         ann.enroll("gcp")
         self.message = ann.send("gcp", "Look at the disk.", conversation_id="c")
@@ -58,14 +58,10 @@ class ConclusionHarness:
     def delivery(self) -> str:
         return self.ann.queries.trace(self.message.message_id)[0].state
 
-    def close(self) -> None:
-        self.runner.close()
-        self.gcp.close()
-
 
 @pytest.fixture
 def harness(team: Team, join: Callable[..., MessageHub]) -> ConclusionHarness:
-    return ConclusionHarness(team, join("ann"))
+    return ConclusionHarness(team, join)
 
 
 def test_a_run_that_is_done_answers_and_ends_its_message(harness: ConclusionHarness) -> None:
@@ -89,7 +85,7 @@ def test_a_run_that_is_done_answers_and_ends_its_message(harness: ConclusionHarn
 def test_a_person_hears_of_a_run_that_has_nothing_to_say(
     team: Team, join: Callable[..., MessageHub], sender: str, answers: list[str]
 ) -> None:
-    harness = ConclusionHarness(team, join(sender))
+    harness = ConclusionHarness(team, join, sender)
     assert harness.conclude(Finish("done")).state == "done"
     assert [each.content for each in harness.answers()] == answers
 
@@ -218,7 +214,7 @@ def test_a_run_that_died_in_a_call_is_left_to_people_who_are_asked_after_it_is_s
 def test_if_all_deciders_are_agents_nobody_is_asked_and_the_run_fails(
     team: Team, join: Callable[..., MessageHub], judged: Judgement, output: RunOutput, calls: tuple[Call, ...]
 ) -> None:
-    harness = ConclusionHarness(team, join("ann"), deciders=["gcp"])
+    harness = ConclusionHarness(team, join, deciders=["gcp"])
     run = harness.conclusion.ask_people(harness.conclude(judged, output, calls), output, calls)
     assert run.state == "failed"
     assert "the deciders of the configuration are agents" in harness.answers()[0].content
@@ -244,7 +240,7 @@ def test_a_run_that_is_run_again_has_given_up_the_call_in_which_it_died(harness:
 
 
 def test_so_has_a_run_that_a_rule_runs_again(team: Team, join: Callable[..., MessageHub]) -> None:
-    harness = ConclusionHarness(team, join("ann"), on_unknown="again")
+    harness = ConclusionHarness(team, join, on_unknown="again")
     ledger = harness.write_calls(CALL)
     assert harness.conclude(Unknown(CALL), calls=(CALL,)).state == "planned"
     assert ledger.calls() == []

@@ -31,8 +31,9 @@ class DispatcherHarness:
         self.clock = clock
         self.ann = join("console-ann", clock=clock)
         self.ann.register("console")
-        self.runner = MessageHub(team, agent="agent-runner", clock=clock)
-        self.gcp = MessageHub(team, agent="gcp", clock=clock)
+        self.runner = join("agent-runner", registers=False, clock=clock)
+        self.gcp = join("gcp", registers=False, clock=clock)
+        self.join = join
         self.ann.enroll("gcp")
         self.table = RunTable(self.runner)
         settings = AgentSettings(team, Config(team, {"agent": {"gcp": {"start": ["message"], **keys}}}))
@@ -199,7 +200,7 @@ def test_a_clock_that_was_set_back_delays_no_next_try(make_harness: Callable[...
 
 def open_session(harness: DispatcherHarness) -> MessageHub:
     """A person's session of ``gcp``, which is present from now on."""
-    session = MessageHub(harness.runner.team, agent="gcp", clock=harness.clock)
+    session = harness.join("gcp", registers=False, clock=harness.clock)
     session.register(pid=4711)
     return session
 
