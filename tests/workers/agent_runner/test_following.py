@@ -65,7 +65,9 @@ def harness(team: Team, monkeypatch: pytest.MonkeyPatch) -> Iterator[FollowingHa
     monkeypatch.setattr(agent_runner, "_AFTER_FAULT_SECONDS", 0.0)
     monkeypatch.setattr(agent_runner, "_RETRY_SECONDS", 0.0)
     with MessageHub(team, agent="agent-runner") as hub:
-        yield FollowingHarness(hub)
+        harness = FollowingHarness(hub)
+        yield harness
+        harness.runner._close_hubs()
 
 
 @pytest.mark.parametrize("state", ["planned", "done", "stopped"])
