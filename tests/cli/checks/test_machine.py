@@ -20,6 +20,7 @@ from teamsup.cli.checks.machine import (
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines.choice import read_journal_mode
 from teamsup.terminal.findings import Verdict
+from teamsup.terminal.formatting import format_moment
 
 OK, WARNING, FAILED = Verdict.OK, Verdict.WARNING, Verdict.FAILED
 NOW = datetime(2030, 1, 15, 10, tzinfo=UTC)
@@ -66,6 +67,12 @@ def test_a_system_without_inotify_has_no_finding_about_it() -> None:
 def test_a_message_from_the_future_is_a_warning_about_the_clock(seconds: int, verdict: Verdict) -> None:
     (found,) = check_clock(NOW + timedelta(seconds=seconds), NOW)
     assert found.verdict is verdict
+
+
+def test_a_clock_that_is_well_is_shown_beside_the_time_of_the_newest_message() -> None:
+    (found,) = check_clock(NOW - timedelta(days=1), NOW)
+    assert format_moment(NOW) in found.text
+    assert format_moment(NOW - timedelta(days=1)) in found.text
 
 
 def test_a_clock_without_a_message_to_compare_with_is_not_judged() -> None:

@@ -80,7 +80,9 @@ def check_clock(newest: datetime | None, now: datetime) -> list[Finding]:
     if newest is None:
         return []
     if newest - now <= _MAX_AHEAD:
-        return [Finding("clock", Verdict.OK, f"it is {format_moment(now)}, and no message is later")]
+        # An older message may be from the future: the newest is the last that was stored.
+        text = f"it is {format_moment(now)}, and the newest message is of {format_moment(newest)}"
+        return [Finding("clock", Verdict.OK, text)]
     ahead = format_duration((newest - now).total_seconds())
     text = f"the newest message is {ahead} ahead of this machine's clock"
     return [
