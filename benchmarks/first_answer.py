@@ -56,6 +56,7 @@ def main() -> None:
                 hub.register("console")
                 show("Hello -> answer, through two processes", [timed(lambda: ask(hub)) for _ in range(QUESTIONS)])
             show("teamsup ps", [timed(lambda: teamsup(home, "ps")) for _ in range(STARTS)])
+            show("teamsup --help", [timed(lambda: teamsup(home, "--help")) for _ in range(STARTS)])
             show("python -c pass, for comparison", [timed(bare_python) for _ in range(STARTS)])
         finally:
             teamsup(home, "stop")
