@@ -474,9 +474,8 @@ def test_a_reload_that_changes_both_keeps_their_order(run_workers: RunWorkers, t
 def test_a_worker_waits_for_a_dependency_that_does_not_run_and_says_so(run_workers: RunWorkers) -> None:
     team = run_workers(worker_section("app", depends_on=["db"]) + '[worker.db]\ncommand = ["/nowhere/at/all"]\n')
 
-    app = ps_row(team, "app")
-
-    assert (app["state"], app["note"]) == ("STOPPED", "waits for db")
+    eventually(lambda: ps_row(team, "app")["note"] == "waits for db", "the reason")
+    assert ps_row(team, "app")["state"] == "STOPPED"
 
 
 def test_a_reload_restarts_only_what_has_changed(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
