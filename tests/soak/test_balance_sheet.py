@@ -139,6 +139,15 @@ def test_only_the_second_half_is_judged_and_not_if_it_is_short(values: list[floa
     assert growth.verdict == verdict
 
 
+def test_short_lives_in_a_row_say_nothing_about_growth() -> None:
+    """The supervisor is killed once a minute. Each of its processes fills its caches, and all reach the same level."""
+    lives = [each for number in range(20) for each in series(29, 31, incarnation=number, begin=120.0 * number)]
+
+    (growth,) = measure_growth(lives, "MiB", limit=6.0)
+
+    assert growth.verdict == "too short to tell"
+
+
 def test_a_process_that_is_still_importing_says_nothing_about_growth() -> None:
     assert measure_growth(series(10, 20, 70, age=1.0), "MiB", limit=6.0) == []
 

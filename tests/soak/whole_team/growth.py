@@ -8,7 +8,8 @@ HOUR = 3600.0
 WARM_UP_SECONDS = 45.0
 """A process that has just started is still importing, on a busy machine for long. That says nothing about growth."""
 SHORTEST_SECONDS = 120.0
-"""Less than this in the second half tells nothing: the sheet then says so instead of judging."""
+"""A process that was seen for less than this in the second half still fills its caches, so it tells nothing. Where no
+process tells anything, the sheet says so instead of judging."""
 FLAT_MIB = 6.0
 """What a process may gain in the second half. Python takes its memory in arenas of 1 MiB. Each connection to SQLite
 fills a page cache of 2 MiB. So the first hours of any work add some MiB, which then stay. A leak goes on: in an
@@ -60,17 +61,32 @@ def measure_growth(samples: Iterable[Sample], unit: str, limit: float) -> list[G
     found = []
     for name in dict.fromkeys(each.name for each in kept):
         own = [each for each in kept if each.name == name]
-        late = [each for each in own if each.seconds >= middle]
+        late = _long_lived([each for each in own if each.seconds >= middle])
         slope = fit_slope(late)
-        found.append(Growth(name, unit, own[-1].value, slope * HOUR, slope * half, limit, _seen_seconds(late)))
+        found.append(
+            Growth(
+                name,
+                unit,
+                own[-1].value,
+                slope * HOUR,
+                slope * half,
+                limit,
+                sum(_seconds_by_incarnation(late).values()),
+            )
+        )
     return found
 
 
-def _seen_seconds(samples: Sequence[Sample]) -> float:
-    spans: dict[int, list[float]] = {}
+def _long_lived(samples: Sequence[Sample]) -> list[Sample]:
+    spans = _seconds_by_incarnation(samples)
+    return [each for each in samples if spans[each.incarnation] >= SHORTEST_SECONDS]
+
+
+def _seconds_by_incarnation(samples: Sequence[Sample]) -> dict[int, float]:
+    seen: dict[int, list[float]] = {}
     for each in samples:
-        spans.setdefault(each.incarnation, []).append(each.seconds)
-    return sum(max(times) - min(times) for times in spans.values())
+        seen.setdefault(each.incarnation, []).append(each.seconds)
+    return {number: max(times) - min(times) for number, times in seen.items()}
 
 
 def fit_slope(samples: Sequence[Sample]) -> float:
