@@ -26,27 +26,24 @@ def _now() -> str:
 
 def _alertmanager(nonce: str, *, is_firing: bool) -> Payload:
     whole = load_payload("alertmanager_firing.json")
-    (alert,) = whole["alerts"]
-    alert["labels"] |= {"alertname": nonce, "instance": nonce}
-    alert |= {"fingerprint": nonce, "startsAt": _now()}
-    whole["groupKey"] = nonce
-    if not is_firing:
-        whole["status"] = alert["status"] = "resolved"
-        alert["endsAt"] = _now()
-    return dict(whole)
+    whole["alerts"][0]["labels"]["instance"] = nonce
+    return _name_alert(whole, nonce, is_firing=is_firing)
 
 
 def _grafana(nonce: str, *, is_firing: bool) -> Payload:
-    whole = load_payload("grafana_firing.json")
+    return _name_alert(load_payload("grafana_firing.json"), nonce, is_firing=is_firing)
+
+
+def _name_alert(whole: dict[str, Any], nonce: str, *, is_firing: bool) -> Payload:
+    """Return the payload with its first alert only, under this name. Grafana writes as Alertmanager does."""
     alert = whole["alerts"][0]
-    whole["alerts"] = [alert]
     alert["labels"]["alertname"] = nonce
     alert |= {"fingerprint": nonce, "startsAt": _now()}
-    whole["groupKey"] = nonce
+    whole |= {"alerts": [alert], "groupKey": nonce}
     if not is_firing:
         whole["status"] = alert["status"] = "resolved"
         alert["endsAt"] = _now()
-    return dict(whole)
+    return whole
 
 
 def _uptime_kuma(nonce: str, *, is_firing: bool) -> Payload:
