@@ -1,7 +1,8 @@
 """What each module of teamsup imports of teamsup."""
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -40,3 +41,12 @@ def imports_of(name: str) -> Iterator[str]:
                     yield target
                 elif origin in modules():
                     yield origin
+
+
+def modules_named_in(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the modules of teamsup whose dotted names stand in texts, also before a colon or an unknown part."""
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named = re.fullmatch(r"(teamsup(?:\.\w+)+)(?::\w+|\.)?", node.value)
+            if named is not None and named[1] in modules():
+                yield named[1]

@@ -8,7 +8,8 @@ from helpers.source_tree import ROOT, nodes_of
 
 HUB = ROOT / "hub" / "teamsup" / "hub"
 WORKERS_WORDS = re.compile(
-    r"user_comm|gateway|discord|monitor|opinion|decision|incident|relay|alert|webhook", re.IGNORECASE
+    r"user_comm|gateway|discord|monitor|opinion|decision|incident|relay|alert|webhook|agent[_-]runner|browser|\bweb\b",
+    re.IGNORECASE,
 )
 # Names of migrations. They are a record, and also changed the tables of workers when these were the hub's.
 NUMBERED_SCRIPT = re.compile(r"\d+-[\w-]+\.sql")
@@ -31,6 +32,21 @@ def test_no_table_or_trigger_of_a_new_database_is_about_a_worker() -> None:
     assert [path.name for path in scripts if WORKERS_WORDS.search(path.read_text("utf-8"))] == []
 
 
+def test_the_class_shows_its_eight_verbs_first() -> None:
+    """What only workers need comes after them. The rest stands apart, in ``queries`` and ``maintenance``."""
+    (hub,) = (node for node in nodes_of(HUB / "message_hub.py") if isinstance(node, ast.ClassDef))
+    methods = [
+        node.name
+        for node in hub.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not is_property(node)
+    ]
+    assert methods[:8] == ["send", "ask", "reply", "broadcast", "claim", "listen", "acknowledge", "release"]
+
+
+def is_property(function: ast.FunctionDef) -> bool:
+    return any("property" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
 def words_of(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
     """Yield the texts and the names of a module, each with its line."""
     for node in nodes:
@@ -43,3 +59,5 @@ def words_of(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
             yield line, node.name
         elif isinstance(node, ast.Attribute):
             yield line, node.attr
+        elif isinstance(node, ast.arg | ast.keyword):
+            yield line, node.arg or ""
