@@ -49,7 +49,7 @@ TABLE: list[tuple[str, RunOutput, tuple[Call, ...], bool, Judgement]] = [
     ),
     ("it died before it did anything", RunOutput(), (), False, StartAgain()),
     ("it died before it did anything but be denied", RunOutput(), (call("denied"),), False, StartAgain()),
-    ("it died between calls", RunOutput(), (call("done"),), False, Resume((call("done"),))),
+    ("it died between calls", RunOutput(), (call("done"),), False, Resume()),
     (
         "it died between calls, and has answered",
         RunOutput(),

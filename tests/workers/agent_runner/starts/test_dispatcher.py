@@ -172,7 +172,6 @@ def test_a_clock_that_was_set_back_prolongs_no_pause(make_harness: Callable[...,
     harness.clock.now -= 3600
 
     assert len(harness.look().starts) == 1
-    assert harness.table.end_pauses(harness.clock.now) == 1
 
 
 def test_a_clock_that_was_set_back_a_little_ends_no_pause(make_harness: Callable[..., DispatcherHarness]) -> None:
@@ -183,7 +182,6 @@ def test_a_clock_that_was_set_back_a_little_ends_no_pause(make_harness: Callable
     harness.clock.now -= 5
 
     assert harness.look().starts == []
-    assert harness.table.end_pauses(harness.clock.now) == 0
 
 
 def test_a_clock_that_was_set_back_delays_no_next_try(make_harness: Callable[..., DispatcherHarness]) -> None:

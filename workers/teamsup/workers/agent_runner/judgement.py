@@ -25,9 +25,7 @@ class Park:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """The run was interrupted: continue in its session, and list these ended calls in the prompt."""
-
-    listing: tuple[Call, ...] = ()
+    """The run was interrupted after a call had ended: continue in its session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +84,9 @@ def judge(output: RunOutput, calls: Sequence[Call], *, is_alive: bool, has_answe
 
 
 def _judge_death(calls: Sequence[Call], *, has_answered: bool) -> Judgement:
-    ended = tuple(call for call in calls if call.event == "done")
     if has_answered:
         return Finish("done", "it died after it had answered")
-    return Resume(ended) if ended else StartAgain()
+    return Resume() if any(call.event == "done" for call in calls) else StartAgain()
 
 
 def _judge_error(output: RunOutput) -> Judgement:

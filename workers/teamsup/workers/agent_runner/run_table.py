@@ -224,11 +224,6 @@ class RunTable:
             for row in self._hub.query("SELECT * FROM agent_pauses ORDER BY kind, name")
         ]
 
-    def end_pauses(self, now: float) -> int:
-        """Remove the pauses that are over. Return their number."""
-        sql = "DELETE FROM agent_pauses WHERE until <= ? OR (until IS NOT NULL AND since > ?)"
-        return self._hub.execute(sql, (now, now + CLOCK_TOLERANCE_SECONDS))
-
     def ticks_done(self) -> dict[str, tuple[str, float]]:
         """Return the schedule of each agent, and the time up to which its ticks are done."""
         rows = self._hub.query("SELECT agent, schedule, at FROM agent_ticks")
