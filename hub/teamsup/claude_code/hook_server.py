@@ -139,7 +139,7 @@ class HookServer:
             except _AlreadyServed:
                 raise
             except OSError as error:
-                # It does not exist, is not ours alone, or is too long for the address of a socket.
+                # The folder does not exist, others may use it, or its path is too long for the address of a socket.
                 troubles.append(str(error))
                 continue
             self._bound = path
@@ -233,7 +233,7 @@ async def hook_output(who: Participant, event: str) -> dict[str, Any]:
     """Return the output of the hook for Claude Code, or nothing."""
     match event:
         case "SessionStart":
-            # Also after /clear and a compaction, when the model has forgotten earlier notices.
+            # This event also follows /clear and a compaction. The model has then forgotten earlier notices.
             await run_in_thread(who.hub.wake_ladder.reset_wake_steps)
             await who.clear_turn()
         case _ if event in _ADDS_CONTEXT:
@@ -241,7 +241,7 @@ async def hook_output(who: Participant, event: str) -> dict[str, Any]:
             if text := await _take_wake_step(who, WakeStep.ANNOUNCED):
                 return _context_output(event, text)
         case "Stop" | "SubagentStop":
-            # The messages are not marked as asked then, so the wake ladder continues.
+            # At the maximum the messages are not marked as asked, so the wake ladder continues.
             if who.blocked_stops < _MAX_BLOCKED_STOPS and (text := await _take_wake_step(who, WakeStep.ASKED)):
                 who.record_blocked_stop()
                 return {"decision": "block", "reason": text}

@@ -66,7 +66,7 @@ class NativeInboxes:
             except UnusableInbox as error:
                 troubles.append(str(error))
             except TeamsupError:
-                # The hub is busy or away. What has not been put there is put there in the next round.
+                # The hub is busy or away. The next round delivers the messages that this round has not delivered.
                 continue
         return "; ".join(troubles)
 

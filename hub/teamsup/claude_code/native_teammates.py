@@ -62,7 +62,7 @@ def find_teammates(teams: Path, claude: int) -> list[Teammate]:
     started = identity_of(claude).rpartition(" ")[2]
     found: dict[str, Teammate] = {}
     for path in sorted(teams.glob("*/config.json")):
-        # It may be half removed, or belong to another program.
+        # The file may be half removed, or belong to another program.
         with suppress(OSError, ValueError, RecursionError):
             config = json.loads(path.read_bytes())
             found |= {each.agent: each for each in parse_teammates(config, path.parent, claude, started)}

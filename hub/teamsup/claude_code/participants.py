@@ -189,7 +189,8 @@ class Participant:
             await anyio.to_thread.run_sync(lambda: self._leave(is_last=is_last), abandon_on_cancel=True)
 
     def _leave(self, *, is_last: bool) -> None:
-        # A run has limits of its own, and one that waits for people ends in the middle of its work.
+        # The end of a run is not a failed attempt: a run has limits, and it ends its process when it must wait for
+        # people.
         why = "its session ended before it answered or read on" if self._run is None else None
         with suppress(TeamsupError):
             self._read_tracker.release_all(why)
@@ -215,7 +216,7 @@ class Participants:
         self.main = Participant(hub, has_name=True, run=run, can_read=can_read)
         self._subagents: dict[str, Participant] = {}
         self._callers: dict[str, tuple[str, str] | None] = {}
-        # Claude Code sets it for the server of a plugin; ours comes with hooks.
+        # Claude Code sets this variable for the server of a plugin. Our plugin has hooks.
         self._has_hooks = bool(os.environ.get("CLAUDE_PLUGIN_ROOT"))
         self._subagents_lock = anyio.Lock()
 
@@ -238,7 +239,7 @@ class Participants:
             subagent = self._callers[tool_use_id]
             return self.main if subagent is None else await self.find_subagent(*subagent)
         if self._has_hooks or self.has_seen_hook:
-            # Only once if no hook has ever run, because hooks may be switched off.
+            # If no hook has ever run, refuse only one call, because hooks may be switched off.
             self._has_hooks = False
             raise CallerError("The caller of this tool is not known yet. Please call again.")
         return self.main

@@ -71,7 +71,7 @@ async def _run_session(participants: Participants, starter: SessionStarter) -> N
             try:
                 await TeamServer(participants).run_stdio_async()
             finally:
-                # Also if the client has gone without reading our last output.
+                # Do this even if the client has gone without reading our last output.
                 with anyio.CancelScope(shield=True):
                     await end()
 

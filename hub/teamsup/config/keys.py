@@ -59,7 +59,7 @@ class TextPattern:
             raise ValueError(f"must be {self.words}, not {value!r}")
 
 
-# The next two are plain classes: each process that reads a section would have to make dataclasses.
+# The next two are plain classes. Dataclasses would cost time in each process that reads a section.
 class Example(str):
     """A value in the syntax of TOML, for a key whose default is not a good example."""
 

@@ -156,7 +156,7 @@ def load_file(team: Team, *, must_exist: bool = True) -> dict[str, Any]:
 
 def _load_accepted(team: Team) -> dict[str, Any] | None:
     """Return the configuration that the supervisor has passed to this process, or None."""
-    # Only for a process of this team, because a worker may also read the configuration of another team.
+    # The variable is valid only for its own team, because a worker may also read the configuration of another team.
     if os.environ.get(CONFIGURATION_VARIABLE) != str(team.accepted_configuration):
         return None
     try:

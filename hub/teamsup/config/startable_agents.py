@@ -73,7 +73,7 @@ class StartableAgent:
         """Return a phrase for people: why it is not started now, and until when."""
         if self.until is None:
             return f"not started now: {self.obstacle}"
-        # The form of terminal.formatting, which imports from here.
+        # This is the form of terminal.formatting. That module imports this one, so this one cannot import it.
         return f"not started before {datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M:%S} UTC: {self.obstacle}"
 
     def describe_now(self, note: str) -> str:
@@ -113,7 +113,7 @@ def read_cost_today(agents: Sequence[Agent], now: datetime) -> float | None:
     """Return the dollars that all started agents have cost since midnight; None: agent-runner is absent."""
     runner = next((each for each in agents if each.name == AGENT_RUNNER), None)
     if runner is None or not runner.is_present(now):
-        # A team without such agents has no costs, and knows that.
+        # A runner without configured agents ends as not configured. Then the cost is known to be 0.
         return 0.0 if runner is not None and runner.status == NOT_CONFIGURED else None
     return sum(each.usd_today for each in read_startable_agents(agents, now).values())
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _BATCH_MESSAGES = 500
 _LEAST_ID = -(2**63)
 _FIRST_TIME = "0001-01-01"  # no message is older
-# So a waiting writer gets its turn between two batches: it tries again after 0.25 to 1 ms.
+# The pause lets a waiting writer write between two batches. That writer tries again after 0.25 to 1 ms.
 _PAUSE_SECONDS = 0.003
 
 

@@ -29,7 +29,7 @@ class Presence:
     def record_heartbeat(self, kind: AgentKind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
         """Send a heartbeat. A registration also sends the kind."""
         self.kind = kind or self.kind
-        # It may be stored twice, so one that was not confirmed needs no look.
+        # A heartbeat may be stored twice. So do not look whether an unconfirmed one was stored.
         repeat(self._session.store, lambda: self._store_heartbeat(kind, status, metadata), lambda: None)
 
     def _store_heartbeat(self, kind: AgentKind | None, status: str, metadata: Mapping[str, Any] | None) -> None:

@@ -328,7 +328,7 @@ def _check_ids(ids: Iterable[int]) -> list[int]:
     return [check_count("id", each, least=_LEAST_ID) for each in ids]
 
 
-# CROSS JOIN keeps SQLite from beginning with all messages.
+# With CROSS JOIN SQLite does not begin with all messages.
 _SELECT_VERSIONS = f"""
     WITH wanted (first) AS (VALUES {{marks}})
     SELECT {LABELS} FROM wanted AS w CROSS JOIN messages AS m WHERE m.message_id = w.first

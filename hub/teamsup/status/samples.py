@@ -164,7 +164,7 @@ def _replace(path: Path, text: str) -> None:
 
 def _to_json(sample: TeamSample) -> dict[str, Any]:
     """Return the values that differ from the defaults, with as many digits as a plot shows."""
-    # Not asdict(), which copies each value and takes ten times as long.
+    # asdict() would copy each value, and take ten times as long.
     values = {name: _rounded(getattr(sample, name)) for name in _TEAM_FIELDS}
     workers = {
         name: {key: _rounded(value) for key in _WORKER_FIELDS if (value := getattr(each, key)) not in (None, 0)}

@@ -17,7 +17,7 @@ def require_confirmation(what: str, *, is_given: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise NotConfirmed(f"{what} Add --yes to do it.")
-    # On stderr, because stdout may be a file, or nothing with --quiet.
+    # Ask on stderr, because stdout may be a file, and --quiet switches it off.
     print(f"{what} Continue? [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise NotConfirmed("Nothing was changed.")

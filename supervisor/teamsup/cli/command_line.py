@@ -227,7 +227,7 @@ def _import_plugin(parser: argparse.ArgumentParser, name: str, points: "tuple[En
         parser.exit(ExitCode.NOT_CONFIGURED, f"teamsup: {describe_collision('command', name, points)}\n")
     try:
         module = importlib.import_module(points[0].value)
-        # What it cannot do shows before anything is parsed.
+        # Find its faults now, before anything is parsed.
         module.add_arguments(_Parser())
     except Exception as error:
         why = f"{type(error).__name__}: {error}"

@@ -51,7 +51,7 @@ def _run_by_fork_server() -> int | None:
 
     launcher = type(sys)("launcher")
     here = os.path.dirname(os.path.abspath(__file__))
-    # The same path as of resources.resource_path(), without its imports.
+    # This finds the same path as resources.resource_path(), without its imports.
     for folder in (os.path.dirname(here), os.path.dirname(os.path.dirname(os.path.dirname(here)))):
         file = os.path.join(folder, "deploy", "claude", "launcher.py")
         if os.path.isfile(file):

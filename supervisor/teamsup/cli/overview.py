@@ -56,7 +56,7 @@ def _read(team: Team, status: TeamStatus, now: datetime) -> tuple[list[Need], in
         return (find_needs(status, now) if status.pid is not None or status.trouble else []), 0, 0
     try:
         with MessageHub(team) as hub:
-            # The tables of components come with the first start.
+            # The first start creates the tables of components.
             sources = entry_sources() if read_last_state(team) is not None else ()
             needs = read_needs(hub, status, sources, now)
             me = hub.find_agent(console_name())

@@ -56,6 +56,6 @@ class HubCaller:
         except TeamsupError as error:
             self._log(str(error))
         except Exception as error:
-            # Any error: the supervisor must continue to look after its workers.
+            # Continue after any error, because the supervisor must look after its workers.
             self._log(f"{type(error).__name__}: {error}")
         return None

@@ -66,7 +66,7 @@ class StatusPublisher:
     def _publish_scheduled(self) -> None:
         self._timer = None
         if self._has_ended:
-            # Publishing is over, and every change has been shown.
+            # The publisher was closed, and has published every change.
             return
         began = time.monotonic()
         self._check_ready()
@@ -161,5 +161,5 @@ def format_status(
             lines.append(f"{worker.name}: {reason}")
         elif worker.state not in (State.RUNNING, State.STOPPED):
             lines.append(f"{worker.name}: {worker.state}")
-    # The reader takes every line for one of ours, and a reason may contain foreign text.
+    # The service manager reads each line as an assignment, and a reason may contain foreign text.
     return sanitize("; ".join(lines)).replace("\n", " ")

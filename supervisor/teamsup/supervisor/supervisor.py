@@ -168,7 +168,8 @@ class Supervisor:
             self._publisher.publish_start()
             self._background.run(self._start_when_ready(*(each.name for each in autostarted if each.has_guests)))
             serving = asyncio.create_task(self._main_loop(bell))
-            # A loop that has ended must not look well. So we end, and the service manager starts another supervisor.
+            # A supervisor whose main loop has ended must not seem to run. So end, and the service manager starts
+            # another one.
             serving.add_done_callback(lambda _: self._stopping.set())
             besides = [asyncio.create_task(work) for work in self._loops_beside(serving)]
             await self._stopping.wait()
@@ -210,7 +211,7 @@ class Supervisor:
             notify_watchdog(self._service_notifier, lambda: self._stopping.is_set() or not serving.done()),
             self._metrics.serve(self._configuration.metrics_port),
             repeat(MEMORY_CHECK_SECONDS, self._health_monitor.check_memory, "Memory is not watched"),
-            # Not in the loop that writes, because that loop waits while another process holds the hub.
+            # Check the hub outside of the main loop, because that loop waits while another process holds the hub.
             repeat(CHECK_SECONDS, self._check_hub, "The hub is not watched"),
             repeat(checks.pause, checks.check, "Programs are not checked"),
             repeat(TICK_SECONDS, self._jobs.check, "No job is started"),

@@ -253,7 +253,7 @@ def import_team(
             stack.enter_context(closing(target))
             path = Path(stack.enter_context(TemporaryDirectory(prefix="teamsup-"))) / "import.db"
             is_used = not target.is_unfinished and has_rows(target)
-        else:  # an empty database keeps other programs away until the new one has its name
+        else:  # the open empty database keeps other programs away until the new database replaces it
             is_used = path.exists() and has_rows(stack.enter_context(closing(open_file(path, components))))
         if is_used:
             raise CallerError(f"{describe_store(team)} has rows of its own. Import into a new team.")

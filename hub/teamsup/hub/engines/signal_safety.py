@@ -63,7 +63,7 @@ class _ExitMethod:
 
     def __get__(self, scope: "_Scope[Any] | None", owner: type) -> Callable[..., bool]:
         if scope is None:
-            return _exit_scope  # as ExitStack looks it up
+            return _exit_scope  # ExitStack looks it up on the class
         leave = functools.partial(_exit_scope, scope)
         scope.exit_guard = _CloseWhenDropped(leave, operator.methodcaller("close"))
         scope.exit_guard.close = scope.generator.close

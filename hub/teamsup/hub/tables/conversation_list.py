@@ -50,7 +50,7 @@ def _with_messages(rows: Sequence[Row]) -> list[tuple[Row, Message]]:
     return [(row, message_from_row(row)) for row in rows]
 
 
-# The newest message of the team comes first, so the list of a team with much history still reads little.
+# The list begins at the newest message of the team. So it reads little, even if the team has many messages.
 _SELECT_LAST = """
     SELECT m.*, (SELECT count(*) FROM deliveries AS d WHERE d.recipient = ?
       AND d.conversation_id = m.conversation_id AND d.done_at IS NULL) AS unread

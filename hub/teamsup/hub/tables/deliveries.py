@@ -56,7 +56,7 @@ def apply_deadlines(db: Transaction, me: str, now: float, reads_expired: Callabl
     ).fetchall()
     for row in expired:
         if reads_expired(message_from_row(row)):
-            # Its reader decides what the expiry means.
+            # The recipient of this message decides what its expiry means.
             sql = "UPDATE deliveries SET expires_at = NULL WHERE message = ? AND recipient = ?"
             db.execute(sql, (row["id"], me))
         else:

@@ -199,7 +199,7 @@ def _ring(bell: str) -> None:
         with suppress(OSError):
             os.unlink(bell)
     except OSError:
-        # Its buffer is full, so it has rung already.
+        # The buffer of the doorbell is full, so it has rung already.
         pass
 
 

@@ -16,7 +16,7 @@ from .doorbell import Doorbell
 # Seconds between two comparisons of data_version (5 µs), in case both the doorbell and the watcher have failed.
 _FALLBACK_CHECK_SECONDS = 1.0
 _WATCH_CHECK_SECONDS = 1.0
-# Seconds. A folder that is moved or mounted is back after a moment; a writer waits as long for a busy database.
+# Seconds. A folder that is moved or mounted returns after a moment. A writer waits for a busy database as long.
 _UNAVAILABLE_SECONDS = 10.0
 
 

@@ -59,7 +59,7 @@ class Watcher:
 
     def _watch(self, writes: ForeignWrites, lock_file: int) -> None:
         try:
-            # After any error, such as a missing folder, another process can watch, or this one again.
+            # After an error, such as a missing folder, this thread ends. Then any process can become the watcher.
             with closing(writes), suppress(OSError, StoreError), closing(writes.recipients()) as looks:
                 for recipients in looks:
                     if recipients is None:

@@ -44,9 +44,9 @@ class ReflowingRenderer(Renderer):
     def render(self, app: Application[Any], layout: Layout, is_done: bool = False) -> None:
         columns = self.output.get_size().columns
         if columns < self._columns:
-            # After a key was typed it may draw before the signal reports that the terminal is narrower.
+            # The terminal is narrower, and a typed key may cause this drawing before the signal reports the new width.
             self.erase(leave_alternate_screen=False)
-        # Set before it draws, because a person may make the terminal narrower at once.
+        # Set the width before drawing, because a person may make the terminal narrower at once.
         self._columns = columns
         super().render(app, layout, is_done)
         if self.last_rendered_screen is not None:

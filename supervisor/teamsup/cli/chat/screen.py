@@ -137,7 +137,7 @@ class _ChatScreen:
 
     def _submit(self, typed: str) -> None:
         """Send the line, which stays visible above."""
-        # Bytes that are not text must not stop it.
+        # A line with bytes that are not text must not end the chat.
         text = typed.encode(errors="surrogateescape").decode(errors="replace").strip()
         if text:
             self._print([("class:you", PROMPT), ("", indent_after(PROMPT, text))])

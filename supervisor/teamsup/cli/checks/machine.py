@@ -80,7 +80,7 @@ def check_clock(newest: datetime | None, now: datetime) -> list[Finding]:
     if newest is None:
         return []
     if newest - now <= _MAX_AHEAD:
-        # An older message may be from the future: the newest is the last that was stored.
+        # The newest message is the last that was stored. Before it, a wrong clock may have stored one from the future.
         text = f"it is {format_moment(now)}, and the newest message is of {format_moment(newest)}"
         return [Finding("clock", Verdict.OK, text)]
     ahead = format_duration((newest - now).total_seconds())

@@ -7,6 +7,6 @@ component = Component(
     command="teamsup.cli.claude.fork_server",
     sends_heartbeats=False,
     has_guests=True,
-    # After the workers that people wait for.
+    # Start it after the workers that people wait for.
     rank=90,
 )

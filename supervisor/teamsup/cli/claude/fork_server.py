@@ -63,7 +63,7 @@ class ForkServer:
                 self._look_at = time.monotonic() + (_PROGRAM_SECONDS if found == self._program else _CHECK_SECONDS)
             # While the team's folder is away there is nowhere to listen.
             if self._path.parent.is_dir() and _read_stamp(self._path) != self._socket_stamp:
-                # Nobody finds it any more.
+                # The socket was removed or replaced, so no launcher finds this server.
                 return
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class ForkServer:
         except TimeoutError:
             raise
         except OSError as error:
-            # Such as without a descriptor left. The launcher waits, and then starts a server itself.
+            # The process may have no descriptor left, for example. The launcher waits, and then starts a server itself.
             print(f"cannot accept a launcher: {error}", flush=True)
             time.sleep(1.0)
             return
@@ -103,7 +103,8 @@ class ProgramFiles:
     def __init__(self) -> None:
         files = {str(file) for module in sys.modules.values() if (file := getattr(module, "__file__", None))}
         folders = {folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")}
-        # One text: to count references to hundreds of them would copy pages that all sessions share.
+        # Keep one text instead of hundreds: reference counts would change in each, which copies pages that sessions
+        # share.
         self._paths = "\0".join({*files, *folders, sys.executable})
 
     def read_stamps(self) -> int:

@@ -66,7 +66,7 @@ def load() -> None:
     for name in _MODULES:
         importlib.import_module(name)
     with suppress(ImportError):
-        # The SDK logs with it where it is there.
+        # The SDK logs with rich if it is installed.
         importlib.import_module("rich.console")
         importlib.import_module("rich.logging")
     component_names()
@@ -74,7 +74,8 @@ def load() -> None:
     # nobody.
     parse_line(RequestLine('{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}'))
     MCPServer("warm-up", tools=[*tool_definitions()], log_level="WARNING")
-    # It has configured the logging of this process. Each session does that for its own stderr.
+    # MCPServer has configured the logging of this process. Undo that, because each session configures it for its
+    # stderr.
     logging.root.handlers.clear()
 
 

@@ -57,7 +57,7 @@ class JsonFile:
 def read_json(path: Path) -> JsonFile:
     """Return the content of the file. Raise UnusableFile."""
     try:
-        # Read bytes, because line ends must not change.
+        # Read bytes, so that line ends do not change.
         data = path.read_bytes()
     except FileNotFoundError:
         return JsonFile(path, "", {})

@@ -219,7 +219,7 @@ def _check_agents(
         hint = f"The name is misspelt, or the agent is new: {call('init', '--claude', '--agent', name)}"
         unread = f"{count} unread, but " if count else ""
         found.append(Finding(name, Verdict.WARNING, f"{unread}the team does not know that name", hint))
-    # While a supervisor runs, it watches them, and another finding says so.
+    # A running supervisor watches silent agents, and another finding reports them.
     found += (
         [_describe_silent(agent, call) for agent in _silent(agents)]
         if chosen is None and owner_pid(team) is None
@@ -294,7 +294,7 @@ def _print(findings: list[Finding]) -> None:
     for each, lines in zip(findings, format_rows(cells, columns), strict=True):
         print("\n".join(line.rstrip() for line in lines))
         if hint := _clean(each.hint):
-            # A person pastes a command of it, so a long one is not broken.
+            # Do not wrap a hint, because a person copies the command in it.
             print(" " * (start if columns is None or start + len(hint) <= columns else 4) + hint)
 
 

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_as(team, arguments.agent) as hub:
         count = 0
         if hub.wait(arguments.wait):
-            # One by one: a message that could not be printed is not acknowledged.
+            # Claim one message at a time, so that a message that cannot be printed is not acknowledged.
             while count < arguments.limit and (claimed := hub.claim()):
                 for delivery in claimed:
                     if arguments.json:

@@ -54,7 +54,7 @@ def _restart_all(team: Team, seconds: float) -> None:
     before = _read_state(team)
     replaced = 0
     for worker in before.workers:
-        # One that has ended meanwhile, or was restarted for another one that it depends on, is not of the old program.
+        # Skip a worker whose old process is gone: it has ended, or was restarted with a worker that it depends on.
         if not is_to_restart(worker) or worker.pid not in {each.pid for each in _read_state(team).workers}:
             continue
         try:
@@ -65,7 +65,7 @@ def _restart_all(team: Team, seconds: float) -> None:
                 error.exit_code,
             ) from error
         replaced += 1
-    if _read_state(team).started_at == before.started_at:  # else it has found other tables, and replaced itself
+    if _read_state(team).started_at == before.started_at:  # else the supervisor found newer tables and replaced itself
         send_request(team, f"replace {SUPERVISOR}{on_host}", seconds)
     ends = time.monotonic() + seconds
     while (now := read_state(team)) is None or now.started_at == before.started_at:

@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _check_handover(team, arguments.can_follow)
     handover = None if arguments.follow is None else read_handover(arguments.follow)
     for fault in find_faults(COMMANDS):
-        # This does not stop a worker.
+        # A fault in a command does not stop a worker.
         print(f"teamsup: {fault.text} {fault.remedy}", file=sys.stderr)
     resource_limits.raise_own_limits()
     team.create()
@@ -161,9 +161,9 @@ def _detach(team: Team, seconds: float) -> int:
         print(f"Team {team.name!r}, pid {process.pid}, still starts. Stop it with: {how}", file=sys.stderr)
         raise
     if not line:
-        # It has written the reason to our stderr.
+        # The supervisor has written the reason to our stderr.
         return process.wait()
-    process.returncode = 0  # it outlives us, so Python need not warn
+    process.returncode = 0  # the supervisor outlives us, so Python need not warn
     who, unready, trouble = line.strip("\n").split("\t")
     if unready:
         how = command_hint(team, "logs", who) if who else command_hint(team, "ps")

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _wait_for_end(team: Team, pid: int, seconds: float) -> None:
     """Raise StillRunning."""
     ends = time.monotonic() + seconds
-    # The lock, not the process: its parent may be slow to reap it.
+    # Look at the lock and not at the process, because the parent of the process may be slow to reap it.
     while owner_pid(team) == pid:
         if time.monotonic() > ends:
             raise StillRunning(f"Team {team.name!r}, pid {pid}, has not ended after {seconds:.0f} s.")

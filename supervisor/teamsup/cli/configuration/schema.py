@@ -23,7 +23,7 @@ def make_schema() -> dict[str, Any]:
     sections = {each.name: _describe_section(each) for each in describe_sections()}
     for component in installed_components().values():
         if component.fault:
-            # Nobody knows its keys.
+            # A component that cannot be loaded cannot name its keys.
             sections.setdefault(component.name, {"description": component.fault})
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

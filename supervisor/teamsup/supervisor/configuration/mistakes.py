@@ -53,9 +53,9 @@ def find_mistakes(team: Team) -> list[Mistake]:
         for fault in faults:
             text = _without_path(team, fault)
             section, key = _find_position(text, tables)
-            # A missing key may only be missing because it was taken out.
+            # A key may be missing only because an earlier round took it out.
             mistakes.setdefault((section, key), Mistake(_find_line(section, key, lines), text))
-        # All of them, so that one round finds as much as it can.
+        # Take out all faults of this round, so that the next round finds what they have hidden.
         taken = [_take_out(tables, *_find_position(_without_path(team, fault), tables)) for fault in faults]
         if True not in taken:
             break
@@ -130,7 +130,7 @@ def _find_line(section: str, key: str, lines: Mapping[tuple[str, str], int]) -> 
     # ``[worker]`` with ``a.command = …`` has the key in the section above.
     above, _, last = section.rpartition(".")
     exact = [lines[each] for each in ((section, key), (above, f"{last}.{key}")) if each in lines]
-    # A table in a section has no line of its own, but that of its first header.
+    # A table in a section may have no line. Then use the line of the first header below it.
     path = f"{section}.{key}" if key else section
     below = sorted(number for (name, _), number in lines.items() if section and f"{name}.".startswith(f"{path}."))
     around = [lines[each] for each in ((section, ""), (above, last), ("", section)) if each in lines]

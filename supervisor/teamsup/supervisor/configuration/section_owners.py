@@ -23,7 +23,7 @@ def check_section_names(config: Config, owners: Mapping[str, str]) -> None:
 
 def section_owners() -> dict[str, str]:
     """Return the sections of one component, each with its name."""
-    # A section of a loaded component counts more than one that an unloadable component may have.
+    # If two components name a section, the one that can be loaded owns it.
     components = sorted(installed_components().values(), key=lambda each: not each.fault)
     owners = {section: each.name for each in components for section in each.section_names}
     return {section: name for section, name in owners.items() if section not in _OWN_SECTIONS}

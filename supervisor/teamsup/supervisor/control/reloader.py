@@ -110,7 +110,7 @@ class ConfigurationReloader:
         """Make the next check compare the saved file with the configuration, because the file may have changed long
         ago.
         """
-        self._is_unfinished = bool(self.configuration.tables)  # a team without a file has none
+        self._is_unfinished = bool(self.configuration.tables)  # no tables: the team has no file
 
     async def check_files(self) -> None:
         """Check the files of the configuration. After a change, show it and try held workers again.

@@ -149,10 +149,10 @@ class RequestHandler:
             case "restart":
                 manager.restart(*names)
         await self._wait_at_rest(names, seconds)
-        # The reason for its wait is not part of its state, so its lifecycle has not published it.
+        # The reason for a worker's wait is not part of its state, so no change of state has published the reason.
         self._publisher.publish()
         if verb == "stop" and any(worker.child is None and worker.name in run_owners() for worker in workers):
-            # Nobody would end them in time.
+            # Without agent-runner no program would end the runs in time.
             await asyncio.to_thread(end_runs, self._hub.team)
         lines = [_describe_stopped(worker) if verb == "stop" else self._describe_started(worker) for worker in workers]
         unready = [manager.state_of(worker) for worker, line in zip(workers, lines, strict=True) if not line]

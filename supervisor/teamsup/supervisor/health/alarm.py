@@ -91,7 +91,7 @@ class OutageAlarm:
                 preexec_fn=partial(restore_limits, is_ours=False),
             )
         except Exception as error:
-            # Any error: the command is tried again.
+            # Return any error, so that the command is tried again.
             return str(error)
         return ran.stdout.decode(errors="replace").strip()
 

@@ -106,7 +106,7 @@ class CrashNotifier:
         series = self._series[name]
         if series.recovered_at is None and (not series.unreported or series.report_at <= now):
             self._series[name] = crashes.mark_recovered(series, now)
-            # The report of a single crash says that the worker was started again, and it was.
+            # The report of a single crash has said that the worker starts again. So its recovery needs no report.
             if series.unreported or series.was_down or series.count > 1:
                 text = crashes.describe_recovery(name, series, condition)
                 self.enqueue(text, is_incident=_is_incident(series, is_incident))

@@ -56,7 +56,7 @@ def add_crash(series: CrashSeries | None, crash: Crash, now: float) -> CrashSeri
         return CrashSeries(crash, crash.at, soon, recent=(crash.at,))
     due = series.report_at if series.unreported else max(series.report_at, soon)
     if crash.next_try_at is None and (series.recovered_at is not None or series.last.next_try_at is not None):
-        # The earlier report says that it is started again.
+        # The earlier report said that the worker starts again, which is now wrong. So report soon.
         due = min(due, soon)
     recent = (*series.recent, crash.at)[-_LOOP_CRASHES:]
     return replace(

@@ -77,7 +77,7 @@ class HubMonitor:
         try:
             return version, find_lock_owner(self._hub.team.database)
         except Exception:
-            # Any error: the supervisor continues, and reports that the holder is unknown.
+            # Continue after any error, and report that the holder is unknown.
             return version, LockOwner(None)
 
     def _deadline(self) -> float:

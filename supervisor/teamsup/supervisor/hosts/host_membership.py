@@ -111,7 +111,8 @@ class HostMembership:
     async def _renew_loop(self) -> None:
         while True:
             await asyncio.sleep(_LEAST_PAUSE_SECONDS)
-            # A lease that others want ends between two renewals. Look at its end, not up to a renewal later.
+            # A wanted lease of another host may end between two renewals. Look at that moment, and not only at the next
+            # renewal.
             takeover = self._roles.seconds_to_takeover(self._wanted(), (SUPERVISOR,))
             try:
                 async with asyncio.timeout(min(RENEWAL_SECONDS - _LEAST_PAUSE_SECONDS, takeover)):
@@ -122,7 +123,7 @@ class HostMembership:
             try:
                 await self._sync()
             except Exception as error:
-                # Any error: the deadlines of the leases decide what may continue.
+                # Continue after any error: the deadlines of the leases decide what may run.
                 self._log(f"leases were not renewed: {type(error).__name__}: {error}")
 
     async def _deadline_loop(self) -> None:

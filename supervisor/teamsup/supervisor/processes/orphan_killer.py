@@ -44,7 +44,7 @@ class OrphanKiller:
             try:
                 left = await asyncio.to_thread(orphans.kill_orphans_of_workers, names)
             except Exception as error:
-                # Any error: the next search is for the next processes.
+                # Continue after any error: the next search is for other processes.
                 self._log(f"orphans of {', '.join(names.values())} cannot be found: {type(error).__name__}: {error}")
                 continue
             for tag, killed in left.items():

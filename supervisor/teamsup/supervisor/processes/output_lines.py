@@ -23,7 +23,7 @@ class OutputLines:
         """Return the lines that end in this chunk."""
         *ended, rest = (self._unfinished + chunk).split(b"\n")
         if ended and self._was_shown and not ended[0].strip(b"\r"):
-            # Only the end of a line that has been returned already.
+            # This is only the end of a line whose text was returned before.
             del ended[0]
             self._was_shown = False
         if ended:

@@ -139,13 +139,13 @@ class AgentRunner(Worker):
         running = [run for run in self._table.open_runs() if run.state == "running"]
         self._follower.conclusion.end_removed({run.id for run in running})
         for kind in ("agent", "login"):
-            # Perhaps a person has mended it before this start; else the next run finds the fault again.
+            # A person may have corrected the fault before this start. If not, the next run reports it again.
             self._table.end_incidents(kind)
         if killed := sweep_others(self.hub.team, {run_mark(self.hub.team, run.id) for run in running}):
             self.log.info("killed processes that ended runs had left: %s", ", ".join(map(str, killed)))
         self._renew_leases()
         for run in self._table.open_runs():
-            # The earlier worker may have died before it asked.
+            # The earlier agent-runner may have died before it asked people.
             if run.state in ("parked", "unknown"):
                 self._follower.ask_people(run)
         return running
@@ -279,7 +279,7 @@ class AgentRunner(Worker):
             return False
 
         async def request() -> bool:
-            # In the loop, so that the task does not end between these two steps.
+            # Do both steps in the event loop, so that the task does not end between them.
             if number not in self._followed:
                 return False
             self._follower.request_stop(number, reason)

@@ -73,7 +73,7 @@ def judge(output: RunOutput, calls: Sequence[Call], *, is_alive: bool, has_answe
     if output.ending == "completed":
         return Finish("done", answer=output.text)
     if (unfinished := next((call for call in calls if call.event == "began"), None)) is not None:
-        # Check this even after an error, because a call that began and did not end may have acted.
+        # Check this even after an error, because an unfinished call may have taken effect.
         return Unknown(unfinished)
     is_parked = any(call.event == "parked" for call in calls)
     if output.ending == "deferred" or (output.ending == "none" and is_parked):

@@ -66,7 +66,7 @@ class RunConclusion:
                 usd=None if output.usd is None else max(0.0, output.usd - run.session_usd_before),
                 tools=output.tools or tuple(dict.fromkeys(call.tool for call in calls)),
                 transcript=run.session_id if output.has_transcript else "",
-                # A process that died early has said nothing about these.
+                # A process that died early has not reported these values.
                 program_version=output.version or run.program_version,
                 has_login=output.has_login if output.version else run.has_login,
                 pid=0,
@@ -193,7 +193,7 @@ class RunConclusion:
         if end.state != "done":
             text = f"It did not finish: {end.reason}.\n\n{text}".strip()
         elif not text and end.reason:
-            # People have said that it is done, and its sender still waits.
+            # People have decided that the run is done, and the sender still waits for an answer.
             text = f"{end.reason}."
         if (message := self._message_of(hub, run)) is not None:
             self._answer(hub, run, message, text, end)

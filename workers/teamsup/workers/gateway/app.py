@@ -121,7 +121,8 @@ class DiscordGateway(Worker):
         return None if self._stopping.is_set() else await super()._next_delivery(arriving)
 
     async def handle(self, delivery: Delivery) -> None:
-        # At the end, current messages get some time. After that the next gateway sends them.
+        # When the gateway stops, a current message gets some time. If that is too short, the next gateway sends the
+        # message.
         outcome = await self.until_stop(self._send_or_yield(delivery.message), _FINISH_SECONDS)
         await self.in_thread(self._conclude, delivery, outcome or Retry(0.0))
 

@@ -126,14 +126,14 @@ def classify(client: discord.Client, error: Exception, age: float = 0.0) -> Retr
         case discord.RateLimited():
             return Retry(error.retry_after)
         case discord.HTTPException(status=429):
-            # discord.py waits by itself, unless the whole address is banned.
+            # discord.py itself waits for other limits, so this one is a ban of the whole address.
             return Retry(_BAN_SECONDS)
         case discord.HTTPException(status=status, code=code) if (
             status >= 500 or status in _TRANSIENT_STATUSES or code in RETRY_CODES
         ):
             return Retry(pause)
         case discord.Forbidden(code=0):
-            # Not Discord's own text: it comes from a proxy on the way.
+            # A 403 without Discord's code comes from a proxy on the way.
             return Retry(_MAX_DELAY_SECONDS)
         case discord.HTTPException():
             return _classify_http_error(error, pause)

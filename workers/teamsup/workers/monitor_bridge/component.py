@@ -22,7 +22,7 @@ _TABLES = ComponentTables(
         _SCHEMA / "5-pings.sql",
     ),
     goes_with_message={"incident_messages": ("message",)},
-    # The incident stays acknowledged; otherwise it would be escalated again. Older rows have no id.
+    # The incident stays acknowledged, so that it is not escalated again. Older rows have no id.
     forgets_person=(
         "UPDATE incidents SET acknowledged_by = 'somebody', acknowledged_by_id = NULL"
         " WHERE acknowledged_by_id = :name OR acknowledged_by = :name"
@@ -30,7 +30,7 @@ _TABLES = ComponentTables(
         "UPDATE incident_groups SET responded_by = 'somebody', responded_by_id = NULL"
         " WHERE responded_by_id = :name OR responded_by = :name"
         " OR ('console-' || responded_by = :name AND substr(responded_by_id, 1, 8) = 'console-')",
-        # A mute goes on too; otherwise people would be notified of handled incidents.
+        # A mute also stays, so that people are not notified of handled incidents.
         "UPDATE mutes SET created_by = 'somebody', created_by_id = NULL WHERE created_by_id = :name"
         " OR ('console-' || created_by = :name AND substr(created_by_id, 1, 8) = 'console-')",
         "UPDATE incidents SET mute_by = 'somebody', mute_by_id = NULL WHERE mute_by_id = :name"

@@ -50,7 +50,7 @@ class CommandHandler:
             text = self._answer(name, rest, message)
         except CallerError as error:
             return ErrorReply(str(error), error.exit_code)
-        # This text helps a person. A script must learn that no agent has got its message.
+        # A person gets the help text. A script must learn that no agent has got its message.
         is_for_nobody = name == "help" and rest
         return Reply(text, metadata={EXIT_CODE: ExitCode.UNKNOWN} if is_for_nobody else {})
 

@@ -135,7 +135,7 @@ class PageServer:
             status, title = (404, "Not here") if request.method in SAFE_METHODS else (409, "Not done")
             response = _explain(request, status, title, str(error))
         except StoreError as error:
-            # It may pass, and a person who looks must not have to load the page again.
+            # The trouble may pass, so a page that was only read loads itself again.
             again = _RETRY_SECONDS if request.method in SAFE_METHODS else 0
             response = _explain(request, 503, "Not known now", str(error), again)
         except Exception:
@@ -192,7 +192,7 @@ class PageServer:
             max_age=int(SESSION_SECONDS),
             httponly=True,
             samesite="Lax",
-            # Behind a proxy that speaks TLS the browser says so.
+            # Behind a proxy with TLS only the browser's Origin shows that it used TLS.
             secure=request.headers.get("Origin", "").startswith("https:"),
         )
         return response

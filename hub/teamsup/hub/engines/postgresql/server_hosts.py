@@ -92,7 +92,7 @@ class ServerHosts:
         self._run(lambda db: db.execute(_REPORT, (self.identity, name, has_ended, state)))
 
     def renew(self, held: Mapping[str, int]) -> None:
-        # Not under the team's lock: only this host changes a lease that has not ended.
+        # This needs no lock on the team, because only this host changes a lease that has not ended.
         if held:
             self._run(lambda db: db.execute(_RENEW, (self.identity, [*held], [*held.values()])))
 

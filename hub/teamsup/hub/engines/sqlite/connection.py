@@ -82,8 +82,8 @@ def run_query(
     try:
         rows = db.execute(sql, parameters).fetchall()
     finally:
-        # Check after the query, because a migration may come in between. Check even if the query has failed, perhaps
-        # because of it.
+        # Check after the query, because another program may migrate the database meanwhile. Check even if the query has
+        # failed, because that migration may be the cause.
         if not (is_hint and rows):
             check_schema(db)
     return rows
@@ -103,6 +103,6 @@ def configure_rows(db: sqlite3.Connection) -> None:
 def _configure_connection(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(str(path), timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
     configure_rows(db)
-    # Never in a trigger, a view or an index: the sqlite3 shell and foreign programs do not know it.
+    # Never use this function in a trigger, a view or an index: the sqlite3 shell and foreign programs do not know it.
     db.create_function("metadata_text", 2, metadata_text, deterministic=True)
     return db

@@ -42,7 +42,7 @@ def keep_copy(db: sqlite3.Connection, version: int, report: Callable[[float], No
     try:
         yield
     except BaseException:
-        # Nothing has changed, so an older copy is worth more than this one.
+        # The migration has changed nothing, so keep the older copy and remove this one.
         with suppress(OSError):
             partial.unlink()
         raise

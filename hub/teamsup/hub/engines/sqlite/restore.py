@@ -175,7 +175,7 @@ def _overwrite(
                 carry_over(copy, components)
         progress(30 + 70 * (total - remaining) // max(1, total))
 
-    # Never copy everything in one step, because it would end before the rows are copied over.
+    # Never copy everything in one step: that step would commit before step() has carried rows over.
     pages = copy.execute("PRAGMA page_count").fetchone()[0]
     store.overwrite(copy, min(_PAGES_PER_STEP, pages // 2), step)
     store.flush()

@@ -316,7 +316,7 @@ class Store:
     def _reopen(self) -> None:
         """Replace the writer's connection. If that fails now, the next call does it."""
         self._is_broken = True
-        # Close it first, because it may hold the lock.
+        # Close the old connection first, because it may hold the lock.
         with suppress(sqlite3.Error):
             self._db.close()
         with suppress(StoreError):

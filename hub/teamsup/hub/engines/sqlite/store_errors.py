@@ -74,7 +74,7 @@ def _find_obstacle(name: str) -> str:
             return os.strerror(errno.EISDIR)
         if not os.access(name, os.R_OK | os.W_OK):
             return os.strerror(errno.EACCES)
-        os.close(os.open(os.devnull, os.O_RDONLY))  # never the database itself
+        os.close(os.open(os.devnull, os.O_RDONLY))  # never open the database itself: that would drop locks
     except OSError as error:
         return error.strerror or str(error)
     return "its folder or its log cannot be used"

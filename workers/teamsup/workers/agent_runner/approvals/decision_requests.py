@@ -116,7 +116,8 @@ def _ask(
                 priority="high",
             )
         except CallerError as error:
-            # The cause is gone, or it was asked with other words before: the first question counts.
+            # The cause is gone, or people were asked before with other words. In the second case the first question
+            # counts.
             reason = f"people cannot be asked: {str(error).rstrip('.')}"
         else:
             return ""

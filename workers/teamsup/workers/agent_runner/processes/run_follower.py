@@ -132,7 +132,7 @@ class RunFollower:
                 lambda: program.plan(marked, section, prompt, resume=is_resumed, folder=folder)
             )
         except (NotConfigured, OSError) as error:
-            # A person must configure it; what the system lacks may be there in a minute.
+            # Only a person can correct a configuration, but the system may have what it lacks in a minute.
             is_incident = isinstance(error, NotConfigured)
             until = None if is_incident else time.time() + _MINUTE
             await self._until_stored(
@@ -152,7 +152,7 @@ class RunFollower:
             is_incident = isinstance(error, FileNotFoundError | PermissionError | ValueError)
             until = None if is_incident else time.time() + _MINUTE
             pause = Pause("agent", f"its program cannot be started: {error}", until, is_incident)
-            # The next start has to continue with the decision of people too.
+            # The next start also has to continue with the decision of people.
             await self._until_stored(self.conclusion.wait, replace(run, is_decided=planned.is_decided), pause)
             return None
         self._log.info("run %d of %s started, pid %d", run.id, run.agent, process.pid)
@@ -185,7 +185,7 @@ class RunFollower:
                 lacks_tools = await asyncio.to_thread(self._report_progress, run, section)
                 if reason:
                     run = await self._until_stored(self._record_stop, run, reason)
-                if reason or lacks_tools:  # without its tools nobody has stopped it; its output says why
+                if reason or lacks_tools:  # a run that lacks its tools has no reason here: its output has it
                     await run_process.end_process(process, self._settings.runner.stop_seconds)
                     break
                 await asyncio.wait(
@@ -207,7 +207,7 @@ class RunFollower:
         program = self._program(run, section)
         output, calls = program.read(folder, run), program.read_calls(folder)
         answered = has_answered(self._open_hub(run.agent), run)
-        # It is never None, because the process has ended.
+        # judge() never returns None here, because the process has ended.
         judged = judge(output, calls, is_alive=False, has_answered=answered) or StartAgain()
         if run.stop:
             judged = judge_stopped(run, judged)

@@ -37,7 +37,7 @@ class RunPresence:
             details: dict[str, Any] = {"note": own or "; ".join(notes), RUN: run.id}
             hub.register("agent", **details, **({OWN_NOTE: own} if own else {}))
             return
-        with hub.transaction():  # a session may have been opened since
+        with hub.transaction():  # a session that was opened meanwhile keeps its presence
             known = hub.find_agent(run.agent)
             if known is not None and known.metadata.get(RUN):
                 hub.heartbeat(OFFLINE, note="")

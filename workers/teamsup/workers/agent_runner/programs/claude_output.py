@@ -95,7 +95,7 @@ class OutputReader:
             self._output, version=_line(version) if isinstance(version, str) else "", has_login=key == _NO_KEY
         )
         if fault := _find_server_fault(said.get("mcp_servers")):
-            # It would continue without these tools, and report a success.
+            # Without the server's tools the run would continue, and report a success.
             self._end("configuration", fault)
             self._output = replace(self._output, lacks_tools=True)
 
@@ -150,7 +150,7 @@ class OutputReader:
         elif why in _SESSION_ENDS:
             self._end("session_lost", errors or why)
         elif why in _INTERRUPTED:
-            # The ledger of its calls has more about it.
+            # The ledger of calls shows what was interrupted.
             self._output = replace(self._output, ending="none", detail=f"interrupted ({why})")
         elif why == "api_error":
             ending = api_ending(said.get("api_error_status"), self._error, is_limited=self._is_limited)
@@ -214,7 +214,7 @@ def api_ending(status: object, error: str, *, is_limited: bool) -> Ending:
         return "billing"
     if status == 404 or error == _MODEL:
         return "configuration"
-    # Without a status: no network, a timeout, or an unreadable answer.
+    # No status means: no network, a timeout, or an unreadable answer.
     return "retry_later" if not isinstance(status, int) or status >= 500 else "failed"
 
 

@@ -201,7 +201,7 @@ class Dispatcher:
                             self._notify_person(name, each, verdict, at)
                     return
             run = self._claim(name, section, hub, at)
-            # A run that was there before is being followed, or was looked at above.
+            # An older run is followed already, or the code above has handled it.
             if run is not None and run.id not in {each.id for each in at.open_runs}:
                 self._add(name, run, at, found)
         found.wait_until(due if at.now < due < float("inf") else None)
@@ -264,7 +264,7 @@ class Dispatcher:
         verdict = admit(section, self._settings.runner, now_here)
         if isinstance(verdict, Wait) or not at.running:
             return verdict
-        # Measured for each start. A run that this look has found without a process may have one by now.
+        # Measure the memory for each start, because a run that had no process may have one by now.
         used = measure_memory({run_mark(self._hub.team, run.id) for run in at.running})
         return admit_with_memory(self._settings.runner, used, at.now)
 

@@ -157,5 +157,5 @@ class RunRequests:
     def _author(self, message: Message) -> str:
         author = str(message.metadata.get("author_name") or message.sender)
         person = str(message.metadata.get("person") or message.sender)
-        # A name of Discord stays.
+        # A name from Discord stays as it is.
         return person_name(author) if person.startswith("console-") else author

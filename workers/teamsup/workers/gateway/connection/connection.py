@@ -65,9 +65,9 @@ class DiscordConnection:
         """The connected client, or None."""
         self._is_ready_again = asyncio.Event()
         self._retry_pauses = backoff()
-        self._rejections = 0  # attempts since it was last up for a while
-        self._down_since = ""  # a time of day, for people; empty: it is up, or never was
-        self._retry_note = ""  # the end of the wait, and the reason; empty: no wait
+        self._rejections = 0  # failed attempts since the last lasting connection
+        self._down_since = ""  # a time of day, for people; empty if it is connected, or never was
+        self._retry_note = ""  # the end of the wait, and the reason; empty if it does not wait
         self._has_reported_failure = False
         self._last_up_at = time.monotonic()
         self._logged_in_at = float("-inf")

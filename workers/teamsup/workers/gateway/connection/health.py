@@ -24,7 +24,7 @@ class ConnectionHealth:
     """The time since which Discord has not accepted the bot. None while the bot is accepted."""
     up_since: float = 0.0
     last_event: float = 0.0
-    _interval: float = 0.0  # of heartbeats; 0: none yet
+    _interval: float = 0.0  # between two heartbeats; 0 before the first
     _latency: float = 0.0
     _last_ack: float = 0.0
     _disconnects: list[float] = field(default_factory=list)

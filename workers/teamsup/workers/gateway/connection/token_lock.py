@@ -37,7 +37,7 @@ class TokenLock:
         if token == self._token:
             return
         self.release()
-        # Discord's address belongs to it, because a test has a Discord of its own.
+        # The name of the lock depends on Discord's address too, because a test has a Discord of its own.
         name = f"teamsup-discord-{hashlib.sha256(f'{Route.BASE} {token}'.encode()).hexdigest()[:24]}"
         if sys.platform == "linux":
             self._acquire_socket(name)

@@ -30,7 +30,7 @@ from .transcription import TranscriptionError, transcribe
 _MAX_REMEMBERED = 1000
 _MIB = 1 << 20
 _CONTEXT_SECONDS = 5.0  # other messages of the channel wait meanwhile
-_MAX_UNHEARD = 500  # characters of each
+_MAX_UNHEARD = 500  # characters of each message
 NOT_STORED = "I could not store this, so the team does not have it. The reason is in my log: teamsup logs gateway"
 
 
@@ -93,7 +93,7 @@ class EventHandler:
         self._admission = Admission(hub, section, log, calls, clock.now, nonces)
         self._handled: deque[int] = deque(maxlen=_MAX_REMEMBERED)
         self._foreign_message = ""
-        self._skipped: dict[int, int] = {}  # by channel, the last message
+        self._skipped: dict[int, int] = {}  # for each channel, the last skipped message
         self._has_unheard: set[int] = set()  # channels with messages that were not for the team
         self._endless: set[int] = set()  # channels in which two bots answer each other
 

@@ -34,7 +34,7 @@ from .channel_queue import ChannelQueue, stop_queues
 from .events import EventHandler, Ignored, InboundEvent, MessageDeleted, MessageEdited, to_event
 
 _RECORD_SECONDS = 10.0
-_CLEANUP_INTERVAL = 8640  # of these, which is a day
+_CLEANUP_INTERVAL = 8640  # cleanup after so many records: once a day
 _PLAIN_TYPES = (discord.MessageType.default.value, discord.MessageType.reply.value)
 _SHUTDOWN_SECONDS = 1.5
 _MAX_PARALLEL_READS = 4

@@ -17,7 +17,7 @@ from ..outbound.sender import SEND_SECONDS
 from ..rest_errors import MAX_DEFER_SECONDS, Defer, Reject, Retry, classify
 from ..tables.chunk_table import ChunkTable
 
-_TOKEN_SECONDS = 14 * 60.0  # and a minute for the clocks
+_TOKEN_SECONDS = 14 * 60.0  # Discord accepts a token for 15 minutes; the clocks may differ by one
 _RETRY_SECONDS = 1.0
 
 

@@ -18,7 +18,7 @@ from ..outbound.kinds import is_progress
 from ..outbound.outcome import Outcome, Sent
 from ..rest_errors import Retry, classify
 
-_TOKEN_SECONDS = 14 * 60.0  # and a minute for the clocks
+_TOKEN_SECONDS = 14 * 60.0  # Discord accepts a token for 15 minutes; the clocks may differ by one
 _EDIT_TIMEOUT_SECONDS = 10.0
 _RETRY_SECONDS = 1.0
 _ORIGINAL_RESPONSE: Any = "@original"  # used in place of a message's number
@@ -57,7 +57,7 @@ class CommandReplies:
         if not self._link_previews and any("://" in text for text in texts):
             fits = False  # only a new message can go without previews
         try:
-            # Idempotent: editing twice yields the same message.
+            # A retry is safe, because editing twice yields the same message.
             async with asyncio.timeout(_EDIT_TIMEOUT_SECONDS):  # discord.py waits here for the end of any rate limit
                 await webhook.edit_message(_ORIGINAL_RESPONSE, content=texts[0] if fits else REPLY_FOLLOWS)
         except Exception as error:  # discord.py raises errors of the network and of Discord

@@ -212,7 +212,7 @@ class _Examination:
         if channel["type"] in _DIRECT_TYPES:
             return Finding(check, Verdict.OK, f"{keys}: direct messages")
         is_thread = channel["type"] in _THREAD_TYPES
-        source = channel  # of the permissions
+        source = channel  # the channel whose permissions apply
         if is_thread:
             server, parent = _find_channel(str(channel["parent_id"]), servers)
             source = parent or channel

@@ -13,7 +13,7 @@ from ..component import GatewaySection
 
 Json = Mapping[str, Any]
 
-# discord.py's names, with the words on Discord's pages.
+# From discord.py's names to the names on Discord's pages.
 _ALWAYS = {
     "view_channel": "View Channels",
     "read_message_history": "Read Message History",

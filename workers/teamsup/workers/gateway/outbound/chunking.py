@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ..markup import utf16_length
 from .formatting import MARK, WHOLE, FormattedSpans
 
-MAX_LENGTH = 1999  # Discord accepts 2,000 code points, and a text has at least as many UTF-16 units
+MAX_LENGTH = 1999  # UTF-16 units; Discord accepts 2,000 code points, which are never more than the units
 _MAX_CHUNKS = 5
 _SUMMARY_LENGTH = 1000  # the shown beginning of an answer that is sent as a file
 _MAX_REPEATED = 40  # characters of a language, or before a fence
@@ -94,7 +94,7 @@ def to_file(text: str, most: int = _MAX_CHUNKS) -> TextFile | None:
         language = only["language"].lower()
         extension = _EXTENSION_OF.get(language, language)
         name, content = f"answer.{extension if extension in _EXTENSIONS else 'txt'}", only["code"]
-    # Not only of the first thousand characters, because a spoiler may end later.
+    # Cut the whole text, not only its first thousand characters, because a spoiler may end later.
     beginning = next(iterate_chunks(text.strip(), _SUMMARY_LENGTH)).text.rstrip()
     summary = f"{beginning}\n\nThis is the beginning. The whole answer, {len(text):,} characters, is in {name}."
     return TextFile(summary, name, content.encode("utf-8", "replace"))

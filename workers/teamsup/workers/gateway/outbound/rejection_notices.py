@@ -22,7 +22,7 @@ from ..tables.channel_table import person_of
 from .kinds import is_for_home_channel
 
 _METADATA_KEY = "notice"
-_REPEAT_SECONDS = 600.0  # for announcements of one channel
+_REPEAT_SECONDS = 600.0  # between two notices about announcements of one channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class NoticeRouter:
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
-        self._notified_at: dict[int, float] = {}  # by channel, the time of the last notice about announcements
+        self._notified_at: dict[int, float] = {}  # for each channel, the time of the last notice about announcements
 
     def find_rejected(self, message: Message, channel: int, why: str) -> RejectedAnswer | None:
         """Return the refused answer for a notice, or None if no person waits for it. Blocks."""

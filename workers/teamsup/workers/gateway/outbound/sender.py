@@ -24,8 +24,8 @@ from .kinds import is_progress
 from .mentions import find_participants, mentioned_people
 
 SEND_SECONDS = 60.0  # including discord.py's own retries
-_NONCE_SECONDS = 100.0  # Discord remembers them for some minutes
-_ABANDON_SECONDS = 30.0  # for a message that has arrived already
+_NONCE_SECONDS = 100.0  # Discord remembers nonces for some minutes
+_ABANDON_SECONDS = 30.0  # for the rest of a request whose message has arrived
 _CLOCK_TOLERANCE_SECONDS = 600.0  # the largest difference between Discord's clock and ours
 _BUTTON_KEYS = {"options", "commands"}
 _HISTORY_REQUIRED = 160002  # a reply to it is impossible
@@ -118,7 +118,7 @@ class Sender:
                 raise TimeoutError("Discord does not answer")
             return task.result().id
         finally:
-            # A short wait keeps its connection; after a longer one its nonce would be out of date.
+            # A request whose message has arrived may end soon, and keeps its connection. End any other request at once.
             asyncio.get_running_loop().call_later(_ABANDON_SECONDS if arrival.done() else 0, task.cancel)
             arrival.cancel()
 

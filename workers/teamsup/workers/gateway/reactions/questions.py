@@ -123,7 +123,7 @@ class QuestionTable:
                 self._seen_up_to, senders=senders, conversation_prefix=prefix
             )
             if last < self._seen_up_to:
-                # The file was replaced, or a backup was restored, which keeps our tables.
+                # The file was replaced, or a restored backup has fewer messages. A restore keeps our tables.
                 last = min(last, self._stored_position())
             new = [change for message in messages if (change := _to_insert(message, self._hub.agent)) is not None]
             if new:

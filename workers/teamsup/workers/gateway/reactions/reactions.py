@@ -35,12 +35,12 @@ class ReactionUpdater:
         self._open_questions = QuestionTable(hub)
         self._client = client
         self._log = log
-        self._version = -1  # of the database, at the last look
+        self._version = -1  # the database's version at the last look
         self._questions: dict[int, OpenQuestion] = {}
-        # By question: the reactions that may exist, and the one that certainly is the only one.
+        # For each question: the reactions that may exist, and the status whose reaction certainly is the only one.
         self._possible: dict[int, tuple[str, ...]] = {}
         self._confirmed: dict[int, QuestionStatus] = {}
-        # By channel.
+        # For each channel.
         self._updates: dict[int, asyncio.Task[None]] = {}
         self._paused_until: dict[int, float] = {}
         self._typed_at: dict[int, float] = {}
@@ -138,7 +138,7 @@ class ReactionUpdater:
         elif found is None:
             raise error
         else:
-            # The message is gone, or we have no right: show nothing there any more.
+            # The message is gone, or the bot lacks a permission. So stop showing reactions there.
             self._log.info("no reactions to message %d: %s", question.snowflake, error)
             await self._forget_question(question.snowflake)
 

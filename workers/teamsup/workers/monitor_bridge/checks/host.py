@@ -47,7 +47,7 @@ class HostMonitor:
             if section.inode_percent:
                 percents["inodes"] = (_inode_percent(section.disk_path), section.inode_percent)
         except (OSError, ValueError) as error:
-            # Its usage is unknown now, so an earlier problem has not ended.
+            # The usage of the disk is unknown now, so an earlier problem has not ended.
             disk = [CheckResult(name, None, name) for name in ("disk", "inodes")]
             reason = getattr(error, "strerror", None) or error
             why = f"cannot be measured at {section.disk_path}: {reason}"

@@ -19,7 +19,7 @@ def main() -> None:
     """Run once: inspect and ask people, or act on their decision."""
     given: Mapping[str, Any] = json.load(sys.stdin)
     if "firing" not in given["message"]["message_id"]:
-        _write(cost=0.0)  # such as the end of the problem, which needs no words
+        _write(cost=0.0)  # another message, such as the end of the problem, needs no answer
         return
     pause = float(sys.argv[1])
     decision = given.get("decision")

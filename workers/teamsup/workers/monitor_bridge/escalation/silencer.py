@@ -60,7 +60,8 @@ class Silencer:
             try:
                 if wanted:
                     with contextlib.suppress(alertmanager_api.SilenceFailed):
-                        # Note first that it is known there: then its end is recognised, however soon it comes.
+                        # First note that Alertmanager knows the alert. Then its end is recognised, even if it comes
+                        # soon.
                         await self._check_source(name, source)
                 for number in wanted:
                     each = await asyncio.to_thread(incident_table.get_incident, self._hub, number)

@@ -48,7 +48,7 @@ class Correlator:
             elif found is None or _is_recurrence(found, item, self.now):
                 self._open(item, found)
         elif found is None:
-            # Its beginning may still arrive, and must then not count as a new problem.
+            # The alert's beginning may still arrive, and must not count as a new problem then.
             self._insert(item, RESOLVED)
         elif found.is_open and not _is_earlier_end(found, item):
             self._resolve(found, item)
@@ -214,15 +214,15 @@ class Correlator:
 
 def _is_recurrence(over: Incident, alert: Alert, now: float) -> bool:
     """Return whether the problem recurs. A late alert about its earlier occurrence is not a recurrence."""
-    # An end by our clock does not show a time of the source's clock.
+    # If this host set the end, that time is by this host's clock. So compare the beginning, which the source sent.
     is_by_us = over.ended_at == over.last_seen and over.began_at is not None
     before = over.began_at if is_by_us else over.ended_at
     at = None if alert.occurred_at is None else as_datetime(alert.occurred_at.timestamp())
     is_later = alert.reuses_fingerprint if at is None or before is None else at > before
     if is_later or alert.reuses_fingerprint:
         return is_later
-    # The problem may continue with the same time, if a person ended it, or an Alertmanager that Prometheus could not
-    # reach.
+    # The same time may mean that the problem continues. A person may have ended it, or an Alertmanager that Prometheus
+    # could not reach.
     return over.last_seen is None or abs(now - over.last_seen.timestamp()) > _REORDER_SECONDS
 
 

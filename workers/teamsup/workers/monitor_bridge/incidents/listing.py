@@ -107,7 +107,8 @@ def _describe_response(incident: Incident, now: datetime) -> str:
     if incident.is_muted:
         return f"muted by {sanitize(incident.mute_by or '')} until {format_moment(incident.mute_ends_at)}"
     responded_at, began = incident.responded_at, incident.first_seen
-    if responded_at is not None and (began is None or began <= responded_at):  # and not before this joined
+    # An answer from before this incident joined is not for it.
+    if responded_at is not None and (began is None or began <= responded_at):
         age = format_duration((now - responded_at).total_seconds())
         return f"answered by {sanitize(incident.responded_by or '')} {age} ago"
     return incident.state

@@ -51,10 +51,10 @@ class PingPlan:
                 changes.append(until)
             reasons += [why] if why else []
         if users:
-            # A rota without anybody is a mistake, also if others are pinged.
+            # A rota without a person is a mistake, even if other people are pinged.
             note = " ".join(_explain_vacancy(name, shift) for name, shift in shifts.items() if shift.person is None)
             return Pinging(tuple(dict.fromkeys(users)), note)
-        # Nobody wants to be pinged for info, if nobody has asked for it.
+        # Without a person who wants pings for info, a ping that reaches nobody is expected.
         is_expected = severity == "info" and not any("info" in person.ping for person in self.people.values())
         if is_expected or not reasons:
             return NOBODY

@@ -30,7 +30,7 @@ class Rota:
             return Shift(None, None)
         local = datetime.fromtimestamp(now, self.zone).replace(tzinfo=None)
         number = (local - self.begins) // timedelta(days=self.days)
-        # Where clocks change, a time may come twice, so that the first one counts, or not at all.
+        # When clocks change, a local time may come twice or never. If it comes twice, the first one counts.
         number += (now >= self._handover(number + 1)) - (now < self._handover(number))
         if number < 0:
             return Shift(None, self._handover(0), self.people[0])

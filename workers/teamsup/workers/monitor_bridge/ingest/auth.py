@@ -14,7 +14,7 @@ from ..source_section import SourceSection
 
 AUTH_CHALLENGE = 'Basic realm="teamsup", charset="UTF-8"'
 """Google and Oracle send their password only after a refusal with this challenge."""
-# Only for kinds that have no other way, because proxies log addresses.
+# Accept a secret in the address only for kinds that may have no other way, because proxies log addresses.
 _QUERY_PARAMETERS = {"google_cloud": "auth_token", "healthchecks": "token", "plain": "token"}
 _MIN_SECRET_LENGTH = 8
 

@@ -52,7 +52,7 @@ class BoundedHttpServer(web.Server):
         address = normalize_address(peer[0]) if peer else ""
         if len(self.connections) > MAX_CONNECTIONS and not self._unauthenticated:
             transport.write(_FULL_RESPONSE)
-            # Not at once, because the connection has not begun yet.
+            # Close it in the next step of the loop, because the connection has not begun yet.
             self._loop.call_soon(handler.force_close)
             return
         if len(self.connections) > MAX_CONNECTIONS:

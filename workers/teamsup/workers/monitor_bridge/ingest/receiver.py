@@ -131,7 +131,7 @@ class PayloadReceiver:
         except (StoreError, QueueFull):
             raise
         except Exception as error:
-            # A bug of ours, in reading or storing: a person should see the payload.
+            # We have a bug in reading or storing, so a person should see the payload.
             self._log.logger.exception("a payload of %s could not be handled", name)
             return rejected(500, f"It could not be handled: {type(error).__name__}.", "It could not be handled.")
 

@@ -26,7 +26,7 @@ class SourceTraffic:
         self.totals[source] += 1
         minute = int(now // 60)
         self._minutes.setdefault(minute, Counter())[source] += 1
-        # A clock that was set back leaves minutes in the future.
+        # If the clock was set back, some minutes are in the future. Drop them too.
         for old in [each for each in self._minutes if not minute - _WINDOW_MINUTES < each <= minute]:
             del self._minutes[old]
 

@@ -46,7 +46,7 @@ class Windows:
 
     def states(self, now: float) -> list[WindowState]:
         """Return the windows in the order of the file."""
-        # A clock that was set back makes them unknown too.
+        # Read the windows again if one has changed, or the clock was set back.
         if now < self._read_at or not self._states or now >= min(each.changes_at for each in self._states):
             self._states = [read_window(name, section, now) for name, section in self._sections.items()]
             self._read_at = now

@@ -76,7 +76,7 @@ class DecisionService:
         decision = self._table.insert(message, asked, is_public=question is None)
         ends_as = self._next_action(decision, time.time()).final_state
         if decision.state == "open" and ends_as is not None:
-            # For example, we were down at that time.
+            # The deadline has passed, for example while user_comm was down.
             self._close(decision, ends_as)
             return Done("its deadline had passed")
         if question is None:
@@ -255,7 +255,7 @@ class DecisionService:
         return ended
 
     def _notify_asker(self, decision: Decision, text: str, kind: str, more: Mapping[str, Any]) -> None:
-        # Not in its conversation, because an agent that still works on an earlier message there could not read it.
+        # Send it outside of the conversation: an agent that still works on an earlier message there could not read it.
         asks = self._hub.queries.message(decision.message_id)
         question = replace(asks, conversation_id=None)
         about = {**to_metadata(decision), **more}

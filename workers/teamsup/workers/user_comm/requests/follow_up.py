@@ -119,7 +119,7 @@ class FollowUp:
         now = datetime.now(UTC)
         waiting_since = max(relay.waiting_since or now for relay in found)
         if waiting_since > now:
-            # Otherwise people would get no progress until the clock has caught up.
+            # The clock was set back. Without this step people would get no progress until the clock has caught up.
             self._relays.end_future_waiting(now.timestamp())
         early = self._rules.section.progress_seconds - (now - waiting_since).total_seconds()
         if early > 0:

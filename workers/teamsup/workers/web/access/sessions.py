@@ -71,7 +71,7 @@ def redeem_link(hub: MessageHub, secret: str, now: float, browser: str = "") -> 
         return None
     digest, latest = _digest(secret), format_time(now + LINK_SECONDS)
     if not hub.query("SELECT 1 FROM web_links WHERE digest = ?", (digest,)):
-        return None  # a guesser must not keep others from writing
+        return None  # do not write here, so that a person who guesses links does not delay other writers
     with hub.transaction():
         # A link from before a step of the clock must not last longer than ten minutes from now.
         found = hub.query(

@@ -69,7 +69,7 @@ def _read(folder: Path, worker: str, level: str, words: str, most: int) -> tuple
             try:
                 lines = list(parse_lines(name, read_tail(path)))
             except OSError:
-                continue  # it was rotated away in this moment
+                continue  # this file was rotated away meanwhile
             tails.append(deque(choose_lines(lines, level, words), most))
     return list(deque(heapq.merge(*tails, key=lambda line: line.at), most)), [*paths]
 

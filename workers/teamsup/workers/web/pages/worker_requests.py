@@ -35,7 +35,7 @@ def ask_supervisor(context: PageContext, verb: str, worker: str) -> str:
     """
     person = reader_of(context.viewer)
     if worker == WEB:
-        # Its answer would come after our end, so the browser first gets this page.
+        # This request ends the page's own process. So first answer the browser, and send the request later.
         threading.Timer(_OWN_DELAY_SECONDS, _ask_later, (context, f"{verb} {worker}")).start()
         return "This page ends now." if verb == "stop" else "The page is unavailable for a moment, and then continues."
     answer = ask_once(context.team, SUPERVISOR, f"{verb} {worker}", _ANSWER_SECONDS, metadata=_WAIT, person=person)

@@ -241,7 +241,7 @@ class ServerTransactions:
         first = made = None
         try:
             self._depth = depth + 1
-            # The next one at this depth releases this one, or the commit does: that saves a statement.
+            # The next savepoint at this depth, or the commit, releases this one. That saves a statement.
             if depth < savepoints:
                 first = transaction.add(Statement(f"RELEASE {name}", is_prepared=False))
             made = transaction.add(Statement(f"SAVEPOINT {name}", is_prepared=False))

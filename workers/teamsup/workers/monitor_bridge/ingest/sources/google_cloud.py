@@ -10,7 +10,7 @@ def parse(request: WebhookRequest) -> Alerts:
     payload = as_object(request.body)
     incident = payload.object_at("incident")
     resource, metric = incident.object_at("resource"), incident.object_at("metric")
-    is_firing = incident.word("state") != "closed"  # in capitals in the test
+    is_firing = incident.word("state") != "closed"  # a test alert has it in capitals
     policy = incident.line("policy_name")
     labels = (
         {
@@ -25,7 +25,7 @@ def parse(request: WebhookRequest) -> Alerts:
         | incident.labels("policy_user_labels")
     )
     labels = {name: text for name, text in labels.items() if text}
-    # In the test the documentation is a text.
+    # In a test alert the documentation is a text.
     written = incident.object_at("documentation").text("content") or incident.text("documentation")
     return (
         Alert(

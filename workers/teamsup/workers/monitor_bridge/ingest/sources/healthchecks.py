@@ -29,7 +29,7 @@ def parse_ping(request: WebhookRequest) -> Alerts:
     if what != "fail" and not re.fullmatch(r"[0-9]{1,3}", what):
         raise InvalidPayload("After the job's name there may be start, fail or an exit status.")
     if what != "fail" and not int(what):
-        # A job that failed before is well again.
+        # Resolve an earlier failure of the job.
         return (SourceHeartbeat(request.source, name, name), _to_job_alert(request, name, "is well again"))
     failed = "has failed" if what == "fail" else f"has failed with exit status {int(what)}"
     return (_to_job_alert(request, name, failed, is_firing=True),)

@@ -21,7 +21,7 @@ def parse(request: WebhookRequest) -> Alerts:
     details = alarm.objects_at("alarmMetaData")[:_MAX_LISTED]
     streams = [stream for detail in details for stream in detail.objects_at("dimensions")[:_MAX_STREAMS]]
     labels = _labels_of(details, streams)
-    # A reset means that a metric is no longer seen; metrics that still fire report it themselves.
+    # A reset means that a metric is no longer seen. The status of a metric shows whether it still fires.
     still_fires = kind == "RESET" and any(detail.raw_text("status") == "FIRING" for detail in details)
     return (
         Alert(

@@ -147,7 +147,7 @@ def open_deliveries(views: Iterable[MessageView]) -> list[tuple[MessageView, Del
 
 def _source_of(message: Message) -> str:
     """Return the message_id of the message that this message forwards, or an empty text."""
-    # Its own progress names the question too, and is not a copy of it.
+    # user_comm's progress names the question too, but is not a copy of the question.
     given = message.metadata.get(SOURCE_KEY) or (None if is_progress(message) else message.metadata.get(QUESTION_KEY))
     return given if message.sender == USER_COMM and isinstance(given, str) else ""
 

@@ -83,7 +83,7 @@ def find_time_marks(plot_range: PlotRange, end: float) -> list[tuple[float, str]
     midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
     marks = []
     for number in range(int(86400 * 9 / plot_range.tick)):
-        # A day of the clock, not of 24 hours: it changes twice a year.
+        # Count local time, because a day has 23 or 25 hours when the clocks change.
         local = midnight.replace(tzinfo=None) + timedelta(seconds=plot_range.tick * number)
         at = local.astimezone().timestamp()
         if at > end:
