@@ -15,6 +15,7 @@ _ACTORS = re.compile(r"\b([Nn]obody|[Ss]omebody|[Ee]verybody|stands?(?! for\b)|s
 _REFERENCES = re.compile(
     r"\b(?:[Ww]e|us|[Oo]urs?|ones|that many|(?:of|with) that (?:name|number|id)|[Ee]mpty: (?:it|they)"
     r"|an? (?:older|newer|earlier|later|new|old) one|the (?:first|last|other|next) one)\b"
+    r"|(?:^|[;.,] )(?:None|True|False): "
 )
 _CLASS_NAME = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b")
 
@@ -66,7 +67,10 @@ def test_a_description_names_who_acts_and_where_things_are() -> None:
 
 
 def test_a_description_names_what_it_refers_to() -> None:
-    """Write "the hub's agent" instead of "us", "a later message" instead of "a later one", and "this name"."""
+    """Write "the hub's agent" instead of "us", "a later message" instead of "a later one", and "this name".
+
+    Write "None if it is unknown" instead of "None: unknown".
+    """
     assert find_descriptions(_REFERENCES.search) == []
 
 

@@ -129,7 +129,7 @@ def matches(rule: str, tool: str, arguments: dict[str, Any]) -> bool:
     """Return whether a rule such as ``Bash``, ``mcp__github`` or ``Bash(git push:*)`` is about this call.
 
     It supports rules on whole tools and on single commands. Claude Code itself looks at its rules on files before its
-    hooks, and at all its other rules of denial after people have decided.
+    hooks, and at all its other deny rules after people have decided.
     """
     name, parenthesis, rest = rule.partition("(")
     if not (_glob(name).fullmatch(tool) or (name.startswith("mcp__") and tool.startswith(f"{name}__"))):

@@ -1,4 +1,4 @@
-"""Which host shows a worker, and what is known of agents on a host that is not heard: the tables."""
+"""Which host shows a worker, and what is known of agents on a host that is silent: the tables."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -62,4 +62,4 @@ def test_a_session_on_a_host_that_is_not_heard_is_unknown_unless_it_has_left(
 ) -> None:
     agent = Agent("lead", "agent", status, NOW - timedelta(seconds=age), {} if where is None else {"host": where}, 0)
     found = find_vanished_agents(view(ALPHA, host("gone", age=90.0)), [agent], NOW)
-    assert found == ({"lead": "host gone has not been heard for 1m 30s"} if unknown else {})
+    assert found == ({"lead": "host gone has not reported for 1m 30s"} if unknown else {})

@@ -38,8 +38,8 @@ def unwell(state: str, **values: object) -> ParticipantStatus:
         (unwell("unknown", heartbeat_age_seconds=None), "is not heard"),
         (unwell("BACKOFF", crashes=(CRASH,)), None),
         (unwell("BACKOFF", crashes=(replace(CRASH, failures=5),)), "crashed 5 times in a row"),
-        (unwell("FATAL", crashes=(CRASH,)), "does not run, until somebody corrects it"),
-        (unwell("EXITED"), "does not run, until somebody corrects it"),
+        (unwell("FATAL", crashes=(CRASH,)), "does not run until somebody corrects it"),
+        (unwell("EXITED"), "does not run until somebody corrects it"),
         (unwell("not configured"), "is not configured"),
     ],
 )
@@ -121,7 +121,7 @@ BROKEN: EntrySource = Broken()
 def test_a_source_that_fails_is_a_need_itself_and_hides_no_other(join: Callable[..., MessageHub]) -> None:
     found = read_needs(join("web"), status(unwell("FATAL")), [BROKEN], NOW)
     assert [(need.label, need.title) for need in found] == [
-        ("gateway", "does not run, until somebody corrects it"),
+        ("gateway", "does not run until somebody corrects it"),
         ("Tickets", "cannot be read"),
     ]
 

@@ -33,7 +33,7 @@ _MAX_PAYLOAD_BYTES = 64 * 2**20
 _RECEIVE_TIMEOUT_SECONDS = 5.0
 _ADDS_CONTEXT = ("UserPromptSubmit", "PostToolUse", "PostToolUseFailure")
 _GEMINI_EVENTS = {"BeforeAgent": "UserPromptSubmit", "AfterTool": "PostToolUse", "AfterAgent": "Stop"}
-"""The events of Gemini CLI, and their names in Claude Code. Codex CLI has the latter."""
+"""From the events of Gemini CLI to their names in Claude Code. Codex CLI uses the names of Claude Code."""
 _MAX_BLOCKED_STOPS = 3
 """The maximum number of times that hooks may prolong one turn. Claude Code allows eight in a row, for all hooks
 together.

@@ -48,7 +48,9 @@ class Teammate:
 
 
 def agent_of_type(agent_type: str) -> str:
-    """Return the name in the team of a subagent or teammate of this type. A plugin's agents are called plugin:name."""
+    """Return the team's name for a subagent or teammate of this type. Claude Code puts the plugin's name and a colon
+    before it.
+    """
     return fold_case(agent_type.rpartition(":")[2])
 
 
@@ -70,8 +72,8 @@ def find_teammates(teams: Path, claude: int) -> list[Teammate]:
 
 
 def parse_teammates(config: object, folder: Path, claude: int, started: str) -> Iterator[Teammate]:
-    """Yield the teammates in the config.json of a team, if this process leads it. ``started`` is the start of the
-    process in the system's form, or empty.
+    """Yield the teammates in the config.json of a team, if the process ``claude`` leads it. ``started`` is the start of
+    that process in the system's form, or empty.
     """
     match config:
         case {"leadProcess": {"pid": int(pid), **process}, "leadAgentId": lead, "members": [*members]}:

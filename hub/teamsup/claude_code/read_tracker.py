@@ -19,7 +19,7 @@ from teamsup.hub.team import fold_case
 from .rendering import MAX_MESSAGE_CHARACTERS, render_name
 
 _MAX_READ_CHARACTERS = 40_000
-"""The maximum number of messages that one read returns."""
+"""The maximum number of characters of all messages that one read returns."""
 
 RENEW_SECONDS = LEASE_SECONDS / 3
 """Seconds between two calls of keep()."""
@@ -179,7 +179,7 @@ class ReadTracker:
 
 
 def _waits_for_answer(message: Message) -> bool:
-    """Return whether its sender may wait for an answer."""
+    """Return whether the sender of the message may wait for an answer."""
     return message.recipient is not None and message.message_type in ("message", "task_request", DECISION_REQUEST)
 
 

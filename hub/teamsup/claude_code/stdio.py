@@ -80,7 +80,7 @@ async def _handle_line(
         await received.send(SessionMessage(parsed))
         return
     if line.text.strip() and not parsed:
-        _log.warning("dropped a line of %d characters without the id of a request", len(line.text))
+        _log.warning("dropped a line of %d characters, because it has no request id that can be read", len(line.text))
     for refusal in parsed:
         await wire.write(str(refusal))
 

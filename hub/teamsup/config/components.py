@@ -96,8 +96,9 @@ class Component:
     """The function, "module:function", whose findings ``teamsup doctor`` shows. It gets the Team, all agents by name,
     and a function that turns words into a command line to paste."""
     online_checks: str = ""
-    """The same for ``teamsup doctor --online``: a function that asks services outside of this machine. What they do not
-    answer within seconds is Verdict.UNKNOWN."""
+    """The same for ``teamsup doctor --online``: a function that asks services outside of this machine. A question
+    without an answer after some seconds is Verdict.UNKNOWN.
+    """
     metrics: str = ""
     """The function, "module:function", that returns ComponentMetrics. It gets the open hub, in a thread of the
     supervisor, so its module must be light."""

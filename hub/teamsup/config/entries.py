@@ -65,13 +65,12 @@ class EntryAction:
     name: str
     label: str
     asks_first: str = ""
-    """A question that says what will happen; the label then ends with "…". Empty: the action does not need
-    a question.
+    """A question that says what will happen. The label then ends with "…". Empty if the action needs no question.
     """
     is_main: bool = False
     """Whether this is the action that most people choose."""
     needs_text: str = ""
-    """The label of the text that a person must write; empty: none."""
+    """The label of the text that a person must write; empty if no text is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ class Need:
     version: str = ""
     is_critical: bool = False
     address: str = ""
-    """The address of the page about it; empty: the page of its entry."""
+    """The address of the page about the need; empty if that is the page of its entry."""
     replaces: tuple[str, str] | None = None
     """The kind and id of the need that this need replaces, so that a page does not show both."""
 
@@ -191,7 +190,7 @@ class EntrySource(Protocol):
         shown.
 
         ``person`` is the name of a console, such as ``console-ann``. This may take some seconds. Raise CallerError if
-        the action is impossible, or if the entry has another meaning by now: "ben has acknowledged it".
+        the action is impossible, or if another person has changed the entry meanwhile: "ben has acknowledged it".
         """
 
 

@@ -26,7 +26,9 @@ class Number:
     """Whether 0 is allowed too."""
 
     def check(self, value: float) -> None:
-        """Raise ValueError for a number out of the range. Its text continues the name of the key."""
+        """Raise ValueError for a number out of the range. The error is the end of a sentence that begins with the key's
+        name.
+        """
         is_low = value <= self.least if self.is_above else value < self.least
         if (is_low or value > self.most) and not (self.or_zero and value == 0):
             raise ValueError(f"must be {self.range}")
@@ -54,7 +56,9 @@ class TextPattern:
     """The form in words: a size such as "500 MiB"."""
 
     def check(self, value: str) -> None:
-        """Raise ValueError for a text of another form. Its text continues the name of the key."""
+        """Raise ValueError for a text of another form. The error is the end of a sentence that begins with the key's
+        name.
+        """
         if not re.fullmatch(self.pattern, value):
             raise ValueError(f"must be {self.words}, not {value!r}")
 
@@ -86,17 +90,19 @@ class SectionKey:
     type: Any
     """Its type without the annotations."""
     default: Any
-    """None: the key does not have a value unless a person writes one."""
+    """None if the key has no value until a person writes one."""
     is_required: bool = False
     number: Number | None = None
     pattern: TextPattern | None = None
     example: str = ""
-    """A value in the syntax of TOML; empty: the default is a good example."""
+    """A value in the syntax of TOML; empty if the default is a good example."""
     is_secret: bool = False
     """Whether its values are secret, so that commands hide them."""
 
     def check(self, value: Any) -> None:  # noqa: ANN401
-        """Check a value of the right type. Raise ValueError, whose text continues the name of the key."""
+        """Check a value of the right type. Raise ValueError, which is the end of a sentence that begins with the key's
+        name.
+        """
         rule = self.number or self.pattern
         for each in value if isinstance(value, tuple) else () if value is None else (value,):
             if rule is not None:

@@ -40,7 +40,7 @@ def last_due_tick(expression: str, zone: tzinfo, done: float, now: float) -> flo
 
 
 def find_zone(name: str) -> tzinfo:
-    """Return the time zone of this name; empty: the host's."""
+    """Return the time zone of this name, or the host's if the name is empty."""
     if name:
         return ZoneInfo(name)
     given = os.environ.get("TZ", "").removeprefix(":")

@@ -51,7 +51,7 @@ class StartableAgent:
     obstacle: str = ""
     """The reason why it is not started now, for people; empty if it can be started."""
     until: float | None = None
-    """The time when the obstacle ends, in Unix seconds; None: unknown."""
+    """The time when the obstacle ends, in Unix seconds; None if it is unknown."""
     running: int = 0
     """The number of runs that have a process now."""
     waiting_for_people: int = 0
@@ -62,7 +62,9 @@ class StartableAgent:
     next_tick: float | None = None
     """The next time when its schedule starts it, in Unix seconds."""
     limit: str = ""
-    """The setting that a person may raise so that it starts, such as "usd_per_day in [agent.lead]"; empty: none."""
+    """The setting that a person may raise so that it starts, such as "usd_per_day in [agent.lead]"; empty if there is
+    none.
+    """
 
     @property
     def hears_messages(self) -> bool:
@@ -110,7 +112,7 @@ def is_followed(agent: Agent) -> bool:
 
 
 def read_cost_today(agents: Sequence[Agent], now: datetime) -> float | None:
-    """Return the dollars that all started agents have cost since midnight; None: agent-runner is absent."""
+    """Return the dollars that all started agents have cost since midnight, or None while agent-runner is absent."""
     runner = next((each for each in agents if each.name == AGENT_RUNNER), None)
     if runner is None or not runner.is_present(now):
         # A runner without configured agents ends as not configured. Then the cost is known to be 0.

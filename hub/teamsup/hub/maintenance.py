@@ -170,7 +170,8 @@ class Maintenance:
         return len(self._find_messages_of(self._find_names_of(person)))
 
     def forget(self, person: str, components: Iterable[ComponentTables] = ()) -> int:
-        """Remove a person: their name, and every message from, for or to them, or that quotes them, with the answers.
+        """Remove a person: their name, each message that is from, for or to them or quotes them, and the answers to
+        these.
         Return the number of messages.
 
         The ``components`` forget the person too. ``person`` is an agent's name, or the ``user``, ``person`` or
@@ -253,7 +254,7 @@ class Maintenance:
         return known_names(person, [row[0] for row in self._store.read(_SELECT_ALL_NAMES)])
 
     def _find_messages_of(self, names: PersonNames) -> list[int]:
-        """Return the ``id`` of every message from, for or to them, or that quotes them, and of the answers."""
+        """Return the ``id`` of each message that is from, for or to these people or quotes them, and of the answers."""
         marks = ", ".join(["(CAST(? AS TEXT))"] * len(names.names))
         rows = self._store.read(_SELECT_OF_PERSON.format(names=marks), (*names.names, names.user))
         theirs = {row["message_id"]: row["id"] for row in rows if row["is_theirs"] or names.are_quoted(row["quotes"])}

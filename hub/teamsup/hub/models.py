@@ -65,7 +65,7 @@ HUB_SENDER = "hub"
 
 
 class WakeStep(IntFlag):
-    """The steps of the wake ladder, each louder, by which an agent learns of unread messages.
+    """The steps of the wake ladder, from quiet to loud, by which an agent learns of unread messages.
 
     An unread delivery takes each step once, and only reading ends it. A lower step is skipped after a higher one. A new
     session has seen no announcement, so all steps begin again.
@@ -74,13 +74,13 @@ class WakeStep(IntFlag):
     ANNOUNCED = 1
     """Announced in the agent's running turn."""
     ASKED = 2
-    """The agent was asked to read it before its turn ends."""
+    """The agent was asked to read the message before its turn ends."""
     WOKEN = 4
     """An idle session was woken."""
 
     @property
     def ended_by(self) -> "WakeStep":
-        """If any of these steps is taken, this step is skipped."""
+        """The steps after which this step is skipped."""
         return WakeStep.ANNOUNCED | WakeStep.ASKED | WakeStep.WOKEN if self is WakeStep.ANNOUNCED else self
 
 
@@ -147,7 +147,7 @@ class DeliveryState:
     undeliverable: bool
     """No agent of this name has taken part yet. The delivery waits for it."""
     next_try_at: datetime | None = None
-    """The end of its backoff, or of its reader's lease; None: it does not wait for either."""
+    """The end of its backoff, or of its reader's lease; None if it waits for neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ class Agent:
 
     @property
     def degraded_since(self) -> datetime | None:
-        """The time since which it is degraded; None: unknown."""
+        """The time since which it is degraded, or None if it is unknown."""
         return timestamps.parse_time(self.metadata.get(DEGRADED_SINCE)) if self.degraded else None
 
 

@@ -45,12 +45,12 @@ class Queries:
         return message_from_row(rows[0])
 
     def messages(self, ids: Iterable[int]) -> dict[int, Message]:
-        """Return the messages with these ``id``, by ``id``. Unknown numbers are left out."""
+        """Return a mapping from each ``id`` to its message. Unknown numbers are left out."""
         rows = self._read_for_each("SELECT * FROM messages WHERE id IN ({marks})", _check_ids(ids))
         return {row["id"]: message_from_row(row) for row in rows}
 
     def labels(self, ids: Iterable[int]) -> dict[int, MessageLabels]:
-        """Return the labels of the messages with these ``id``, by ``id``. Unknown numbers are left out."""
+        """Return a mapping from each ``id`` to the labels of its message. Unknown numbers are left out."""
         sql = f"SELECT {LABELS} FROM messages AS m WHERE m.id IN ({{marks}})"  # noqa: S608
         return {row["id"]: labels_from_row(row) for row in self._read_for_each(sql, _check_ids(ids))}
 
@@ -60,7 +60,7 @@ class Queries:
         return self.trace_each([message]).get(message, [])
 
     def trace_each(self, ids: Iterable[int]) -> dict[int, list[DeliveryState]]:
-        """Return the states of the messages with these ``id``, by ``id``. Messages without a delivery are left out."""
+        """Return a mapping from each ``id`` to the states of its message. Messages without a delivery are left out."""
         found: dict[int, list[DeliveryState]] = {}
         for row in self._read_for_each(delivery_states.SELECT_STATES, _check_ids(ids)):
             found.setdefault(row["message"], []).append(delivery_states.state_from_row(row))
@@ -259,7 +259,7 @@ class Queries:
         return [message_from_row(row) for row in open_tools(self._store).search(words, check_count("limit", limit))]
 
     def undeliverable(self) -> dict[str, int]:
-        """Return the names that have never taken part and have waiting messages, with the number of messages."""
+        """Return the names that no agent has ever used and for which messages wait, with the number of messages."""
         return {row[0]: row[1] for row in self._store.read(SELECT_UNDELIVERABLE)}
 
     def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:

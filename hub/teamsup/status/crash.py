@@ -21,11 +21,11 @@ class Crash:
     failures: int
     """The number of consecutive crashes, including this crash."""
     next_try_at: float | None
-    """The time of the next try in Unix seconds; None: it is not tried again."""
+    """The time of the next try in Unix seconds; None if it is not tried again."""
     lines: tuple[str, ...]
     """The last lines that it printed."""
     ran_seconds: float | None = None
-    """Seconds for which it had been running; None: it was not ready yet."""
+    """Seconds for which it had been running; None if it was not ready yet."""
 
 
 def append_crash(crashes: Sequence[Crash], new: Crash) -> tuple[Crash, ...]:

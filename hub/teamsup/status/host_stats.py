@@ -20,14 +20,14 @@ def read_host_stats() -> HostStats | None:
 
 
 def cpu_percent_between(before: HostStats | None, now: HostStats | None) -> float | None:
-    """Return the use of all cores between two looks in percent; None: unknown."""
+    """Return the use of all cores between two looks in percent, or None if it is unknown."""
     if before is None or now is None or now.total <= before.total:
         return None
     return max(0.0, min(100.0, 100 * (now.busy - before.busy) / (now.total - before.total)))
 
 
 def _from_proc() -> HostStats | None:
-    """Read the first line of /proc/stat, where the fourth and fifth figure are idle, and /proc/meminfo."""
+    """Read /proc/meminfo, and the first line of /proc/stat, whose fourth and fifth figures are the idle time."""
     try:
         ticks = [int(each) for each in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
         lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())

@@ -73,7 +73,7 @@ def host_showing(view: TeamView, role: str, default: str) -> str:
 
 
 def find_vanished_agents(view: TeamView, agents: Iterable[Agent], now: datetime) -> dict[str, str]:
-    """Return for each agent on a host that no longer reports why its state is unknown."""
+    """Return the agents whose host no longer reports, each with the reason why its state is unknown."""
     stale = {host.identity: host for host in view.hosts if host.is_stale}
     return {
         agent.name: describe_silence(stale[str(agent.metadata.get(HOST))])
@@ -83,4 +83,4 @@ def find_vanished_agents(view: TeamView, agents: Iterable[Agent], now: datetime)
 
 
 def describe_silence(host: HostReport) -> str:
-    return f"host {host.name} has not been heard for {format_duration(host.age_seconds)}"
+    return f"host {host.name} has not reported for {format_duration(host.age_seconds)}"

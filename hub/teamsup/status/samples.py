@@ -46,7 +46,7 @@ class TeamSample:
     latency_p99: float | None = None
     """Seconds from the storing of a message to its reading."""
     oldest_seconds: float | None = None
-    """The age of the oldest unread message; 0: none is unread."""
+    """The age of the oldest unread message, or 0 if none is unread."""
     oldest_agent: str = ""
     cpu_percent: float | None = None
     """Percent of all cores of the host."""
@@ -95,7 +95,7 @@ def row_number(sample: TeamSample) -> int:
 
 
 def read_minutes(team: Team) -> list[TeamSample]:
-    """Return the samples of the last hour in which the supervisor ran, the oldest first."""
+    """Return the samples of the last hour, the oldest first. While the supervisor did not run, there are none."""
     try:
         return [_from_json(each) for each in json.loads(_minutes_path(team).read_text("utf-8"))]
     except (OSError, ValueError, TypeError):

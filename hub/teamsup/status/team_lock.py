@@ -65,7 +65,7 @@ def held_lock(team: Team) -> int:
 
 
 def keep_lock(team: Team, descriptor: int) -> None:
-    """Note the lock that an earlier program of this process holds."""
+    """Note the lock that the earlier program of this process has acquired."""
     _HELD[_lock_path(team)] = descriptor
 
 
@@ -154,7 +154,8 @@ def describe_not_running(team: Team) -> str:
 
 
 def leave_word(team: Team, trouble: str) -> None:
-    """Write the trouble into the lock's file while the state file cannot be written; empty: no trouble.
+    """Write the trouble into the lock's file while the state file cannot be written. Without a trouble, write an empty
+    text.
 
     The lock's file already has its place on the disk. If even this fails, old heartbeats show the trouble.
     """

@@ -51,7 +51,7 @@ def _needs_of(row: ParticipantStatus, now: datetime) -> Iterator[Need]:
     since = None if crash is None else datetime.fromtimestamp(crash.at, UTC)
     match row.state:
         case State.FATAL | State.EXITED:
-            yield _need(row, "does not run, until somebody corrects it", EntryState("failed", "failed"), since, now)
+            yield _need(row, "does not run until somebody corrects it", EntryState("failed", "failed"), since, now)
         case word if word == NOT_CONFIGURED:
             yield _need(row, "is not configured", EntryState("failed", NOT_CONFIGURED), since, now)
         case State.BACKOFF if crash is not None and crash.failures >= _MANY_FAILURES:

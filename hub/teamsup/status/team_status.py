@@ -44,7 +44,7 @@ _HEALTHY_STATES = (State.STARTING, State.RUNNING, State.STOPPED)
 
 @dataclass(frozen=True, slots=True)
 class ParticipantStatus:
-    """One participant. ``cpu_percent`` is its average since its start, in percent of one core; None: unknown."""
+    """One participant. ``cpu_percent`` is its average since its start, in percent of one core, if it is known."""
 
     name: str
     kind: str
@@ -60,10 +60,10 @@ class ParticipantStatus:
     note: str = ""
     well: bool = True
     degraded_seconds: float | None = None
-    """The seconds since which it is degraded. None: it is not degraded, or the time is unknown."""
+    """The seconds since which it is degraded. None if it is not degraded, or the time is unknown."""
     crashes: tuple[Crash, ...] = ()
     host: str = ""
-    """The name of another host that runs it; empty: this host, or the host is not known."""
+    """The name of another host that runs it; empty for this host, and for an unknown host."""
 
     @property
     def is_silent(self) -> bool:

@@ -26,7 +26,7 @@ _INVISIBLE = (
 )
 
 _LEAST_LAST_COLUMNS = 24
-"""Columns for the last cell of a table, below which its rows are broken in another way."""
+"""The minimum width of a table's last column. In a narrower terminal each row is wrapped as a paragraph."""
 
 
 def sanitize(text: str) -> str:
@@ -112,7 +112,9 @@ def format_clock(moment: datetime, now: datetime | None = None) -> str:
 
 
 def output_columns() -> int | None:
-    """Return the width of the terminal that stdout is; None: it is none, so a program may read it."""
+    """Return the width of the terminal at stdout. Return None if stdout is not a terminal, so that a program may read
+    it.
+    """
     import shutil
     import sys
 
@@ -122,7 +124,7 @@ def output_columns() -> int | None:
 def format_table(rows: Sequence[Sequence[str]], columns: int | None = None) -> list[str]:
     """Return a table's lines: every column as wide as its widest cell, the last unpadded.
 
-    ``columns`` is the width of the terminal; None: there is none, and no line is broken.
+    ``columns`` is the width of the terminal. It is None without a terminal; then no line is wrapped.
     """
     return [line for lines in format_rows(rows, columns) for line in lines]
 

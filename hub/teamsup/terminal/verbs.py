@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 def add_verb(
     verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, run: Callable[..., Any]
 ) -> argparse.ArgumentParser:
-    """Add a verb, which ``arguments.verb`` runs."""
+    """Add a verb. Its parser sets ``arguments.verb`` to ``run``."""
     verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     verb.set_defaults(verb=run)
     return verb

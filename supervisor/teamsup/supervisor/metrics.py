@@ -33,7 +33,9 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 128
-    """With 5, the library's, a client of a burst repeats its first packet after a second, then after three."""
+    """The library's default is 5. In a burst, a refused client would repeat its first packet only after a second or
+    three.
+    """
 
     def __init__(self, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(("127.0.0.1", port), handler)

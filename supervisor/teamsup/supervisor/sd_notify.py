@@ -23,7 +23,7 @@ class ServiceNotifier:
         meant_for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         valid = microseconds.isdecimal() and int(microseconds) > 0 and meant_for_us
         self.watchdog_seconds = int(microseconds) / 1e6 if valid else None
-        """Seconds that it waits for alive() before this process counts as hung; None: no limit."""
+        """Seconds that it waits for alive() before this process counts as hung; None without a limit."""
 
     def ready(self, status: str) -> None:
         self._send("READY=1", f"STATUS={status}")

@@ -21,7 +21,7 @@ from .processes.process_manager import ProcessManager
 from .sd_notify import ServiceNotifier
 
 _PUBLISH_RATIO, _MAX_PUBLISH_SECONDS = 5.0, 0.5
-"""The delay until a change is published, in durations of a publication, and its maximum in seconds."""
+"""The delay until a change is published, as a multiple of the time of one publication, and its maximum in seconds."""
 _STATE = "state"
 
 

@@ -168,8 +168,7 @@ class Supervisor:
             self._publisher.publish_start()
             self._background.run(self._start_when_ready(*(each.name for each in autostarted if each.has_guests)))
             serving = asyncio.create_task(self._main_loop(bell))
-            # A supervisor whose main loop has ended must not seem to run. So end, and the service manager starts
-            # another one.
+            # Never seem to run without the main loop. So end, and the service manager starts another supervisor.
             serving.add_done_callback(lambda _: self._stopping.set())
             besides = [asyncio.create_task(work) for work in self._loops_beside(serving)]
             await self._stopping.wait()
@@ -199,7 +198,7 @@ class Supervisor:
             raise self._caller.refusal
 
     async def _start_when_ready(self, *names: str) -> None:
-        """Start these workers after all others have started. They are not urgent, and their start takes a core."""
+        """Start these workers after all others have started. They are not urgent, and their start keeps a core busy."""
         await self.ready.wait()
         self._manager.start(*names)
 
@@ -312,7 +311,7 @@ class Supervisor:
             self._alarm.check(self._describe_outage(hook), hook, CHECK_SECONDS, self._command_environment)
 
     def _describe_outage(self, hook: CommandHook) -> str:
-        """Return a sentence why people do not get alerts. Return an empty text if they do, or without alerts."""
+        """Return a sentence that says why people do not get alerts, or an empty text without an outage."""
         if self._hub_monitor.outage_seconds:
             return f"{describe_store(self._team)} does not accept writes. {self.troubles}".strip()
         watcher = self._manager.processes.get(hook.worker)

@@ -80,7 +80,7 @@ NO_TOOLS = {
     "all servers are denied": (own(permissions=deny("mcp__*")), "take away team_broadcast"),
     "reading is denied": (
         managed(permissions=deny("mcp__plugin_teamsup_teamsup__team_read_messages")),
-        "rules of denial take away team_read_messages",
+        "deny rules take away team_read_messages",
     ),
 }
 

@@ -53,7 +53,7 @@ def test_a_request_goes_to_the_hosts_that_it_concerns(request_text: str, names: 
 
 
 def test_a_worker_of_a_host_that_is_not_heard_cannot_be_restarted() -> None:
-    with pytest.raises(CallerError, match="Host gone ran user_comm, and has not been heard for 5m"):
+    with pytest.raises(CallerError, match="Host gone ran user_comm, and has not reported for 5m"):
         find_hosts("restart user_comm", VIEW, "alpha")
 
 

@@ -137,7 +137,7 @@ def test_a_standby_takes_over_when_the_other_host_is_killed(start_hosts: Callabl
     hosts.wait_for_another(first)
     rows = eventually(lambda: rows if (rows := hosts.beta.ps())["witness"]["state"] == "RUNNING" else None, "it runs")
     assert (rows["supervisor@alpha"]["state"], rows["supervisor@alpha"]["well"]) == ("unknown", False)
-    assert "host alpha has not been heard for" in rows["supervisor@alpha"]["note"]
+    assert "host alpha has not reported for" in rows["supervisor@alpha"]["note"]
     hosts.require_one_at_a_time()
 
 

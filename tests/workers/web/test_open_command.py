@@ -78,7 +78,7 @@ def test_a_link_for_a_colleague_carries_the_colleagues_name(teamsup: TeamsupComm
 def test_without_a_terminal_no_link_is_printed_or_made(teamsup: TeamsupCommand, web: WebProcess) -> None:
     refused = teamsup.run("open", "--no-browser")
     assert refused.returncode == os.EX_NOPERM
-    assert "printed to a terminal only" in refusal_of(refused)
+    assert "printed only to a terminal" in refusal_of(refused)
     assert web.hub.query("SELECT 1 FROM web_links") == []
 
 

@@ -146,8 +146,8 @@ def sqlite_version() -> str:
 
 
 def read_journal_mode(team: "Team") -> str | None:
-    """Return how SQLite logs the changes of the team's file: "wal" where the file system allows that; None: no file
-    stores the team. Raise StoreError.
+    """Return how SQLite logs the changes of the team's file: "wal" where the file system allows that. Return None if no
+    file stores the team. Raise StoreError.
     """
     if find_address(team) is not None or not team.database.exists():
         return None

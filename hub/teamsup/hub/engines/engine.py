@@ -105,7 +105,8 @@ class ForeignWrites(Protocol):
     """The deliveries that came from programs which ring no doorbells."""
 
     def recipients(self) -> Generator[Iterable[str] | None, None, None]:
-        """Yield the agents with new deliveries; None: any agent may have one. End when the watch must begin again, or
+        """Yield the agents with new deliveries, or None if any agent may have one. End when the watch must begin again,
+        or
         after stop(). Raise OSError and StoreError.
         """
         ...

@@ -1,9 +1,9 @@
 """Announce maintenance: a migration, a restore or a pruning writes a file in ``run/`` while it works.
 
-Such work may hold the write lock for minutes. The file shows that the process does not hang. ``read`` ignores the file
-of a dead process, and ``seconds_without_progress`` returns the time since the last progress.
+Such work may hold the write lock for minutes. The file shows that the process does not hang. ``read_maintenance``
+ignores the file of a dead process, and ``seconds_without_progress`` returns the time since the last progress.
 
-    with announce(team.run, "migration", total=7) as progress:
+    with announce_maintenance(team.run, "migration", total=7) as progress:
         progress(3)
 """
 
@@ -45,7 +45,7 @@ class MaintenanceProgress:
 
 @contextmanager
 def announce_maintenance(run: Path, kind: MaintenanceKind, total: int = 0) -> Iterator[ReportProgress]:
-    """Announce maintenance by this process until the block ends. Call the result with the work done so far.
+    """Announce maintenance by this process until the block ends. Yield a function that reports the work done so far.
 
     If the announcement cannot be written, the work continues, because it may be the work that frees the disk.
     """

@@ -31,7 +31,9 @@ _EMPTY_READS = 3
 
 
 def make_mark(folder: Path, words: str) -> str:
-    """Return a mark of the team in this folder. A container may have a team in a folder of the same name."""
+    """Return a mark of the team in this folder. It names the pid namespace, because a container may have the same
+    folder.
+    """
     return f"{folder}:{words}{_NAMESPACE_SEPARATOR}{pid_namespace()}"
 
 

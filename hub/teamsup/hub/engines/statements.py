@@ -1,7 +1,7 @@
 """Statements for which an engine may have another text. The texts here are those for SQLite."""
 
 SELECT_BY_MESSAGE_ID = "SELECT * FROM messages WHERE message_id IN (?, CAST(? AS BLOB))"
-"""The message of a message_id, which is given twice: SQLite may have stored it as bytes."""
+"""The message with a message_id, as text or as bytes, because a foreign program may have stored bytes."""
 
 SELECT_FOR_CLAIM = (
     "SELECT d.attempts AS claims, d.message, m.* FROM deliveries AS d LEFT JOIN messages AS m ON m.id = d.message"

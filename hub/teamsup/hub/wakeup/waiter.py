@@ -67,7 +67,7 @@ class Waiter:
     refresh_presence: Callable[[], None]
     timeout: float
     look_seconds: float | None = None
-    """Seconds between two looks without a doorbell; None: the default."""
+    """Seconds between two looks without a doorbell; None for the default."""
     _version: int | None = None
     _next_due: float = math.inf
     _unavailable_since: float | None = None

@@ -27,7 +27,7 @@ def truncates_lines(environment: Mapping[str, str]) -> bool:
 def rows_above(used: Sequence[int], column: int, columns: int) -> int:
     """Return the number of rows above the cursor after the terminal has wrapped all rows at ``columns``.
 
-    ``used`` has the columns that each row before the cursor's uses.
+    ``used`` has the number of used columns for each row above the cursor's row.
     """
     return sum(max(1, -(-each // columns)) for each in used) + column // columns
 

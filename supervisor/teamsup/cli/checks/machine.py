@@ -44,7 +44,7 @@ def check_versions() -> Finding:
 
 
 def check_file_system(folder: Path, mounts: Iterable[tuple[str, str]], *, is_file: bool) -> list[Finding]:
-    """Return a failure if the folder of the team is on another machine.
+    """Return a failure if the folder of the team is on a disk of another machine.
 
     ``mounts`` are pairs of a mount point and its type. The WAL of SQLite needs memory that all processes share
     (https://www.sqlite.org/wal.html). The locks and sockets of a team need one machine too.
@@ -62,9 +62,7 @@ def check_file_system(folder: Path, mounts: Iterable[tuple[str, str]], *, is_fil
 
 
 def check_watches(instances: int | None, used: int, watches: int | None) -> list[Finding]:
-    """Return whether processes of this user may still watch files. Return nothing if the system does not have such a
-    limit.
-    """
+    """Check whether processes of this user may still watch files. Return no finding if the system has no limit."""
     if instances is None or watches is None:
         return []
     text = f"{used} of {instances} inotify instances of this user are in use"
@@ -76,7 +74,7 @@ def check_watches(instances: int | None, used: int, watches: int | None) -> list
 
 
 def check_clock(newest: datetime | None, now: datetime) -> list[Finding]:
-    """Return whether the newest message is from the future; nothing where there is no message to compare with."""
+    """Check whether the newest message is from the future. Return no finding without a message."""
     if newest is None:
         return []
     if newest - now <= _MAX_AHEAD:
@@ -91,7 +89,7 @@ def check_clock(newest: datetime | None, now: datetime) -> list[Finding]:
 
 
 def check_journal(journal: str | None) -> list[Finding]:
-    """Return whether SQLite has a write-ahead log; nothing where no file stores the team."""
+    """Check whether SQLite has a write-ahead log. Return no finding if no file stores the team."""
     if journal is None:
         return []
     if journal == "wal":
@@ -102,7 +100,7 @@ def check_journal(journal: str | None) -> list[Finding]:
 
 
 def check_sockets(team: Team) -> list[Finding]:
-    """Return whether a socket can be made in the folder of the team's sockets, by a trial; nothing before it exists."""
+    """Try to make a socket in the folder of the team's sockets. Return no finding before that folder exists."""
     folder = team.run
     if not folder.is_dir():
         return []

@@ -27,11 +27,11 @@ class Mailbox:
     is_watched: bool = False
     """Whether a monitor would wake its session."""
     hook_age: float | None = None
-    """Seconds since its last hook; None: never."""
+    """Seconds since its last hook, or None if it never had one."""
 
 
 def check_mailbox(mailbox: Mailbox, call: CommandHint) -> Finding:
-    """Return whether an agent can learn of its messages."""
+    """Return the finding whether an agent can learn of its messages."""
     age = (
         "none can be read yet"
         if mailbox.oldest_age is None

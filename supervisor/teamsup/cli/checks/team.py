@@ -237,7 +237,7 @@ def check_configuration(team: Team, call: CommandHint) -> list[Finding]:
         programs = list(team_configuration.parse_configuration(team, load_file(team)).programs.values())
     except NotConfigured as error:
         # An unknown section may be one of a package that cannot be loaded; a reload would not load it either.
-        hint = f"First mend the package of {list_names(list(unloadable))}" if unloadable else _reload_hint(call)
+        hint = f"First correct the package of {list_names(list(unloadable))}" if unloadable else _reload_hint(call)
         return [*found, Finding("configuration", Verdict.FAILED, str(error).rstrip("."), hint)]
     if mistake := next((each.fault for each in programs if each.fault and each.name not in unloadable), ""):
         return [*found, Finding("configuration", Verdict.FAILED, mistake.rstrip("."), _reload_hint(call))]

@@ -25,7 +25,7 @@ SOCKET_NAME = "fork-server"
 """The name of the socket in the team's run/ folder. deploy/claude/launcher.py uses the same name."""
 _CHECK_SECONDS = 5.0
 _PROGRAM_SECONDS = 60.0
-"""Seconds between two looks at the program's files, which are hundreds. Each launcher causes one too."""
+"""Seconds between two checks of the program's files, which are hundreds. Each launcher also causes a check."""
 _BACKLOG = 64
 
 FileStamp = tuple[int, int, int] | None
@@ -134,7 +134,9 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _remove_on_sigterm(path: Path) -> None:
-    """Let SIGTERM remove the socket, also that of a killed predecessor. A forked process only ends."""
+    """Let SIGTERM remove the socket, even if a killed predecessor left it. In a forked process SIGTERM only ends the
+    process.
+    """
     pid = os.getpid()
 
     def end(number: int, _: object) -> None:

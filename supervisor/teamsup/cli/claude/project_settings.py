@@ -180,8 +180,9 @@ def effective_settings(
     user_state: Any,  # noqa: ANN401 - JSON
     project: PurePath,
 ) -> EffectiveSettings:
-    """Return the settings that apply, from settings_paths(), the project's .mcp.json and the user's .claude.json. Any
-    of them may have a wrong shape.
+    """Return the settings that apply to a session in a project. ``settings`` are the contents of settings_paths().
+    ``project_servers`` comes from the project's .mcp.json, and ``user_state`` from the user's .claude.json. Any of them
+    may have a wrong shape.
     """
     plugins: dict[str, Any] = {}
     marketplaces: dict[str, Any] = {}

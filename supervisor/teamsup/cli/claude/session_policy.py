@@ -132,7 +132,7 @@ def _check_denials(settings: Settings) -> Iterator[Finding]:
         rules = ", ".join(dict.fromkeys(denied.values()))
         verdict = Verdict.FAILED if denied.keys() & _NEEDED else Verdict.WARNING
         hint = f"Remove from permissions.deny of Claude Code's settings: {rules}"
-        yield Finding("plugin", verdict, f"rules of denial take away {names}", hint)
+        yield Finding("plugin", verdict, f"deny rules take away {names}", hint)
     if any(get_value(bool, found, "allowManagedPermissionRulesOnly") for found in settings.managed):
         allowed = [rule for found in settings.managed for rule in get_value(list, found, "permissions", "allow")]
         if not any(isinstance(rule, str) and _applies_to(rule, READ_TOOL) for rule in allowed):

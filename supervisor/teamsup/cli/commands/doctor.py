@@ -172,7 +172,7 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
 
 
 def _run_checks(field: str, team: Team, agents: Iterable[Agent], call: CommandHint) -> Iterator[Finding]:
-    """Yield the findings of the functions that components name in this field of theirs."""
+    """Yield the findings of the functions that the components name in this field."""
     by_name = {agent.name: agent for agent in agents}
     for component in installed_components().values():
         if function := getattr(component, field):
@@ -229,7 +229,7 @@ def _check_agents(
 
 
 def _silent(agents: list[Agent]) -> list[Agent]:
-    """Return the sessions without unread messages that have stopped sending heartbeats and have not said goodbye."""
+    """Return the sessions without unread messages that have stopped sending heartbeats without going offline."""
     now = datetime.now(UTC)
     return [
         agent

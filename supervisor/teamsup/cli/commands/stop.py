@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _wait_for_end(team: Team, pid: int, seconds: float) -> None:
-    """Raise StillRunning."""
+    """Wait until the team has ended. Raise StillRunning after ``seconds``."""
     ends = time.monotonic() + seconds
     # Look at the lock and not at the process, because the parent of the process may be slow to reap it.
     while owner_pid(team) == pid:

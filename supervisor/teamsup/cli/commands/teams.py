@@ -17,7 +17,7 @@ from teamsup.terminal.json_output import add_json_option, print_json
 
 @dataclass(frozen=True, slots=True)
 class ListedTeam:
-    """A team of this machine. ``pid`` is the pid of its supervisor; None: it does not run."""
+    """A team of this machine. ``pid`` is the pid of its supervisor, or None if it does not run."""
 
     name: str
     folder: Path

@@ -35,7 +35,7 @@ class DescribedKey:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The allowed texts of its value, or of each entry; empty: any text is allowed."""
+        """The allowed texts of its value, or of each entry; empty if any text is allowed."""
         return next((get_args(kind) for kind in _leaves(self.key.type) if get_origin(kind) is Literal), ())
 
     @property

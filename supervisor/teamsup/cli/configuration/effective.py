@@ -27,13 +27,13 @@ _SECRET_OPTION = re.compile(rf"--?{_CONFIDENTIAL}", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class EffectiveValue:
-    """The value of a key, without secrets. None: there is no value."""
+    """The value of a key, without secrets. None if there is no value."""
 
     key: str
     value: Any
     origin: Origin
     variable: str = ""
-    """The variable that sets the value; empty: none."""
+    """The variable that sets the value; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class EffectiveSection:
 
 @dataclass(frozen=True, slots=True)
 class SecretVariable:
-    """A variable with a secret of some workers, and the place where it is set; empty: this command cannot find the
-    place.
+    """A variable with a secret of some workers, and the place where it is set. The place is empty if this command
+    cannot find it.
     """
 
     name: str

@@ -18,7 +18,7 @@ class ProcessPolicy:
 
     restart: RestartPolicy = RestartPolicy.ALWAYS
     ready_after: float | None = None
-    """Seconds after which a process that stays up counts as running; None: its heartbeat shows that."""
+    """Seconds after which a process that stays up counts as running; None if its heartbeat shows that."""
     stop_seconds: float = 10.0
     healthy_seconds: float = 60.0
     """After this time in RUNNING its failures are forgotten."""

@@ -14,7 +14,7 @@ FIRST_HEARTBEAT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class SpawnLimits:
-    """Settings of the operating system for a new process. None: it inherits the supervisor's value."""
+    """Settings of the operating system for a new process. For None it inherits the supervisor's value."""
 
     nofile: int | None = None
     """The maximum number of open files."""
@@ -26,7 +26,7 @@ class SpawnLimits:
 
 @dataclass(frozen=True)
 class JobSchedule:
-    """The times when a worker starts: a cron expression, and its time zone; empty: the host's."""
+    """The times when a worker starts: a cron expression, and its time zone, which is empty for the host's."""
 
     expression: str
     timezone: str = ""
@@ -45,8 +45,9 @@ class Program:
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     env_file: Path | None = None
     env_file_values: Variables | None = field(default=(), repr=False)
-    """The content of the file when the configuration was read; None: it was unreadable, and may be readable at the
-    start."""
+    """The content of the file when the configuration was read; None if it was unreadable; it may be readable at the
+    start.
+    """
     withheld_variables: tuple[str, ...] = ()
     """Variables in the supervisor's environment that contain secrets of other workers."""
     autostart: bool = True
@@ -68,7 +69,7 @@ class Program:
     watched_files: tuple[Path, ...] = ()
     """Files that it reads at its start besides the configuration. If such a file changes, the worker is tried again."""
     fault: str = ""
-    """The fault in its sections that prevents its start; empty: none."""
+    """The fault in its sections that prevents its start; empty if there is none."""
     is_component: bool = False
     """Whether it is one of the installed components."""
     has_guests: bool = False

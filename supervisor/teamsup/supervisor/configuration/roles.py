@@ -38,8 +38,8 @@ class Roles:
         """Let this host take a role over like a standby."""
 
     def obstacle(self, program: Program) -> str:  # noqa: ARG002
-        """Return the obstacle that keeps this host from running a worker, as a phrase after "waits for";
-        empty: none.
+        """Return the obstacle that keeps this host from running a worker, as a phrase after "waits for", or an empty
+        text.
         """
         return ""
 
@@ -62,7 +62,7 @@ class HeldRole:
 
 
 class LeasedRoles(Roles):
-    """The roles of one host in a team of several, by the last answer of the server. Threads may read it."""
+    """The roles of one host in a team of several, according to the last answer of the server. Threads may read it."""
 
     def __init__(
         self,

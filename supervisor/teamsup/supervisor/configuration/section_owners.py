@@ -22,7 +22,7 @@ def check_section_names(config: Config, owners: Mapping[str, str]) -> None:
 
 
 def section_owners() -> dict[str, str]:
-    """Return the sections of one component, each with its name."""
+    """Return each section that belongs to a component, with the name of that component."""
     # If two components name a section, the one that can be loaded owns it.
     components = sorted(installed_components().values(), key=lambda each: not each.fault)
     owners = {section: each.name for each in components for section in each.section_names}

@@ -47,7 +47,7 @@ class TeamConfiguration:
 
     @property
     def fault(self) -> str:
-        """The first mistake in a worker's sections; empty: none."""
+        """The first mistake in a worker's sections; empty if there is none."""
         return next((program.fault for program in self.programs.values() if program.fault), "")
 
 
@@ -119,14 +119,14 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
 
 
 def _check_environment(name: str, worker: object) -> None:
-    """Raise ValueError if only the accepted configuration is known, because it contains no values."""
+    """Raise ValueError if values of this environment are unknown: the accepted configuration does not contain them."""
     environment = worker.get("environment") if isinstance(worker, dict) else None
     if isinstance(environment, dict) and None in environment.values():
         raise ValueError(f"[worker.{name}] environment cannot be read. Correct the file")
 
 
 def _find_command_hook(config: Config) -> CommandHook | None:
-    """Return the value even if another section of its component has a mistake."""
+    """Return the command hook, even if another section of its component has a mistake."""
     for component in installed_components().values():
         if component.command_hook is not None:
             try:

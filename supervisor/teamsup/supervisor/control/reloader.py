@@ -174,7 +174,7 @@ class ConfigurationReloader:
         return replace(new, programs=programs)
 
     def show_fault(self, fault: str, note: str = "") -> None:
-        """Show the fault of teamsup.toml, or that it waits for a reload."""
+        """Show people the fault of teamsup.toml, or the note that the saved file waits for a reload."""
         if not fault:
             self._troubles.end(_CAUSE)
         else:

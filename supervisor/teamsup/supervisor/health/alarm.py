@@ -42,7 +42,8 @@ class OutageAlarm:
     ) -> None:
         """Run the command when an outage has been observed for ``after_seconds``. Run it again only if it fails.
 
-        ``reason`` is a sentence; empty: there is no outage. ``usual`` is the usual time between two checks in seconds.
+        ``reason`` is a sentence, or empty if there is no outage. ``usual`` is the usual time between two checks in
+        seconds.
         """
         now = time.monotonic()
         passed, self._checked_at = min(now - self._checked_at, _MAX_INTERVAL_RATIO * usual), now

@@ -26,7 +26,7 @@ _MIN_CHECK_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class _Observed:
-    """The observed heartbeats of one process, which its tag names."""
+    """The observed heartbeats of the process with this tag."""
 
     tag: str
     heartbeat: Heartbeat

@@ -1,7 +1,7 @@
 """Decide by heartbeats whether a worker hangs. Pure.
 
-Only observed silence counts: the monotonic time between two successful checks of the hub, and at most one
-and a half usual intervals. So no worker becomes silent because the machine was suspended, the clock jumped, the
+Only observed silence counts: the monotonic time between two successful checks of the hub. Of a longer time, only one
+and a half usual intervals count. So no worker becomes silent because the machine was suspended, the clock jumped, the
 supervisor was stopped, or the hub was not writable.
 """
 

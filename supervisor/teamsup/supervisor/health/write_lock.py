@@ -26,7 +26,7 @@ class LockOwner:
     """The process that holds the write lock."""
 
     pid: int | None
-    """None: the process is in another pid namespace, or the lock belongs to an open file description."""
+    """None if the process is in another pid namespace, or if the lock belongs to an open file description."""
 
 
 def find_lock_owner(database: Path, locks: Path = _LOCKS) -> LockOwner | None:

@@ -1,6 +1,6 @@
 """Decide whether the hub accepts writes, and which process prevents them. Pure.
 
-Only observed time counts, as for heartbeats: at most one and a half usual intervals. A commit of
+Only observed time counts, as for heartbeats: at most one and a half usual intervals between two checks. A commit of
 any process shows that no process holds the database.
 """
 

@@ -58,7 +58,7 @@ class RequestRouter:
         if host.identity == self._identity:
             return await self.answer_here(request)
         if host.is_stale:
-            return HostAnswer(f"it has not been heard for {format_duration(host.age_seconds)}.", ExitCode.UNAVAILABLE)
+            return HostAnswer(f"it has not reported for {format_duration(host.age_seconds)}.", ExitCode.UNAVAILABLE)
         try:
             return await asyncio.to_thread(self._ask, host, request)
         except (TeamsupError, StoreError) as error:
@@ -131,7 +131,7 @@ def find_hosts(content: str, view: TeamView, identity: str) -> Sequence[HostRepo
                 having = [host for host in having if host.identity == lease.holder]
             if having and not any(host in live for host in having):
                 age = format_duration(having[0].age_seconds)
-                raise CallerError(f"Host {having[0].name} ran {name}, and has not been heard for {age}.")
+                raise CallerError(f"Host {having[0].name} ran {name}, and has not reported for {age}.")
             having = [host for host in having if host in live]
             return having or [host for host in live if find_workers(host, name)] or [here]
     return [here]
@@ -150,7 +150,7 @@ def without_host(content: str) -> str:
 
 
 def find_workers(host: HostReport, pattern: str) -> list[WorkerState]:
-    """Return the workers of a host that match a name or a pattern such as ``web-*``, by the host's report."""
+    """Return the workers of a host that match a name or a pattern such as ``web-*``, according to the host's report."""
     return [worker for worker in parse_state(host.state).workers if fnmatch.fnmatchcase(worker.name, pattern)]
 
 

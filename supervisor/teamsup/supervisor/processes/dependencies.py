@@ -19,7 +19,7 @@ class Dependencies:
                 self._dependents.setdefault(other, []).append(name)
 
     def rank(self, name: str) -> int:
-        """Return a number that is greater than the number of each of its dependencies."""
+        """Return the rank of a worker, which is greater than the rank of each of its dependencies."""
         return self._ranks.get(name, len(self._ranks))
 
     def affected_by(self, worker: ManagedProcess) -> Iterator[str]:

@@ -41,7 +41,7 @@ class Process:
     due: float | None = None
     """The time of the next tick: the end of a backoff, of a start, or of the wait for a stop."""
     will_replace: bool = False
-    """Whether, while STOPPING, its end counts as a crash."""
+    """Whether its end counts as a crash although it is STOPPING."""
     reason: str = ""
     """The reason why it is not running, or is about to be replaced."""
 

@@ -41,7 +41,7 @@ class ManagedProcess:
     exit_code: int | None = None
     """The exit code of its last process, negative for a signal."""
     restart_pending: bool = False
-    """Stop it, then start it again because it is still wanted."""
+    """Whether it stops only to start again."""
     process: Process = field(default_factory=Process)
     child: Child | None = None
     output: LineReader | None = None

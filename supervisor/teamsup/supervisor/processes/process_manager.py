@@ -80,7 +80,7 @@ class ProcessManager:
         self.reconsider_all()
 
     def stop(self, *names: str) -> None:
-        """Stop these workers, after all workers that depend on them. These then wait for the next start."""
+        """Stop these workers, after all their dependents. The dependents then wait for the next start."""
         for name in names:
             self.processes[name].wanted = False
         self.reconsider_all()

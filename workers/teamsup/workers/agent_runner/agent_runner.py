@@ -41,7 +41,7 @@ _REFUSED = 64
 
 
 class AgentRunner(Worker):
-    """Starts agents when there is a cause, within their limits."""
+    """Starts agents for messages, by schedules and for people, within their limits."""
 
     name: ClassVar[str] = AGENT_RUNNER
 

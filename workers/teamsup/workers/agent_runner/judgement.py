@@ -30,7 +30,7 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class StartAgain:
-    """The run has not done anything, so start it again. If there is a reason, wait first."""
+    """The run has not done anything, so start it again. With a ``reason`` for the failure, wait before that."""
 
     reason: str = ""
     in_new_session: bool = False
@@ -39,7 +39,7 @@ class StartAgain:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Do not start runs until this time; None: until a default time. After that the run continues."""
+    """Do not start runs until this time, or until a default time if it is None. After that the run continues."""
 
     scope: Literal["login", "agent"]
     reason: str

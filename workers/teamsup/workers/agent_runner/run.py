@@ -64,7 +64,7 @@ class Run:
     tokens_in: int = 0
     tokens_out: int = 0
     usd: float | None = None
-    """The cost of this run; None: unknown."""
+    """The cost of this run; None if it is unknown."""
     session_usd_before: float = 0.0
     """The cost of its session before this run."""
     tools: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class Run:
     """Whether it continues in the session of an earlier run of its conversation."""
 
     folder_id: str = ""
-    """The id of the folder that contains its files; empty: unknown."""
+    """The id of the folder that contains its files; empty if it is unknown."""
 
     def is_elsewhere(self, folder_id: str) -> bool:
         """Return whether a run belongs to another host: its files, and its process if it lives."""

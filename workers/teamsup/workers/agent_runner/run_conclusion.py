@@ -135,7 +135,8 @@ class RunConclusion:
             return table.update(self._pause(table, run, pause), is_decided=run.is_decided)
 
     def yield_to_session(self, run: Run) -> bool:
-        """Return whether a session has claimed the message after the runner's lease had ended. If so, do not start it.
+        """Return whether a session has claimed the message after the runner's lease had ended. If so, do not start the
+        run.
 
         The run ends with that message. This does not apply to a run that continues after people's decision.
         """

@@ -36,7 +36,9 @@ CLOCK_TOLERANCE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class AgentPause:
-    """A pause of one agent or login. Its runs do not start until ``until``; None: until a person ends the pause."""
+    """A pause of one agent or login. Its runs do not start until ``until``, or until a person ends the pause if it is
+    None.
+    """
 
     kind: Literal["agent", "login"]
     name: str

@@ -6,7 +6,7 @@ The gate of a run, deploy/claude/gate.py, reads them in the same way.
 import re
 
 _FILE_TOOLS = ("Edit", "MultiEdit", "NotebookEdit", "Read", "Write")
-"""Tools to which Claude Code applies its rules of denial before it calls hooks."""
+"""Tools to which Claude Code applies its deny rules before it calls hooks."""
 
 
 def tool_of(rule: str) -> str:
@@ -22,7 +22,7 @@ def covers(rule: str, tool: str) -> bool:
 
 
 def is_denied_before_people(rule: str) -> bool:
-    """Return whether a rule of denial applies before people are asked. Other rules apply only after people have
+    """Return whether a deny rule applies before people are asked. Other rules apply only after people have
     decided.
     """
     name, parenthesis, condition = rule.partition("(")

@@ -17,7 +17,7 @@ _TABLE = re.compile(
     re.MULTILINE,
 )
 _MAX_TABLE_WIDTH = 120
-"""The width of the widest code that a wide screen shows in one line."""
+"""The number of columns of a code block that a wide screen shows without wrapping."""
 
 
 def utf16_length(text: str) -> int:

@@ -25,7 +25,7 @@ class Author:
     user: int
     channel: int
     guild: int | None = None
-    """None: a direct message."""
+    """None for a direct message."""
     parent: int | None = None
     """The channel of a thread."""
     roles: frozenset[int] = frozenset()

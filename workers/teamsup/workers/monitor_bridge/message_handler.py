@@ -117,7 +117,7 @@ class MessageHandler:
                 return IncidentCommand(words, message.sender, message.sender, message.sender)
             author = str(message.metadata.get("author_name") or message.sender)
             person = str(message.metadata.get("person") or message.sender)
-            # A name from Discord stays as it is.
+            # Do not change a name from Discord.
             author = person_name(author) if person.startswith("console-") else author
             return IncidentCommand(words, author, person, None)
         return IncidentQuery(words)

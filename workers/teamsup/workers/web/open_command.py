@@ -39,7 +39,7 @@ class NoTerminal(CallerError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Make a link that signs a browser in, print it, and open it. It works once, for 10 minutes. "
-        "It is a secret, so it is printed to a terminal only."
+        "It is a secret, so it is printed only to a terminal."
     )
     parser.add_argument("--as", dest="person", metavar="NAME", help="the link is for this person (default: you)")
     parser.add_argument(
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     # A link for somebody else is not for the browser of this person.
     is_opened = arguments.person is None and not arguments.no_browser and _has_display()
     if not is_terminal and not is_opened:
-        raise NoTerminal("Anybody with the link is signed in, so it is printed to a terminal only. Run this in one.")
+        raise NoTerminal("The link signs anybody in, so it is printed only to a terminal. Run this in a terminal.")
     with open_hub(component, team) as hub:
         address = _wait_for_address(hub, team)
         link = f"{address}/sign-in#{create_link(hub, person, time.time())}"

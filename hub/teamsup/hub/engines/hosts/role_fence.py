@@ -33,7 +33,7 @@ class RoleFence:
 
     def check(self, seconds_left: float | None, asked_at: float) -> None:
         """Raise RoleLost if another process has the lease, or if the lease has ended. ``seconds_left`` is the server's
-        answer to a query at ``asked_at``, in monotonic seconds; None: another token is stored.
+        answer to a query at ``asked_at``, in monotonic seconds. It is None if another token is stored.
         """
         if seconds_left is None or seconds_left <= 0:
             raise RoleLost(f"This process may not act as {self.role} any more: its lease has ended.")

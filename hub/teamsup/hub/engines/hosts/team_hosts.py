@@ -40,13 +40,13 @@ class RoleLease:
 
     role: str
     holder: str
-    """The identity of the host that has or had the lease; empty: the host has released it."""
+    """The identity of the host that has or had the lease; empty if the host has released it."""
     host: str
     """The name of this host, for people."""
     token: int
     """A number that increases with each new holder."""
     seconds_left: float
-    """Seconds until the lease ends, by the server's clock; 0 or less: it has ended."""
+    """Seconds until the lease ends, by the server's clock. It has ended at 0 or less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +169,11 @@ def is_takeable(lease: RoleLease | None, identity: str, *, is_standby: bool) -> 
 
 
 def hold_of(seconds_since_renewal: float) -> Hold:
-    """Return the permission of a holder, this many seconds by its own clock after it began its last successful renewal.
+    """Return the permission of a holder after its last successful renewal. The seconds count by the holder's own clock,
+    from
+    the request.
 
-    So its process ends well before another host can take the lease.
+    The limits end the process well before another host can take the lease.
     """
     if seconds_since_renewal >= _KILL_SECONDS:
         return Hold.KILL

@@ -76,8 +76,8 @@ class ServerWatch:
         return self._wake_reader not in ready
 
     def _names_in(self, notifications: list[psycopg.Notify]) -> Iterable[str] | None:
-        """Return the agents to ring; None: all. A payload contains the sender's host, which is empty for a foreign
-        program, and the names.
+        """Return the agents to ring, or None for all. A payload contains the sender's host and the names. A foreign
+        program sends no host.
         """
         names: set[str] = set()
         for each in notifications:

@@ -68,7 +68,7 @@ def as_store_error(name: str, error: sqlite3.Error | OSError) -> StoreError | In
 
 
 def _find_obstacle(name: str) -> str:
-    """Return the reason why a database cannot be opened, because SQLite does not report it."""
+    """Return the reason why a database cannot be opened. SQLite itself does not report it."""
     try:
         if stat.S_ISDIR(os.stat(name).st_mode):
             return os.strerror(errno.EISDIR)

@@ -165,7 +165,7 @@ def _describe_last_run(team: Team, name: str) -> str:
 
 
 def _describe_unknown_rules(section: AgentSection, environment: Mapping[str, str]) -> str:
-    """Return the rules of denial that apply only after people have decided, or an empty text."""
+    """Return the deny rules that apply only after people have decided, or an empty text."""
     rules = denied_rules(section, Path(section.directory).expanduser(), environment)
     unknown = [
         rule

@@ -80,7 +80,7 @@ def render_run(run: Run, team_folder: Path, now: float, transcript: Path | None,
 
 
 def describe_cause(run: Run, now: float) -> str:
-    """Return the cause of the run: a message's number, its schedule's local time, or a person."""
+    """Return the cause of the run: a message's number, a tick of its schedule, or a person."""
     if run.cause.kind == "message":
         return f"message #{run.cause.message_number}" if run.cause.message_number is not None else "message"
     return f"schedule {_format_tick(run.cause.key, now)}" if run.cause.kind == "schedule" else "a person"

@@ -238,7 +238,7 @@ class RunFollower:
         self.conclusion.decide(run, decision, calls)
 
     def _brief(self, run: Run, section: AgentSection, program: AgentProgram, folder: Path) -> tuple[Briefing, bool]:
-        """Return the briefing of the run, and whether the run continues in a session. Store the briefing for other
+        """Return the briefing of the run, and whether it continues an earlier session. Store the briefing for other
         programs.
         """
         if (directory := Path(run.directory)).is_relative_to(self._hub.team.folder / "agents"):

@@ -1,4 +1,4 @@
-"""End the runs of this host when the lease of agent-runner ends, also without a supervisor and without a runner.
+"""End the runs of this host when the lease of agent-runner ends, even if its supervisor and its runner are gone.
 
 A run outlives both. Another host may then take the role and start the same agent. So a process beside the runs reads
 the lease. Like a holder, it measures the lease with its own monotonic clock, from before each answer of the server.

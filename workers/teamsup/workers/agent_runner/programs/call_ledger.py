@@ -18,7 +18,7 @@ _EVENTS: tuple[CallEvent, ...] = ("began", "done", "parked", "denied")
 _DROPPED = "dropped"
 """The event of a parked call that its session has lost. People are no longer asked about it."""
 _GIVEN_UP = "given_up"
-"""The event of a call whose outcome stays unknown: the run continues without it. The gate still refuses the call's id.
+"""The event of a call whose outcome stays unknown, although the run continues. The gate still refuses the call's id.
 """
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 Verdict = Literal["allow", "deny"]
@@ -81,7 +81,7 @@ class CallLedger:
 
     def give_up(self, calls: Iterable[Call]) -> None:
         """Note that the run continues although the outcome of these calls is unknown. A later death of the process is
-        not their fault.
+        not attributed to them.
         """
         for call in calls:
             if call.event == "began" and call.id != WHOLE_PROGRAM:
@@ -89,7 +89,7 @@ class CallLedger:
                 self._append({**given, "event": _GIVEN_UP, "at": time.time()})
 
     def given_up_call(self) -> Call | None:
-        """Return the first call that was given up at the last death, if no other call has begun since then."""
+        """Return the first of the calls that were given up last, if no other call has begun since then."""
         latest = list(takewhile(lambda row: row.get("event") == _GIVEN_UP, reversed(self._rows())))
         if not latest:
             return None

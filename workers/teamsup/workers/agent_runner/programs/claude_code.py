@@ -156,7 +156,7 @@ class _FolderReader:
         self._current = (0, 0)
         """The inode of the current file, and the number of bytes that were read."""
         self.fruitless_starts = 0
-        """The number of consecutive latest starts without a prompt that printed nothing."""
+        """The number of the latest consecutive processes that were started without a prompt and printed nothing."""
 
     @property
     def ended_calls(self) -> Collection[str]:

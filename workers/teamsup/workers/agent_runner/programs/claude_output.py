@@ -219,7 +219,7 @@ def api_ending(status: object, error: str, *, is_limited: bool) -> Ending:
 
 
 def read_lines(lines: Iterable[bytes]) -> RunOutput:
-    """Return the result of these lines of one process."""
+    """Return the result of a process that has printed these lines."""
     reader = OutputReader()
     for line in lines:
         reader.feed(line)
@@ -227,8 +227,8 @@ def read_lines(lines: Iterable[bytes]) -> RunOutput:
 
 
 def _find_server_fault(listed: object) -> str:
-    """Return the fault of the MCP servers in the ``init`` line. Empty: the team's server is there, and no server has
-    failed.
+    """Return the fault of the MCP servers in the ``init`` line, or an empty text if the team's server is there and none
+    has failed.
 
     A server may still be connecting.
     """

@@ -1,4 +1,4 @@
-"""The parts of Claude Code's settings that a run must know: their files, rules of denial, and whether hooks are off."""
+"""The parts of Claude Code's settings that a run must know: the files, the deny rules, and whether hooks are off."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ def check_hooks(run: Run, files: Iterable[Path]) -> None:
 
 
 def denied_rules(agent: AgentSection, directory: Path, environment: Mapping[str, str]) -> list[str]:
-    """Return the rules of denial of this run. People are not asked about a call that a rule refuses, because Claude
+    """Return the deny rules of this run. People are not asked about a call that a rule denies, because Claude
     Code applies these rules too. An unreadable file counts as a file without rules.
     """
     return [rule for file in setting_files(agent, directory, environment) for rule in _read_denied(file)]

@@ -90,11 +90,13 @@ class RunOutput:
     lacks_tools: bool = False
     """Whether its process continues without some of its tools, so that it must be ended."""
     decision: Mapping[str, Any] = field(default_factory=dict)
-    """With "deferred" but without a call: another program's question to people (text, options)."""
+    """The question of another program to people (text, options). It comes with "deferred", instead of a call."""
 
 
 class AgentProgram(Protocol):
-    """One kind of program. ``folder`` is the run's own: ``stdout.jsonl``, ``stderr.log``, ``calls.jsonl``."""
+    """One kind of program. ``folder`` is the folder of the run, with ``stdout.jsonl``, ``stderr.log`` and
+    ``calls.jsonl``.
+    """
 
     def plan(self, run: Run, agent: AgentSection, prompt: str, *, resume: bool, folder: Path) -> Launch:
         """Return the process to start, and set the output of the earlier process aside. An empty ``prompt`` with

@@ -44,8 +44,8 @@ class StartNow:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The run must wait, with the reason. ``until`` is the time when this may change; None: only an event can change
-    it.
+    """The run must wait, with the reason. ``until`` is the time when this may change, or None if only an event can
+    change it.
     """
 
     reason: str

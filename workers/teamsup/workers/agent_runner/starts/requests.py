@@ -30,7 +30,7 @@ class RefusedRequest(CallerError):
 
 @dataclass(frozen=True, slots=True)
 class RequestOutcome:
-    """The answer to a request; empty: none is needed."""
+    """The answer to a request; empty if no answer is needed."""
 
     text: str = ""
     run: int | None = None
@@ -157,5 +157,5 @@ class RunRequests:
     def _author(self, message: Message) -> str:
         author = str(message.metadata.get("author_name") or message.sender)
         person = str(message.metadata.get("person") or message.sender)
-        # A name from Discord stays as it is.
+        # Do not change a name from Discord.
         return person_name(author) if person.startswith("console-") else author

@@ -36,13 +36,13 @@ def check_discord(team: Team, agents: Mapping[str, Agent], call: CommandHint) ->
 
 
 def _check_token(section: GatewaySection, call: CommandHint) -> list[Finding]:
-    """Return whether the token can be read and has the form of one; nothing if there is none here."""
+    """Check whether the token can be read, and looks like a token. Return no finding if there is no token here."""
     try:
         token = find_token(section, dict(os.environ))
     except OptionalNotConfigured:
         return []
     except NotConfigured as error:
-        hint = f"Mend it, then: {call('reload')}"
+        hint = f"Correct it, then: {call('reload')}"
         return [Finding("discord token", Verdict.FAILED, str(error).rstrip("."), hint)]
     if not token.is_well_formed:
         text = "it does not look like a bot's token, which has two dots; a client secret has none"

@@ -31,7 +31,7 @@ class AddressBan:
         self._pause = 0.0
         self._next_try_at = 0.0
         self.note = ""
-        """A sentence about the ban; empty: there is no ban. The sentence changes only when a request is tried."""
+        """A sentence about the ban; empty if there is none. The sentence changes only when a request is tried."""
 
     def check(self) -> None:
         """Return normally if a request may be sent. During a ban, permit only one request at a time. Raise BanError

@@ -28,7 +28,7 @@ class DiscordCalls:
         self.client: discord.Client | None = None
         """None before the first connection."""
         self.failure = ""
-        """The call that Discord has not answered for a while; empty: Discord answers."""
+        """The call that Discord has not answered for a while; empty while Discord answers."""
 
     def use_client(self, client: discord.Client) -> None:
         """Use this client from now on, also for calls that are waiting."""

@@ -115,7 +115,7 @@ class DiscordConnection:
             except BanError as error:
                 await self._wait_before_retry(error.retry_after, ADDRESS_BLOCKED)
             except TokenInUse as error:
-                await self._wait_before_retry(_TOKEN_IN_USE_SECONDS, f"{error}. This gateway stays out.")
+                await self._wait_before_retry(_TOKEN_IN_USE_SECONDS, f"{error}. This gateway does not connect.")
             except LoginLimitReached as error:
                 await self._wait_before_retry(max(1.0, error.retry_at - time.time()), str(error))
             except Exception as error:

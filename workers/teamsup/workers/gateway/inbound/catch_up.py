@@ -107,7 +107,8 @@ def channels_to_check(
     beginning: int,
     now: float,
 ) -> Iterator[tuple[int, bool]]:
-    """Return the open and known channels that may have missed messages. Each has a flag: Discord reports a new message.
+    """Return the open and known channels that may have missed messages. The flag of each tells whether Discord reports
+    a new message there.
     Pure.
     """
     for channel in here:

@@ -18,7 +18,7 @@ _FILE = "{file}"
 
 
 class TranscriptionError(Exception):
-    """The command has not produced a text; the reason continues a sentence after "because"."""
+    """The command has not produced a text. The error is the end of a sentence, after "because"."""
 
 
 def command_for(command: Sequence[str], path: Path) -> list[str]:

@@ -49,7 +49,7 @@ def check_online(team: Team, agents: Mapping[str, Agent], call: CommandHint) -> 
     except OptionalNotConfigured as error:
         if not is_present:
             return [Finding("discord login", Verdict.OK, "it is not configured, so Discord was not asked")]
-        return [_unknown("login", str(error), "Run doctor where DISCORD_TOKEN is set as for the gateway.")]
+        return [_unknown("login", str(error), "Run doctor with the DISCORD_TOKEN of the gateway.")]
     except NotConfigured:
         return []  # another finding says so
     if is_present and gateway is not None and ADDRESS_BLOCKED in gateway.note:
@@ -60,7 +60,7 @@ def check_online(team: Team, agents: Mapping[str, Agent], call: CommandHint) -> 
 async def examine_discord(
     section: GatewaySection, token: BotToken, call: CommandHint, *, is_running: bool, seconds: float = _LIMIT_SECONDS
 ) -> list[Finding]:
-    """Return what Discord says about the bot. What it has not answered after ``seconds`` is unknown."""
+    """Return what Discord says about the bot. A question without an answer after ``seconds`` counts as unknown."""
     client = discord.Client(intents=needed_intents(), max_ratelimit_timeout=30.0)
     end = asyncio.get_running_loop().time() + seconds
 

@@ -29,7 +29,7 @@ _PRIVILEGED_INTENTS = {
     "members": ("Server Members Intent", ("gateway_guild_members", "gateway_guild_members_limited")),
     "presences": ("Presence Intent", ("gateway_presence", "gateway_presence_limited")),
 }
-"""Intents that a person must switch on, with their words in the portal and the flags of an application."""
+"""Intents that a person must switch on, with their names in the portal and the flags of an application."""
 
 
 def missing_intents(needed: discord.Intents, granted: discord.ApplicationFlags) -> list[str]:
@@ -42,7 +42,9 @@ def missing_intents(needed: discord.Intents, granted: discord.ApplicationFlags) 
 
 
 def needed_permissions(section: GatewaySection, *, in_thread: bool = False) -> dict[str, str]:
-    """Return the permissions that the gateway needs in a channel: discord.py's names, and Discord's words."""
+    """Return the permissions that the gateway needs in a channel: from discord.py's names to the names on Discord's
+    pages.
+    """
     return {
         **_ALWAYS,
         **({} if in_thread else _OUTSIDE_THREADS),
@@ -53,7 +55,7 @@ def needed_permissions(section: GatewaySection, *, in_thread: bool = False) -> d
 
 @dataclass(frozen=True, slots=True)
 class MissingPermissions:
-    """Discord's words for the missing permissions, by the page where a person can grant them."""
+    """The missing permissions, with their names on Discord's pages, by the page where a person can grant them."""
 
     in_server: tuple[str, ...] = ()
     """No role of the bot has them."""

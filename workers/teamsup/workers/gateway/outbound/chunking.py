@@ -35,7 +35,7 @@ _LINE = re.compile(r"\n(?![ \t\r]*+\n)")
 _SENTENCE = re.compile(r"[.!?…][\"'”’»)\]*_]*+[ \t]++|[。！？]++[」』）]*+")
 _WORD = re.compile(r"(?<=[^\s>])[^\S\n\xa0\u2007\u202f]++|[、，；：]")
 _BOUNDARIES = ((_GAP, False), (_LINE, False), (_GAP, True), (_LINE, True), (_SENTENCE, False), (_WORD, None))
-"""Places to cut, the best first. True: only in code. False: only outside of code. None: in both."""
+"""Places to cut, the best first. True means only in code, False only outside of code, and None both."""
 
 _EXTENSIONS = {"c", "conf", "cpp", "cs", "css", "csv", "diff", "go", "html", "ini", "java", "js", "json", "log", "lua"}
 _EXTENSIONS |= {"md", "php", "py", "rb", "rs", "sh", "sql", "svg", "tf", "toml", "ts", "tsx", "xml", "yaml"}

@@ -20,7 +20,7 @@ class Rejected:
 
     why: str
     to_sender: str = ""
-    """The text for its sender; empty: none."""
+    """The text for its sender; empty if there is none."""
     notice: RejectionNotice | None = None
     """The notice for people in another channel."""
 

@@ -74,7 +74,7 @@ class ChannelRejections(dict[int, RejectionRow]):
         self._clock = clock
 
     def record_rejection(self, channel: int, why: str) -> float:
-        """Note one more refusal. Return the seconds since the first refusal in a row."""
+        """Record a refusal. Return the seconds since the first of these consecutive refusals."""
         now, row = self._clock(), self.get(channel)
         first = now if row is None or now - row.last > _MAX_GAP_SECONDS else row.first
         self[channel] = RejectionRow(first, now, why)

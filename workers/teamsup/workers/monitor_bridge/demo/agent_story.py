@@ -27,7 +27,7 @@ def show_agent_story(pause: float) -> None:
     """Show the story, with pauses of ``pause`` seconds for reading. Raise DemoFailed."""
     narrate(
         "It is night, and nobody sits at an agent's session. A temporary team on this machine handles one alert. "
-        "A script stands in for the model, and its costs are pretended."
+        "A script stands in for the model, and its costs are invented."
     )
     with temporary_team(_configuration(pause)) as (team, port, _):
         _show(team, port, pause)

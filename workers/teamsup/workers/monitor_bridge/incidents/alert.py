@@ -32,7 +32,8 @@ class Alert:
     problem.
     """
     route: str | None = None
-    """The NAME of the matching [alert_route.NAME]; empty: none. The search may take a while, so it runs before the
+    """The NAME of the matching [alert_route.NAME]; empty if there is none. The search may take a while, so it runs
+    before the
     alert is stored.
     """
     is_test: bool = False

@@ -120,7 +120,7 @@ class Correlator:
         return min(due, group.notify_at or due)
 
     def _previous_group(self, alert: Alert, before: Incident | None) -> IncidentGroup | None:
-        """Return the last, ended group of the same problem."""
+        """Return the last group of the same problem, if it has ended."""
         if alert.group:
             return group_table.find_latest_group(self._hub, self._source, alert.group)
         return None if before is None else group_table.get_group(self._hub, before.group_id)

@@ -134,7 +134,7 @@ def count_message(hub: MessageHub, group_id: int) -> int:
 
 
 def insert_message(hub: MessageHub, number: int, group_id: int, recipient: str) -> None:
-    """Store that a message notified a recipient of a group."""
+    """Record that this message has notified the recipient of the group."""
     hub.execute(
         "INSERT INTO incident_messages (message, group_id, recipient) VALUES (?, ?, ?)", (number, group_id, recipient)
     )

@@ -52,7 +52,7 @@ def _check_source(
     secret, missing = _read_secret(source)
     if missing:
         text = f"{missing}, so no test alert was sent; {last}"
-        return Finding(f"source {name}", Verdict.WARNING, text, f"Set or mend it, then: {call('doctor')}")
+        return Finding(f"source {name}", Verdict.WARNING, text, f"Set or correct it, then: {call('doctor')}")
     began = time.monotonic()
     try:
         status, server, answer = _send_rehearsal(f"{prefix}/{name}", listener, secret)

@@ -12,7 +12,7 @@ from .matcher import Matcher, is_duration, parse_duration, parse_matcher
 DEFAULT_SECONDS = 3600.0
 USAGE = "Name what to mute, and for how long: mute job=backup 2h, or mute 12 30m."
 _CLOCK_SECONDS = 1.0
-"""Seconds. A mute whose beginning is further in the future was made before the clock was set back."""
+"""If a mute begins more than these seconds in the future, it was made before the clock was set back."""
 
 
 @dataclass(frozen=True, slots=True)

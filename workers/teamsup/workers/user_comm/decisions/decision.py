@@ -32,10 +32,10 @@ class DecisionSpec:
     """An agent's request for a decision."""
 
     options: tuple[str, ...] = ()
-    """Empty: the answer is free text."""
+    """Empty if the answer is free text."""
     deciders: tuple[str, ...] = ()
-    """The deciders: ``discord:NUMBER`` or the name of a person in a terminal. Empty: every person who may write to the
-    team.
+    """The deciders: ``discord:NUMBER`` or the name of a person in a terminal. Empty if every person who may write to
+    the team may decide.
     """
     default: str | None = None
     """The answer that counts when no person has decided by the deadline."""
@@ -134,7 +134,8 @@ def evaluate(
     is_agent: bool = False,
     is_own: bool = False,
 ) -> AcceptedAnswer | InvalidAnswer:
-    """Return whether this answer counts. ``on_discord`` contains the users who may decide on Discord; empty: all.
+    """Return whether this answer counts. ``on_discord`` contains the users who may decide on Discord; it is empty for
+    all.
 
     An agent may decide only if it is a named decider. ``is_own``: the answer comes from the asker, perhaps under
     another name, so it does not count.

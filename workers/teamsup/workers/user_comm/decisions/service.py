@@ -147,7 +147,7 @@ class DecisionService:
         return [words.render_line(decision, datetime.now(UTC)) for decision in self._table.pending()]
 
     def withdraw(self, relays: Iterable[str]) -> None:
-        """Withdraw the decisions about these messages of user_comm."""
+        """Withdraw the decisions that agents have requested about these relays."""
         for relay in relays:
             for decision in self._table.open_in_reply_to(relay):
                 self._close(decision, "withdrawn")

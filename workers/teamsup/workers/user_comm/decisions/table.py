@@ -201,7 +201,7 @@ def _is_shown_in(
 ) -> bool:
     """Return whether the message was read in a conversation.
 
-    A thread that the gateway has made is a conversation of its own, with the number of the question. A person can
+    A thread that the gateway has made is a conversation of its own. Its number is that of the question. A person can
     answer there before the gateway has stored the outcome.
     """
     is_here = recipient != GATEWAY or conversation in (showing.conversation_id, showing.reply_to)

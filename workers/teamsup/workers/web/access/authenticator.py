@@ -17,7 +17,7 @@ from .sign_in_limit import SignInLimit
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
 """The hidden field of every form."""
 KNOWN_SECONDS = 5.0
-"""Seconds for which a session that was ended elsewhere may still see a region."""
+"""Seconds for which a browser may still see a region after another browser or a command has ended its session."""
 _MAX_KNOWN = 100
 
 
@@ -33,8 +33,8 @@ class Authenticator:
         """Sessions by their secrets, each with the monotonic second when the store last confirmed it."""
 
     async def find_session(self, cookies: Mapping[str, str], *, is_recent_enough: bool = False) -> Session | None:
-        """Return the session of a request's cookies. With ``is_recent_enough`` the session may have ended elsewhere
-        some seconds ago. This saves reads, because open pages request many regions.
+        """Return the session of a request's cookies. With ``is_recent_enough``, accept a session that the store
+        confirmed within KNOWN_SECONDS. This saves reads, because open pages request many regions.
         """
         secret = cookies.get(self.cookie, "")
         known = self._known.get(secret)

@@ -44,7 +44,9 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class ListedSession:
-    """A browser that is signed in, as a list shows it. ``used_at`` may be wrong by RENEWAL_SECONDS; None: unknown."""
+    """A browser that is signed in, as a list shows it. ``used_at`` may be wrong by RENEWAL_SECONDS, and is None if it
+    is unknown.
+    """
 
     id: str
     person: str

@@ -12,10 +12,10 @@ class SignInLimit:
 
     def __init__(self) -> None:
         self._full_at: OrderedDict[str, float] = OrderedDict()
-        """The time when each address has all its tries again. The address with the oldest change comes first."""
+        """The time when each address has all its tries again. The address that was changed longest ago comes first."""
 
     def seconds_to_wait(self, address: str, now: float) -> float:
-        """Return the seconds until this address may try; 0: now. ``now`` is monotonic."""
+        """Return the seconds until this address may try, or 0 if it may try now. ``now`` is monotonic."""
         each = _PERIOD_SECONDS / MAX_TRIES
         return max(0.0, self._full_at.get(address, now) + each - _PERIOD_SECONDS - now)
 

@@ -13,5 +13,5 @@ def render_sign_in(team: str, wanted: str, trouble: str) -> str:
 
 
 def render_error(title: str, sentence: str, retry_seconds: int = 0) -> str:
-    """Return the page that explains an error. The browser asks again after ``retry_seconds``; 0: never."""
+    """Return the page that explains an error. The browser asks again after ``retry_seconds``, or never if that is 0."""
     return render("error.html", datetime.now(UTC), title=title, sentence=sentence, retry_seconds=retry_seconds)

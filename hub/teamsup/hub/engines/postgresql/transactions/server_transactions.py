@@ -83,7 +83,7 @@ class ServerTransaction:
     def __init__(self, begin: "Callable[[ServerTransaction], ServerConnection]") -> None:
         self._begin = begin
         self.connection: ServerConnection | None = None
-        """None: the transaction has not begun, so the server has not received any of its statements."""
+        """None until the transaction begins. Until then the server has none of its statements."""
         self._is_over = False  # also while it begins, in case that fails
         self._waiting: list[tuple[Statement, ServerResult]] = []
 

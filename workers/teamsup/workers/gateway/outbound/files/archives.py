@@ -27,7 +27,7 @@ _UNKNOWN = {
 
 
 class UnreadableArchive(Exception):
-    """An archive cannot be read; the text continues a sentence after "because"."""
+    """An archive cannot be read. The text is the end of a sentence, after "because"."""
 
 
 def contents(content: bytes, most: int = MOST_BYTES) -> Iterator[bytes]:

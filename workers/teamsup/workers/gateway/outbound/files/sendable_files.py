@@ -27,7 +27,7 @@ _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class FileNotSendable(Exception):
-    """A file may not be sent or cannot be read; the text continues a sentence after "because"."""
+    """A file may not be sent or cannot be read. The text is the end of a sentence, after "because"."""
 
 
 class SendableFiles:

@@ -42,7 +42,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The values of one figure, each with its time. None: there was no value at that time, which is not a gap."""
+    """The values of one figure, each with its time. None if there was no value at that time, which is not a gap."""
 
     name: str
     points: tuple[tuple[float, float | None], ...]
