@@ -101,9 +101,9 @@ async def take_over(home: Path, address: str, chance: random.Random) -> float:
         stack.callback(beta.wait)
         stack.callback(beta.terminate)
         await speaker.speak(_SETTLE_SECONDS + chance.random())
-        blow = chance.choice([signal.SIGKILL, signal.SIGSTOP])
+        fault = chance.choice([signal.SIGKILL, signal.SIGSTOP])
         before, began = processes_of(alpha), time.monotonic()
-        send_signal(before, blow)
+        send_signal(before, fault)
         await speaker.speak(1.0)
 
         def said() -> list[str]:
@@ -115,8 +115,8 @@ async def take_over(home: Path, address: str, chance: random.Random) -> float:
         send_signal(before[::-1], signal.SIGCONT)  # the gateway first, as if its supervisor came too late
         await speaker.speak(_SETTLE_SECONDS)
         await discord.until(lambda: len(said()) >= len(speaker.sent), "it speaks on", patience=_TIMEOUT_SECONDS)
-        assert said() == speaker.sent, f"after {blow.name}: {said()}"
-        print(f"{blow.name}: {len(speaker.sent)} messages, the other host spoke after {seconds:.1f} s", flush=True)
+        assert said() == speaker.sent, f"after {fault.name}: {said()}"
+        print(f"{fault.name}: {len(speaker.sent)} messages, the other host spoke after {seconds:.1f} s", flush=True)
         return seconds
 
 

@@ -51,7 +51,7 @@ def _kill(supervisor: psutil.Process) -> None:
             process.kill()
 
 
-def _take_over(server: PostgresServer, name: str, blow: Callable[[psutil.Process], None]) -> bool:
+def _take_over(server: PostgresServer, name: str, disturb: Callable[[psutil.Process], None]) -> bool:
     with ExitStack() as stack:
         address = stack.enter_context(server.schema())
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -62,7 +62,7 @@ def _take_over(server: PostgresServer, name: str, blow: Callable[[psutil.Process
         _start(stack, _make_team(home, "beta", address))
         time.sleep(_SETTLE_SECONDS)
         began = time.monotonic()
-        blow(alpha)
+        disturb(alpha)
         ended, taken_over = _watch(laptop, old, began)
     if ended is None or taken_over is None:
         print(f"alpha was {name}: FAILED: the old worker ended after {ended} s, the new one began after {taken_over} s")

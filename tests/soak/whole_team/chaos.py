@@ -1,4 +1,4 @@
-"""What befalls the team at random moments. The same seed gives the same blows in the same order."""
+"""Disturb the team at random moments. The same seed gives the same faults in the same order."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ _LOOKS_FOR_RUN = 100
 
 
 @dataclass(frozen=True)
-class Blow:
-    """One thing that was done to the team."""
+class Fault:
+    """One disturbance of the team."""
 
     seconds: float
     kind: str
@@ -31,18 +31,18 @@ class Blow:
 
 @dataclass
 class Chaos:
-    """Deals every kind of blow once in each round, in random order and at random moments."""
+    """Causes every kind of fault once in each round, in random order and at random moments."""
 
     rig: TeamRig
     chance: random.Random
     every_seconds: float
     began: float
-    blows: list[Blow] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     """Kinds that are not possible here, with the reason."""
 
     def kinds(self) -> dict[str, Callable[[], Awaitable[str]]]:
-        """Return what can be done here, by name."""
+        """Return the faults that are possible here, by name."""
         found: dict[str, Callable[[], Awaitable[str]]] = {
             "worker killed": self._kill_worker,
             "worker stopped and continued": self._stop_worker,
@@ -65,7 +65,7 @@ class Chaos:
 
     @property
     def counts(self) -> Counter[str]:
-        return Counter(blow.kind for blow in self.blows)
+        return Counter(fault.kind for fault in self.faults)
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -76,7 +76,7 @@ class Chaos:
             for name in names:
                 await asyncio.sleep(self.chance.uniform(0.5, 1.5) * self.every_seconds)
                 if victim := await kinds[name]():
-                    self.blows.append(Blow(time.monotonic() - self.began, name, victim))
+                    self.faults.append(Fault(time.monotonic() - self.began, name, victim))
                 await asyncio.sleep(_RESTART_SECONDS)
                 await asyncio.to_thread(self.rig.revive)
 

@@ -118,7 +118,7 @@ class SoakRun:
             quiet_seconds=quiet_seconds,
             machine=describe_machine(),
             rows=[book.close(is_interrupted=self.ending.is_set()) for book in self.books],
-            blows=dict(chaos.counts),
+            faults=dict(chaos.counts),
             skipped=chaos.skipped,
             restarts={name: len(pids) - 1 for name, pids in self.rig.seen_processes.items()},
             sessions=self.agents.sessions,
@@ -140,8 +140,10 @@ class SoakRun:
                 "faults of Discord": sum(self.rig.discord.faults.happened.values()),
             },
         )
-        blows = [{"seconds": round(each.seconds, 1), "kind": each.kind, "victim": each.victim} for each in chaos.blows]
-        return sheet, {"series": sampler.series, "blows": blows, "troubles": self.agents.troubles}
+        faults = [
+            {"seconds": round(each.seconds, 1), "kind": each.kind, "victim": each.victim} for each in chaos.faults
+        ]
+        return sheet, {"series": sampler.series, "faults": faults, "troubles": self.agents.troubles}
 
     @property
     def books(self) -> list[Book]:
@@ -199,7 +201,7 @@ class SoakRun:
                 said = time.monotonic()
                 await asyncio.to_thread(sampler.look_at_store)
                 counts = ", ".join(f"{book.kind} {len(book.first_seen)}/{len(book.sent)}" for book in self.books)
-                self.say(f"{said - sampler.began:5.0f} s: {counts}; {len(chaos.blows)} faults")
+                self.say(f"{said - sampler.began:5.0f} s: {counts}; {len(chaos.faults)} faults")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _become_quiet(self, browsers: list[Browser], calmed: float) -> int:
