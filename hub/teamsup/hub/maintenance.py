@@ -171,8 +171,7 @@ class Maintenance:
 
     def forget(self, person: str, components: Iterable[ComponentTables] = ()) -> int:
         """Remove a person: their name, each message that is from, for or to them or quotes them, and the answers to
-        these.
-        Return the number of messages.
+        these. Return the number of messages.
 
         The ``components`` forget the person too. ``person`` is an agent's name, or the ``user``, ``person`` or
         ``author_name`` of a message's metadata. The ``user`` is the part after a colon: 30 in ``chat:30``. The freed

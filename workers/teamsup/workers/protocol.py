@@ -22,8 +22,8 @@ ANNOUNCED_TYPES = ("notification", "status_report")
 """Message types that user_comm announces to all people, so the gateway does not show them itself."""
 
 CLOSE_BUTTONS = "close_buttons"
-"""The type of a message that disables the buttons of the answered message, and gives the reason. A worker also
-uses it as a metadata key, to name the messages whose buttons user_comm must disable.
+"""The type of a message that disables the buttons of the answered message, and gives the reason. A worker also uses it
+as a metadata key, to name the messages whose buttons user_comm must disable.
 """
 
 SOURCE_KEY = "source"

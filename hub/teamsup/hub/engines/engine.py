@@ -106,8 +106,7 @@ class ForeignWrites(Protocol):
 
     def recipients(self) -> Generator[Iterable[str] | None, None, None]:
         """Yield the agents with new deliveries, or None if any agent may have one. End when the watch must begin again,
-        or
-        after stop(). Raise OSError and StoreError.
+        or after stop(). Raise OSError and StoreError.
         """
         ...
 

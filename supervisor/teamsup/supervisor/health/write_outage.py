@@ -1,7 +1,7 @@
 """Decide whether the hub accepts writes, and which process prevents them. Pure.
 
-Only observed time counts, as for heartbeats: at most one and a half usual intervals between two checks. A commit of
-any process shows that no process holds the database.
+Only observed time counts, as for heartbeats: at most one and a half usual intervals between two checks. A commit of any
+process shows that no process holds the database.
 """
 
 from dataclasses import dataclass, replace

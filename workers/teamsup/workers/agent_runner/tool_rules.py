@@ -22,9 +22,7 @@ def covers(rule: str, tool: str) -> bool:
 
 
 def is_denied_before_people(rule: str) -> bool:
-    """Return whether a deny rule applies before people are asked. Other rules apply only after people have
-    decided.
-    """
+    """Return whether a deny rule applies before people are asked. Other rules apply only after people have decided."""
     name, parenthesis, condition = rule.partition("(")
     if not parenthesis or condition in (")", "*)") or name in ("Bash", *_FILE_TOOLS):
         return True

@@ -170,8 +170,7 @@ def is_takeable(lease: RoleLease | None, identity: str, *, is_standby: bool) -> 
 
 def hold_of(seconds_since_renewal: float) -> Hold:
     """Return the permission of a holder after its last successful renewal. The seconds count by the holder's own clock,
-    from
-    the request.
+    from the request.
 
     The limits end the process well before another host can take the lease.
     """

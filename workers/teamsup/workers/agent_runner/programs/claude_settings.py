@@ -42,8 +42,8 @@ def check_hooks(run: Run, files: Iterable[Path]) -> None:
 
 
 def denied_rules(agent: AgentSection, directory: Path, environment: Mapping[str, str]) -> list[str]:
-    """Return the deny rules of this run. People are not asked about a call that a rule denies, because Claude
-    Code applies these rules too. An unreadable file counts as a file without rules.
+    """Return the deny rules of this run. People are not asked about a call that a rule denies, because Claude Code
+    applies these rules too. An unreadable file counts as a file without rules.
     """
     return [rule for file in setting_files(agent, directory, environment) for rule in _read_denied(file)]
 

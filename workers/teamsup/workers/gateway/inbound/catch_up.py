@@ -108,8 +108,7 @@ def channels_to_check(
     now: float,
 ) -> Iterator[tuple[int, bool]]:
     """Return the open and known channels that may have missed messages. The flag of each tells whether Discord reports
-    a new message there.
-    Pure.
+    a new message there. Pure.
     """
     for channel in here:
         if could_allow(section, paired, Author(0, channel.id, channel.guild, channel.parent)):

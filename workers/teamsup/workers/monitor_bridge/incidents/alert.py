@@ -33,8 +33,7 @@ class Alert:
     """
     route: str | None = None
     """The NAME of the matching [alert_route.NAME]; empty if there is none. The search may take a while, so it runs
-    before the
-    alert is stored.
+    before the alert is stored.
     """
     is_test: bool = False
     """Whether a person has sent the alert as a test."""
