@@ -27,7 +27,7 @@ def make_sheet(**changed: object) -> BalanceSheet:
         quiet_seconds=3,
         machine="two cores",
         rows=[full_book("a", "b").close()],
-        faults={"worker killed": 2},
+        chaos_faults={"worker killed": 2},
         skipped={},
         restarts={"web": 2},
         sessions=3,

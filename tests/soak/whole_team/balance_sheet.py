@@ -23,7 +23,7 @@ class BalanceSheet:
     quiet_seconds: float
     machine: str
     rows: Sequence[BalanceRow]
-    faults: Mapping[str, int]
+    chaos_faults: Mapping[str, int]
     skipped: Mapping[str, str]
     restarts: Mapping[str, int]
     sessions: int
@@ -84,8 +84,8 @@ def render_sheet(sheet: BalanceSheet) -> str:
         figures = [row.sent, row.delivered, row.answered, len(row.doubled), len(row.lost), len(row.out_of_order)]
         figures += [row.unknown, row.again] + ([len(row.open)] if sheet.is_interrupted else [])
         lines.append(f"{row.kind:18}" + "".join(f"{figure:13,}" for figure in figures))
-    faults = ", ".join(f"{kind} {count}" for kind, count in sorted(sheet.faults.items()))
-    lines.append(f"chaos: {sum(sheet.faults.values())} faults: {faults}")
+    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(sheet.chaos_faults.items()))
+    lines.append(f"chaos: {sum(sheet.chaos_faults.values())} faults: {kinds}")
     lines += [f"not tried: {kind}: {why}" for kind, why in sheet.skipped.items()]
     lines.append("restarts: " + ", ".join(f"{name} {count}" for name, count in sorted(sheet.restarts.items())))
     lines.append(

@@ -118,7 +118,7 @@ class SoakRun:
             quiet_seconds=quiet_seconds,
             machine=describe_machine(),
             rows=[book.close(is_interrupted=self.ending.is_set()) for book in self.books],
-            faults=dict(chaos.counts),
+            chaos_faults=dict(chaos.counts),
             skipped=chaos.skipped,
             restarts={name: len(pids) - 1 for name, pids in self.rig.seen_processes.items()},
             sessions=self.agents.sessions,
