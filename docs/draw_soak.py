@@ -22,7 +22,7 @@ Point = tuple[float, float]
 def draw(runs: Sequence[dict[str, Any]]) -> str:
     """Return the SVG of these runs, which were side by side."""
     longest = max(look["seconds"] for run in runs for look in run["series"])
-    kinds = sorted({fault["kind"] for run in runs for fault in run["faults"]})
+    kinds = sorted({fault["kind"] for run in runs for fault in run["chaos_faults"]})
     parts: list[str] = []
     top = 62
     for title, measure in (("messages a minute", messages_per_minute), ("memory of the team, MiB", total_memory)):
@@ -38,7 +38,7 @@ def draw(runs: Sequence[dict[str, Any]]) -> str:
         ' font-size="12" fill="#1f2937">',
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="{_LEFT}" y="22" font-size="15">The whole team for {longest / 60:.0f} minutes,'
-        f" {sum(len(run['faults']) for run in runs)} faults</text>",
+        f" {sum(len(run['chaos_faults']) for run in runs)} faults</text>",
     ]
     for place, run in enumerate(runs):
         x = _LEFT + 150 * place
@@ -86,12 +86,12 @@ def _blows(top: int, kinds: Sequence[str], runs: Sequence[dict[str, Any]], longe
     parts = []
     for row, kind in enumerate(kinds):
         y = top + _ROW * row
-        count = sum(fault["kind"] == kind for run in runs for fault in run["faults"])
+        count = sum(fault["kind"] == kind for run in runs for fault in run["chaos_faults"])
         parts.append(f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(kind)}: {count}</text>')
         for run in runs:
             parts += [
                 f'<circle cx="{_x(fault["seconds"], longest)}" cy="{y}" r="3" fill="{_COLOURS[run["engine"]]}"/>'
-                for fault in run["faults"]
+                for fault in run["chaos_faults"]
                 if fault["kind"] == kind
             ]
     return parts

@@ -143,7 +143,7 @@ class SoakRun:
         faults = [
             {"seconds": round(each.seconds, 1), "kind": each.kind, "victim": each.victim} for each in chaos.faults
         ]
-        return sheet, {"series": sampler.series, "faults": faults, "troubles": self.agents.troubles}
+        return sheet, {"series": sampler.series, "chaos_faults": faults, "troubles": self.agents.troubles}
 
     @property
     def books(self) -> list[Book]:
