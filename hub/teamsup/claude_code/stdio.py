@@ -95,7 +95,7 @@ def _encode_line(message: JSONRPCMessage) -> str:
     try:
         return message.model_dump_json(by_alias=True, exclude_unset=True)
     except ValueError as error:
-        # UTF-8 cannot write half a character, for example. One answer that cannot be written must not end the session.
+        # UTF-8 cannot encode a lone surrogate, for example. One answer that cannot be written must not end the session.
         if not isinstance(message, JSONRPCResponse):
             raise
         _log.warning("cannot write an answer: %s", error)

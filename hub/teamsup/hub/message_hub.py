@@ -74,7 +74,7 @@ class MessageHub:
         """The verbs for tools and workers that maintain the store. Raise StoreError if they cannot be loaded."""
         try:
             from .maintenance import Maintenance  # most processes only send and read
-        except OSError as error:  # without a descriptor left
+        except OSError as error:  # no descriptor is left
             raise StoreError(f"The maintenance of {self.team.database} cannot be loaded: {error.strerror}.") from error
         return Maintenance(self._session, self.queries)
 

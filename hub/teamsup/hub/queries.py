@@ -197,7 +197,7 @@ class Queries:
         only_last: bool = False,
     ) -> list[MessageLabels]:
         """Return the labels of the answers to these messages that match all arguments, in the order in which they were
-        stored. ``only_last``: only each sender's last answer to each message.
+        stored. With ``only_last``, return only each sender's last answer to each message.
         """
         wanted = {"recipient": recipient, "message_type": message_type}
         given = {column: check_text(column, value) for column, value in wanted.items() if value is not None}
@@ -259,7 +259,7 @@ class Queries:
         return [message_from_row(row) for row in open_tools(self._store).search(words, check_count("limit", limit))]
 
     def undeliverable(self) -> dict[str, int]:
-        """Return the names that no agent has ever used and for which messages wait, with the number of messages."""
+        """Return the names that no agent has used yet, each with the number of messages that wait for it."""
         return {row[0]: row[1] for row in self._store.read(SELECT_UNDELIVERABLE)}
 
     def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
@@ -312,8 +312,9 @@ class Queries:
         )
 
     def _read_for_each(self, sql: str, values: Iterable[int | str], *more: str, mark: str = "?") -> Iterator[Row]:
-        """Yield the rows of a query about many values, which are put in place of ``{marks}``; ``more`` are its other
-        values."""
+        """Yield the rows of a query about many values. ``{marks}`` in the query stands for these values, and ``more``
+        are its other values.
+        """
         distinct = list(dict.fromkeys(values))
         for start in range(0, len(distinct), _BATCH):
             batch = distinct[start : start + _BATCH]

@@ -113,8 +113,9 @@ class Team:
 
     def create(self) -> None:
         """Make the team's folders, which only their owner may open. Raise StoreError if that is impossible. Raise
-        UnsafeFile when another user owns or may write the team's folder or its database. Raise StoreUnavailable when a
-        worker finds that its team's folder is missing, because it existed at the worker's start.
+        UnsafeFile when another user owns or may write the team's folder or its database. Raise StoreUnavailable in a
+        worker whose team's folder is missing: that folder existed at the worker's start, so a new folder would be
+        wrong.
         """
         if os.environ.get(CONFIGURATION_VARIABLE) == str(self.accepted_configuration) and not self.folder.is_dir():
             raise StoreUnavailable(

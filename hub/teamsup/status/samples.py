@@ -145,7 +145,7 @@ def write_minutes(team: Team, samples: Sequence[TeamSample]) -> None:
 def append_rows(team: Team, rows: Sequence[TeamSample]) -> None:
     """Append rows. After a day, remove the oldest rows. Raise OSError."""
     path = _rows_path(team)
-    # A line begins with its newline, so that one that a full disk has cut off costs no other.
+    # Begin each line with its newline. So a line that a full disk has cut off does not damage the next line.
     text = "".join(f"\n{json.dumps(_to_json(row))}" for row in rows)
     known = read_finished_rows(team)
     if len(known) + len(rows) > _MAX_ROWS:

@@ -51,7 +51,7 @@ class ServiceNotifier:
 
 async def notify_watchdog(notifier: ServiceNotifier, is_well: Callable[[], bool]) -> None:
     """Notify the service manager's watchdog from the event loop that handles the workers."""
-    import asyncio  # not before the command that starts the team has kept ssl out of it
+    import asyncio  # imported late: first the command that starts the team keeps asyncio from importing ssl
 
     while (seconds := notifier.watchdog_seconds) is not None:
         if is_well():

@@ -168,7 +168,7 @@ class Supervisor:
             self._publisher.publish_start()
             self._background.run(self._start_when_ready(*(each.name for each in autostarted if each.has_guests)))
             serving = asyncio.create_task(self._main_loop(bell))
-            # Never seem to run without the main loop. So end, and the service manager starts another supervisor.
+            # Without the main loop this supervisor must end, so that the service manager starts another one.
             serving.add_done_callback(lambda _: self._stopping.set())
             besides = [asyncio.create_task(work) for work in self._loops_beside(serving)]
             await self._stopping.wait()

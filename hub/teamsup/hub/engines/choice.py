@@ -80,7 +80,7 @@ def open_tools(engine: "Engine") -> "EngineTools":
     """Return the engine's functions for tools. Raise StoreError if it cannot be loaded."""
     from .sqlite.store import Store
 
-    try:  # most processes only send and read
+    try:  # imported late, because most processes only send and read
         if isinstance(engine, Store):
             from .sqlite.store_tools import StoreTools
 
@@ -88,7 +88,7 @@ def open_tools(engine: "Engine") -> "EngineTools":
         from .copying.server_backup import back_up_server
         from .postgresql.postgres_store import PostgresStore
         from .postgresql.server_tools import ServerTools
-    except OSError as error:  # without a descriptor left
+    except OSError as error:  # no descriptor is left
         raise StoreError(f"The tools of {engine.name} cannot be loaded: {error.strerror}.") from error
     assert isinstance(engine, PostgresStore)  # noqa: S101 - for mypy
     return ServerTools(engine, functools.partial(back_up_server, engine.address, engine.team))

@@ -139,7 +139,7 @@ class EngineTools(Protocol):
         ...
 
     def count_orphans(self, table: str, columns: tuple[str, ...]) -> int:
-        """Return the number of rows of a component's table that have a missing message in one of these columns."""
+        """Return the number of rows of a component's table that name a missing message in one of these columns."""
         ...
 
     def reclaim_space(self, pause_seconds: float) -> None:
@@ -241,7 +241,7 @@ class Engine(Protocol):
 
 def log_waiting(error: Exception) -> None:
     """Log that the caller is waiting for a database that another program holds."""
-    with suppress(OSError):  # without a descriptor left
+    with suppress(OSError):  # no descriptor may be left
         import logging  # 4 ms of each start, for a rare line
 
         logging.getLogger(__name__).warning("%s Waiting for it.", error)

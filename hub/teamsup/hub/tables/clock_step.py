@@ -69,7 +69,7 @@ def _limit_waits(db: Transaction, now: float) -> None:
 
 
 def _limit_expiries(db: Transaction, now: float) -> None:
-    """Let each message of a later time expire no later than if it were stored now."""
+    """If a message was stored at a time that is now in the future, let it expire as if it were stored now."""
     rows = db.execute(
         "SELECT d.message, d.recipient, m.created_at, m.expires_at FROM deliveries AS d JOIN messages AS m"
         " ON m.id = d.message WHERE d.state = 'ready' AND d.expires_at > ? AND m.created_at > ?",

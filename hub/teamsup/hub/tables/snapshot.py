@@ -25,7 +25,7 @@ class HubSnapshot(NamedTuple):
     agents: list[Agent]
     """All known agents, by name."""
     undeliverable: dict[str, int]
-    """The names that no agent has ever used and for which messages wait, with the number of messages."""
+    """The names that no agent has used yet, each with the number of messages that wait for it."""
 
 
 def read_snapshot(team: "Team", hub: "MessageHub | None" = None) -> HubSnapshot:

@@ -56,7 +56,7 @@ def answer(shell: str, words: Sequence[str]) -> list[str]:
         return [_line(shell, name, meaning) for name, meaning in _commands() if name.startswith(joined[-1])]
     team = next((after for word, after in itertools.pairwise(joined) if word == "--team"), None)
     found = complete(parser, rest, lambda kind: _names(kind, team))
-    # bash replaces only what stands behind the "=".
+    # bash replaces only the text after the "=".
     cut = joined[-1].index("=") + 1 if shell == "bash" and words[-1] != joined[-1] and "=" in joined[-1] else 0
     lines = [_line(shell, each.word[cut:], each.meaning) for each in found.candidates]
     return lines if found.paths is None else [f":{found.paths}", *lines]
@@ -89,7 +89,7 @@ def _find_parser(words: Sequence[str]) -> tuple[argparse.ArgumentParser | None, 
     chosen = None if position is None else before[position]
     if chosen == "help" or (chosen is None and not words[-1].startswith("-") and before[-1:] != ["--team"]):
         return None, words
-    # A command that cannot be loaded says so, where the person runs it.
+    # A command that cannot be loaded reports that when the person runs it.
     with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
         parser = build_parser(before)
         if position is None:

@@ -135,7 +135,7 @@ def _since(text: str) -> str:
 
 def parse_since(text: str, now: datetime | None = None) -> str:
     """Return the time that a person means, in the format of a log. A time without a zone is in UTC, like all times that
-    teamsup prints. Raise ValueError. Pure with ``now``.
+    teamsup prints. Raise ValueError. It is pure if ``now`` is given.
     """
     now = (now or datetime.now(UTC)).replace(tzinfo=None)
     given = text.strip().removesuffix("UTC").strip()

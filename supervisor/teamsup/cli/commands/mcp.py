@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     claude = os.getppid()
     with MessageHub(Team.named(arguments.team), agent=normalize_session_agent(arguments.agent), model=True) as hub:
-        # These imports take half a second, so check names and database first. The imports leave no garbage, now or
-        # later. The collector would take a tenth of that time, and as much again at the end.
+        # These imports take half a second, so check names and database first. The imports leave no garbage, so switch
+        # the collector off. It would take a tenth of that time, and as much again at the end.
         gc.disable()
         from teamsup.claude_code.session_starter import Launcher, SessionStarter
         from teamsup.claude_code.team_comm_mcp_server import serve_session

@@ -158,7 +158,7 @@ def _detach(team: Team, seconds: float) -> int:
     except KeyboardInterrupt:
         process.returncode = 0  # as below
         how = command_hint(team, "stop")
-        print(f"Team {team.name!r}, pid {process.pid}, still starts. Stop it with: {how}", file=sys.stderr)
+        print(f"Team {team.name!r}, pid {process.pid}, is still starting. Stop it with: {how}", file=sys.stderr)
         raise
     if not line:
         # The supervisor has written the reason to our stderr.

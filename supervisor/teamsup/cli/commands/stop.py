@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         with progress.during(f"Team {team.name!r} ends"):
             _wait_for_end(team, pid, arguments.timeout)
     except KeyboardInterrupt:
-        print(f"Team {team.name!r}, pid {pid}, still ends. See: {command_hint(team, 'ps')}", file=sys.stderr)
+        print(f"Team {team.name!r}, pid {pid}, is still ending. See: {command_hint(team, 'ps')}", file=sys.stderr)
         raise
     print(f"Team {team.name!r} has ended.")
     return 0

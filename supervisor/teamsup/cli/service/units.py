@@ -41,8 +41,8 @@ class ManagerCommand:
 
 @dataclass(frozen=True, slots=True)
 class ServiceManager:
-    """The unit and the commands of one team in one service manager. The service runs if ``look`` prints a match of
-    ``active``.
+    """The unit and the commands of one team in one service manager. The service runs if the output of
+    ``status_command`` matches ``active_pattern``.
     """
 
     template: str

@@ -92,7 +92,9 @@ def _without_environment_values(worker: object) -> object:
 
 
 def _restore_environments(team: Team, tables: dict[str, Any]) -> dict[str, Any]:
-    """Return the accepted tables, with the values of the saved file for the same names, if that file is readable."""
+    """Return the accepted tables. Take the values of an environment from the saved file, if it has the same names
+    there.
+    """
     with suppress(NotConfigured):
         saved = _worker_tables(load_file(team))
         for name, worker in _worker_tables(tables).items():

@@ -82,7 +82,7 @@ def _find_position(text: str, tables: Mapping[str, Any]) -> tuple[str, str]:
     behind = text[named.end() :] if named else text
     table = _find_table(tables, section)
     known = table if isinstance(table, dict) else {}
-    # The sentence continues with the known keys, which are right.
+    # After the unknown key the sentence names known keys. Those are not mistakes.
     if (unknown := _UNKNOWN_KEY.search(behind)) and unknown[1] in known:
         return section, unknown[1]
     words = _WORD.findall(behind)

@@ -92,7 +92,7 @@ class Program:
             self.env_file,
             self.heartbeat_seconds,
             self.limits,
-            # They run in the environment that the process had at its start.
+            # The checks run in the environment that the process had at its start.
             self.ready,
             self.alive,
             self.worker_settings,

@@ -62,7 +62,7 @@ def resume_workers(handover: Handover, manager: ProcessManager, spawner: Spawner
         elif child is not None:
             child.kill()
             log(f"killed {handed.name}, which this program does not know")
-    manager.reap()  # nobody noticed those that have ended meanwhile
+    manager.reap()  # some workers may have ended meanwhile
     manager.reconsider_all()
     log(f"continues with the workers of its predecessor, as teamsup {version('teamsup')}")
 

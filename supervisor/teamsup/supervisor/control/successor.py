@@ -82,7 +82,7 @@ class Successor:
         if CAN_FOLLOW not in lines:
             why = lines[-1].removeprefix("teamsup: ") if lines else f"{command[0]} printed nothing"
             raise HandoverRefused(f"The supervisor was not replaced, and continues: {why}")
-        await self._manager.orphan_killer.wait()  # the successor would not look for them
+        await self._manager.orphan_killer.wait()  # the successor would not look for these orphans
         self._is_due = True
 
     async def replace(self) -> None:

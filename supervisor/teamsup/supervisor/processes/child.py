@@ -60,7 +60,8 @@ class Child:
         from_file = () if program.env_file is None else read_env_file(program.env_file)
 
         def die_with_supervisor() -> None:
-            # Other threads exist between fork and exec. So make only system calls, looked up before, and take no lock.
+            # Other threads may hold locks between fork and exec. So take no lock, and make only system calls that were
+            # looked up before.
             restore_limits(is_ours, limits.nofile)
             if limits.nice is not None:
                 os.setpriority(os.PRIO_PROCESS, 0, limits.nice)

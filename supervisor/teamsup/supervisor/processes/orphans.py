@@ -93,7 +93,7 @@ def kill_orphans_of_workers(tags: Container[str]) -> dict[str, list[int]]:
 
 def kill_orphans_of_team() -> list[int]:
     """Kill the adopted processes after the workers have ended; return the pids."""
-    import psutil  # not for a supervisor whose workers live
+    import psutil  # imported late: only the end of a worker needs it
 
     return kill_all(lambda: (each for each in psutil.Process().children(recursive=True) if not _is_guest(each)))
 

@@ -79,7 +79,7 @@ class WorkQueue:
 
     def _next_process(self) -> ManagedProcess:
         while (name := heapq.heappop(self._order)[1]) not in self._to_reconsider:
-            pass  # a worker with two ranks
+            pass  # the worker was queued twice, with two ranks
         return self._to_reconsider.pop(name)
 
     def _continue(self) -> None:

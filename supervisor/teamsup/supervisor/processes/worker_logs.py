@@ -1,4 +1,4 @@
-"""The output of workers and the supervisor: on the terminal with a prefix, and in a file for each name with
+"""The output of workers and the supervisor. On the terminal each line has a prefix; in the file of its worker it has
 the time.
 """
 
@@ -47,7 +47,7 @@ class WorkerLogs:
 
     def write(self, name: str, *lines: str) -> None:
         """Write lines of output to the file, and to the terminal if there is one."""
-        # In UTC, which alone has each hour once, so that lines stand in their order.
+        # Write UTC, so that lines are in order. In local time an hour may come twice.
         at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"[:23] + "Z"
         shown = [sanitize(line.rstrip()) for line in lines]
         # A few at a time: a worker that prints without end must cost little, and its files must stay small.

@@ -217,8 +217,8 @@ def test_an_agent_learns_of_deciders_that_the_team_does_not_know(
     told = receive_next(lead)
     assert (told.message_type, told.reply_to) == ("status_report", question.message_id)
     assert told.content == (
-        f"#{question.id} is asked, but the team does not hear bbo or discord:7 or discord:9999999999999999999, "
-        "who cannot decide it unless that changes. Known consoles: ann."
+        f"#{question.id} is asked, but the team does not know bbo or discord:7 or discord:9999999999999999999, "
+        "who cannot decide it at present. Known consoles: ann."
     )
     assert told.metadata["unknown_deciders"] == ["bbo", "discord:7", "discord:9999999999999999999"]
     receive(ann, "opinion_request")

@@ -66,7 +66,8 @@ Judgement = Finish | Park | Resume | StartAgain | Pause | Unknown
 def judge(output: RunOutput, calls: Sequence[Call], *, is_alive: bool, has_answered: bool) -> Judgement | None:
     """Return the next action, or None while the process lives.
 
-    ``has_answered``: the agent itself has answered its cause in the hub. The output decides, never the exit code.
+    ``has_answered`` tells whether the agent itself has answered its cause in the hub. The output decides, never the
+    exit code.
     """
     if is_alive:
         return None

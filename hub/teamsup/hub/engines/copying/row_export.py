@@ -125,7 +125,7 @@ def import_rows(
     header = _read_header(name, next(numbered, (1, {}))[1], components)
     target.begin(components_of(name, header.components, components))
     shapes = target.tables()
-    for each, columns in shapes.items():  # the hub fills some, and an interrupted import may have left rows
+    for each, columns in shapes.items():  # a new hub has some rows, and an interrupted import may have left others
         while page := target.read_page(each, None):
             target.change(each, [row[: columns.key_length] for row in page], ())
     rows = dict.fromkeys(shapes, 0)

@@ -144,7 +144,7 @@ class ServerRows:
         columns = ", ".join(map(quote_name, shape.names))
         with self.transaction() as connection:
             run_script(connection, f"ALTER TABLE {name} DISABLE TRIGGER USER")
-            run_script(connection, "DELETE FROM delivery_floors")  # without its triggers nothing lowers them
+            run_script(connection, "DELETE FROM delivery_floors")  # its triggers are off, so they would stay too high
             run_for_each(connection, f"DELETE FROM {name} WHERE {which}", removed)  # noqa: S608
             with connection.cursor() as cursor, cursor.copy(f"COPY {name} ({columns}) FROM STDIN") as copy:
                 for row in added:

@@ -133,7 +133,9 @@ class TeamHosts(Protocol):
         ...
 
     def release(self, held: Mapping[str, int], *, is_free: bool) -> None:
-        """End leases of this host now, by role and token. ``is_free``: every host may take them, not only a standby."""
+        """End leases of this host now, by role and token. With ``is_free`` every host may take them, otherwise only a
+        standby.
+        """
         ...
 
     def read(self) -> TeamView:

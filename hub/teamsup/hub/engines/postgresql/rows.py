@@ -44,7 +44,7 @@ def adapt_values(connection: Connection[Any]) -> None:
 
 
 class _NumberDumper(Dumper):
-    """Send numbers without a type, like texts. Otherwise each size of number would need another prepared statement."""
+    """Dump numbers without a type, like texts. Otherwise each size of number would need another prepared statement."""
 
     oid = 0
 
@@ -53,7 +53,7 @@ class _NumberDumper(Dumper):
 
 
 class _TimeLoader(Loader):
-    """A time as timestamps.format_time() writes it."""
+    """Load a time as the text that timestamps.format_time() writes."""
 
     def load(self, data: Buffer) -> str:
         text = bytes(data).decode()

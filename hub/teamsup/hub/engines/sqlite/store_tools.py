@@ -49,7 +49,7 @@ class StoreTools:
         return []
 
     def check_integrity(self) -> list[str]:
-        self._store.read("SELECT 1")  # finds a file that another has replaced
+        self._store.read("SELECT 1")  # finds out whether another file has replaced this one
         try:
             with closing(open_reader(self._store.path)) as db, interruptible(db):
                 return [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
@@ -96,7 +96,7 @@ class StoreTools:
 
     def _copy_to(self, target: sqlite3.Connection) -> None:
         """Copy the database while writers continue."""
-        self._store.read("SELECT 1")  # finds a file that another has replaced
+        self._store.read("SELECT 1")  # finds out whether another file has replaced this one
         with closing(sqlite3.connect(self._store.path, timeout=BUSY_SECONDS)) as source:
             copy_in_batches(source, target)
 

@@ -149,7 +149,7 @@ class Dispatcher:
         for run in [each for each in at.open_runs if each.agent == name and each.state == "planned"]:
             if run.id in followed:
                 continue
-            # A try further ahead than it can be was planned before the clock was set back. It is due.
+            # If the next try is later than any try can be, the clock was set back. Then the run is due.
             if run.next_try_at is not None and at.now < run.next_try_at <= at.now + LONGEST_RETRY_SECONDS:
                 found.wait_until(run.next_try_at)
                 continue
@@ -221,7 +221,8 @@ class Dispatcher:
                 if not run.is_open:
                     hub.acknowledge(delivery, outcome=run.reason or run.state)
                     return None
-                # The claim has refreshed the presence of a session that may have been killed. It is a run's now.
+                # The claim has refreshed the presence of a session that may have been killed. Now the presence is that
+                # of a run.
                 presence: dict[str, Any] = {"note": "starts", RUN: run.id}
                 hub.register("agent", **presence)
                 return table.update(run, lease_token=delivery.lease_token)

@@ -76,7 +76,7 @@ class Admission:
         if is_allowed(section, await retry_in_thread(self._log, paired_user_ids, self._hub), author):
             return True
         if section.roles and not inbound.knows_roles:
-            # Discord's history does not contain them, so ask, but only where they matter.
+            # Discord's history does not contain roles. Ask for them only if the section lists roles.
             author = replace(author, roles=await self._roles_of(author))
         return is_allowed(section, (), author)
 

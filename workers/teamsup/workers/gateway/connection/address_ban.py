@@ -10,7 +10,7 @@ import discord
 from teamsup.terminal.formatting import format_clock
 
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 60.0, 900.0
-_TRY_SECONDS = 30.0  # for the answer to a try, before another request is the next one
+_TRY_SECONDS = 30.0  # for the answer to a try; after that another request may try
 _CLOUDFLARE_CODES = ("1015", "1020")
 ADDRESS_BLOCKED = "Cloudflare blocks this host's address"
 

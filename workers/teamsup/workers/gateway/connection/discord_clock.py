@@ -29,7 +29,7 @@ class DiscordClock:
         self._steady = steady
         self._host = host
         self._started_at = steady()
-        self._ahead: float | None = None  # of the steady seconds
+        self._ahead: float | None = None  # Discord's time minus the steady seconds
 
     def now(self) -> float:
         """Return the time at Discord."""
@@ -42,7 +42,7 @@ class DiscordClock:
     def learn(self, seconds: float) -> None:
         """Set the clock to this time, which Discord has just sent."""
         if abs(self._host() - seconds) <= _AGREEMENT_SECONDS:
-            seconds = self._host()  # more exact, and the same for everybody who reads both
+            seconds = self._host()  # the host's clock is more exact, and its logs show the same time
         elif self._ahead is not None and abs(self.now() - seconds) <= _AGREEMENT_SECONDS:
             return
         self._ahead = seconds - self._steady()

@@ -116,7 +116,7 @@ def channels_to_check(
     numbers = {channel.id for channel in here}
     elsewhere = [each for each in known.values() if each.channel not in numbers]
     yield from ((each.channel, True) for each in elsewhere if each.person is not None)
-    # Threads that were closed since, or channels that we may no longer read.
+    # These threads were closed meanwhile, or the bot may no longer read these channels.
     recent = snowflake_at(now - _ARCHIVE_DAYS * 86_400)
     closed = [each for each in elsewhere if each.person is None and each.last_seen > recent]
     yield from ((each.channel, True) for each in closed[:_MAX_ARCHIVED_THREADS])

@@ -25,7 +25,7 @@ class ChannelQueue(Generic[T]):
         self._handle = handle
         self._catch_up = catch_up
         self._caught_up_to = -1  # events up to this number need no catch-up
-        self._waiting: deque[tuple[int, T]] = deque()  # each with the number of listening at its arrival
+        self._waiting: deque[tuple[int, T]] = deque()  # each with the value of listening() when it arrived
         self.task: asyncio.Task[None] | None = None
 
     @property

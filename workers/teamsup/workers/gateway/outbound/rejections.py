@@ -41,8 +41,8 @@ def decide_action(
 ) -> RejectionAction:
     """Decide the action after a refusal. Pure.
 
-    ``is_late``: the channel has refused for too long. ``waits_on``: the answer is an announcement, which waits for the
-    home channel.
+    ``is_late`` means that the channel has refused for too long. ``waits_on`` means that the answer is an announcement,
+    which waits for the home channel.
     """
     is_over = isinstance(refusal, Reject) or is_late or is_gone
     if has_files and refusal.may_pass_without_files and (is_over or may_only_write):

@@ -112,7 +112,7 @@ class ReactionUpdater:
         possible = self._possible.get(number, question.reactions)
         if wanted not in possible:
             possible = self._possible[number] = (*possible, wanted.value)
-            # Record it before the change, so that no reaction stays behind unknown. The last one may stay.
+            # Record the reaction before setting it, so that the next process can remove it. A final reaction stays.
             if len(possible) > 1 or not wanted.is_final:
                 await asyncio.to_thread(self._open_questions.set_reactions, number, possible)
         await message.add_reaction(wanted)

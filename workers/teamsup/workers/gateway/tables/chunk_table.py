@@ -37,7 +37,7 @@ class Chunk:
     snowflake: int | None = None
 
     def age(self, now: float) -> float:
-        """Seconds since the chunk was first sent with its nonce."""
+        """Return the seconds since the chunk was first sent with its nonce."""
         return 0.0 if self.first_sent_at is None else abs(now - self.first_sent_at)
 
 

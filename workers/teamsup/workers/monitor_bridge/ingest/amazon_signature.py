@@ -66,7 +66,7 @@ def check_signature(key: "RSAPublicKey", envelope: JsonObject, text: bytes) -> N
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
-    # Version 1 is the default of a topic, and it is Amazon that chooses its digest.
+    # Version 1 is the default of a topic. Amazon has chosen its digest.
     digest = hashes.SHA256() if envelope.raw_text("SignatureVersion") == "2" else hashes.SHA1()  # noqa: S303
     try:
         key.verify(base64.b64decode(envelope.raw_text("Signature"), validate=True), text, PKCS1v15(), digest)

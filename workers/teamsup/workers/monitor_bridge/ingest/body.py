@@ -19,7 +19,7 @@ MAX_TOTAL_BYTES = 64 * 2**20
 _READ_SECONDS = 20.0
 _MAX_DEPTH = 100
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
-_MAX_DIGITS = 300  # of an integer; a float has up to 309
+_MAX_DIGITS = 300  # of an integer; a float cannot hold more than 309
 
 
 class MemoryLimitReached(Exception):

@@ -211,8 +211,8 @@ def _to_rejected(unreadable: UnreadablePart) -> NewRejectedPayload:
 
 
 def _unreadable_alert(name: str, reason: str = "") -> Alert:
-    """Return the alert about unreadable payloads of a source, which may hide any problem. Without a reason, return the
-    alert's end.
+    """Return the alert about unreadable payloads of a source. Such payloads may hide any problem. Without a reason,
+    return the end of the alert.
     """
     title = f"Some payloads of {name} could not be read" if reason else f"All payloads of {name} can be read again"
     text = f"{reason} Show it with: teamsup alerts rejected" if reason else ""

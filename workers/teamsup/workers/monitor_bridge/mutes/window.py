@@ -17,7 +17,7 @@ class WindowState:
     name: str
     matchers: tuple[str, ...]
     begins_at: float
-    """The present beginning if the window is open, or the next beginning."""
+    """The time when the open window has opened, or when the closed window opens next."""
     mute: Mute | None = None
     """The mute of the window, if it is open."""
 

@@ -137,8 +137,8 @@ def evaluate(
     """Return whether this answer counts. ``on_discord`` contains the users who may decide on Discord; it is empty for
     all.
 
-    An agent may decide only if it is a named decider. ``is_own``: the answer comes from the asker, perhaps under
-    another name, so it does not count.
+    An agent may decide only if it is a named decider. ``is_own`` means that the answer comes from the asker, perhaps
+    under another name. Such an answer does not count.
     """
     if decision.state != "open":
         return InvalidAnswer("closed")

@@ -65,8 +65,8 @@ def render_unknown_deciders(decision: Decision, unknown_ones: Sequence[str], con
     """Return a note for the agent about deciders who cannot decide at present."""
     known = ", ".join(name.removeprefix("console-") for name in consoles)
     return (
-        f"#{decision.number} is asked, but the team does not hear {' or '.join(unknown_ones)}, "
-        f"who cannot decide it unless that changes. Known consoles: {known or 'nobody'}."
+        f"#{decision.number} is asked, but the team does not know {' or '.join(unknown_ones)}, "
+        f"who cannot decide it at present. Known consoles: {known or 'nobody'}."
     )
 
 

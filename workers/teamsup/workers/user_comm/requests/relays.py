@@ -22,7 +22,7 @@ from .progress import PROGRESS_METADATA, OpenRelay, describe_report
 
 QUESTION_REF_KEY = "question_ref"
 """The key for the question in other messages about it. A reply to such a message answers the question too."""
-_MAX_SEARCHED = 100  # messages of a conversation, for the last of a person
+_MAX_SEARCHED = 100  # messages of a conversation, in the search for the person's last message
 _IN_CONVERSATION = "person = ? AND coalesce(conversation, '') = coalesce(CAST(? AS TEXT), '')"
 _WITHDRAWAL_TEXTS = {
     "deleted": "The person has deleted this message.",

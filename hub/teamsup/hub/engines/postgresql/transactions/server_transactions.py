@@ -84,7 +84,7 @@ class ServerTransaction:
         self._begin = begin
         self.connection: ServerConnection | None = None
         """None until the transaction begins. Until then the server has none of its statements."""
-        self._is_over = False  # also while it begins, in case that fails
+        self._is_over = False  # also set while the transaction begins, because that may fail
         self._waiting: list[tuple[Statement, ServerResult]] = []
 
     @property
@@ -220,7 +220,7 @@ class ServerTransactions:
             self._deadline = math.inf
             self.open = ServerTransaction(begin)
             if not shared:
-                self.open.run()  # also exclusive for the caller's work before its first statement
+                self.open.run()  # the caller may work before its first statement, and must be alone then too
             self._thread = threading.get_ident()
             on_begin(self.open)
             yield self.open
