@@ -227,7 +227,7 @@ def test_start_accepts_the_examples_of_the_template(teamsup: TeamsupCommand) -> 
 def test_help_and_version_exist(teamsup: TeamsupCommand) -> None:
     assert teamsup.run("nonsense").returncode == os.EX_USAGE
     assert "talk to the team" in teamsup.run("--help").stdout
-    assert "admit a user on Discord" in teamsup.run("--help").stdout
+    assert "let a Discord user write to the team" in teamsup.run("--help").stdout
     assert "--detach" in teamsup.run("start", "--help").stdout
     assert teamsup.run("--version").stdout.startswith("teamsup 0.")
 

@@ -80,7 +80,7 @@ def test_each_argument_that_takes_a_name_is_completed() -> None:
         (["send", "o"], []),
         (["--team", "ni"], ["night"]),
         (["--versi"], ["--version\tshow the version and exit"]),
-        (["help", "pair"], ["pair\tadmit a user on Discord"]),
+        (["help", "pair"], ["pair\tlet a Discord user write to the team"]),
         (["no-such-command", ""], []),
         (["hub", "backup", ""], [":file"]),
     ],

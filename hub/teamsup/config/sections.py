@@ -35,11 +35,13 @@ class TeamSection:
     """The address of the server that stores the team, without a password; empty: messages.db in the team's folder. The
     variable TEAMSUP_HUB takes precedence."""
     host: Annotated[str, Example('"NAME"')] = ""
-    """The name of this host for people; empty: the system's. Only for a team on a server."""
+    """The name under which people see this host; empty: its hostname. Only for a team on a server."""
     standby: bool = False
     """Whether this host takes over the workers of a host that has gone. Only for a team on a server."""
     native_inbox: bool = False
-    """Whether messages for an idle teammate of a session also go into the inbox file that Claude Code reads."""
+    """Whether messages for an idle teammate also go into the inbox file that Claude Code reads for it. A teammate is a
+    member of an agent team of Claude Code.
+    """
 
     def __post_init__(self) -> None:
         for agent in self.agents:
@@ -98,28 +100,28 @@ class WorkerSection:
     )
     """Variables for its process."""
     env_file: Annotated[str, Example('"watch.env"')] = ""
-    """A file with lines NAME=value that only you may read (chmod 600)."""
+    """A file of variables, with lines NAME=value. Only you may have access to it (chmod 600)."""
     autostart: bool = True
     """Whether it starts with the team."""
     restart: Annotated[Literal["always", "on-failure", "never"] | None, Example('"always"')] = None
-    """When it is started again after its end. By default always; with a schedule, never."""
+    """When it is restarted after its end. By default always; with a schedule, never."""
     essential: bool = False
-    """Whether the team ends when this worker has ended and is not started again."""
+    """Whether the team shuts down when this worker ends and is not restarted."""
     schedule: Annotated[str, Example('"0 3 * * *"')] = ""
-    """A job starts at these times: minute hour day month weekday."""
+    """The times at which it starts, as a cron expression: minute hour day month weekday."""
     timezone: Annotated[str, Example('"Europe/Berlin"')] = ""
     """The time zone of the schedule; empty: this machine's."""
     ready: Annotated[CheckSection | None, Example('{ http = "http://127.0.0.1:8080/health" }')] = None
-    """It counts as running when this check succeeds: http, tcp, exec or log."""
+    """The check that shows that it is ready: http, tcp, exec or log."""
     alive: Annotated[CheckSection | None, Example('{ tcp = "8080", every_seconds = 10, failures = 3 }')] = None
-    """It is replaced when this check fails several times: http, tcp or exec."""
+    """The check that shows that it still works: http, tcp or exec. The worker is replaced after several failures."""
     depends_on: Annotated[tuple[str, ...], Example('["database"]')] = ()
     """Workers that start before it and stop after it."""
     heartbeat_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("30")] = None
-    """A worker that sends heartbeats is replaced after this time without one, because it counts as hung."""
+    """For a worker that sends heartbeats. It is replaced if it does not send one for this time."""
     start_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("60")] = None
-    """The limit for its first heartbeat, by default 60 s. A worker without heartbeats counts as running after this
-    time, by default 1 s.
+    """The time limit for its first heartbeat or until its check ready succeeds, by default 60 s. Without both it is
+    ready after this time, by default 1 s.
     """
     stop_signal: str = "TERM"
     """The signal that stops it, such as TERM, INT or QUIT."""
@@ -130,7 +132,7 @@ class WorkerSection:
     nofile: Annotated[int | None, Number("files", 16, 1 << 20), Example("1024")] = None
     """The maximum number of open files. By default the same as for the supervisor."""
     umask: Annotated[str, TextPattern("|0?[0-7]{3}", 'three octal digits, such as "027"'), Example('"077"')] = ""
-    """Rights that its new files do not get, in octal; empty: the same as for the supervisor, "077"."""
+    """Permissions that its new files do not get, in octal; empty: the same as for the supervisor, "077"."""
     nice: Annotated[int | None, Number("steps", -20, 19), Example("10")] = None
     """Its CPU priority, from -20 (urgent; needs root) to 19. By default the same as for the supervisor."""
     log_max: Annotated[str, SIZE] = "10 MiB"
@@ -166,7 +168,7 @@ class WorkerSection:
 
 @dataclass(frozen=True)
 class MetricsSection:
-    """[metrics]: figures for Prometheus, at http://127.0.0.1:PORT/metrics."""
+    """[metrics]: the metrics for Prometheus, at http://127.0.0.1:PORT/metrics."""
 
     port: Annotated[int, Number("a port", 0, 65535), Example("9464")] = 0
     """The port on this machine; 0: none."""

@@ -61,7 +61,7 @@ def link_in(text: str) -> tuple[int, str]:
 
 def test_a_terminal_shows_a_link_that_signs_in(teamsup: TeamsupCommand, web: WebProcess) -> None:
     with in_terminal(teamsup, "open") as (terminal, process):
-        text = terminal.expect("It works once, for 10 minutes.")
+        text = terminal.expect("It works once, within 10 minutes.")
         assert process.wait(TIMEOUT_SECONDS) == 0
     port, secret = link_in(text)
     assert port == web.port
@@ -136,7 +136,7 @@ def test_start_shows_the_link_in_a_terminal_and_writes_it_nowhere(teamsup: Teams
     teamsup.team.folder.mkdir(parents=True)
     teamsup.team.configuration.write_text(ONLY_WEB)
     with in_terminal(teamsup, "start") as (terminal, _):
-        port, secret = link_in(terminal.expect("It works once, for 10 minutes."))
+        port, secret = link_in(terminal.expect("It works once, within 10 minutes."))
         assert PageClient(port).sign_in(secret).status == 303
     for file in (path for path in teamsup.team.folder.rglob("*") if path.is_file()):
         assert secret.encode() not in file.read_bytes(), file
@@ -149,7 +149,7 @@ def test_start_detached_shows_the_link_too(teamsup: TeamsupCommand) -> None:
     try:
         with in_terminal(teamsup, "start", "--detach") as (terminal, process):
             terminal.expect("Stop it with:")
-            link_in(terminal.expect("It works once, for 10 minutes."))
+            link_in(terminal.expect("It works once, within 10 minutes."))
             assert process.wait(TIMEOUT_SECONDS) == 0
     finally:
         teamsup.run("stop")

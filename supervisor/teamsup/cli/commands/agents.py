@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "text", nargs="*", metavar="TEXT", help="the text for the agent (default: a note that you started it)"
     )
     pause.add_argument("reason", nargs="*", metavar="REASON", help="the reason, which others can read")
-    rm.add_argument("--yes", action="store_true", help="do not ask; forget also an agent that is present or configured")
+    rm.add_argument("--yes", action="store_true", help="do not ask; also forget an agent that is present or configured")
     rm.add_argument("--dry-run", action="store_true", help="only say what would be forgotten")
 
 

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "The shell asks teamsup at each Tab, so the lines stay valid after an update."
     )
     parser.epilog = (
-        'Let your shell run these lines at its start. bash, in ~/.bashrc: eval "$(teamsup completion bash)". '
+        'Add the line for your shell to its start file. bash, in ~/.bashrc: eval "$(teamsup completion bash)". '
         'zsh, in ~/.zshrc after compinit: eval "$(teamsup completion zsh)". '
         "fish, in ~/.config/fish/config.fish: teamsup completion fish | source"
     )
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs=argparse.REMAINDER,
         metavar="WORD",
-        help="a command line: print the words that can replace its last word",
+        help="a command line to complete: print the words that can replace its last word",
     )
 
 

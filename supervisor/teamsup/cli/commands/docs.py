@@ -25,7 +25,7 @@ class UnknownPage(CallerError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("page", metavar="PAGE", nargs="?", help="the page to show (default: list all)")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--path", action="store_true", help="print where the page, or the folder of all, is")
+    form.add_argument("--path", action="store_true", help="print the path of the page, or of the folder with all pages")
     form.add_argument("--json", action="store_true", help="print JSON for programs")
 
 

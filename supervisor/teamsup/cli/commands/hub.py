@@ -64,13 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     copy.set_defaults(run_alone=_copy)
     export = verb("export", "write every row as a line of JSON, while the team runs", _export)
     output = export.add_argument(
-        "--output", type=Path, metavar="FILE", help="the new file, for its owner alone (default: standard output)"
+        "--output", type=Path, metavar="FILE", help="the new file, which only its owner can open (default: stdout)"
     )
     complete_as(Kind.FILE, output)
     fill = verb("import", "fill an empty team from an export; a broken export changes nothing", _no_verb)
-    complete_as(Kind.FILE, fill.add_argument("file", help="a file that 'hub export' wrote; '-' is standard input"))
+    complete_as(Kind.FILE, fill.add_argument("file", help="a file that 'hub export' wrote; '-' is stdin"))
     fill.set_defaults(run_alone=_import)
-    prune = verb("prune", "remove old messages that have ended, and release their space", _prune)
+    prune = verb("prune", "remove old messages that do not wait for a reader, and release their space", _prune)
     prune.add_argument(
         "--days", type=non_negative, metavar="N", help="remove messages older than this (default: keep_days of [team])"
     )

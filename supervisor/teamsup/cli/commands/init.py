@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_parse_names,
         default=[],
         metavar="NAME,…",
-        help="agents of the plugin that the team should know: alert-manager, gcp-monitor or gcp, oci-monitor or oci "
+        help="enroll these agents of teamsup's plugin: alert-manager, gcp-monitor (or gcp), oci-monitor (or oci) "
         "(default: none)",
     )
     claude.add_argument(
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     claude.add_argument(
         "--remove",
         action="store_true",
-        help="remove what this command has written, and forget the agents that have never taken part",
+        help="remove what this command has written; also forget its agents that have never been active",
     )
 
 

@@ -60,7 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--since",
         type=_since,
         metavar="WHEN",
-        help='print the lines since then: 10m, 2h, 3d, or a time in UTC: "14:30", "2026-11-30", "2026-11-30 14:30"',
+        help='print only lines since then: an age such as 10m, 2h or 3d, or a UTC time such as "14:30", "2026-11-30" '
+        'or "2026-11-30 14:30"',
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object in each line")
     parser.add_argument(

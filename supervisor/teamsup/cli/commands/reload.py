@@ -11,7 +11,7 @@ from ..arguments import add_timeout
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "If the file has a mistake, nothing changes (exit code 78). Exit code 4: the file is applied, but a worker is "
-        "not ready after --timeout. SIGHUP to the supervisor reloads too; then only the supervisor's log shows it."
+        "not ready after --timeout. The signal SIGHUP makes the supervisor reload too; only its log shows the result."
     )
     add_timeout(parser, 30)
 

@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rolling",
         action="store_true",
-        help="restart the running workers one after another, then replace the supervisor while they keep "
-        "running; a worker that is not ready after --timeout ends the command with exit code 4",
+        help="restart the running workers one after another, then replace the supervisor while the workers keep "
+        "running; stop with exit code 4 if a worker is not ready after --timeout",
     )
     add_timeout(parser, 30)
 

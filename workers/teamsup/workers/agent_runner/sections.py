@@ -46,7 +46,7 @@ class AgentSection:
     """[agent.NAME]: an agent that a message or a schedule starts, without an open session."""
 
     start: Annotated[tuple[StartReason, ...], Example('["message", "schedule"]')] = ()
-    """The events that start it, a message or the schedule; empty: only a person, with 'teamsup agents start'."""
+    """The events that start it: a message, the schedule or both. Empty: only a person, with 'teamsup agents start'."""
     schedule: Annotated[str, Example('"*/30 * * * *"')] = ""
     """A cron expression: minute hour day month weekday."""
     timezone: Annotated[str, Example('"Europe/Berlin"')] = ""
@@ -58,11 +58,13 @@ class AgentSection:
     program: Literal["claude"] = "claude"
     """The program of its runs: "claude" is Claude Code. For any other program, use command."""
     command: Annotated[tuple[str, ...], Example('["./agent.py"]')] = ()
-    """Another program: it reads JSON and prints its answer."""
+    """Another program instead of Claude Code: it reads JSON from stdin and prints its answer."""
     model: Annotated[str, Example('"opus"')] = ""
     """The model for Claude Code; empty: the default of Claude Code."""
     instructions: Annotated[str, Example('"ops.md"')] = ""
-    """A file with its instructions, relative to the team's folder; empty: the plugin's agent of the same name."""
+    """A file with its instructions, relative to the team's folder. Empty: those of the agent with the same name in the
+    plugin of teamsup.
+    """
     allowed_tools: Annotated[tuple[str, ...], Example('["Read", "Grep"]')] = ()
     """Tools that need no decision."""
     setting_sources: Annotated[tuple[Literal["user", "project", "local"], ...], Example('["project"]')] = ()
@@ -80,20 +82,21 @@ class AgentSection:
     max_parallel: Annotated[int, _PARALLEL] = 1
     """The maximum number of conversations at the same time."""
     keep_session_minutes: Annotated[float | None, Number("minutes", 0, _DAY_MINUTES), Example("55")] = None
-    """A conversation continues in its session for this time; 0: never. By default 55 with a login, and 4 with an API
-    key."""
+    """For this time after a run, its conversation continues in the same session; 0: never. By default 55 with a login,
+    and 4 with an API key.
+    """
     gate: Annotated[tuple[str, ...], Example('["./is_night.sh"]')] = ()
-    """A command that decides whether a run starts: exit code 0 yes, 1 no, and its stdout is the reason."""
+    """A command that decides whether a run starts. Exit code 0: yes; 1: no. Its stdout is the reason."""
     ask_people: Annotated[tuple[str, ...], Example('["Bash"]')] = ()
     """Tools whose calls people must permit."""
     deciders: Annotated[tuple[str, ...], Example('["discord:123456789012345678"]')] = ()
-    """The people who may permit tool calls: the name of a person in a terminal, or discord:ID. Empty: all who may
+    """The people who may permit tool calls, each by the name in a terminal or as discord:ID. Empty: all who may
     write.
     """
     decision_seconds: Annotated[float, Number("seconds", 30, 7 * 86400)] = 3600.0
     """Without a decision in this time a call is denied."""
     ask_in_sessions: bool = False
-    """Whether people may also permit tool calls in an open session of this agent."""
+    """Whether people are also asked to permit the tool calls of an open session of this agent."""
     on_unknown: Literal["ask", "again"] = "ask"
     """The next step after a crash in the middle of a call: ask people, or run the agent again."""
     environment: Annotated[Mapping[str, str], SecretValues(), Example('{ LEVEL = "info" }')] = field(
@@ -101,7 +104,7 @@ class AgentSection:
     )
     """Variables for its processes."""
     env_file: Annotated[str, Example('"gcp.env"')] = ""
-    """A file with lines NAME=value that only you may read, such as an API key."""
+    """A file of variables such as API keys, with lines NAME=value. Only you may have access to it (chmod 600)."""
 
     def __post_init__(self) -> None:
         if ("schedule" in self.start) != bool(self.schedule):

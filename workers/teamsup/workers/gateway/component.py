@@ -18,18 +18,19 @@ _IDS = Example("[123456789012345678]")
 
 @dataclass(frozen=True)
 class GatewaySection:
-    """[gateway]: the team on Discord. A user may write to the team only if paired, or listed here by the ID of a user,
-    role, channel or server. Other bots and webhooks may write only if listed.
+    """[gateway]: the team on Discord. Only paired users, and those whom the lists below allow, may write to the team.
+    Other bots and webhooks may write only if listed.
     """
 
     token_file: Annotated[str, Example('"~/.config/teamsup/discord_token"')] = ""
-    """A file with the bot's token that only you may read (chmod 600). The variable DISCORD_TOKEN takes precedence."""
+    """A file with the bot's token. Only you may have access to it (chmod 600). The variable DISCORD_TOKEN takes
+    precedence."""
     users: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
     """Users who may write."""
     roles: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
     """Roles whose members may write."""
     channels: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
-    """Channels in which all users may write, with their threads."""
+    """Channels, with their threads, in which all users may write."""
     guilds: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
     """Servers on which all users may write."""
     bots: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
@@ -39,14 +40,14 @@ class GatewaySection:
     deciders: Annotated[tuple[int, ...], DISCORD_IDS, _IDS] = ()
     """Users who may decide agents' questions; empty: all who may write."""
     home_channel: Annotated[int, Number("a Discord ID", 0, DISCORD_IDS.most), Example("123456789012345678")] = 0
-    """The channel for announcements, which do not answer a question; 0: none."""
+    """The channel for announcements, which are messages outside of a conversation; 0: none."""
     answer: AnswerMode = "always"
-    """always: the team gets each message of a person who may write. mentioned: on servers, only messages that mention
-    the bot or an agent."""
+    """always: the team gets each message of a person who may write. mentioned: from a
+    server it gets only messages that mention the bot or an agent."""
     answer_in: Annotated[Mapping[str, AnswerMode], Example('{ "123456789012345678" = "mentioned" }')] = field(
         default_factory=dict
     )
-    """The same for single channels with their threads, by ID."""
+    """The value of answer for single channels, with their threads, by ID."""
     link_previews: bool = True
     """Whether Discord adds previews of the links in answers."""
     threads: bool = False
@@ -62,11 +63,11 @@ class GatewaySection:
     file_mib: Annotated[float, Number("MiB", 0, 500)] = 8.0
     """Attachments up to this size are stored in the team's folder."""
     transcribe: Annotated[tuple[str, ...], Example('["whisper-cli", "-nt", "-f"]')] = ()
-    """The command that prints the text of a voice message; empty: agents get the file alone."""
+    """The command that prints the text of a voice message; empty: agents get only the file."""
     files_from: Annotated[tuple[str, ...], Example('["~/reports"]')] = ()
     """Folders from which agents may send files, besides files/ in the team's folder."""
     refused_seconds: Annotated[float, Number("seconds", 0, 86400)] = 600.0
-    """Time that an answer waits if Discord refuses it for a temporary reason."""
+    """For this time the gateway tries to send an answer that Discord refuses for a temporary reason."""
 
     def __post_init__(self) -> None:
         for channel in self.answer_in:

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Exit codes of the list: 0 no critical incident is open; 4 such an incident is open, or monitor-bridge is "
         "degraded; 3 monitor-bridge does not run, and no critical incident is known."
     )
-    parser.add_argument("--all", action="store_true", help=f"also list ended incidents: the newest {_MAX_LISTED:,}")
+    parser.add_argument("--all", action="store_true", help=f"also list ended incidents, {_MAX_LISTED:,} at most")
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
 
@@ -56,11 +56,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ack = verb("ack", "acknowledge incidents", _ack)
     ack.add_argument("id", nargs="+", help="the incident's number, or: all")
     mute = verb("mute", "stop notifications about incidents for a time, by default an hour", _mute)
-    mute.add_argument("what", nargs="+", help="incidents' numbers, or labels: job=backup; then how long: 30m, 2h")
+    mute.add_argument(
+        "what",
+        nargs="+",
+        help="numbers of incidents, or labels such as job=backup; then the duration, such as 30m or 2h",
+    )
     mutes = verb("mutes", "list what is muted, until when and by whom", _list_mutes)
     unmute = verb("unmute", "end a mute", _unmute)
     unmute.add_argument("id", help="its number")
-    on_call = verb("oncall", "show who is on call, by [rota.NAME]", _show_on_call)
+    on_call = verb("oncall", "show who is on call in each [rota.NAME] of teamsup.toml", _show_on_call)
     close = verb("close", "end an incident whose source does not report its end", _close)
     close.add_argument("id", nargs="+", help="its number")
     kept = verb("rejected", "show the payloads that could not be read", _show_rejected)

@@ -35,26 +35,27 @@ class MonitorSection:
     listen: Annotated[str, Example('"127.0.0.1:9095"')] = ""
     """The address for the sources of alerts. Without a source no port is opened."""
     recipient: str = "user_comm"
-    """The last agent to notify of an alert without a route. gcp-monitor or oci-monitor and alert-manager are notified
-    before it. "user_comm" means people at once.
+    """The last agent to notify of an alert without a route; "user_comm": people. Before it, two agents are notified if
+    the team knows them: gcp-monitor (alerts of Google Cloud) or oci-monitor (of Oracle Cloud), then alert-manager.
     """
     ack_timeout_seconds: Annotated[float, UP_TO_A_WEEK] = 180.0
     """An agent has this time to acknowledge, answer or report. Then the next agent is notified."""
     storm_per_minute: Annotated[int, Number("problems", 1, 10_000)] = 20
-    """If one source has more new problems than this in a minute, they become one message."""
+    """If one source has more new problems than this in a minute, they are combined in one message."""
     mention: Annotated[tuple[int, ...], DISCORD_IDS, Example("[123456789012345678]")] = ()
-    """The users to mention when no agent acts, for each severity except info. [person.NAME] can set more for a person.
+    """The users to ping on Discord when no agent acts, for each severity except info. [person.NAME] can also limit the
+    severities and hours.
     """
     command: Annotated[tuple[str, ...], Example('["mail", "ann"]')] = ()
-    """A command that runs when people do not acknowledge, with the text on stdin."""
+    """A command that runs when people do not acknowledge an alert. Its stdin is the text of the alert."""
     command_seconds: Annotated[float, UP_TO_AN_HOUR] = 30.0
     """The time limit of this command."""
     hosts: Annotated[tuple[str, ...], Example('["alerts.example.com"]')] = ()
-    """More host names under which sources reach monitor-bridge, such as a proxy's."""
+    """Other host names by which sources may reach monitor-bridge, such as that of a proxy."""
     path_prefix: Annotated[str, Example('"/alerts"')] = ""
     """The prefix of each source's path, for a proxy that does not remove it."""
     trusted_proxies: Annotated[tuple[str, ...], Example('["10.0.0.2"]')] = ()
-    """Addresses or networks to which the limit of connections per address does not apply."""
+    """Addresses or networks of proxies. The limit of connections for each address does not apply to them."""
     watch_host: bool = False
     """Whether the host is checked against the thresholds below. Its figures are shown in any case."""
     interval_seconds: Annotated[float, UP_TO_A_DAY] = 10.0
@@ -62,29 +63,29 @@ class MonitorSection:
     confirmations: Annotated[int, Number("results", 1, 1000)] = 3
     """A problem begins or ends after this many equal results in a row."""
     cpu_percent: Annotated[float, _LEVEL] = 95.0
-    """The threshold of the CPU."""
+    """The threshold of the CPU usage."""
     cpu_seconds: Annotated[float, Number("seconds", 0, 86400)] = 300.0
-    """The CPU must be above its threshold for this time, so a build is not a problem."""
+    """The CPU is a problem only if it stays above its threshold for this time."""
     load_per_cpu: Annotated[float, Number("processes", 0, 100_000)] = 8.0
-    """The threshold of the load; 0: not checked."""
+    """The threshold of the load average for each CPU; 0: not checked."""
     memory_percent: Annotated[float, _LEVEL] = 95.0
-    """The threshold of the memory."""
+    """The threshold of the used memory."""
     swap_percent: Annotated[float, _LEVEL_OR_OFF] = 90.0
-    """The threshold of the swap space; 0: not checked."""
+    """The threshold of the used swap space; 0: not checked."""
     disk_percent: Annotated[float, _LEVEL] = 95.0
-    """The threshold of the disk."""
+    """The threshold of the used disk space."""
     inode_percent: Annotated[float, _LEVEL_OR_OFF] = 95.0
-    """The threshold of the disk's inodes; 0: not checked."""
+    """The threshold of the used inodes; 0: not checked."""
     disk_path: str = "/"
     """A folder on the disk to check."""
     network_errors_per_second: Annotated[float, Number("errors", 0, 1_000_000_000)] = 10.0
-    """The threshold of network errors; 0: not checked."""
+    """The threshold of the network errors; 0: not checked."""
     processes: Annotated[tuple[str, ...], Example('["nginx"]')] = ()
     """Names of processes that must run, also without watch_host."""
     heartbeat_timeout_seconds: Annotated[float, UP_TO_A_WEEK] = 120.0
-    """An agent that is silent for this time and has not said that it goes offline is a problem."""
+    """An agent is a problem if it does not send a heartbeat for this time and has not gone offline."""
     unread_alert_seconds: Annotated[float, UP_TO_A_WEEK] = 900.0
-    """An agent that is present and does not read for this time is a problem."""
+    """An agent is a problem if it is present but does not read a message for this time."""
 
     def __post_init__(self) -> None:
         normalize_agent_name(self.recipient)
@@ -98,8 +99,8 @@ class MonitorSection:
 
 @dataclass(frozen=True)
 class AlertRouteSection:
-    """[alert_route.NAME]: the agents that are notified of some alerts, one after another. The first route that matches
-    applies.
+    """[alert_route.NAME]: the agents that are notified of certain alerts, one after another. The first route that
+    matches applies.
     """
 
     agents: Annotated[tuple[str, ...], Example('["lead"]')] = ()
@@ -107,7 +108,7 @@ class AlertRouteSection:
     match: Annotated[Mapping[str, str], Example('{ job = "shop|cart" }')] = field(default_factory=dict)
     """Labels, each with a regular expression that matches its whole value; empty: all alerts."""
     source: Annotated[str, Example('"prometheus"')] = ""
-    """The name of a source, or host, team, watchdog; empty: all."""
+    """The name of a source, or one of "host", "team" and "watchdog"; empty: all."""
     severity: Annotated[tuple[Literal["critical", "warning", "info"], ...], Example('["critical"]')] = ()
     """The severities; empty: all."""
     ack_timeout_seconds: Annotated[float | None, UP_TO_A_WEEK, Example("60")] = None
@@ -169,13 +170,13 @@ class PersonSection:
     """[person.NAME]: a person who is pinged on Discord when no agent acts."""
 
     discord: Annotated[int, DISCORD_IDS, Example("123456789012345678")]
-    """The user."""
+    """The user's ID."""
     ping: tuple[_Severity, ...] = ("critical", "warning")
-    """The severities that ping."""
+    """The severities for which the person is pinged."""
     quiet_hours: Annotated[str, Example('"22:00-07:00"')] = ""
     """The time of the day without pings; empty: none."""
     quiet_ping: tuple[_Severity, ...] = ("critical",)
-    """The severities that ping in quiet hours too."""
+    """The severities for which the person is pinged in quiet hours too."""
     timezone: Annotated[str, Example('"Europe/Berlin"')] = ""
     """The time zone of the quiet hours; empty: this machine's."""
 

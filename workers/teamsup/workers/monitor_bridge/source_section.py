@@ -33,21 +33,23 @@ class SourceSection:
     """[source.NAME]: a source that may send alerts to http://LISTEN/NAME."""
 
     kind: SourceKind = "plain"
-    """The form of its payload."""
+    """The format of its payload."""
     secret_file: Annotated[str, Example('"~/.config/teamsup/prometheus_secret"')] = ""
-    """A file with the secret that only you may read (chmod 600). Its path may contain $CREDENTIALS_DIRECTORY of
-    systemd."""
+    """A file with the secret. Only you may have access to it (chmod 600). Its path may contain $CREDENTIALS_DIRECTORY
+    of systemd.
+    """
     secret_variable: Annotated[str, _VARIABLE, Example('"PROMETHEUS_SECRET"')] = ""
-    """Or the environment variable with the secret. Never write the secret itself here: people and agents see this file.
+    """Instead of secret_file: the environment variable with the secret. Never write the secret itself here: people and
+    agents see this file.
     """
     mapping: Annotated[Mapping[str, str], Example('{ title = "$.alert.name" }')] = field(default_factory=dict)
-    """The path of each part of an alert in the payload. Only for the kind "json", which is any JSON."""
+    """The path of each part of an alert in the payload. Only for the kind "json", which accepts any JSON."""
     silence_url: Annotated[str, Example('"http://127.0.0.1:9093"')] = ""
     """Alertmanager's address, where acknowledged alerts are silenced; empty: nowhere."""
     silence_seconds: Annotated[float, Number("seconds", 60, 30 * 86400)] = 7200.0
     """Time for which such an alert is silenced."""
     stale_seconds: Annotated[float | None, Number("seconds", 60, 365 * 86400, or_zero=True), Example("18000")] = None
-    """Without a repetition for this time a problem is stale; 0: never. By default 604800; for alertmanager and
+    """A problem that is not repeated for this time is stale; 0: never. By default 604800; for alertmanager and
     grafana 18000."""
     close_stale: bool = False
     """Whether a stale problem ends by itself. Otherwise people are asked to look."""

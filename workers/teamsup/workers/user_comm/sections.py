@@ -11,12 +11,14 @@ from teamsup.hub.team import normalize_agent_name
 
 @dataclass(frozen=True)
 class UserCommSection:
-    """[user_comm]: the agents that get a person's message which is not a /command and does not begin with @agent. This
-    section and [message_route.NAME] take effect when the file is saved.
+    """[user_comm]: the agents that answer people's messages, except /commands and messages to @agent. This section and
+    [message_route.NAME] take effect when the file is saved.
     """
 
     default_agent: Annotated[str, Example('"lead"')] = ""
-    """The agent for messages that match no rule; empty: user_comm greets, and answers help, status and agents."""
+    """The agent for messages that no route matches. Empty: user_comm itself answers greetings, "help", "status" and
+    "agents".
+    """
     aliases: Annotated[Mapping[str, str], Example('{ gcp = "gcp-monitor" }')] = field(default_factory=dict)
     """Other names of agents: with gcp = "gcp-monitor" a person may write @gcp."""
     fallback_agents: Annotated[Mapping[str, str], Example('{ gcp-monitor = "lead" }')] = field(default_factory=dict)
@@ -24,15 +26,15 @@ class UserCommSection:
     progress_seconds: Annotated[float, UP_TO_A_MONTH] = 4.0
     """If an answer takes longer than this, the person sees its progress."""
     remind_seconds: Annotated[float, UP_TO_A_MONTH] = 300.0
-    """An agent that has read a question is reminded if it has not answered after this time."""
+    """An agent that has read a question but not answered it is reminded after this time."""
     answer_timeout_seconds: Annotated[float, UP_TO_A_MONTH] = 3600.0
-    """After this time the person gets a notice. A later answer still arrives."""
+    """If an agent has not answered after this time, the person gets a notice. A later answer still arrives."""
     open_per_person: Annotated[int, Number("questions", 1, 100_000)] = 50
-    """The maximum number of questions of one person that wait at the same time."""
+    """The maximum number of open questions of one person."""
     open_per_conversation: Annotated[int, Number("questions", 1, 100_000)] = 20
-    """The maximum number of questions of one conversation that wait at the same time."""
+    """The maximum number of open questions in one conversation."""
     history_messages: Annotated[int, Number("messages", 0, 100)] = 10
-    """Messages that an agent gets when it joins a conversation."""
+    """The number of earlier messages that an agent gets when it joins a conversation."""
     decision_reminder_seconds: Annotated[float, UP_TO_A_MONTH] = 1800.0
     """People are reminded of an open decision after this time, then after twice as long, and so on."""
 
@@ -46,8 +48,8 @@ class UserCommSection:
 
 @dataclass(frozen=True)
 class MessageRouteSection:
-    """[message_route.NAME]: the agents for some messages. A route needs keywords, a pattern or channels. Keywords
-    and patterns take precedence over channels; if several routes match, the first in the file applies.
+    """[message_route.NAME]: the agents that get certain messages. A route needs keywords, a pattern or channels.
+    Keywords and patterns take precedence over channels; if several routes match, the first in the file applies.
     """
 
     agents: Annotated[tuple[str, ...], Example('["gcp-monitor"]')]

@@ -38,14 +38,14 @@ class NoTerminal(CallerError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Make a link that signs a browser in, print it, and open it. It works once, for 10 minutes. "
+        "Make a link that signs a browser in, print it, and open it. The link works once, within 10 minutes. "
         "It is a secret, so it is printed only to a terminal."
     )
     parser.add_argument("--as", dest="person", metavar="NAME", help="the link is for this person (default: you)")
     parser.add_argument(
         "--sign-out",
         action="store_true",
-        help="make no link: sign all browsers of that person out, and invalidate their unused links",
+        help="instead of making a link, sign out all browsers of that person, and invalidate unused links",
     )
     parser.add_argument("--no-browser", action="store_true", help="only print the link")
 
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         address = _wait_for_address(hub, team)
         link = f"{address}/sign-in#{create_link(hub, person, time.time())}"
     if is_terminal:
-        print(f"The team in a browser: {link}\nThe link is for {person}. It works once, for 10 minutes.", flush=True)
+        print(f"The team in a browser: {link}\nThe link is for {person}. It works once, within 10 minutes.", flush=True)
     if is_opened and not _open_browser(team, link) and not is_terminal:
         raise NoTerminal("No browser could be opened. Run this in a terminal, which shows the link.")
     return 0

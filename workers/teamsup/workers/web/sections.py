@@ -14,18 +14,20 @@ _HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 
 @dataclass(frozen=True)
 class WebSection:
-    """[web]: the team in a browser. Each browser needs a link of 'teamsup open', also on this machine."""
+    """[web]: the team in a browser. Each browser, even on this machine, first needs a link from 'teamsup open'."""
 
     enabled: bool = True
     """Whether the page is served."""
     listen: str = "127.0.0.1:0"
-    """The address and the port of the page. Port 0: a free port, which is kept."""
+    """The address and the port of the page. Port 0: a free port, which later starts use again."""
     operators: Annotated[tuple[str, ...], Example('["ann"]')] = ()
-    """More people who may act, by their names in 'teamsup open --as'."""
+    """Other people who may act on the page, by their names in 'teamsup open --as NAME'."""
     trusted_hosts: Annotated[tuple[str, ...], Example('["team.example.com"]')] = ()
     """Names by which browsers may reach the page. Required if other machines can reach it."""
     trusted_proxies: Annotated[tuple[str, ...], Example('["10.0.0.2"]')] = ()
-    """Addresses of proxies that set X-Forwarded-For, so that wrong secrets are counted for each browser."""
+    """Addresses or networks of proxies that set X-Forwarded-For. Wrong secrets are then limited for each browser behind
+    the proxy.
+    """
 
     def __post_init__(self) -> None:
         for network in self.trusted_proxies:

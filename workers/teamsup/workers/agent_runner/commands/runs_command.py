@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "List the runs of agents, the newest first. A run is one start of an agent, for one cause."
     complete_as(Kind.MEMBER, parser.add_argument("--agent", metavar="NAME", help="only the runs of this agent"))
     parser.add_argument("--state", choices=_STATES, help="only the runs in this state")
-    parser.add_argument("--all", action="store_true", help=f"the newest {_MAX_LISTED:,} instead of {_DEFAULT_LISTED}")
+    parser.add_argument(
+        "--all", action="store_true", help=f"list the newest {_MAX_LISTED:,} runs instead of {_DEFAULT_LISTED}"
+    )
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
     show = verbs.add_parser("show", help="show everything about one run", description="Show everything about one run.")

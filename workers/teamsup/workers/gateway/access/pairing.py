@@ -1,4 +1,4 @@
-"""``teamsup pair``: admit a user on Discord.
+"""``teamsup pair``: let a Discord user write to the team.
 
 The person who runs the team prints a one-time code. A user who sends that code to the bot may write from then on.
 """
@@ -96,10 +96,10 @@ def _digest(code: str) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Admit a user on Discord: print a code that they send to the bot."
+    parser.description = "Let a Discord user write to the team: print a code, which the user sends to the bot."
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list paired users")
-    what.add_argument("--remove", type=int, metavar="USER", help="remove a paired user, by their number on Discord")
+    what.add_argument("--remove", type=int, metavar="USER", help="remove the paired user with this Discord ID")
     parser.add_argument("--yes", action="store_true", help="with --remove: do not ask")
     parser.add_argument("--dry-run", action="store_true", help="with --remove: only say who would be removed")
     add_json_option(parser)

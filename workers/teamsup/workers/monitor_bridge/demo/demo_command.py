@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "The demo needs ten seconds and no network. It uses a temporary team and removes it."
     )
     parser.add_argument(
-        "--agent", action="store_true", help="show an alert at night that starts an agent, which asks you to decide"
+        "--agent", action="store_true", help="show an agent at night: an alert starts it, and it asks you to decide"
     )
     parser.add_argument("--quick", action="store_true", help="do not pause for reading")
 

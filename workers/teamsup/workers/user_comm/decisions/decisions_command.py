@@ -43,7 +43,7 @@ EXAMPLES = ("teamsup decisions", "teamsup decisions answer 12 yes")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "List agents' questions to people, and answer them."
     parser.add_argument(
-        "--all", action="store_true", help=f"also list decided and ended questions: the newest {_MAX_LISTED:,}"
+        "--all", action="store_true", help=f"also list decided and ended questions, {_MAX_LISTED:,} at most"
     )
     parser.set_defaults(verb=_list)
     answer = parser.add_subparsers(metavar="VERB").add_parser(
