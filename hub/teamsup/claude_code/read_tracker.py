@@ -135,7 +135,7 @@ class ReadTracker:
                 elif delivery is not None:
                     self._complete(delivery, "answered")
                 else:
-                    # A preview, or a message read by its id, may have been enough to answer it.
+                    # The model may have answered after a preview, or after it has read the message by its id.
                     self.hub.complete_unclaimed(answered, outcome="answered")
                 sent = self.hub.answer(
                     answered,

@@ -159,7 +159,7 @@ def leave_word(team: Team, trouble: str) -> None:
 
     The lock's file already has its place on the disk. If even this fails, old heartbeats show the trouble.
     """
-    # try_lock() is not needed. Closing this descriptor does not release the lock of another one, because it is a flock.
+    # Do not lock the file here. Closing this descriptor does not release the flock of another descriptor.
     with suppress(OSError), open(_lock_path(team), "r+b", buffering=0) as file:
         os.pwrite(file.fileno(), trouble.encode()[:_WORD_BYTES].ljust(_WORD_BYTES), _LOCK_BYTES)
 

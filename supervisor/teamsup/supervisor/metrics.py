@@ -169,7 +169,7 @@ def render_component_metrics(hub: MessageHub) -> str:
             try:
                 found = [_component_family(component.name, each) for each in load_function(component.metrics)(hub)]
             except Exception:
-                # The component has a bug, or the hub has a trouble. The other figures are still correct.
+                # The component has a bug, or the hub has a trouble. The figures of other components are still correct.
                 found = None
             texts += found or []
             is_up.append((_labels(component=component.name), found is not None))

@@ -154,5 +154,5 @@ def _count_instances() -> int:
             for descriptor in (process / "fd").iterdir():
                 count += os.readlink(descriptor) == "anon_inode:inotify"
         except OSError:
-            continue  # it has ended
+            continue  # the process has ended
     return count

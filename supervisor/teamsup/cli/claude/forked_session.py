@@ -84,7 +84,7 @@ def run(connection: socket.socket, listener: socket.socket) -> NoReturn:
     code: int = ExitCode.INTERNAL
     try:
         listener.close()
-        # Its own process group, because the end of the fork server's group must not end the session.
+        # Make a separate process group, because the end of the fork server's group must not end the session.
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         request = _receive(connection)

@@ -85,7 +85,7 @@ def _is_terminal() -> bool:
 
 def _chat_in_terminal(chat: ConsoleChat) -> int:
     with contextlib.suppress(KeyboardInterrupt):
-        from ..chat.screen import run_chat  # its imports are heavy, and only people at a terminal need them:
+        from ..chat.screen import run_chat  # its imports are heavy, and only people at a terminal need them
 
         return run_chat(chat)
     return 0

@@ -231,7 +231,7 @@ class ProcessManager:
     def _start_or_stop(self, worker: ManagedProcess) -> None:
         """Start or stop the worker if this has become possible."""
         if worker.process.state in (State.STOPPED, *BLOCKED):
-            worker.restart_pending = False  # it was ending already when it was asked to restart
+            worker.restart_pending = False  # the request to restart came while it was ending
         starts_again = worker.process.state in (*ALIVE, State.BACKOFF) or worker.process.will_replace
         is_lost = bool(self._roles.obstacle(worker.program))
         must_end = is_lost or self._dependencies.must_stop(worker)

@@ -225,7 +225,7 @@ class AgentRunner(Worker):
 
     def _follow(self, tasks: asyncio.TaskGroup, run: Run) -> None:
         if run.id in self._followed:
-            return  # it has ended a moment ago, and the next look finds it
+            return  # the run has ended a moment ago, and the next look finds that
         self._followed[run.id] = tasks.create_task(self._follow_to_end(run))
 
     async def _follow_to_end(self, run: Run) -> None:

@@ -19,7 +19,7 @@ _TABLES = ComponentTables(
         "SELECT message_number FROM runs WHERE message_number IS NOT NULL"
         " AND state IN ('planned', 'running', 'parked', 'unknown')",
     ),
-    # These sentences begin with the name of the person who did it.
+    # These reasons begin with the name of the person who has acted.
     forgets_person=(
         "UPDATE runs SET reason = 'somebody' || substr('console-' || reason, length(:name) + 1)"
         " WHERE substr('console-' || reason, 1, length(:name) + 1) = :name || ' '",

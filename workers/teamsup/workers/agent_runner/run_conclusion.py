@@ -146,7 +146,7 @@ class RunConclusion:
         table = RunTable(hub)
         match _delivery_state(hub, run):
             case "done" | "dead":
-                # Its sender has the answer of that session, or the notice that there is none.
+                # The sender has the answer of that session, or the notice that there is none.
                 changes = {"state": "stopped", "ended_at": self._clock(), "lease_token": "", "next_try_at": None}
                 table.update(run, reason="a session has ended its message", **changes)
                 self._approvals.withdraw(run)

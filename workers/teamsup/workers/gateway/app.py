@@ -84,7 +84,7 @@ class DiscordGateway(Worker):
         return {"note": note, PAIRED_KEY: sorted(self._paired_ids)}
 
     async def heartbeat(self) -> None:
-        with contextlib.suppress(StoreError):  # then the details of the last heartbeat stay
+        with contextlib.suppress(StoreError):  # after an error the details of the last heartbeat stay
             self._paired_ids = await self.in_thread(paired_user_ids, self.hub)
         await super().heartbeat()
 

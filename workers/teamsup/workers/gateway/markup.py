@@ -90,7 +90,7 @@ def sanitize_file_name(name: str) -> str:
     all scripts.
     """
     composed = normalize("NFC", name)
-    # A vowel sign of Hindi is a mark, which ``\w`` leaves out.
+    # ``\w`` leaves out marks, and a vowel sign of Hindi is a mark.
     hidden = "".join(each for each in set(composed) if category(each)[0] == "M")
     kept = re.sub(rf"[^\w.+{re.escape(hidden)}-]+", "_", composed).lstrip(".-")
     stem, dot, extension = kept.rpartition(".")

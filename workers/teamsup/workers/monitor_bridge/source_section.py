@@ -77,7 +77,8 @@ def stale_after(source: SourceSection | None) -> float:
         return 3600.0
     if source.stale_seconds is not None:
         return source.stale_seconds
-    # These two repeat by default every four hours. The others need not repeat; after a week their problem is stale.
+    # These two kinds repeat every four hours by default. Other kinds need not repeat; their problems are stale after a
+    # week.
     return 5 * 3600.0 if source.kind in ("alertmanager", "grafana") else 7 * 86400.0
 
 

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.sign_out:
         return _sign_out(team, person)
     is_terminal = sys.stdout.isatty()
-    # A link for somebody else is not for the browser of this person.
+    # Do not open the link of another person in this person's browser.
     is_opened = arguments.person is None and not arguments.no_browser and _has_display()
     if not is_terminal and not is_opened:
         raise NoTerminal("The link signs anybody in, so it is printed only to a terminal. Run this in a terminal.")

@@ -172,7 +172,7 @@ def open_new_file(path: Path) -> FileRows:
     try:
         db = open_writer(_unfinished(path), None)
         try:
-            db.execute("PRAGMA locking_mode=EXCLUSIVE").fetchone()  # also between two transactions
+            db.execute("PRAGMA locking_mode=EXCLUSIVE").fetchone()  # keeps the lock between transactions too
             _have_alone(db, path)
             db.execute("COMMIT")
         except BaseException:

@@ -125,7 +125,7 @@ class _NewDeliveries:
     def __init__(self, database: Path) -> None:
         self._database = database
         self._inode = _find_inode(database)
-        # Never create the file here, because it may have been moved away just now.
+        # Never create the database here, because a person may just have moved it away.
         self._db = open_observer(database)
         try:
             self._last_message: int = self._db.execute("SELECT coalesce(max(message), 0) FROM deliveries").fetchone()[0]

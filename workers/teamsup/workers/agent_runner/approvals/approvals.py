@@ -148,7 +148,7 @@ class Approvals:
         if not run.decision or not self._is_known(run.decision) or self._hub.find_agent(USER_COMM) is None:
             return
         with self._hub.transaction():
-            # Perhaps user_comm has not read it yet, or reads it now.
+            # Perhaps user_comm has not read the request yet, or reads it now.
             self._hub.cancel(run.decision, even_if_read=True)
             self._hub.send(
                 USER_COMM,

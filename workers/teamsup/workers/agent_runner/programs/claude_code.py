@@ -233,7 +233,7 @@ def run_settings(agent: AgentSection, environment: Mapping[str, str]) -> Mapping
     asked = [tool_of(rule) for rule in agent.ask_people]
     unrecorded = [tool for tool in _WITHOUT_EFFECT if not any(covers(rule, tool) for rule in asked)]
     guard = resource_path("claude") / "guard.py"
-    # A hook that fails would let the call pass: 2 refuses it.
+    # If a hook fails, Claude Code makes the call. Only exit code 2 refuses the call.
     command = ["-c", '"$0" -IS "$1" run || exit 2', sys.executable, str(guard)]
     hook = {"type": "command", "command": "sh", "args": command, "timeout": _HOOK_SECONDS}
     before, after = ([{"matcher": _all_but(names), "hooks": [hook]}] for names in (["Bash", *unrecorded], unrecorded))

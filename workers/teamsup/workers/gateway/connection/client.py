@@ -19,7 +19,7 @@ from .health import ConnectionHealth, ReconnectRequired
 EventListener = Callable[..., Coroutine[Any, Any, None]]
 """A function that a client calls; discord.py finds it by its name."""
 
-# Its warnings about missing voice support would only worry people.
+# discord.py's warnings about missing voice support would only worry people.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 _GUILD_READY_SECONDS, _ALL_GUILDS_READY_SECONDS = 1.0, 0.01
 _CLOSE_STEP_SECONDS = 1.0  # for each step of a login
@@ -119,7 +119,7 @@ class DiscordClient(discord.Client):
             if reason := self.health.reconnect_reason(time.monotonic()):
                 raise ReconnectRequired(reason)
         if self.is_closed():
-            return  # its ready event may come late, when nothing can be sent any more
+            return  # the ready event may come late, when nothing can be sent any more
         if event == "ready":
             self._notify_ready()
         super().dispatch(event, *args, **kwargs)

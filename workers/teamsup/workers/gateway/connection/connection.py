@@ -119,7 +119,7 @@ class DiscordConnection:
             except LoginLimitReached as error:
                 await self._wait_before_retry(max(1.0, error.retry_at - time.time()), str(error))
             except Exception as error:
-                # discord.py raises errors of the network, of Discord, and its own about strange events.
+                # discord.py raises errors of the network and of Discord, and its own errors about strange events.
                 cause = root_cause(error)
                 if not is_expected(cause):
                     self._log.error("the connection to Discord broke", exc_info=cause)

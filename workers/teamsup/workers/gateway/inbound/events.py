@@ -66,7 +66,7 @@ def to_event(message: discord.Message, me: int, log: logging.Logger) -> InboundE
     inbound, is_unread = None, message.type.value == UNREADABLE_TYPE
     try:
         inbound = parse_message(message, me)
-    except Exception:  # it must not delay other events of its channel
+    except Exception:  # an error must not delay other events of the channel
         log.exception("cannot parse message %d", message.id)
         is_unread = True
     return inbound or Ignored(message.id, is_direct=message.guild is None, is_unreadable=is_unread)
@@ -254,7 +254,7 @@ class EventHandler:
 
     def _skip(self, channel: int, snowflake: int, *, is_direct: bool) -> None:
         """Skip a message. ``record_skipped`` stores its position later, together with others."""
-        if not is_direct:  # their authors would have to be stored too, and may be unknown users
+        if not is_direct:  # a direct message needs its author in the row, who may be an unknown user
             self._skipped[channel] = max(snowflake, self._skipped.get(channel, 0))
 
     async def _download_attachments(self, inbound: InboundMessage) -> list[str]:

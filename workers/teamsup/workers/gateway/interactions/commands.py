@@ -15,7 +15,7 @@ from ...backoff import backoff
 _CHAT_COMMAND = 1  # Discord's type of a command that people write
 _STRING_OPTION = 3  # Discord's type of an option
 _MAX_RETRY_SECONDS = 60.0
-_OPTIONAL_ON_DISCORD = {("ask", "agent")}  # without it, the conversation's agent gets the question
+_OPTIONAL_ON_DISCORD = {("ask", "agent")}  # without an agent, the conversation's agent gets the question
 
 
 def _to_slash_command(command: CommandDefinition) -> dict[str, Any]:

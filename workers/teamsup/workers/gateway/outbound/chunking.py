@@ -18,7 +18,7 @@ from .formatting import MARK, WHOLE, FormattedSpans
 MAX_LENGTH = 1999  # UTF-16 units; Discord accepts 2,000 code points, which are never more than the units
 _MAX_CHUNKS = 5
 _SUMMARY_LENGTH = 1000  # the shown beginning of an answer that is sent as a file
-_MAX_REPEATED = 40  # characters of a language, or before a fence
+_MAX_REPEATED = 40  # characters before a fence and of its language, which the next chunk repeats
 _LOOK_AHEAD = 200  # a character or link that begins in a chunk must end within this many characters
 
 _FENCE = re.compile(

@@ -85,7 +85,7 @@ class Sender:
         pinged = [*_mentioned_users(message.metadata), *await asyncio.to_thread(self._participants_in, message, chunk)]
         required = _required_fields(chunk, pinged, view)
         if not self._link_previews and not isinstance(message.metadata.get("alert"), Mapping):
-            required["suppress_embeds"] = True  # which would hide the embed of an alert too
+            required["suppress_embeds"] = True  # it would hide the embed of an alert too
         fields = required | _optional_fields(message, chunk, target, voice.speaker)
         messageable = target.client.get_partial_messageable(target.channel)
         try:

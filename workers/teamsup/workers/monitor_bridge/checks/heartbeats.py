@@ -23,7 +23,7 @@ def check_heartbeats(
             for sign, seen_at in known
             if sign.source == section.source
             and wanted in (sign.title.lower(), sign.fingerprint.lower())
-            and seen_at <= now  # else the clock was set back since
+            and seen_at <= now  # a later time is from before the clock was set back
         ]
         last = max([*seen, listening_since])
         silence = now - last

@@ -109,7 +109,7 @@ def temporary_team(configuration: str) -> Iterator[tuple[Team, int, DemoTasks]]:
             try:
                 supervisor.wait(30)
             except subprocess.TimeoutExpired:
-                # Its workers end when the supervisor is gone.
+                # The workers end when the supervisor is gone.
                 supervisor.kill()
                 supervisor.wait()
         if folder is not None:

@@ -130,7 +130,7 @@ async def _request(url: str, what: str, method: str = "GET", data: bytes | None 
                     raise SilenceFailed("its answer is too large")
     except TimeoutError as error:
         raise SilenceFailed(f"it did not answer within {_TIMEOUT_SECONDS:g} s") from error
-    except aiohttp.InvalidURL as error:  # its text may contain a password
+    except aiohttp.InvalidURL as error:  # the error's own text may contain a password
         raise SilenceFailed("silence_url is not an address") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

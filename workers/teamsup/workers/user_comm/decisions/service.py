@@ -337,7 +337,7 @@ class DecisionService:
         notified = {but} - {GATEWAY}
         for showing, recipient in self._table.showings(decision.number):
             if self._hub.cancel(showing.message_id) or recipient in notified:
-                continue  # nobody has seen it, or all know the outcome
+                continue  # nobody has seen the decision, or all know its outcome
             notified |= {recipient} - {GATEWAY}
             if self._hub.find_agent(recipient) is not None:
                 self._hub.send(

@@ -159,7 +159,8 @@ def _count_open(source: EntrySource, hub: MessageHub) -> int | None:
     try:
         return source.count_open(hub)
     except Exception:
-        # A component has a bug, or an older table. "Needs you" names it; the pages of others must not end with it.
+        # The component has a bug, or an older table. "Needs you" names the component. The pages of other components
+        # must work.
         return None
 
 
