@@ -63,7 +63,7 @@ async def run_command(command: Sequence[str], text: str, variables: Mapping[str,
         async with asyncio.timeout(seconds):
             await protocol.closed.wait()
     except TimeoutError:
-        # A process that it has left in the background may keep its stderr open.
+        # A process that the command has left in the background may keep stderr open.
         if transport.get_returncode() is None:
             return f"it did not end within {seconds:g} s"
     finally:

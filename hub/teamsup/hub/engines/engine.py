@@ -242,6 +242,6 @@ class Engine(Protocol):
 def log_waiting(error: Exception) -> None:
     """Log that the caller is waiting for a database that another program holds."""
     with suppress(OSError):  # no descriptor may be left
-        import logging  # 4 ms of each start, for a rare line
+        import logging  # imported late: it takes 4 ms, and this line is rare
 
         logging.getLogger(__name__).warning("%s Waiting for it.", error)

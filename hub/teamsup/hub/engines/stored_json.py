@@ -42,5 +42,5 @@ def metadata_text(text: Any, key: str) -> str | None:  # noqa: ANN401
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-# A query asks for several keys of one row.
+# Keep the last object, because a query asks for several keys of one row.
 _decode_last = functools.lru_cache(maxsize=1)(decode_metadata)

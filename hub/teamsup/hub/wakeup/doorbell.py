@@ -82,7 +82,7 @@ class Doorbell:
 
     async def wait_async(self, seconds: float) -> bool:
         """Do the same on an event loop."""
-        import asyncio  # half of a start, and most programs need no event loop
+        import asyncio  # imported late: it takes half of a start, and most programs need no event loop
 
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[bool] = loop.create_future()

@@ -220,7 +220,7 @@ class LogReader:
 
     def _read_rest(self) -> Iterator[str]:
         if os.fstat(self._file.fileno()).st_size < self._file.tell():
-            # Another program has copied it away and emptied it.
+            # Another program has copied the log away and emptied it.
             self._file.seek(0)
         while line := self._file.readline():
             yield line.rstrip("\n")

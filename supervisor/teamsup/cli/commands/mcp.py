@@ -28,6 +28,6 @@ def run(arguments: argparse.Namespace) -> int:
         gc.freeze()
         gc.enable()
         starter = Launcher(*arguments.launcher) if arguments.launcher else SessionStarter(claude)
-        # The tools of a server that is not a plugin's have other names.
+        # If the server does not belong to a plugin, its tools have other names.
         serve_session(hub, starter, can_read="CLAUDE_PLUGIN_ROOT" not in os.environ or session_can_read())
     return 0

@@ -16,7 +16,7 @@ from teamsup.terminal.formatting import sanitize
 from ..arguments import add_agent
 from ..claude.project_check import session_can_read
 
-# Always the same line, so that no text of a sender reaches a model in this way.
+# This line never changes, so that no text of a sender reaches a model in this way.
 WAKE_LINE = "teamsup: new messages wait for you. Read them with team_read_messages."
 _GRACE_SECONDS = 0.3
 _MAX_TURN_SECONDS = 30.0

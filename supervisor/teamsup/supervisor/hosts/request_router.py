@@ -65,7 +65,7 @@ class RequestRouter:
             return HostAnswer(f"it cannot be asked: {error}", ExitCode.STORE_FAILED)
 
     def _ask(self, host: HostReport, request: HostRequest) -> HostAnswer:
-        # A connection of its own: while it waits, the leases must be renewed.
+        # Use a separate connection, because the leases must be renewed while this request waits.
         hosts = open_hosts(self._team)
         if hosts is None:
             raise CallerError("the team is no longer stored on a server.")

@@ -92,7 +92,7 @@ class Child:
                 env=self.environment,
             )
         except subprocess.SubprocessError as error:
-            # Python does not pass on what failed between fork and exec.
+            # Python does not report which step failed between fork and exec.
             raise OSError(errno.EPERM, f"the system refuses nofile = {limits.nofile}, nice = {limits.nice}") from error
         if not (program.ready or program.alive):
             self.environment = {}

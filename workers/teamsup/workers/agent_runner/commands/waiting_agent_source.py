@@ -90,7 +90,7 @@ def _to_waiting_need(agent: Agent, start: StartableAgent, pause: AgentPause | No
     count = "1 message waits" if agent.unread == 1 else f"{agent.unread} messages wait"
     oldest: Text = () if agent.oldest_unread is None else (", the oldest ", Age(agent.oldest_unread, "for"))
     is_fault = pause is not None and pause.is_incident
-    # The file is a person's, with notes of theirs, so the page does not change it.
+    # The file belongs to a person and has their notes, so the page does not change it.
     raises: Text = (f" To raise the limit, change {start.limit} of teamsup.toml and save it.",) if start.limit else ()
     return Need(
         WaitingAgentSource.kind,

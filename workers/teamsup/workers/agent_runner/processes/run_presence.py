@@ -30,7 +30,7 @@ class RunPresence:
         notes = [said for agent, said in list(self._notes.values()) if agent == run.agent]
         known = hub.find_agent(run.agent)
         if known is not None and known.is_present(datetime.now(UTC)) and not known.metadata.get(RUN):
-            return  # a live session, which speaks for itself
+            return  # a live session reports its own presence
         if notes:
             # Register each time, so that no check misses the heartbeats of an ended run.
             own = _own_note(known, run)

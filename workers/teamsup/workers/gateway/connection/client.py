@@ -154,8 +154,8 @@ class DiscordClient(discord.Client):
 
     async def close_session(self, runner: asyncio.Task[None]) -> None:
         """Close the session, or give up after a moment. ``runner`` is the task of start()."""
-        # If it is closed while its own task reads, it ends with 4000. One cancellation may be lost in asyncio.wait_for
-        # (Python 3.11).
+        # If the connection is closed while its own task reads, it ends with code 4000. One cancellation may be lost in
+        # asyncio.wait_for (Python 3.11).
         while not runner.done():
             runner.cancel()
             await asyncio.wait((runner,), timeout=0.1)

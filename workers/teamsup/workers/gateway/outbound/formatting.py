@@ -72,7 +72,7 @@ def _find_spans(text: str, code: Iterable[tuple[int, int]]) -> Iterator[Formatte
             if mark is None:
                 continue
             at = match.start()
-            # Such as ``***`` that ends bold and italics which began one after the other.
+            # For example, ``***`` can end bold and italics that began one after the other.
             for each in [mark] if mark in is_open or len(mark) < 3 else _split(mark, is_open):
                 if each in is_open and _may_close(text, at, each):
                     first = is_open.pop(each)

@@ -14,7 +14,7 @@ from teamsup.hub.timestamps import format_time, parse_time
 from ...protocol import GATEWAY, NOT_FOR_DISCORD, SENT_ELSEWHERE
 from .decision import Decision, DecisionSpec, DecisionState, may_decide
 
-# CROSS JOIN keeps SQLite from beginning with the recipients, because there are more of them than of such decisions.
+# CROSS JOIN keeps SQLite from beginning with the recipients, because there are more recipients than such decisions.
 _SHOWINGS_IN = """
     SELECT p.question, p.message FROM decisions AS d CROSS JOIN decision_messages AS p
     WHERE p.question = d.question AND (d.state = 'open' OR d.decided_at >= ?) AND p.recipient = ?

@@ -75,7 +75,7 @@ def _draw_once(
     week = read_rows(team)
     samples = read_minutes(team) if plot_range.name == _RANGES[0] else week
     if is_past:
-        # The minutes go back an hour. Before that there is one sample for ten of them.
+        # The last hour has a sample for each minute. The time before has a sample for each ten minutes.
         samples = samples if samples and samples[0].at <= minute - plot_range.seconds else week
         week, end = [each for each in week if each.at <= minute], minute
     else:
