@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .engines.engine import Durability, Row, Values
-from .engines.repetition import repeat
+from .engines.repetition import repeat, repeated
 from .engines.statements import SELECT_BY_MESSAGE_ID
 from .engines.stored_json import decode_metadata
 from .errors import InvalidValue, StoreError, TeamsupError
@@ -25,6 +25,7 @@ from .team import Team
 from .timestamps import format_time
 from .validation import check_text, check_type
 from .wake_ladder import WakeLadder
+from .wakeup import withdrawal
 from .wakeup.mailbox import AgentMailbox
 from .wakeup.question import wait_for_answer
 
@@ -206,11 +207,13 @@ class MessageHub:
             **options,
         )
 
+    @repeated
     def mark_read(self, delivery: Delivery) -> None:
         """Mark a delivery as read that was claimed with ``read=False``. Raise StaleLease."""
         with self._session.write(durable=False) as db:
             deliveries.mark_read(db, delivery, self._session.clock())
 
+    @repeated
     def extend(self, delivery: Delivery, lease: float = LEASE_SECONDS) -> None:
         """Keep a delivery for ``lease`` seconds from now. Raise StaleLease."""
         with self._session.write_leased(delivery, durable=False) as db:
@@ -218,22 +221,14 @@ class MessageHub:
 
     def complete_unclaimed(self, message: Message, *, outcome: str) -> bool:
         """End this agent's delivery of a message as done, without a claim. Return whether it was still unread."""
-        with self._session.write() as db:
-            ended = deliveries.complete_unclaimed(db, message, self.agent, outcome, self._session.clock())
-            if ended and message.conversation_id is not None:
-                self._session.ring_after_commit(self.agent)
-        return ended
+        return withdrawal.complete_unclaimed(self._session, message, outcome)
 
     def cancel(self, message_id: str, *, even_if_read: bool = False) -> list[str]:
         """Withdraw a message from all recipients that have not read it, or from all that have not ended it. Return the
         recipients that no longer get it. The next call of a reader that holds it raises StaleLease.
         Raise UnknownMessage.
         """
-        message = self.queries.message(message_id)
-        with self._session.write() as db:
-            withdrawn = deliveries.cancel(db, message, even_if_read=even_if_read, now=self._session.clock())
-            self._session.ring_after_commit(*withdrawn)
-        return withdrawn
+        return withdrawal.cancel(self._session, self.queries.message(message_id), even_if_read=even_if_read)
 
     @property
     def agent(self) -> str:
@@ -250,6 +245,7 @@ class MessageHub:
         """
         self._presence.record_heartbeat(None, status, metadata or None)
 
+    @repeated
     def enroll(self, name: str, kind: AgentKind = "agent") -> None:
         """Make an agent known before it first takes part, so that others can write to it."""
         with self._session.write(durable=False, shared=True) as db:
@@ -274,8 +270,12 @@ class MessageHub:
         return self._session.store.read(check_text("sql", sql), values)
 
     def execute(self, sql: str, values: Values = ()) -> int:
-        """Change a table of a worker, in the open or in a new transaction. Return the number of changed rows."""
-        check_text("sql", sql)
+        """Change a table of a worker, in the open or in a new transaction. Return the number of changed rows. Raise
+        StoreUncertain if a server did not confirm the change.
+        """
+        return repeat(self._session.store, lambda: self._execute(check_text("sql", sql), values))
+
+    def _execute(self, sql: str, values: Values) -> int:
         with self._session.write() as db:
             try:
                 return db.execute(sql, values).rowcount

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from .engines.engine import Transaction
-from .engines.repetition import repeat
+from .engines.repetition import repeated
 from .errors import StoreError
 from .models import NOT_CONFIGURED, OFFLINE, AgentKind
 from .session import HubSession
@@ -26,13 +26,10 @@ class Presence:
         """The time of this session's last report of presence."""
         self._valid_until = self._listening_valid_until = -math.inf
 
+    @repeated
     def record_heartbeat(self, kind: AgentKind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
         """Send a heartbeat. A registration also sends the kind."""
         self.kind = kind or self.kind
-        # A heartbeat may be stored twice. So do not look whether an unconfirmed one was stored.
-        repeat(self._session.store, lambda: self._store_heartbeat(kind, status, metadata), lambda: None)
-
-    def _store_heartbeat(self, kind: AgentKind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
         with self._session.write(durable=False, shared=True) as db:
             now = self._session.clock()
             agents.record_heartbeat(db, self._session.agent, kind, self.kind, status, metadata, now)

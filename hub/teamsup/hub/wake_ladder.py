@@ -1,6 +1,8 @@
 """The wake ladder: the unread messages that an agent must still learn of, and the next step for each. Only reading ends
 it."""
 
+from .engines.engine import Row
+from .engines.repetition import repeat, repeated
 from .engines.statements import IS_CLAIMABLE, SELECT_ANY_CLAIMABLE
 from .errors import InvalidValue
 from .models import Message, WakeStep
@@ -46,14 +48,19 @@ class WakeLadder:
         values = {"me": self._session.agent, "now": now, "step": int(step), "steps": steps}
         if not self._store.read(SELECT_ANY_CLAIMABLE, values):
             return []
-        with self._write(durable=False) as db:
-            # RETURNING returns rows in any order.
-            taken = sorted(
-                db.execute(_TAKE_WAKE_STEP, values).fetchall(), key=lambda row: (row["rank"], row["message"])
-            )
-            rows = [db.execute("SELECT * FROM messages WHERE id = ?", (row["message"],)).fetchone() for row in taken]
-        return [message_from_row(row) for row in rows if row is not None]
 
+        def take() -> list[Row | None]:
+            with self._write(durable=False) as db:
+                taken = db.execute(_TAKE_WAKE_STEP, values).fetchall()
+                taken.sort(key=lambda row: (row["rank"], row["message"]))  # RETURNING returns rows in any order
+                return [
+                    db.execute("SELECT * FROM messages WHERE id = ?", (row["message"],)).fetchone() for row in taken
+                ]
+
+        # If it was not confirmed, a later step announces the messages.
+        return [message_from_row(row) for row in repeat(self._store, take) if row is not None]
+
+    @repeated
     def reset_wake_steps(self) -> None:
         """Announce unread messages again from the first step, for a new reader."""
         with self._write(durable=False) as db:
@@ -79,6 +86,7 @@ class WakeLadder:
         rows = self._store.read(_SELECT_OVERDUE_UNREAD.format(is_wanted=is_wanted), values)
         return [(message_from_row(row), str(row["mailbox"])) for row in rows]
 
+    @repeated
     def mark_sender_notified(self, *still_unread: tuple[Message, str]) -> None:
         """Record that the sender of these messages was notified that they are unread."""
         at = format_time(self._clock())

@@ -1,14 +1,17 @@
 """Repeat a verb if the store has undone it because of other writers or a lost connection."""
 
+import functools
 import math
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ..errors import StoreInterrupted, StoreUncertain
 from .engine import BUSY_SECONDS, Engine
 
 T = TypeVar("T")
+Hub = TypeVar("Hub")
+P = ParamSpec("P")
 
 
 def repeat(store: Engine, verb: Callable[[], T], find_stored: Callable[[], T | None] | None = None) -> T:
@@ -29,3 +32,14 @@ def repeat(store: Engine, verb: Callable[[], T], find_stored: Callable[[], T | N
             deadline = min(deadline, time.monotonic() + BUSY_SECONDS)
             if is_uncertain and find_stored and (stored := find_stored()) is not None:
                 return stored
+
+
+def repeated(verb: Callable[Concatenate[Hub, P], T]) -> Callable[Concatenate[Hub, P], T]:
+    """Run a verb of the hub as repeat() does. The verb may be stored twice, so an unconfirmed one just runs again."""
+
+    @functools.wraps(verb)
+    def run(hub: Hub, /, *arguments: P.args, **named: P.kwargs) -> T:
+        session: Any = hub._session  # type: ignore[attr-defined]
+        return repeat(session.store, lambda: verb(hub, *arguments, **named), lambda: None)
+
+    return run

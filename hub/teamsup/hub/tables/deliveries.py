@@ -84,11 +84,8 @@ def claim(
     # Foreign programs may write the tables. A delivery without its message must not be found again at every claim.
     if orphans := [(row["message"], me) for row in rows if row["id"] is None]:
         db.executemany("DELETE FROM deliveries WHERE message = ? AND recipient = ?", orphans)
-    at, until, ends = (
-        timestamps.format_time(now),
-        timestamps.format_time(now + lease),
-        timestamps.as_datetime(now + lease),
-    )
+    at, until = timestamps.format_time(now), timestamps.format_time(now + lease)
+    ends = timestamps.as_datetime(now + lease)
     claimed = [
         Delivery(message_from_row(row), me, row["claims"] + 1, reader + os.urandom(8).hex(), ends)
         for row in rows
@@ -241,17 +238,10 @@ def _notify_sender(db: Transaction, message: Message, text: str, now: float) -> 
     if message.sender == HUB_SENDER:
         return []
     recipient = message.sender.strip().lower()
+    values = (new_message_id(), HUB_SENDER, recipient, text, timestamps.format_time(now), message.conversation_id)
     db.execute(
         "INSERT INTO messages (message_id, sender, recipient, message_type, content, created_at, conversation_id,"
         " reply_to) VALUES (?, ?, ?, 'error', ?, ?, ?, ?)",
-        (
-            new_message_id(),
-            HUB_SENDER,
-            recipient,
-            text,
-            timestamps.format_time(now),
-            message.conversation_id,
-            message.message_id,
-        ),
+        (*values, message.message_id),
     )
     return [recipient]

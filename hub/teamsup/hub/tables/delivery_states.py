@@ -51,6 +51,15 @@ def is_acknowledged(read: Read, delivery: Delivery, at: float) -> bool:
     return bool(rows)
 
 
+def ended_at(read: Read, message: Message, state: str, at: float) -> list[str]:
+    """Return the recipients whose delivery of a message got this state at this moment."""
+    rows = read(
+        "SELECT recipient FROM deliveries WHERE message = ? AND state = ? AND done_at = ? ORDER BY recipient",
+        (message.id, state, format_time(at)),
+    )
+    return [row[0] for row in rows]
+
+
 def is_held(read: Read, delivery: Delivery) -> bool:
     """Return whether this reader still has the lease."""
     rows = read(

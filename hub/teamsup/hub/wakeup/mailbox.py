@@ -5,7 +5,7 @@ import math
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 
-from ..engines.repetition import repeat
+from ..engines.repetition import repeat, repeated
 from ..engines.statements import SELECT_ANY_CLAIMABLE, SELECT_FOR_CLAIM, SELECT_NEXT_DUE
 from ..errors import StoreUnavailable
 from ..models import Delivery, WakeStep
@@ -124,6 +124,7 @@ class AgentMailbox:
             self._apply_deadlines()
         return []
 
+    @repeated
     def _apply_deadlines(self) -> None:
         session = self._session
         with session.write(durable=False) as db:

@@ -2,6 +2,7 @@
 
 import time
 
+from ..engines.repetition import repeat
 from ..errors import NoAnswer
 from ..models import Message
 from ..session import HubSession
@@ -32,6 +33,10 @@ def wait_for_answer(session: HubSession, question: Message, timeout: float) -> M
                 raise NoAnswer(f"{question.recipient} has not answered within {timeout:g} s.")
             bell.wait(min(left, _CHECK_SECONDS))
     answer = message_from_row(rows[0])
-    with session.write() as db:
-        deliveries.complete_unclaimed(db, answer, session.agent, "answered", session.clock())
+
+    def end() -> None:
+        with session.write() as db:
+            deliveries.complete_unclaimed(db, answer, session.agent, "answered", session.clock())
+
+    repeat(session.store, end, lambda: None)
     return answer

@@ -1,6 +1,8 @@
 """Servers that restart, connections that are cut, and commits without an answer: nothing is lost, doubled or hidden."""
 
+import math
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from teamsup.hub.engines.postgresql.connection import ServerConnection
 from teamsup.hub.engines.postgresql.transactions import server_connections, server_transactions
 from teamsup.hub.engines.postgresql.transactions.server_statements import Statement, StatementAnswer, run_statements
 from teamsup.hub.engines.postgresql.transactions.server_transactions import COMMIT
-from teamsup.hub.errors import StoreReadOnly, StoreUnreachable
+from teamsup.hub.errors import StoreReadOnly, StoreUncertain, StoreUnreachable
 from teamsup.hub.wakeup.doorbell import Doorbells
 
 OpenHub = Callable[[str], MessageHub]
@@ -63,6 +65,52 @@ def test_a_heartbeat_without_an_answer_is_sent_again(
     agent = scout.find_agent("scout")
     assert agent is not None
     assert (agent.status, agent.metadata["note"]) == ("degraded", "slow")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_every_other_verb_without_an_answer_is_looked_up_or_runs_again(
+    open_hub: OpenHub, monkeypatch: pytest.MonkeyPatch, is_stored: bool
+) -> None:
+    lead, scout = open_hub("lead"), open_hub("scout")
+    seen, unseen, withdrawn = (lead.send("scout", text) for text in ("seen", "unseen", "withdrawn"))
+    verbs: list[tuple[Callable[[], object], object]] = [
+        (lambda: lead.enroll("bob"), None),
+        (lambda: scout.mark_read(delivery), None),
+        (lambda: scout.extend(delivery, 600.0), None),
+        (lambda: scout.complete_unclaimed(unseen, outcome="read elsewhere"), True),
+        (lambda: lead.cancel(withdrawn.message_id), ["scout"]),
+    ]
+    (delivery,) = scout.claim(read=False)
+    for verb, result in verbs:
+        with cut_at_commit(monkeypatch, is_stored=is_stored):
+            assert verb() == result
+    assert lead.find_agent("bob") is not None
+    (state,) = lead.queries.trace(seen.message_id)
+    assert state.read_at is not None
+    assert state.next_try_at is not None
+    assert state.next_try_at > delivery.lease_expires_at
+    assert [(each.state, each.outcome) for each in lead.queries.trace(unseen.message_id)] == [
+        ("done", "read elsewhere")
+    ]
+    assert [each.state for each in lead.queries.trace(withdrawn.message_id)] == ["cancelled"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_change_of_a_workers_table_without_an_answer_is_uncertain_and_runs_once(
+    open_hub: OpenHub, monkeypatch: pytest.MonkeyPatch, is_stored: bool
+) -> None:
+    lead = open_hub("lead")
+    lead.execute("CREATE TABLE counts (number BIGINT)")
+    lead.execute("INSERT INTO counts VALUES (0)")
+    with cut_at_commit(monkeypatch, is_stored=is_stored), pytest.raises(StoreUncertain):
+        lead.execute("UPDATE counts SET number = number + 1")
+    assert lead.query("SELECT number FROM counts")[0][0] == int(is_stored)
+    cut = cut_at(monkeypatch, "number + 1")  # before the COMMIT nothing is stored, so it runs again
+    lead.execute("UPDATE counts SET number = number + 1")
+    assert cut
+    assert lead.query("SELECT number FROM counts")[0][0] == int(is_stored) + 1
 
 
 @contextmanager
@@ -156,3 +204,59 @@ def test_a_server_that_is_not_there_is_named_without_its_password(
     with pytest.raises(StoreUnreachable, match=rf"postgresql://crew@{tmp_path}/crew cannot be reached") as caught:
         MessageHub(Team("crew", tmp_path / "crew"))
     assert "hunter2" not in str(caught.value)
+
+
+def cut_at(monkeypatch: pytest.MonkeyPatch, words: str) -> list[bool]:
+    """Cut the connection at the first statement with these words; return a list that is empty until then."""
+    cut: list[bool] = []
+
+    def run(connection: ServerConnection, statements: Sequence[Statement]) -> list[StatementAnswer]:
+        if cut or not any(words in each.sql for each in statements):
+            return run_statements(connection, statements)
+        cut.append(True)
+        connection.close()
+        raise psycopg.OperationalError("the connection is lost")
+
+    monkeypatch.setattr(server_transactions, "run_statements", run)
+    return cut
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["UPDATE agent_status", "lease_token ="])
+def test_a_claim_whose_connection_was_cut_runs_again_as_a_whole(
+    open_hub: OpenHub, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """Also if that happens while it reports the reader's presence, which ignores errors of its own."""
+    lead = claiming_again_soon(open_hub)
+    cut = cut_at(monkeypatch, words)
+    assert [delivery.message.content for delivery in lead.claim()] == ["two"]
+    assert cut
+
+
+@pytest.mark.slow
+def test_a_claim_during_an_outage_says_that_the_server_cannot_be_reached(
+    open_hub: OpenHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report of presence meets the outage first. A reader tolerates only a server that cannot be reached."""
+    lead = claiming_again_soon(open_hub)
+
+    def fail(*_: object) -> None:
+        raise psycopg.OperationalError("the connection is lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server_connections, "BUSY_SECONDS", 0.1)
+        patch.setattr(server_transactions, "run_statements", fail)
+        with pytest.raises(StoreUnreachable):
+            lead.claim()
+
+
+def claiming_again_soon(open_hub: OpenHub) -> MessageHub:
+    """A reader with a message, who has claimed just now, and is due to report its presence with the next claim."""
+    lead = open_hub("lead")
+    lead.send("lead", "one")
+    assert lead.claim()
+    lead.send("lead", "two")
+    lead.execute("UPDATE agent_status SET last_heartbeat = NULL")
+    lead._presence._valid_until = -math.inf
+    lead._session._clock_recorded_at = time.time() + 0.5  # this write looks at the clock no more
+    return lead

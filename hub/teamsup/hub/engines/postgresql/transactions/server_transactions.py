@@ -36,9 +36,8 @@ _VERSIONS = """
     FROM schema_versions WHERE component IN ('hub', ?)
 """
 COMMIT = Statement("COMMIT", is_prepared=False)
-_FLUSH = """
-    BEGIN; SET LOCAL synchronous_commit = 'on'; SELECT pg_logical_emit_message(true, 'flush', ''); COMMIT
-"""
+_FLUSH = "BEGIN; SET LOCAL synchronous_commit = 'on'; SELECT pg_logical_emit_message(true, 'flush', ''); COMMIT"
+_UNDONE = (TransactionStatus.IDLE, TransactionStatus.INERROR)
 _MOST_WAITING = 500
 _STATEMENT_SECONDS = 60.0
 """Seconds after which a statement is cancelled, unless maintenance was announced. The server's disk may hang."""
@@ -84,7 +83,7 @@ class ServerTransaction:
         self._begin = begin
         self.connection: ServerConnection | None = None
         """None until the transaction begins. Until then the server has none of its statements."""
-        self._is_over = False  # also set while the transaction begins, because that may fail
+        self._error: Exception | None = None  # why it could not begin, also if its caller has ignored that
         self._waiting: list[tuple[Statement, ServerResult]] = []
 
     @property
@@ -119,12 +118,15 @@ class ServerTransaction:
 
     def run(self) -> ServerConnection:
         """Send the waiting statements; first begin the transaction if needed. Raise psycopg.Error and StoreError."""
-        if self._is_over:
-            raise StoreError("An earlier error has undone this transaction.")
+        if self._error is not None:
+            raise self._error
         if self.connection is None:
-            self._is_over = True
-            self.connection = self._begin(self)
-            self._is_over = False
+            self._error = StoreError("An earlier error has undone this transaction.")
+            try:
+                self.connection, self._error = self._begin(self), None
+            except (psycopg.Error, StoreError) as error:
+                self._error = error
+                raise
         elif self._waiting:
             try:
                 self.send_on(self.connection)
@@ -279,10 +281,9 @@ class ServerTransactions:
     def check_deadline(self) -> None:
         """Raise StoreError if the open transaction was undone, or took too long."""
         connection = self.open.connection if self.open else None
-        if connection is not None and (
-            not is_usable(connection)
-            or connection.info.transaction_status in (TransactionStatus.IDLE, TransactionStatus.INERROR)
-        ):
+        if connection is not None and not is_usable(connection):
+            raise StoreInterrupted(f"{self._name} has ended the connection, so this whole transaction was undone.")
+        if connection is not None and connection.info.transaction_status in _UNDONE:
             raise StoreError(f"{self._name}: an earlier error has undone this whole transaction.")
         if time.monotonic() > self._deadline:
             raise StoreError(
