@@ -9,6 +9,8 @@ from .process_state import State
 from .state_file import WorkerState
 
 _ROUNDING_SECONDS = 1.0
+_OPTIONAL, _REQUIRED = "INFO ", "ERROR "
+"""The first word of the line with which an unconfigured worker ends: for an optional part, or for a fault."""
 """A foreign program may store the time of its heartbeat in whole seconds."""
 
 
@@ -38,15 +40,24 @@ def is_optional(agent: Agent | None) -> bool:
     return agent is not None and agent.status == NOT_CONFIGURED and bool(agent.metadata.get("optional"))
 
 
+def may_stay_unconfigured(worker: WorkerState, agent: Agent | None) -> bool:
+    """Return whether an unconfigured worker is an optional part. Without the hub, its last line shows that."""
+    return is_optional(agent) or (agent is None and _last_line(worker).startswith(_OPTIONAL))
+
+
 def missing_configuration(worker: WorkerState, agent: Agent | None) -> str:
     """Return the setting that an unconfigured worker needs, in the worker's own words if it has reported any."""
     note = "" if agent is None else agent.note
-    last = next((crash.lines[-1] for crash in worker.crashes[-1:] if crash.lines), "")
-    return note or last or worker.reason
+    return note or _last_line(worker).removeprefix(_OPTIONAL).removeprefix(_REQUIRED) or worker.reason
+
+
+def _last_line(worker: WorkerState) -> str:
+    """Return the last line that the worker has logged before it ended, or an empty text."""
+    return next((crash.lines[-1] for crash in worker.crashes[-1:] if crash.lines), "")
 
 
 def blocked_reason(worker: WorkerState, agent: Agent | None) -> str:
     """Return why a worker waits until a person has corrected something, or an empty text."""
     if worker.state == State.EXITED and worker.reason == NOT_CONFIGURED:
-        return "" if is_optional(agent) else missing_configuration(worker, agent)
+        return "" if may_stay_unconfigured(worker, agent) else missing_configuration(worker, agent)
     return worker.reason if worker.state == State.FATAL else ""

@@ -135,7 +135,7 @@ def _not_published(now: datetime) -> Need:
 def _hub_trouble(status: TeamStatus, now: datetime) -> Need:
     evidence = (f"{status.trouble} What else needs you is not known.",)
     state = EntryState("failed", "failed")
-    return Need(PARTICIPANT, "hub", "Hub", "cannot be read", evidence, state, now, is_critical=True, address="/")
+    return Need(PARTICIPANT, "hub", "Hub", "cannot be used", evidence, state, now, is_critical=True, address="/")
 
 
 def _unreadable(source: EntrySource, error: Exception, now: datetime) -> Need:

@@ -19,7 +19,7 @@ from .crash import Crash
 from .degradation import (
     degradation_reason,
     is_from_process,
-    is_optional,
+    may_stay_unconfigured,
     missing_configuration,
 )
 from .host_status import describe_silence, find_vanished_agents, host_showing, name_elsewhere, shown_workers
@@ -74,7 +74,7 @@ class ParticipantStatus:
 @dataclass(frozen=True, slots=True)
 class TeamStatus:
     """All participants. ``pid`` is the pid of this host's supervisor, if it runs. ``trouble`` is the reason why the hub
-    could not be read.
+    could not be read, or why a server that can be read cannot be written.
     """
 
     rows: list[ParticipantStatus]
@@ -118,6 +118,7 @@ def read_team_status(team: Team, hub: "MessageHub | None" = None) -> TeamStatus:
             if (hosts := open_hosts(team)) is not None:
                 with hosts:
                     view, identity = hosts.read(), hosts.identity
+                    trouble = view.trouble
         elif pid is not None:
             raise StoreError(f"{describe_store(team)} is gone.")
     except StoreError as error:
@@ -196,6 +197,8 @@ def _with_report(row: ParticipantStatus, view: TeamView, identity: str) -> Parti
     row = replace(row, heartbeat_age_seconds=own.age_seconds, note=row.note or f"on host {own.name}")
     if not own.is_stale:
         return row
+    if row.state == _DEGRADED:
+        return row  # its own file says why the server has no report
     return replace(row, state=UNKNOWN, note=f"no report for {format_duration(own.age_seconds)}", well=False)
 
 
@@ -281,7 +284,7 @@ def _condition(
     ):
         own = agent.note
     if worker.state == State.EXITED and worker.reason == NOT_CONFIGURED:
-        return NOT_CONFIGURED, missing_configuration(worker, agent), is_optional(agent)
+        return NOT_CONFIGURED, missing_configuration(worker, agent), may_stay_unconfigured(worker, agent)
     if worker.next_try_at is not None:
         return worker.state, f"{worker.reason}; next try in {format_duration(worker.next_try_at - time.time())}", False
     if worker.state not in _HEALTHY_STATES:

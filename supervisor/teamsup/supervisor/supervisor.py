@@ -147,7 +147,7 @@ class Supervisor:
                 background=self._background,
                 perform=router.answer_here,
                 on_answered=self._successor.execute_if_due,
-                log=self._log,
+                troubles=self.troubles,
             )
 
     @property

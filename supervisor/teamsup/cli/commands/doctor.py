@@ -128,10 +128,10 @@ def _read_hub(team: Team) -> _HubState:
 
 def _check_store(hub: _HubState, call: CommandHint) -> list[Finding]:
     """Check the store for faults and dead letters."""
-    found = [
-        Finding("store", Verdict.FAILED, fault.rstrip("."), f"Restore a backup: {call('hub', 'restore', 'FILE')}")
-        for fault in hub.faults or ()
-    ]
+    remedy = f"Restore a backup: {call('hub', 'restore', 'FILE')}"
+    if hub.journal is None:  # the faults of a server name their remedies
+        remedy = "docs/scale-out.md says more about a server."
+    found = [Finding("store", Verdict.FAILED, fault.rstrip("."), remedy) for fault in hub.faults or ()]
     if hub.faults is None:
         text = f"{hub.file_bytes / 2**30:.1f} GiB are not searched for faults here"
         found.append(Finding("store", Verdict.WARNING, text, f"Search them: {call('hub', 'check')}"))

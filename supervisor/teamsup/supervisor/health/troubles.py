@@ -14,7 +14,7 @@ class Troubles:
     def __init__(self, log: Callable[[str], None], on_change: Callable[[], None]) -> None:
         self.since: float | None = None
         """Unix seconds of the first trouble."""
-        self._log = log
+        self.log = log
         self._on_change = on_change
         self._reasons: dict[str, str] = {}
 
@@ -23,14 +23,14 @@ class Troubles:
         if self._reasons.get(cause) != reason:
             self._reasons[cause] = reason
             self.since = self.since or time.time()
-            self._log(reason)
+            self.log(reason)
             self._on_change()
 
     def end(self, cause: str) -> None:
         """Note that the trouble of this ``cause`` is over."""
         if (reason := self._reasons.pop(cause, None)) is not None:
             self.since = self.since if self._reasons else None
-            self._log(f"over: {reason}")
+            self.log(f"over: {reason}")
             self._on_change()
 
     async def attempt(self, action: Callable[[], Awaitable[None]], trouble: str) -> None:

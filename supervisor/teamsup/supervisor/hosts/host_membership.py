@@ -16,6 +16,7 @@ from teamsup.status.state_file import format_state
 
 from ..background import BackgroundTasks
 from ..configuration.roles import LeasedRoles
+from ..health.troubles import Troubles
 from ..processes.managed_process import ManagedProcess
 from ..processes.orphans import end_runs
 from ..processes.process_manager import ProcessManager
@@ -23,6 +24,7 @@ from ..status_publisher import StatusPublisher
 
 _DEADLINE_CHECK_SECONDS = 0.5
 _LEAST_PAUSE_SECONDS = 0.2
+_CAUSE = "leases"
 _FIRST_SECONDS = 3.0
 """Seconds after which the team starts without an answer of the server. Then its workers wait for their leases."""
 
@@ -45,7 +47,7 @@ class HostMembership:
         background: BackgroundTasks,
         perform: Callable[[HostRequest], Awaitable[HostAnswer]],
         on_answered: Callable[[], None],
-        log: Callable[[str], None],
+        troubles: Troubles,
     ) -> None:
         self._team = team
         self._hosts = hosts
@@ -56,7 +58,8 @@ class HostMembership:
         self._background = background
         self._perform = perform
         self._on_answered = on_answered
-        self._log = log
+        self._troubles = troubles
+        self._log = troubles.log
         self._woken = woken
         self._is_leaving = False
         self._first: set[str] = set()
@@ -122,9 +125,13 @@ class HostMembership:
             self._woken.clear()
             try:
                 await self._sync()
+            except StoreError as error:
+                self._troubles.begin(_CAUSE, f"This host's leases are not renewed: {error}")
             except Exception as error:
                 # Continue after any error: the deadlines of the leases decide what may run.
-                self._log(f"leases were not renewed: {type(error).__name__}: {error}")
+                self._troubles.begin(_CAUSE, f"This host's leases are not renewed: {type(error).__name__}: {error}.")
+            else:
+                self._troubles.end(_CAUSE)
 
     async def _deadline_loop(self) -> None:
         """End workers in time whose leases could not be renewed."""

@@ -21,6 +21,7 @@ GOOD = ServerHealth({"messages": (1000, 900)}, [(5.0, "Process 7 of ann (psql)",
         (replace(GOOD, notification_queue=0.6), "queue of notifications is 60% full"),
         (replace(GOOD, connections=0.95), "95% of the server's connections are in use. Raise max_connections"),
         (replace(GOOD, slot_age=20_000_000), "A replication slot keeps the rows of the last 20,000,000 transactions"),
+        (replace(GOOD, write_fault="The server is a standby, and only reads."), "is a standby"),
         (replace(GOOD, transaction_age=1_500_000_000), "run VACUUM FREEZE"),
     ],
 )

@@ -22,6 +22,7 @@ from teamsup.hub.engines.postgresql.connection import ServerConnection, run_scri
 from teamsup.hub.engines.postgresql.transactions import server_connections, server_transactions
 from teamsup.hub.engines.postgresql.transactions.server_statements import Statement, StatementAnswer, run_statements
 from teamsup.hub.errors import StoreFull, StoreReadOnly, StoreUnreachable
+from teamsup.status.team_status import read_team_status
 
 from .conftest import configure
 
@@ -78,7 +79,7 @@ def test_no_free_connection_is_named(postgres: PostgresServer, tmp_path: Path, m
     monkeypatch.setattr(server_connections, "BUSY_SECONDS", 0.2)
     with limited_role(postgres, 1) as url, psycopg.connect(url):
         team = configure(Team("crew", tmp_path / "crew"), url)
-        with pytest.raises(StoreUnreachable, match="too many connections"):
+        with pytest.raises(StoreUnreachable, match=r"too many connections.*Raise max_connections"):
             MessageHub(team)
 
 
@@ -90,6 +91,8 @@ def test_a_server_that_only_reads_is_named_and_then_goes_on(postgres: PostgresSe
         with pytest.raises(StoreReadOnly, match="only reads"):
             lead.send("lead", "refused")
         assert contents(lead) == ["before"]
+        assert "default_transaction_read_only is on" in str(read_team_status(lead.team).trouble)
+        assert "default_transaction_read_only is on" in lead.maintenance.check_integrity()[0]
     eventually(lambda: lead.query("SHOW default_transaction_read_only")[0][0] == "off", "a server that writes")
     lead.send("lead", "after")
     assert contents(lead) == ["before", "after"]
@@ -171,6 +174,7 @@ def test_a_team_goes_on_with_the_standby_after_a_failover(tmp_path: Path) -> Non
                     ).fetchone(),
                     "a standby that has everything",
                 )
+            assert "is a standby" in trouble_on(second, tmp_path)
             first.stop(SIGKILL)
             with ThreadPoolExecutor(1) as pool:
                 sent = pool.submit(lead.send, "lead", "during")
@@ -179,6 +183,12 @@ def test_a_team_goes_on_with_the_standby_after_a_failover(tmp_path: Path) -> Non
                 sent.result()
             assert contents(lead) == ["before", "during"]
             assert len(lead.claim(5)) == 2
+
+
+def trouble_on(server: PostgresServer, folder: Path) -> str:
+    """What ps says when the address names this server."""
+    team = configure(Team("crew", folder / "other"), server.address("crew"))
+    return str(read_team_status(team).trouble)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, Self
 
+from ...errors import StoreError
+
 LEASE_SECONDS = 20.0
 """Seconds from a renewal to the end of a lease, by the server's clock."""
 RENEWAL_SECONDS = 4.0
@@ -98,6 +100,8 @@ class TeamView:
 
     hosts: tuple[HostReport, ...] = ()
     leases: tuple[RoleLease, ...] = ()
+    trouble: StoreError | None = None
+    """Why the store, which could be read, cannot be written."""
 
     def lease_of(self, role: str) -> RoleLease | None:
         return next((lease for lease in self.leases if lease.role == role), None)

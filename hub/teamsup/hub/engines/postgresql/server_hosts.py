@@ -21,7 +21,7 @@ from ..hosts.team_hosts import (
 from .address import ServerAddress
 from .connection import ServerConnection, is_usable, open_connection, quote_text, run_script
 from .host_identity import find_host
-from .server_errors import as_store_error
+from .server_errors import as_store_error, read_only_error
 
 T = TypeVar("T")
 
@@ -48,6 +48,10 @@ _TAKE = f"""
       token = role_leases.token + 1, expires_at = clock_timestamp() + {_LEASE}
     WHERE role_leases.holder = excluded.holder OR role_leases.expires_at <= clock_timestamp()
 """  # noqa: S608
+_SELECT_STATE = """
+    SELECT to_regclass('role_leases') IS NOT NULL AS has_tables, pg_is_in_recovery() AS is_standby,
+      current_setting('transaction_read_only') = 'on' AS only_reads
+"""
 _SELECT_LEASES = """
     SELECT *, CAST(extract(epoch FROM expires_at - clock_timestamp()) AS DOUBLE PRECISION) AS seconds_left
     FROM role_leases
@@ -115,11 +119,16 @@ class ServerHosts:
 
     def read(self) -> TeamView:
         def read(db: ServerConnection) -> TeamView:
+            (state,) = db.execute(_SELECT_STATE).fetchall()
+            trouble = (
+                read_only_error(self._address.name, is_standby=state["is_standby"]) if state["only_reads"] else None
+            )
+            if not state["has_tables"]:
+                return TeamView(trouble=trouble)  # no program has stored the team there yet
             hosts = tuple(_report_from(row) for row in db.execute(_SELECT_HOSTS).fetchall())
-            return TeamView(hosts, tuple(_lease_from(row) for row in db.execute(_SELECT_LEASES).fetchall()))
+            leases = tuple(_lease_from(row) for row in db.execute(_SELECT_LEASES).fetchall())
+            return TeamView(hosts, leases, trouble)
 
-        if not self._run(lambda db: db.execute("SELECT to_regclass('role_leases') IS NOT NULL").fetchall()[0][0]):
-            return TeamView()  # no program has stored the team there yet
         return self._run(read)
 
     def ask(self, identity: str, request: HostRequest) -> int:

@@ -11,7 +11,7 @@ import psycopg
 from ..engine import StoreMetric, StoreSize
 from .migrations import SCHEMA_VERSION
 from .postgres_store import PostgresStore
-from .server_errors import as_store_error
+from .server_errors import as_store_error, read_only_error
 from .server_watch import check_pooler
 from .transactions.server_transactions import ServerTransaction
 
@@ -42,7 +42,8 @@ _OPEN_TRANSACTIONS = """
     ORDER BY 1 DESC
 """
 _SERVER = """
-    SELECT pg_notification_queue_usage() AS queued,
+    SELECT current_setting('transaction_read_only') = 'on' AS only_reads, pg_is_in_recovery() AS is_standby,
+      pg_notification_queue_usage() AS queued,
       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
         / CAST(current_setting('max_connections') AS DOUBLE PRECISION) AS connections,
       (SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database()) AS age,
@@ -66,6 +67,8 @@ class ServerHealth:
     transaction_age: int
     slot_age: int
     """The number of transactions since the oldest one that a replication slot still needs."""
+    write_fault: str = ""
+    """The reason why the server cannot be written, or an empty text."""
 
 
 def describe_health(health: ServerHealth) -> list[str]:
@@ -76,6 +79,8 @@ def describe_health(health: ServerHealth) -> list[str]:
         for seconds, holder, advice in health.open_transactions
         if seconds > _MOST_OPEN_SECONDS
     ]
+    if health.write_fault:
+        problems.insert(0, health.write_fault)
     problems += [
         f"Table {name} has {dead:,} dead rows and {live:,} live ones. Look for old transactions, or run VACUUM {name}."
         for name, (live, dead) in health.dead_rows.items()
@@ -131,6 +136,7 @@ class ServerTools:
 
     def read_health(self) -> ServerHealth:
         (server,) = self._store.read(_SERVER)
+        fault = read_only_error(self._store.name, is_standby=server["is_standby"]) if server["only_reads"] else ""
         return ServerHealth(
             {row["name"]: (row["live"], row["dead"]) for row in self._store.read(_DEAD_ROWS)},
             [(float(seconds), holder, advice) for seconds, holder, advice in self._store.read(_OPEN_TRANSACTIONS)],
@@ -138,6 +144,7 @@ class ServerTools:
             server["connections"],
             server["age"],
             server["slot_age"],
+            str(fault),
         )
 
     def metrics(self) -> list[StoreMetric]:

@@ -14,7 +14,7 @@ import psycopg
 from ...errors import StoreError
 from .address import ServerAddress
 from .connection import ServerConnection, open_connection, quote_name, quote_text, run_script
-from .server_errors import as_store_error
+from .server_errors import POOLER_IN_BETWEEN, as_store_error
 
 _REPORT_SECONDS = 10.0
 _LEAST_DEAD = 1000
@@ -99,7 +99,4 @@ def check_pooler(address: ServerAddress) -> None:
         same = run_script(listener, "SELECT pg_backend_pid() AS pid")[0]["pid"] == pid
         run_script(other, "COMMIT")
         if not same or not list(listener.notifies(timeout=1.0, stop_after=1)):
-            raise StoreError(
-                f"{address.name}: a transaction pooler is in between, which drops locks, settings and notifications. "
-                "Use its session mode, or the server itself."
-            )
+            raise StoreError(f"{address.name}: {POOLER_IN_BETWEEN}.")
