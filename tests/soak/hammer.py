@@ -57,10 +57,12 @@ class HammerReport:
     server_kills: int = 0
     errors: dict[str, int] = field(default_factory=dict)
     """The number of processes that ended with an error of their own, by its class. A kill of the server is one."""
+    unexpected: list[str] = field(default_factory=list)
+    """The texts of errors that neither a killed server nor a killed program explains."""
 
     @property
     def is_balanced(self) -> bool:
-        return not (self.lost or self.doubled or self.out_of_order or self.problems)
+        return not (self.lost or self.doubled or self.out_of_order or self.problems or self.unexpected)
 
 
 def hammer(
@@ -147,6 +149,7 @@ def _compare(team: Team, keeper: MessageHub, kills: int, dead: int) -> HammerRep
         if row["conversation_id"] in last and last[row["conversation_id"]] > (number, ended):
             out_of_order += 1
         last[row["conversation_id"]] = (number, ended)
+    errors = _read_lines(team.logs / _ERRORS)
     return HammerReport(
         operations=len(books),
         kills=kills,
@@ -156,8 +159,13 @@ def _compare(team: Team, keeper: MessageHub, kills: int, dead: int) -> HammerRep
         out_of_order=out_of_order,
         dead_letters=dead,
         problems=keeper.maintenance.check_integrity(),
-        errors=dict(Counter((team.logs / _ERRORS).read_text().split())) if (team.logs / _ERRORS).exists() else {},
+        errors=dict(Counter(line.partition(":")[0] for line in errors)),
+        unexpected=[line for line in errors if not line.startswith(_EXPECTED)],
     )
+
+
+def _read_lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
 
 
 def _operations(team: Team) -> int:
@@ -180,7 +188,7 @@ def _work_or_note_error(team: Team, role: str, run: int) -> None:
         _work(team, role, run)
     except Exception as error:
         with (team.logs / _ERRORS).open("a") as errors:
-            errors.write(f"{type(error).__name__}\n")
+            errors.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
         if isinstance(error, StoreError):
             sys.exit(1)
         raise
@@ -258,6 +266,7 @@ def _die_before_bells_at_random() -> None:
 
 
 _ERRORS = "errors"
+_EXPECTED = ("StoreInterrupted", "StoreUncertain", "StoreUnreachable", "StoreBusy")
 _HOME_OF_TEMPORARY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - multiprocessing makes a folder of its own there
 _CONTEXT = multiprocessing.get_context("forkserver")
 # Beside other work a program would import for seconds, and be killed before it has done anything.
