@@ -18,6 +18,7 @@ from helpers.support import TeamsupCommand
 from teamsup.cli import main as program
 from teamsup.cli.command_line import _parse, main
 from teamsup.cli.completion.known_commands import Command, all_commands, options_of
+from teamsup.cli.help_text import GROUPS
 from teamsup.config.components import open_hub
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.errors import ExitCode
@@ -48,6 +49,12 @@ KEEPS = {
 
 def option_names(command: Command) -> set[str]:
     return {name for action in options_of(command.parser) for name in action.option_strings}
+
+
+def test_the_help_and_the_man_page_have_each_command_in_a_group() -> None:
+    """Else ``--help`` shows it among those of other packages, and the man page does not show it at all."""
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted({each.words[0] for each in all_commands()})
 
 
 def test_each_command_prints_json_too_or_we_know_why_not() -> None:
