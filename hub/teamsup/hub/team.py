@@ -13,6 +13,7 @@ from .validation import check_text, describe_similar, quote
 
 CONFIGURATION_VARIABLE = "TEAMSUP_CONFIGURATION"
 """The environment variable with the path of the accepted configuration. The supervisor sets it."""
+DEFAULT_TEAM, DEFAULT_HOME = "default", "~/.claude/teams"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SOCKET_PATH_MAX = 100  # bytes; the kernel's limit is 107 on Linux and 103 on macOS
 _DOORBELL_NAME_MAX = 24
@@ -59,8 +60,8 @@ class Team:
         """Return the team of this name, by default $TEAMSUP_TEAM or "default". ``home`` is the folder of all teams, by
         default $TEAMSUP_HOME or ~/.claude/teams.
         """
-        folded = normalize_name(name if name is not None else os.environ.get("TEAMSUP_TEAM") or "default", "team")
-        home = home or os.environ.get("TEAMSUP_HOME") or "~/.claude/teams"
+        folded = normalize_name(name if name is not None else os.environ.get("TEAMSUP_TEAM") or DEFAULT_TEAM, "team")
+        home = home or os.environ.get("TEAMSUP_HOME") or DEFAULT_HOME
         try:
             return cls(folded, Path(home).expanduser().absolute() / folded)
         except (TypeError, ValueError):

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 from teamsup.hub.engines.choice import has_store
 from teamsup.hub.errors import UnknownTeam as UnknownTeam
-from teamsup.hub.team import Team
+from teamsup.hub.team import DEFAULT_HOME, DEFAULT_TEAM, Team
 from teamsup.hub.validation import describe_similar
 
 _HINT = re.compile(r"(?<=: )teamsup ([a-z][^:.]*[^:. ])(\.?)\Z")
@@ -20,13 +20,25 @@ _PROGRAM_NAMES = ("teamsup", "teamsup.cli")
 
 def command_hint(team: Team, *words: str) -> str:
     """Return the ``teamsup`` command that this person can run here, with the team and the home of teams if needed."""
-    program = "teamsup"
     called = Path(sys.argv[0])
-    if not _is_on_path(program) and called.name == program:
-        program = min(str(called.absolute()), os.path.relpath(called), key=len)
-    home = [] if Team.named(team.name) == team else [f"TEAMSUP_HOME={shlex.quote(str(team.folder.parent))}"]
+    # In / the path from here only lacks a slash.
+    program = min(str(called.absolute()), os.path.relpath(called), key=len) if Path.cwd() != Path("/") else str(called)
     is_known = "--team" in words or Team.named().name == team.name
-    return " ".join([*home, program, *words, *([] if is_known else ["--team", team.name])])
+    return _join_hint(team, program, words, knows_home=Team.named(team.name) == team, knows_team=is_known)
+
+
+def absolute_command_hint(team: Team, *words: str) -> str:
+    """Return the ``teamsup`` command that a person can run in any folder and shell, as the reader of a log does."""
+    is_default = team == Team.named(team.name, DEFAULT_HOME)
+    program = str(Path(sys.argv[0]).absolute())
+    return _join_hint(team, program, words, knows_home=is_default, knows_team=team.name == DEFAULT_TEAM)
+
+
+def _join_hint(team: Team, program: str, words: Sequence[str], *, knows_home: bool, knows_team: bool) -> str:
+    if _is_on_path("teamsup") or Path(sys.argv[0]).name != "teamsup":
+        program = "teamsup"
+    home = [] if knows_home else [f"TEAMSUP_HOME={shlex.quote(str(team.folder.parent))}"]
+    return " ".join([*home, program, *words, *([] if knows_team else ["--team", team.name])])
 
 
 def qualify_hints(team: Team, text: str) -> str:
@@ -80,4 +92,5 @@ def suggest_team(team: Team) -> str:
 def _is_on_path(program: str) -> bool:
     """Return the result of ``shutil.which``. Importing shutil takes 0.3 MiB of every worker."""
     files = (Path(folder, program) for folder in os.get_exec_path())
-    return any(file.is_file() and os.access(file, os.X_OK) for file in files)
+    # Path.is_file() raises PermissionError for a folder of another account, which "sudo -u" leaves on the path.
+    return any(os.path.isfile(file) and os.access(file, os.X_OK) for file in files)
