@@ -3,7 +3,10 @@
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,6 +94,52 @@ def test_nothing_is_lost_or_answered_twice_while_all_are_replaced(
     numbers = [int(line.split()[-1]) for line in team.log("counter").splitlines()]
     assert numbers.count(0) == 2  # the second process has lost no line at the handover
     assert numbers[numbers.index(0, 1) :] == list(range(len(numbers) - numbers.index(0, 1)))
+
+
+def test_the_service_manager_hears_the_same_process_go_on(
+    run_workers: Callable[[str], TeamsupCommand], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd accepts a notification only from the process that it has started, so this looks at the sender too."""
+    credentials = struct.Struct("3i")
+    heard: list[tuple[int, str]] = []
+
+    def listen() -> None:
+        while True:
+            data, ancillary, _, _ = manager.recvmsg(4096, socket.CMSG_SPACE(credentials.size))
+            heard.extend((credentials.unpack(ancillary[0][2])[0], line) for line in data.decode().splitlines())
+            if "STATUS=stopped" in data.decode():
+                return
+
+    def hear(*words: str) -> None:
+        """Wait for these words in this order, and forget all until then."""
+        for word in words:
+            eventually(lambda: word in [line for _, line in heard], word)  # noqa: B023 - it is called at once
+            del heard[: [line for _, line in heard].index(word) + 1]
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        manager.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "300000")
+        listener = threading.Thread(target=listen, daemon=True)
+        listener.start()
+        team = run_workers(worker_section("idler"))
+        hear("READY=1")
+
+        assert team.run("restart", "--rolling").returncode == 0
+
+        after = [*heard]
+        hear("READY=1", "WATCHDOG=1")
+        assert {pid for pid, _ in after} == {state_of(team).pid}
+        assert not [line for _, line in after if line.startswith(("MAINPID", "STOPPING"))]
+        variables = psutil.Process(pids_of(state_of(team))["idler"]).environ()
+        assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & variables.keys()
+
+        assert team.run("reload").returncode == 0
+        hear("RELOADING=1", "READY=1")
+        assert team.run("stop").returncode == 0
+        hear("STOPPING=1", "STATUS=stopped")
+        listener.join()
 
 
 def test_it_ends_at_the_first_worker_that_does_not_become_ready(

@@ -1,5 +1,5 @@
-"""What the service manager is told, on a real socket. The processes are in test_process_manager.py and in
-test_rolling_restart.py; the units under a real systemd are in tests/deploy/test_systemd.py.
+"""What the supervisor tells the service manager, on a real socket. The processes are in test_process_manager.py and in
+test_rolling_restart.py.
 """
 
 import socket

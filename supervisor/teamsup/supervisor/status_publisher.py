@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from teamsup.status.process_state import State
 from teamsup.status.state_file import TeamState, WorkerState, write_state
 from teamsup.status.team_lock import leave_word
 from teamsup.terminal.formatting import sanitize
-from teamsup.terminal.hints import command_hint
+from teamsup.terminal.hints import absolute_command_hint, command_hint
 
 from .health.troubles import Troubles
 from .processes.managed_process import ManagedProcess
@@ -111,6 +112,7 @@ class StatusPublisher:
         """Write that the team has shut down cleanly."""
         self._has_ended = True
         self.publish()
+        self._service_notifier.status("stopped")
 
     def set_agents(self, agents: Mapping[str, Agent]) -> None:
         """Set the agents from the hub. The next status shows them."""
@@ -137,9 +139,13 @@ class StatusPublisher:
         if self.ready.is_set() or not self._has_started or self._manager.starting_names():
             return
         seconds = time.monotonic() - self._started_monotonic
-        self._log(f"ready in {seconds:.1f} s; talk to the team with: {command_hint(self._team, 'chat')}")
+        self._log(f"ready in {seconds:.1f} s; talk to the team with: {self._chat_hint()}")
         self._service_notifier.ready(self._status_line())
         self.ready.set()
+
+    def _chat_hint(self) -> str:
+        """Return the command for a person who reads it on this terminal, or elsewhere in a log."""
+        return (command_hint if sys.stdout.isatty() else absolute_command_hint)(self._team, "chat")
 
     def _status_line(self) -> str:
         return format_status([*self._worker_states()], self.agents, self._troubles, datetime.now(UTC))

@@ -40,7 +40,7 @@ from .processes.process_manager import ProcessManager
 from .processes.spawner import Spawner
 from .processes.worker_logs import WorkerLogs
 from .sampler import SAMPLE_SECONDS, Sampler
-from .sd_notify import ServiceNotifier, notify_watchdog
+from .sd_notify import ServiceNotifier, keep_beating
 from .signals import SignalHandler
 from .status_publisher import StatusPublisher
 
@@ -84,7 +84,7 @@ class Supervisor:
         self._roles: Roles = roles
         self._spawner = Spawner(team, roles)
         self._manager = ProcessManager(self._spawner, self._logs, self._on_change, self._on_crash, roles)
-        self._successor = Successor(team, self._manager, self._spawner, roles, echo=echo, log=self._log)
+        self._successor = Successor(team, self._manager, self._spawner, roles, self._logs, echo=echo)
         self._health_monitor = HealthMonitor(self._manager)
         self._hub_monitor = HubMonitor(hub, self._manager, self.troubles)
         self._alarm = OutageAlarm(team, self._log)
@@ -158,6 +158,7 @@ class Supervisor:
         """Run the team until it is stopped. Raise SchemaTooNew if a newer program migrates the hub in that time."""
         self._signals.install()
         orphans.become_subreaper()
+        self._background.run(keep_beating(self._service_notifier))
         with open_doorbell(self._team.run, SUPERVISOR, PRESENCE_TOPIC) as bell:
             await self._recover_predecessor()
             self._log(f"team {self._team.name!r} in {self._team.folder}")
@@ -170,7 +171,7 @@ class Supervisor:
             serving = asyncio.create_task(self._main_loop(bell))
             # Without the main loop this supervisor must end, so that the service manager starts another one.
             serving.add_done_callback(lambda _: self._stopping.set())
-            besides = [asyncio.create_task(work) for work in self._loops_beside(serving)]
+            besides = [asyncio.create_task(work) for work in self._loops_beside()]
             await self._stopping.wait()
             if self._caller.refusal is not None:
                 await self._successor.replace()
@@ -202,12 +203,11 @@ class Supervisor:
         await self.ready.wait()
         self._manager.start(*names)
 
-    def _loops_beside(self, serving: asyncio.Task[None]) -> list[Coroutine[object, object, None]]:
+    def _loops_beside(self) -> list[Coroutine[object, object, None]]:
         """Return the loops in addition to the main loop. They run until cancelled."""
         repeat, checks = self.troubles.repeat, ProgramChecks(self._manager)
         return [
             *([] if self._membership is None else self._membership.loops()),
-            notify_watchdog(self._service_notifier, lambda: self._stopping.is_set() or not serving.done()),
             self._metrics.serve(self._configuration.metrics_port),
             repeat(MEMORY_CHECK_SECONDS, self._health_monitor.check_memory, "Memory is not watched"),
             # Check the hub outside of the main loop, because that loop waits while another process holds the hub.

@@ -47,6 +47,18 @@ def test_control_characters_in_output_are_defused(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out == "user   | a\ufffd[31mb\n"
 
 
+def test_a_program_that_is_about_to_be_replaced_has_printed_every_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = WorkerLogs(tmp_path, echo=True)
+    shown.open("user")
+    shown.write("user", *map(str, range(500)))
+    shown.flush()
+
+    assert capsys.readouterr().out.splitlines()[-1] == "user | 499"
+    shown.close()
+
+
 NOW = datetime(2026, 5, 4, 14, 0, tzinfo=UTC)
 
 

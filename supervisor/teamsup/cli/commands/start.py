@@ -79,12 +79,13 @@ def run(arguments: argparse.Namespace) -> int:
         acquire_lock(team)
     else:
         keep_lock(team, handover.lock)
-    with MessageHub(team, agent=SUPERVISOR) as hub:
+    notifier = ServiceNotifier()
+    with notifier.beating():
+        opened = MessageHub(team, agent=SUPERVISOR)
+    with opened as hub:
         configuration, trouble = load_at_boot(team) if handover is None else load_at_handover(team)
         echo = arguments.ready_fd is None if handover is None else handover.echo
-        supervisor = Supervisor(
-            team, configuration, hub, ServiceNotifier(), echo=echo, trouble=trouble, handover=handover
-        )
+        supervisor = Supervisor(team, configuration, hub, notifier, echo=echo, trouble=trouble, handover=handover)
         may_greet = arguments.ready_fd is None and handover is None
         asyncio.run(_run(team, supervisor, arguments.ready_fd, arguments.timeout, may_greet=may_greet))
     return supervisor.exit_code

@@ -8,10 +8,10 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 
 from teamsup.hub import CallerError, Team
 from teamsup.hub.errors import ExitCode
+from teamsup.hub.models import SUPERVISOR
 from teamsup.status import team_lock
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import installed_command
@@ -20,6 +20,7 @@ from ..configuration.roles import Roles
 from ..processes import resource_limits
 from ..processes.process_manager import ProcessManager
 from ..processes.spawner import Spawner
+from ..processes.worker_logs import WorkerLogs
 from ..signals import ENDING_SIGNALS
 from .handover import HANDOVER_VERSION, Handover, write_handover
 
@@ -35,7 +36,7 @@ class HandoverRefused(CallerError):
 
 
 class Successor:
-    """The program that is installed now. ``log`` writes a line to the log."""
+    """The program that is installed now."""
 
     def __init__(
         self,
@@ -43,16 +44,16 @@ class Successor:
         manager: ProcessManager,
         spawner: Spawner,
         roles: Roles,
+        logs: WorkerLogs,
         *,
         echo: bool,
-        log: Callable[[str], None],
     ) -> None:
         self._team = team
         self._manager = manager
         self._spawner = spawner
         self._roles = roles
+        self._logs = logs
         self._echo = echo
-        self._log = log
         self._is_due = False
         self._is_forbidden = False
 
@@ -122,6 +123,7 @@ class Successor:
         descriptors = [file, *handover.descriptors]
         command = [*self._command, "--follow", str(file)]
         self._log("hands over to the program that is installed now")
+        self._logs.flush()  # execv() ends the thread that prints
         try:
             for each in descriptors:
                 os.set_inheritable(each, True)
@@ -134,6 +136,9 @@ class Successor:
             for each in handover.descriptors:
                 os.set_inheritable(each, False)
             os.close(file)
+
+    def _log(self, line: str) -> None:
+        self._logs.write(SUPERVISOR, line)
 
     @property
     def _command(self) -> tuple[str, ...]:

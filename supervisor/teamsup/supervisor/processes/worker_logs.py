@@ -58,6 +58,11 @@ class WorkerLogs:
             for line in shown:
                 self._echo.show(name, line)
 
+    def flush(self) -> None:
+        """Wait until the terminal has all lines, but at most a second."""
+        if self._echo is not None:
+            self._echo.flush()
+
     def close(self) -> None:
         if self._echo is not None:
             self._echo.close()
@@ -70,7 +75,7 @@ class _TerminalEcho:
 
     def __init__(self) -> None:
         self._width = 0
-        self._lines: queue.Queue[str | None] = queue.Queue(maxsize=1000)
+        self._lines: queue.Queue[str | threading.Event | None] = queue.Queue(maxsize=1000)
         self._thread = threading.Thread(target=self._print, name="teamsup-echo", daemon=True)
         self._thread.start()
 
@@ -82,6 +87,13 @@ class _TerminalEcho:
         with suppress(queue.Full):
             self._lines.put_nowait(f"{name:{self._width}} | {line}")
 
+    def flush(self) -> None:
+        """Return when all lines so far are printed, or after a second."""
+        is_printed = threading.Event()
+        with suppress(queue.Full):
+            self._lines.put(is_printed, timeout=1)
+            is_printed.wait(1)
+
     def close(self) -> None:
         """Print the remaining lines, if the terminal takes them within a second."""
         with suppress(queue.Full):
@@ -90,6 +102,9 @@ class _TerminalEcho:
 
     def _print(self) -> None:
         while (line := self._lines.get()) is not None:
+            if isinstance(line, threading.Event):
+                line.set()
+                continue
             try:
                 print(line, flush=True)
             except (OSError, ValueError):
