@@ -180,7 +180,7 @@ def return_to_queue(
         return _notify_sender(db, message, text, now)
     if delay is None:
         longest = min(_MAX_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2**attempts)
-        delay = 0.0 if error is None else random.uniform(0, longest)  # noqa: S311
+        delay = 0.0 if error is None else random.uniform(0.001, longest)  # noqa: S311 - stored in milliseconds
     db.execute(
         "UPDATE deliveries SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, read_at = NULL,"
         " wake_steps = 0, available_at = ?, wait_seconds = ?, outcome = ?, attempts = ?"
