@@ -37,7 +37,7 @@ class TeamSection:
     host: Annotated[str, Example('"NAME"')] = ""
     """The name under which people see this host; empty: its hostname. Only for a team on a server."""
     standby: bool = False
-    """Whether this host takes over the workers of a host that has gone. Only for a team on a server."""
+    """Whether this host takes over the workers of another host that fails. Only for a team on a server."""
     native_inbox: bool = False
     """Whether messages for an idle teammate also go into the inbox file that Claude Code reads for it. A teammate is a
     member of an agent team of Claude Code.
@@ -120,8 +120,8 @@ class WorkerSection:
     heartbeat_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("30")] = None
     """For a worker that sends heartbeats. It is replaced if it does not send one for this time."""
     start_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("60")] = None
-    """The time limit for its first heartbeat or until its check ready succeeds, by default 60 s. Without both it is
-    ready after this time, by default 1 s.
+    """The time limit for its first heartbeat or until its check ready succeeds, by default 60 s. Without both it counts
+    as ready after this time, by default 1 s.
     """
     stop_signal: str = "TERM"
     """The signal that stops it, such as TERM, INT or QUIT."""

@@ -29,7 +29,7 @@ COMMANDS = {
     "reload": "apply a changed teamsup.toml and restart only the workers that it changes",
     "ps": "show the state of the supervisor, the workers and the agents",
     "logs": "show the output of the workers",
-    "doctor": "check all parts of the team and of a project, and show the remedies",
+    "doctor": "check all parts of the team and of a project, and show how to mend faults",
     "config": "check teamsup.toml, show where each value comes from, and print its JSON Schema",
     "service": "let systemd or launchd run the team: install, uninstall, status",
     "teams": "list the teams of this machine",

@@ -71,7 +71,7 @@ def render_help(own: Mapping[str, str], of_components: Mapping[str, str]) -> str
     width = max(map(len, EXAMPLES))
     lines += ["", "Examples:", *(line for text, why in EXAMPLES.items() for line in _entry(text, why, width + 2))]
     lines += ["", "Options:"]
-    lines += _entry("--team NAME", "the team, before or after the command (default: $TEAMSUP_TEAM or 'default')", 14)
+    lines += _entry("--team NAME", "the team; also allowed after the command (default: $TEAMSUP_TEAM or 'default')", 14)
     lines += _entry("--json", "print JSON, for commands that show something", 14)
     lines += _entry("-q, --quiet", "print only errors; the exit code shows the result", 14)
     lines += _entry("-v, --verbose", "after an error, also print the traceback", 14)

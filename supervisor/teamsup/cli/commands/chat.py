@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=non_negative,
         default=30.0,
         metavar="SECONDS",
-        help="how long to wait for each answer, with --once or lines from a pipe (default: 30)",
+        help="time limit for each answer; only with --once or with lines from a pipe (default: 30)",
     )
 
 

@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     back = verb("restore", "restore the team from a backup; --dry-run shows the changes", _no_verb)
     complete_as(Kind.FILE, back.add_argument("file", type=Path, help="a copy that 'hub backup' wrote"))
     back.add_argument(
-        "--online", action="store_true", help="restore while the team runs; its programs continue from the backup"
+        "--online",
+        action="store_true",
+        help="restore while the team runs; its programs then work with the restored messages",
     )
     back.add_argument("--yes", action="store_true", help="do not ask")
     back.add_argument("--dry-run", action="store_true", help="only show the changes")

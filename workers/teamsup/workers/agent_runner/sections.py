@@ -25,7 +25,7 @@ class RunnerSection:
     max_parallel: Annotated[int, _PARALLEL] = 2
     """The maximum number of runs at the same time."""
     memory_max: Annotated[str, SIZE] = "4 GiB"
-    """No further run starts while all runs together use more than this."""
+    """No further run starts while all runs together use more memory than this."""
     usd_per_day: Annotated[float, _DOLLARS] = 20.0
     """The limit of cost for all runs of the last 24 hours."""
     runs_per_hour: Annotated[int, _RUNS] = 60
@@ -66,7 +66,7 @@ class AgentSection:
     plugin of teamsup.
     """
     allowed_tools: Annotated[tuple[str, ...], Example('["Read", "Grep"]')] = ()
-    """Tools that need no decision."""
+    """Tools that it may use without asking people."""
     setting_sources: Annotated[tuple[Literal["user", "project", "local"], ...], Example('["project"]')] = ()
     """The settings of Claude Code that apply to it; empty: none of your settings."""
     max_minutes: Annotated[float, Number("minutes", 0.01, _DAY_MINUTES)] = 15.0

@@ -81,7 +81,7 @@ class MonitorSection:
     network_errors_per_second: Annotated[float, Number("errors", 0, 1_000_000_000)] = 10.0
     """The threshold of the network errors; 0: not checked."""
     processes: Annotated[tuple[str, ...], Example('["nginx"]')] = ()
-    """Names of processes that must run, also without watch_host."""
+    """Names of processes that must run, even if watch_host is false."""
     heartbeat_timeout_seconds: Annotated[float, UP_TO_A_WEEK] = 120.0
     """An agent is a problem if it does not send a heartbeat for this time and has not gone offline."""
     unread_alert_seconds: Annotated[float, UP_TO_A_WEEK] = 900.0
@@ -104,7 +104,7 @@ class AlertRouteSection:
     """
 
     agents: Annotated[tuple[str, ...], Example('["lead"]')] = ()
-    """The agents; empty: people at once."""
+    """The agents; empty: people are notified at once."""
     match: Annotated[Mapping[str, str], Example('{ job = "shop|cart" }')] = field(default_factory=dict)
     """Labels, each with a regular expression that matches its whole value; empty: all alerts."""
     source: Annotated[str, Example('"prometheus"')] = ""
