@@ -12,7 +12,7 @@ from teamsup.hub import Team
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "team" not in metafunc.fixturenames or metafunc.definition.get_closest_marker("only_sqlite"):
         return
-    if metafunc.definition.path.parent.name in ("sqlite", "postgresql"):
+    if {"sqlite", "postgresql"} & {*metafunc.definition.path.relative_to(Path(__file__).parent).parts}:
         return
     quick = metafunc.definition.get_closest_marker("both_engines")
     marks = [] if quick else [pytest.mark.slow]

@@ -185,7 +185,7 @@ def test_the_statement_of_the_documentation_degrades_a_worker_that_the_hub_did_n
     teamsup: TeamsupCommand, supervised: Callable[..., None]
 ) -> None:
     supervised(running("price-watch"))
-    page = (Path(__file__).parents[3] / "docs" / "supervisor.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "supervisor.md").read_text("utf-8")
     statement = page[page.index("    INSERT INTO agent_status") :]
 
     for _ in range(2):
