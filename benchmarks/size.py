@@ -29,7 +29,7 @@ CORE = (
     "engines/statements.py",
 )
 MOST_CORE, MOST_READING = 2300, 1500
-MOST_OLDER = 24700
+MOST_OLDER = 25000
 # The features that came after commit c3a7b80, each with its modules, as patterns of paths. What they added to modules
 # that were there already counts with those.
 LATER = {
