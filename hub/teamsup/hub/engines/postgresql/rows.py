@@ -23,14 +23,15 @@ class NamedRow(tuple[Any, ...]):
 
 def make_rows(cursor: Cursor[Any]) -> Callable[[Sequence[Any]], NamedRow]:
     """Return the function that makes a row of the cursor's values."""
-    return _row_class(tuple(column.name for column in cursor.description or ()))
+    return row_class(tuple(column.name.encode() for column in cursor.description or ()))
 
 
 @functools.lru_cache(maxsize=1000)
-def _row_class(names: tuple[str, ...]) -> type[NamedRow]:
+def row_class(names: tuple[bytes | None, ...]) -> type[NamedRow]:
+    """Return the class of the rows with these columns."""
     columns: dict[str, int] = {}
     for number, name in enumerate(names):
-        columns.setdefault(name, number)
+        columns.setdefault((name or b"").decode(), number)
     return type("NamedRow", (NamedRow,), {"columns": columns})
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from ...engine import Values
-from ..connection import ServerConnection, quote_text, run_script
+from ..connection import ServerConnection, quote_text, run_script, send_script
 from ..rows import NamedRow
 from ..translation import LITERAL, order_values, translate
 
@@ -106,12 +107,12 @@ def run_statements(connection: ServerConnection, statements: Sequence[Statement]
         script += _render(connection, statement)
         wanted.append(len(script) - 1)
     try:
-        answers = _read_answers(connection, "\n;".join(script), set(wanted))
+        results = send_script(connection, "\n;".join(script))
     except psycopg.errors.FeatureNotSupported:
         connection.close()  # a statement whose table was changed stays unusable
         raise
     connection.unsure.clear()
-    return answers
+    return [_answer_of(connection, results[number]) for number in wanted]
 
 
 def _render(connection: ServerConnection, statement: Statement) -> Iterable[str]:
@@ -134,16 +135,9 @@ def _render(connection: ServerConnection, statement: Statement) -> Iterable[str]
     return (*before, f"EXECUTE {name}{values}")
 
 
-def _read_answers(connection: ServerConnection, script: str, wanted: set[int]) -> list[StatementAnswer]:
-    cursor = connection.execute(script)
-    answers: list[StatementAnswer] = []
-    number = 0
-    while True:
-        if number in wanted:
-            answers.append(StatementAnswer(cursor.rowcount, cursor.fetchall() if cursor.description else []))
-        if not cursor.nextset():
-            return answers
-        number += 1
+def _answer_of(connection: ServerConnection, result: PGresult) -> StatementAnswer:
+    changed = result.command_tuples
+    return StatementAnswer(-1 if changed is None else changed, connection.rows_of(result))
 
 
 def _forget_failed(connection: ServerConnection) -> None:
