@@ -39,16 +39,9 @@ def apply_deadlines(db: Transaction, me: str, now: float, reads_expired: Callabl
     at = timestamps.format_time(now)
     notified = []
     # Foreign programs may write the tables. A delivery without its message must not be due forever.
-    db.execute(
-        "DELETE FROM deliveries WHERE recipient = ? AND state = 'leased' AND lease_expires_at <= ?"
-        " AND message NOT IN (SELECT id FROM messages)",
-        (me, at),
-    )
-    db.execute(
-        "DELETE FROM deliveries WHERE recipient = ? AND state = 'ready' AND expires_at <= ?"
-        " AND message NOT IN (SELECT id FROM messages)",
-        (me, at),
-    )
+    for is_due in ("state = 'leased' AND lease_expires_at <= ?", "state = 'ready' AND expires_at <= ?"):
+        sql = f"DELETE FROM deliveries WHERE recipient = ? AND {is_due} AND message NOT IN (SELECT id FROM messages)"  # noqa: S608
+        db.execute(sql, (me, at))
     expired = db.execute(
         "SELECT m.*, d.recipient AS mailbox FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
         " WHERE d.recipient = ? AND d.state = 'ready' AND d.expires_at <= ?",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from .. import timestamps
-from ..engines.engine import Transaction
+from ..engines.engine import Result, Transaction
 from ..engines.statements import SELECT_BY_MESSAGE_ID
 from ..errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
 from ..models import (
@@ -22,7 +22,7 @@ from ..models import (
 from ..team import normalize_name
 from ..validation import MAX_QUOTED_CHARACTERS, check_seconds, check_text, check_type, find_similar, list_names, quote
 from . import agents, rate_limits
-from .row_values import message_from_row
+from .row_values import as_hops, message_from_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,34 +87,14 @@ def insert_message(db: Transaction, message: NewMessage, now: float, *, known_on
         if known != (message.sender, recipient, message.content, message.message_type):
             raise MessageConflict(f"message_id {quote(message.message_id)} already names a message with other content.")
         return existing
-    kinds = agents.kinds_of(db, message.sender, recipient)
-    if recipient is not None and recipient not in kinds and known_only:
-        raise UnknownRecipient(_unknown_recipient(recipient, db))
-    hops = 0
-    if message.reply_to is not None:
-        answered = _find_answered(db, message)
-        if answered is None:
-            raise UnknownMessage(f"There is no message {quote(message.reply_to)} to reply to.")
-        if recipient is not None and kinds.get(message.sender, message.sender_kind) == "agent" == kinds.get(recipient):
-            hops = answered.hops + 1
-            if hops > MAX_HOPS:
-                raise ReplyLoop(
-                    f"{message.sender} and {recipient} have answered each other {MAX_HOPS} times with no person in "
-                    "between. Ask a person, or start again without reply_to."
-                )
-    if message.is_rate_limited and kinds.get(message.sender, message.sender_kind) == "agent":
-        rate_limits.count_sent_message(db, message.sender, now)
-        if recipient is not None and recipient != message.sender and kinds.get(recipient) == "agent":
-            rate_limits.count_exchange_turn(db, message.sender, recipient, now)
-    if message.sender != HUB_SENDER and message.sender not in kinds:
-        agents.enroll(db, message.sender, message.sender_kind)
-    message_id = message.identity
+    answers = None if message.reply_to is None else _select_answered(db, message)
     expires = None if message.expires_in is None else now + message.expires_in
-    ((number,),) = db.execute(
+    # A server gets the message and the questions together. An error below undoes the transaction.
+    stored = db.execute(
         "INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, created_at,"
-        " expires_at, conversation_id, reply_to, hops) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        " expires_at, conversation_id, reply_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (
-            message_id,
+            message.identity,
             message.sender,
             recipient,
             message.message_type,
@@ -125,12 +105,33 @@ def insert_message(db: Transaction, message: NewMessage, now: float, *, known_on
             None if expires is None else timestamps.format_time(expires),
             message.conversation_id,
             message.reply_to,
-            hops,
         ),
-    ).fetchall()
+    )
+    kinds = agents.kinds_of(db, message.sender, recipient)
+    ((number,),) = stored.fetchall()
+    if recipient is not None and recipient not in kinds and known_only:
+        raise UnknownRecipient(_unknown_recipient(recipient, db))
+    hops = 0
+    if answers is not None:
+        if (answered := answers.fetchone()) is None:
+            raise UnknownMessage(f"There is no message {quote(str(message.reply_to))} to reply to.")
+        if recipient is not None and kinds.get(message.sender, message.sender_kind) == "agent" == kinds.get(recipient):
+            hops = as_hops(answered["hops"]) + 1
+            if hops > MAX_HOPS:
+                raise ReplyLoop(
+                    f"{message.sender} and {recipient} have answered each other {MAX_HOPS} times with no person in "
+                    "between. Ask a person, or start again without reply_to."
+                )
+            db.execute("UPDATE messages SET hops = ? WHERE id = ?", (hops, number))
+    if message.is_rate_limited and kinds.get(message.sender, message.sender_kind) == "agent":
+        rate_limits.count_sent_message(db, message.sender, now)
+        if recipient is not None and recipient != message.sender and kinds.get(recipient) == "agent":
+            rate_limits.count_exchange_turn(db, message.sender, recipient, now)
+    if message.sender != HUB_SENDER and message.sender not in kinds:
+        agents.enroll(db, message.sender, message.sender_kind)
     return Message(
         id=number,
-        message_id=message_id,
+        message_id=message.identity,
         sender=message.sender,
         recipient=recipient,
         content=message.content,
@@ -151,11 +152,10 @@ def recipients_of(db: Transaction, message: Message) -> list[str]:
     return [row[0] for row in db.execute("SELECT recipient FROM deliveries WHERE message = ?", (message.id,))]
 
 
-def _find_answered(db: Transaction, message: NewMessage) -> Message | None:
+def _select_answered(db: Transaction, message: NewMessage) -> Result:
     if message.answered_id is None:
-        return find_message(db, str(message.reply_to))
-    row = db.execute("SELECT * FROM messages WHERE id = ?", (message.answered_id,)).fetchone()
-    return None if row is None else message_from_row(row)
+        return db.execute(SELECT_BY_MESSAGE_ID, (message.reply_to,) * 2)
+    return db.execute("SELECT * FROM messages WHERE id = ?", (message.answered_id,))
 
 
 def find_message(db: Transaction, message_id: str) -> Message | None:
