@@ -166,6 +166,10 @@ class Engine(Protocol):
     """The store as errors name it: without any secret."""
     own_tables: "ComponentTables | None"
     """The tables of the component that this program belongs to."""
+    has_cheap_looks: bool
+    """Whether a look costs much less than a transaction that finds nothing. If not, a reader claims as soon as its
+    doorbell rings.
+    """
 
     def close(self) -> None: ...
     def is_in_transaction(self) -> bool:

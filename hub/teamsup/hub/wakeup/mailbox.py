@@ -60,30 +60,35 @@ class AgentMailbox:
         check_timeout(timeout)
         with self._session.open_doorbell() as bell:
             hold_up = BusyTolerance(timeout)
+            waiter = self._make_waiter(timeout, claims=True)
             while True:
                 taken: list[Delivery] = []
                 with hold_up.tolerate():
-                    if not self._make_waiter(timeout).wait(bell):
+                    if not waiter.wait(bell):
                         return
                     # If the error lasts, the next wait raises it.
                     with suppress(StoreUnavailable):
                         taken = self._claim_due(1, lease)
-                yield from taken
+                if taken:
+                    yield from taken
+                    waiter = self._make_waiter(timeout, claims=True)
 
     async def listen_async(self, timeout: float, lease: float, look: float | None) -> AsyncGenerator[Delivery, None]:  # noqa: ASYNC109
         check_timeout(timeout)
         with self._session.open_doorbell() as bell:
             hold_up = BusyTolerance(timeout)
+            waiter = self._make_waiter(timeout, look_seconds=look, claims=True)
             while True:
                 taken: list[Delivery] = []
                 with hold_up.tolerate():
-                    if not await self._make_waiter(timeout, look_seconds=look).wait_async(bell):
+                    if not await waiter.wait_async(bell):
                         return
                     with suppress(StoreUnavailable):
                         claim = functools.partial(self._claim_due, 1, lease)
                         taken = await CancellableClaim(claim, self.release).result()
                 for delivery in taken:
                     yield delivery
+                    waiter = self._make_waiter(timeout, look_seconds=look, claims=True)
 
     def find_next_due(self, step: WakeStep | None = None) -> float:
         """Return the Unix second of the next deadline; -inf if a delivery is claimable now."""
@@ -131,7 +136,9 @@ class AgentMailbox:
             notified = deliveries.apply_deadlines(db, session.agent, session.clock(), session.reads_expired)
             session.ring_after_commit(*notified)
 
-    def _make_waiter(self, timeout: float, step: WakeStep | None = None, look_seconds: float | None = None) -> Waiter:
+    def _make_waiter(
+        self, timeout: float, step: WakeStep | None = None, look_seconds: float | None = None, *, claims: bool = False
+    ) -> Waiter:
         return Waiter(
             find_next_due=functools.partial(self.find_next_due, step),
             apply_deadlines=self._apply_deadlines,
@@ -143,4 +150,5 @@ class AgentMailbox:
             refresh_presence=functools.partial(self._presence.refresh, listening=True),
             timeout=timeout,
             look_seconds=look_seconds,
+            is_ring_enough=claims and not self._session.store.has_cheap_looks,
         )

@@ -68,6 +68,8 @@ class Waiter:
     timeout: float
     look_seconds: float | None = None
     """Seconds between two looks without a doorbell; None for the default."""
+    is_ring_enough: bool = False
+    """Whether a ring counts as a claimable delivery. The caller then claims, and waits again if it got none."""
     _version: int | None = None
     _next_due: float = math.inf
     _unavailable_since: float | None = None
@@ -93,7 +95,7 @@ class Waiter:
                 return False
             if self.is_presence_due():
                 self.refresh_presence()
-            found = self._check_mailbox(forced=bell.wait(self._seconds_to_next_check()))
+            found = self._check_after_wait(bell.wait(self._seconds_to_next_check()))
         return True
 
     async def wait_async(self, bell: Doorbell) -> bool:
@@ -112,7 +114,7 @@ class Waiter:
                 return False
             if self.is_presence_due():
                 await asyncio.to_thread(self.refresh_presence)
-            found = self._check_mailbox(forced=await bell.wait_async(self._seconds_to_next_check()))
+            found = self._check_after_wait(await bell.wait_async(self._seconds_to_next_check()))
         return True
 
     def _seconds_to_next_check(self) -> float:
@@ -123,6 +125,9 @@ class Waiter:
             self.look_seconds or _FALLBACK_CHECK_SECONDS,
             until_due if until_due > 0 else _FALLBACK_CHECK_SECONDS,
         )
+
+    def _check_after_wait(self, rang: bool) -> _MailboxState:
+        return _MailboxState.CLAIMABLE if rang and self.is_ring_enough else self._check_mailbox(forced=rang)
 
     def _apply_deadlines(self) -> None:
         with suppress(StoreUnavailable):  # the next look raises it

@@ -39,6 +39,8 @@ class Store:
     becomes a StoreError, and its transaction is undone.
     """
 
+    has_cheap_looks = True
+
     def __init__(self, path: Path, durability: Durability = "full", run: Path | None = None) -> None:
         """Open the database, or create it. ``run`` is the folder with the record of the last open database."""
         self.path = path

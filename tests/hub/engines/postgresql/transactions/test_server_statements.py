@@ -10,6 +10,7 @@ import pytest
 from teamsup.hub import MessageHub, StoreError, Team
 from teamsup.hub.engines.postgresql.address import parse_address
 from teamsup.hub.engines.postgresql.connection import ServerConnection, open_connection, quote_text, run_script
+from teamsup.hub.engines.postgresql.postgres_store import PostgresStore
 from teamsup.hub.engines.postgresql.transactions import server_statements, server_transactions
 from teamsup.hub.engines.postgresql.transactions.server_statements import (
     Statement,
@@ -18,6 +19,8 @@ from teamsup.hub.engines.postgresql.transactions.server_statements import (
     run_alone,
     run_statements,
 )
+from teamsup.hub.engines.statements import SELECT_ANY_CLAIMABLE
+from teamsup.hub.wakeup.doorbell import Doorbell
 
 OpenHub = Callable[[str], MessageHub]
 
@@ -50,11 +53,50 @@ def test_verbs_need_few_messages_to_the_server(team: Team, monkeypatch: pytest.M
         lead.acknowledge(*lead.claim())
         with counted_messages(monkeypatch) as sent:
             lead.send("lead", "hi")
-            assert len(sent) == 3
+            assert len(sent) == 2
             (delivery,) = lead.claim()
-            assert len(sent) == 3 + 2
+            assert len(sent) == 2 + 2
             lead.acknowledge(delivery)
-            assert len(sent) == 3 + 2 + 2
+            assert len(sent) == 2 + 2 + 2
+
+
+def test_a_listener_whose_doorbell_rings_claims_without_a_look(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    with MessageHub(team, agent="lead") as lead, MessageHub(team, agent="gcp") as gcp:
+        lead.register()
+        looks: list[str] = []
+        wait = Doorbell.wait
+
+        def send_then_wait(bell: Doorbell, seconds: float) -> bool:
+            gcp.send("lead", "hi")
+            looks.clear()
+            return wait(bell, seconds)
+
+        monkeypatch.setattr(Doorbell, "wait", send_then_wait)
+        look = PostgresStore.read_on_writer
+
+        def count_look(store: PostgresStore, sql: str, values: dict[str, object]) -> list[object]:
+            looks.append(sql)
+            return look(store, sql, values)
+
+        monkeypatch.setattr(PostgresStore, "read_on_writer", count_look)
+        delivery = next(lead.listen(timeout=60))
+        assert delivery.message.content == "hi"
+        assert SELECT_ANY_CLAIMABLE not in looks
+
+
+def test_a_ring_without_a_message_does_not_prolong_a_wait(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    with MessageHub(team, agent="lead") as lead:
+        lead.register()
+        rings = iter([True] * 6)
+        waits: list[float] = []
+
+        def ring(_bell: Doorbell, seconds: float) -> bool:
+            waits.append(seconds)
+            return next(rings, False)
+
+        monkeypatch.setattr(Doorbell, "wait", ring)
+        assert list(lead.listen(timeout=0.1)) == []
+        assert waits == sorted(waits, reverse=True)
 
 
 @pytest.mark.parametrize(
