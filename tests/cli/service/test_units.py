@@ -18,6 +18,7 @@ import pytest
 from helpers.support import TeamsupCommand, refusal_of
 from teamsup.cli.service.units import ServiceScope, ServiceSpec, UnusablePath, read_template, render_unit
 from teamsup.hub import Team
+from teamsup.hub.errors import ExitCode
 from teamsup.hub.wakeup.file_lock import try_lock
 
 AWKWARD = "100%h é $HOME & <b>=c"
@@ -159,7 +160,8 @@ sys.exit(code)
 """
 _ON_MACOS = "import platform\nplatform.system = lambda: 'Darwin'"
 _RELOAD = "systemctl --user daemon-reload"
-_ENABLE = "systemctl --user enable --now teamsup@default.service"
+_ENABLE = "systemctl --user enable teamsup@default.service"
+_START = "systemctl --user start teamsup@default.service"
 _IS_ACTIVE = "systemctl --user is-active teamsup@default.service"
 _DISABLE = "systemctl --user disable --now teamsup@default.service"
 _RESET = "systemctl --user reset-failed teamsup@default.service"
@@ -220,7 +222,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 @pytest.mark.parametrize("verb", ["install", "uninstall"])
 def test_a_dry_run_shows_everything_and_changes_nothing(machine: Machine, tmp_path: Path, verb: str) -> None:
-    machine.answers({_RELOAD: (0, ""), _ENABLE: (0, ""), _LINGER: (0, "yes")})
+    machine.answers({_RELOAD: (0, ""), _ENABLE: (0, ""), _START: (0, ""), _LINGER: (0, "yes")})
     if verb == "uninstall":
         machine.run("install", "--user")
         machine.asked()
@@ -229,7 +231,7 @@ def test_a_dry_run_shows_everything_and_changes_nothing(machine: Machine, tmp_pa
     dry = machine.run(verb, "--user", "--dry-run")
 
     assert (dry.returncode, dry.stderr) == (0, "")
-    steps = [_RELOAD, _ENABLE] if verb == "install" else [_DISABLE, _RELOAD, _RESET]
+    steps = [_RELOAD, _ENABLE, _START] if verb == "install" else [_DISABLE, _RELOAD, _RESET]
     assert [line for line in dry.stdout.splitlines() if "Would run: " in line] == [f"Would run: {s}" for s in steps]
     assert str(machine.unit) in dry.stdout
     assert ("\n[Service]\n" in dry.stdout) == (verb == "install")
@@ -238,12 +240,12 @@ def test_a_dry_run_shows_everything_and_changes_nothing(machine: Machine, tmp_pa
 
 
 def test_a_service_is_installed_seen_and_uninstalled(machine: Machine) -> None:
-    machine.answers({_RELOAD: (0, ""), _ENABLE: (0, ""), _LINGER: (0, "no")})
+    machine.answers({_RELOAD: (0, ""), _ENABLE: (0, ""), _START: (0, ""), _LINGER: (0, "no")})
 
     installed = machine.run("install", "--user")
 
     assert (installed.returncode, installed.stderr) == (0, "")
-    assert machine.asked() == [_RELOAD, _ENABLE, _LINGER]
+    assert machine.asked() == [_RELOAD, _ENABLE, _START, _LINGER]
     assert machine.unit.stat().st_mode & 0o777 == 0o644
     assert _literally(_settings(machine.unit.read_text())["Environment"]) == [f"TEAMSUP_HOME={machine.teamsup.home}"]
     assert f"Running: {_ENABLE}\n" in installed.stdout
@@ -270,7 +272,7 @@ def test_a_service_is_installed_seen_and_uninstalled(machine: Machine) -> None:
 
 
 def test_an_account_that_lingers_needs_no_loginctl(machine: Machine) -> None:
-    machine.answers({_RELOAD: (0, ""), _ENABLE: (0, ""), _LINGER: (0, "yes")})
+    machine.answers({_RELOAD: (0, ""), _ENABLE: (0, ""), _START: (0, ""), _LINGER: (0, "yes")})
 
     assert "loginctl" not in machine.run("install", "--user").stdout
 
@@ -294,6 +296,30 @@ def test_an_error_of_systemctl_is_passed_on(machine: Machine) -> None:
     assert result.stderr == f"teamsup: '{_RELOAD}' failed: Failed to connect to bus: No medium found\n"
 
 
+def test_a_failed_second_installation_leaves_the_first(machine: Machine) -> None:
+    machine.answers({_RELOAD: (0, ""), _ENABLE: (0, ""), _START: (0, ""), _LINGER: (0, "yes")})
+    machine.run("install", "--user")
+    unit = machine.unit.read_text() + "# of an earlier version\n"
+    machine.unit.write_text(unit)
+    machine.answers({_RELOAD: (1, "no")})
+
+    assert machine.run("install", "--user").returncode == os.EX_UNAVAILABLE
+    assert machine.unit.read_text() == unit
+
+
+def test_a_team_that_does_not_start_stays_a_service(machine: Machine) -> None:
+    machine.answers({_RELOAD: (0, ""), _ENABLE: (0, ""), _START: (1, "The job failed.")})
+
+    result = machine.run("install", "--user")
+
+    assert result.returncode == ExitCode.UNWELL
+    assert result.stderr == (
+        f"teamsup: Team 'default' is a service now, but it does not run: '{_START}' failed: The job failed. "
+        "See why with: journalctl --user -u teamsup@default.service\n"
+    )
+    assert machine.unit.exists()
+
+
 def test_a_team_that_is_run_by_hand_must_be_stopped_first(machine: Machine) -> None:
     machine.answers({_IS_ACTIVE: (3, "inactive")})
     with _run_by_hand(machine.teamsup.team):
@@ -305,7 +331,9 @@ def test_a_team_that_is_run_by_hand_must_be_stopped_first(machine: Machine) -> N
         assert (dry.returncode, dry.stderr) == (0, f"teamsup: {warning}\n")
         assert not machine.unit.exists()
 
-        machine.answers({_IS_ACTIVE: (0, "active"), _RELOAD: (0, ""), _ENABLE: (0, ""), _LINGER: (0, "yes")})
+        machine.answers(
+            {_IS_ACTIVE: (0, "active"), _RELOAD: (0, ""), _ENABLE: (0, ""), _START: (0, ""), _LINGER: (0, "yes")}
+        )
         assert machine.run("install", "--user").returncode == 0
 
 
@@ -335,7 +363,7 @@ def test_a_service_of_the_machine_runs_as_the_owner_of_the_teams_folder(machine:
 
     assert f"\nUser={owner.pw_name}\n" in dry.stdout
     assert "/etc/systemd/system/teamsup@default.service" in dry.stdout
-    assert "Would run: systemctl enable --now teamsup@default.service\n" in dry.stdout
+    assert "Would run: systemctl enable teamsup@default.service\n" in dry.stdout
 
 
 def test_under_sudo_the_team_is_that_of_the_caller(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

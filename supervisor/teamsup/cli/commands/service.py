@@ -37,6 +37,12 @@ class NoServiceManager(CallerError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class TeamNotStarted(CallerError):
+    """The service is installed, but the team did not start."""
+
+    exit_code = ExitCode.UNWELL
+
+
 class NotPermitted(CallerError):
     """Only root may do this."""
 
@@ -107,21 +113,32 @@ def _install(team: Team, manager: ServiceManager, scope: ServiceScope, arguments
         if by_hand:
             print(f"teamsup: {warning}", file=sys.stderr)
         print(f"Would write {manager.path}:\n\n{text}")
-        return _run_commands(*manager.install_commands, dry_run=True)
+        return _run_commands(*manager.install_commands, *manager.start_commands, dry_run=True)
     _require_permission(manager, scope)
     if by_hand:
         raise AlreadyRunning(warning)
     if scope == "user":
         team.create()
     manager.path.parent.mkdir(parents=True, exist_ok=True)
+    before = manager.path.read_text("utf-8") if manager.path.exists() else None
     manager.path.write_text(text, "utf-8")
     manager.path.chmod(0o644)
     print(f"Wrote {manager.path}")
     try:
         _run_commands(*manager.install_commands)
     except NoServiceManager:
-        manager.path.unlink(missing_ok=True)
+        if before is None:
+            manager.path.unlink(missing_ok=True)
+        else:
+            manager.path.write_text(before, "utf-8")
         raise
+    try:
+        _run_commands(*manager.start_commands)
+    except NoServiceManager as error:
+        # The service manager may still try: an error such as a full disk passes.
+        raise TeamNotStarted(
+            f"Team {team.name!r} is a service now, but it does not run: {error} See why with: {manager.logs_command}"
+        ) from error
     print(f"Team {team.name!r} is a service now. See it with: {command_hint(team, 'ps')}; or: {manager.logs_command}")
     if scope == "user" and manager.tool == "systemctl" and not _lingers(account):
         print(f"It ends when you log out. Let it run from boot on with: loginctl enable-linger {account}")

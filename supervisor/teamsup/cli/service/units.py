@@ -50,6 +50,7 @@ class ServiceManager:
     status_command: tuple[str, ...]
     active_pattern: str
     install_commands: tuple[ManagerCommand, ...]
+    start_commands: tuple[ManagerCommand, ...]
     stop_commands: tuple[ManagerCommand, ...]
     cleanup_commands: tuple[ManagerCommand, ...]
     logs_command: str
@@ -72,7 +73,8 @@ def systemd_manager(team: Team, scope: ServiceScope, configuration: Path) -> Ser
         path=(configuration / "systemd/user" if scope == "user" else Path("/etc/systemd/system")) / unit,
         status_command=step("is-active", unit).words,
         active_pattern=r"^(active|reloading)$",
-        install_commands=(step("daemon-reload"), step("enable", "--now", unit)),
+        install_commands=(step("daemon-reload"), step("enable", unit)),
+        start_commands=(step("start", unit),),
         stop_commands=(step("disable", "--now", unit),),
         cleanup_commands=(step("daemon-reload"), step("reset-failed", unit, may_fail=True)),
         logs_command=" ".join(("journalctl", *option, "-u", unit)),
@@ -92,6 +94,7 @@ def launchd_manager(team: Team, scope: ServiceScope, home: Path, user_id: int) -
         status_command=("launchctl", "print", f"{domain}/{label}"),
         active_pattern=r"^\s*state = running$",
         install_commands=(bootout, ManagerCommand(("launchctl", "bootstrap", domain, str(path)))),
+        start_commands=(),  # bootstrap starts it, and does not wait
         stop_commands=(bootout,),
         cleanup_commands=(),
         logs_command="teamsup logs",
