@@ -9,6 +9,7 @@ from helpers.postgres_server import run_sql_on_server
 from helpers.support import run_foreign_sql
 from teamsup.hub import MessageHub
 from teamsup.hub.engines.engine import Values
+from teamsup.hub.engines.postgresql.server_watch import FloorSchedule
 from teamsup.hub.engines.postgresql.translation import order_values, translate
 from teamsup.hub.engines.statements import SELECT_ANY_CLAIMABLE, SELECT_FOR_CLAIM, SELECT_NEXT_DUE
 
@@ -18,6 +19,18 @@ FLOORS = "SELECT raise_floors(0)"
 INSERT = "INSERT INTO messages (message_id, sender, recipient, content)"
 SEND = f"{INSERT} SELECT 'm' || i, 'cron', 'ann', '' FROM generate_series(1, {ENDED}) AS i"
 ME: Values = {"me": "ann", "now": "2026-11-30", "steps": None}
+
+
+def test_floors_are_raised_again_when_many_more_rows_have_died() -> None:
+    schedule = FloorSchedule()
+    looks = [(0, False), (999, False), (1000, True), (1000, False), (1999, False), (2000, True), (1200, True)]
+    assert [(dead, schedule.is_due(dead)) for dead, _ in looks] == looks
+
+
+def test_a_team_at_rest_is_looked_at_less_often_than_one_whose_rows_die() -> None:
+    schedule = FloorSchedule()
+    rest, *busy, again = [schedule.seconds_to_next_look(dead) for dead in (0, 5000, 6000, 6000)]
+    assert max(busy) < rest == again
 
 
 def buffers_read(address: str, sql: str, values: Values) -> int:

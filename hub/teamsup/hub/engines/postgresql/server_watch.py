@@ -17,8 +17,13 @@ from .connection import ServerConnection, open_connection, quote_name, quote_tex
 from .server_errors import POOLER_IN_BETWEEN, as_store_error
 
 _REPORT_SECONDS = 10.0
+_FLOOR_SECONDS = 2.0
+"""Seconds between two looks at the dead rows while their number changes."""
 _LEAST_DEAD = 1000
-"""The number of dead rows from which claims need floors."""
+"""The number of dead rows from which claims need floors, and of new dead rows from which they need higher floors."""
+_COUNT_DEAD = """
+    SELECT coalesce(max(n_dead_tup), 0) AS dead FROM pg_stat_user_tables WHERE relid = CAST('deliveries' AS regclass)
+"""
 RING_EVERYBODY = "SELECT pg_notify('teamsup ' || current_schema(), '')"
 """The statement whose commit makes all readers of all hosts look at once."""
 
@@ -32,6 +37,28 @@ _WAIT_FOR_OTHERS = """
     SELECT pg_advisory_lock(hashtextextended('teamsup ' || current_schema(), 0));
     SELECT pg_advisory_unlock(hashtextextended('teamsup ' || current_schema(), 0));
 """
+
+
+class FloorSchedule:
+    """Decide when the floors of claims are raised, from the number of dead rows at each look. Pure.
+
+    Each raise itself leaves dead rows. So it waits until enough other rows have died.
+    """
+
+    def __init__(self) -> None:
+        self._last = self._raised = 0
+
+    def is_due(self, dead: int) -> bool:
+        """Return whether the floors must be raised now."""
+        is_due = dead >= _LEAST_DEAD and not 0 <= dead - self._raised < _LEAST_DEAD
+        if is_due:
+            self._raised = dead
+        return is_due
+
+    def seconds_to_next_look(self, dead: int) -> float:
+        """Return the seconds until the next look. A team at rest is looked at as rarely as its hosts report."""
+        is_changing, self._last = dead != self._last, dead
+        return _FLOOR_SECONDS if is_changing and dead >= _LEAST_DEAD else _REPORT_SECONDS
 
 
 class ServerWatch:
@@ -57,12 +84,17 @@ class ServerWatch:
                 run_script(connection, f"LISTEN {quote_name(f'teamsup {schema}')}")
                 run_script(connection, _WAIT_FOR_OTHERS)
                 yield None
-                reported_at = time.monotonic()
-                while self._wait(connection, reported_at + _REPORT_SECONDS - time.monotonic()):
-                    if time.monotonic() >= reported_at + _REPORT_SECONDS:
+                schedule, report_at = FloorSchedule(), time.monotonic() + _REPORT_SECONDS
+                look_at = report_at
+                while self._wait(connection, min(report_at, look_at) - time.monotonic()):
+                    if (now := time.monotonic()) >= report_at:
                         run_script(connection, _BEGIN_LISTENING.format(host=quote_text(self._host)))
-                        run_script(connection, f"SELECT raise_floors({_LEAST_DEAD})")
-                        reported_at = time.monotonic()
+                        report_at = now + _REPORT_SECONDS
+                    if now >= look_at:
+                        dead = int(run_script(connection, _COUNT_DEAD)[0]["dead"])
+                        if schedule.is_due(dead):
+                            run_script(connection, f"SELECT raise_floors({_LEAST_DEAD})")
+                        look_at = now + schedule.seconds_to_next_look(dead)
                     yield self._names_in(list(connection.notifies(timeout=0)))
         except psycopg.Error as error:
             raise as_store_error(self._address.name, error) from error
