@@ -43,6 +43,7 @@ bench: .venv/bench ## measure, beside peers where they are installed
 	$(BIN)/python -m benchmarks.foreign_writers
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.agent_runs
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.server_store
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.server_years
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.two_hosts
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.web_page
 
