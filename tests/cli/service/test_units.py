@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from helpers.support import TeamsupCommand, refusal_of
+from teamsup.cli.commands.service import check_service
 from teamsup.cli.service.units import ServiceScope, ServiceSpec, UnusablePath, read_template, render_unit
 from teamsup.hub import Team
 from teamsup.hub.errors import ExitCode
@@ -373,6 +374,45 @@ def test_under_sudo_the_team_is_that_of_the_caller(machine: Machine, monkeypatch
     assert f"There is no folder {pwd.getpwnam(ACCOUNT).pw_dir}/no such teams/" in refusal_of(
         machine.run("install", "--system")
     )
+
+
+@pytest.mark.parametrize(
+    ("active", "lingers", "found"),
+    [
+        ((0, "active"), "yes", "ok       service        active: {unit}\n"),
+        (
+            (0, "active"),
+            "no",
+            "warning  service        active, but it ends when you log out: {unit}\n"
+            "Let it run from boot on with: loginctl enable-linger {account}",
+        ),
+        (
+            (0, "inactive"),
+            "no",
+            "warning  service        not active: {unit}\n"
+            "See why: journalctl --user -u teamsup@default.service. Start it with: {start}",
+        ),
+        (
+            (1, "Failed to connect to bus: No medium found"),
+            "no",
+            "unknown  service        systemd does not tell whether {unit} is active: Failed to connect to bus: "
+            "No medium found\nLog in as its user, then run: {is_active}",
+        ),
+    ],
+)
+def test_doctor_tells_whether_the_service_runs_and_comes_back(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, active: tuple[int, str], lingers: str, found: str
+) -> None:
+    machine.unit.parent.mkdir(parents=True)
+    machine.unit.touch()
+    machine.answers({_IS_ACTIVE: active, _LINGER: (0, lingers)})
+    monkeypatch.setenv("TEAMSUP_HOME", str(machine.teamsup.home))
+
+    [finding] = check_service(machine.teamsup.team, lambda *words: " ".join(words))
+
+    account = pwd.getpwuid(os.getuid()).pw_name
+    row = f"{finding.verdict:8} {finding.check:14} {finding.text}\n{finding.hint}"
+    assert row == found.format(unit=machine.unit, account=account, start=_START, is_active=_IS_ACTIVE)
 
 
 def test_launchd_is_given_its_property_list(machine: Machine) -> None:

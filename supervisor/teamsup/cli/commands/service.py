@@ -76,16 +76,32 @@ def check_service(team: Team, call: CommandHint) -> list[Finding]:
     managers = [_manager_of(team, scope) for scope in ("user", "system")]
     if shutil.which(managers[0].tool) is None:
         return []
-    installed = [manager for manager in managers if manager.path.exists()]
+    installed = [manager for manager in managers if os.path.exists(manager.path)]
     if not installed:
         hint = f"Let a service manager start it: {call('service', 'install')}"
         return [Finding("service", Verdict.OK, "the team is not a service, so nothing starts it after a boot", hint)]
-    return [
-        Finding("service", Verdict.OK, f"active: {manager.path}")
-        if _is_active(manager)
-        else Finding("service", Verdict.WARNING, f"not active: {manager.path}", f"See: {manager.logs_command}")
-        for manager in installed
-    ]
+    return [_check_manager(manager) for manager in installed]
+
+
+def _check_manager(manager: ServiceManager) -> Finding:
+    answer = subprocess.run(manager.status_command, capture_output=True, text=True, check=False)
+    if manager.tool == "systemctl" and not answer.stdout.strip():
+        # As for a user without a session, after "su".
+        why = " ".join(answer.stderr.split()) or f"exit code {answer.returncode}"
+        hint = f"Log in as its user, then run: {shlex.join(manager.status_command)}"
+        return Finding(
+            "service", Verdict.UNKNOWN, f"systemd does not tell whether {manager.path} is active: {why}", hint
+        )
+    if re.search(manager.active_pattern, answer.stdout, re.MULTILINE) is None:
+        start = "".join(f". Start it with: {shlex.join(step.words)}" for step in manager.start_commands)
+        return Finding(
+            "service", Verdict.WARNING, f"not active: {manager.path}", f"See why: {manager.logs_command}{start}"
+        )
+    account = pwd.getpwuid(os.getuid()).pw_name
+    if "--user" in manager.status_command and _linger_of(account) == "no":
+        hint = f"Let it run from boot on with: loginctl enable-linger {account}"
+        return Finding("service", Verdict.WARNING, f"active, but it ends when you log out: {manager.path}", hint)
+    return Finding("service", Verdict.OK, f"active: {manager.path}")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -140,7 +156,7 @@ def _install(team: Team, manager: ServiceManager, scope: ServiceScope, arguments
             f"Team {team.name!r} is a service now, but it does not run: {error} See why with: {manager.logs_command}"
         ) from error
     print(f"Team {team.name!r} is a service now. See it with: {command_hint(team, 'ps')}; or: {manager.logs_command}")
-    if scope == "user" and manager.tool == "systemctl" and not _lingers(account):
+    if scope == "user" and manager.tool == "systemctl" and _linger_of(account) != "yes":
         print(f"It ends when you log out. Let it run from boot on with: loginctl enable-linger {account}")
     return 0
 
@@ -212,8 +228,9 @@ def _is_active(manager: ServiceManager) -> bool:
     return re.search(manager.active_pattern, _output_of(*manager.status_command), re.MULTILINE) is not None
 
 
-def _lingers(account: str) -> bool:
-    return _output_of("loginctl", "show-user", account, "--property=Linger", "--value").strip() == "yes"
+def _linger_of(account: str) -> str:
+    """Return "yes" if the account's services run without a login, "no", or an empty text if that is unknown."""
+    return _output_of("loginctl", "show-user", account, "--property=Linger", "--value").strip()
 
 
 def _output_of(*words: str) -> str:
