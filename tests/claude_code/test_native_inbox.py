@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,10 @@ def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def session(join: Join) -> NativeInboxes:
-    return NativeInboxes(Participants(join("lead")), os.getpid())
+def session(join: Join) -> Iterator[NativeInboxes]:
+    inboxes = NativeInboxes(Participants(join("lead")), os.getpid())
+    yield inboxes
+    inboxes.close()
 
 
 def texts(inbox: Path) -> list[str]:
@@ -67,6 +70,27 @@ def test_a_message_for_an_idle_teammate_is_put_there_once_and_stays_unread(
 def test_a_name_that_the_team_does_not_know_gets_nothing(inbox: Path, session: NativeInboxes) -> None:
     assert session.deliver() == ""
     assert not inbox.parent.exists()
+
+
+def test_the_hub_of_a_teammate_that_has_ended_is_closed(
+    inbox: Path, session: NativeInboxes, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = join("user")
+    user.enroll("scout")
+    user.send("scout", "how is the load?")
+    session.deliver()
+    closed, close = [], MessageHub.close
+
+    def close_known(hub: MessageHub) -> None:
+        closed.append(hub.agent)
+        close(hub)
+
+    monkeypatch.setattr(MessageHub, "close", close_known)
+    session.deliver()
+    assert closed == []
+    shutil.rmtree(inbox.parents[1])
+    session.deliver()
+    assert closed == ["scout"]
 
 
 def test_only_hooks_announce_in_a_turn(inbox: Path, session: NativeInboxes, join: Join) -> None:

@@ -147,7 +147,10 @@ def test_a_block_of_python_runs(block: CodeBlock, tmp_path: Path, monkeypatch: p
     with MessageHub(agent="user_comm", create=True) as user_comm, MessageHub(agent="lead") as hub:
         user_comm.register()
         hub.register()
-        exec(block.text, names | {"hub": hub, "watch_prices": lambda: [1.0, 2.0]})  # noqa: S102 - our own page
+        scope = names | {"hub": hub, "watch_prices": lambda: [1.0, 2.0]}
+        exec(block.text, scope)  # noqa: S102 - our own page
+        if isinstance(opened := scope["hub"], MessageHub):
+            opened.close()
 
 
 def calls_in(line: str) -> Iterator[list[str]]:

@@ -4,7 +4,7 @@ A message is written there once. It stays unread in the hub until the teammate a
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -57,10 +57,17 @@ class NativeInboxes:
             await self.report(await run_in_thread(self.deliver))
             await anyio.sleep(_LOOK_SECONDS)
 
+    def close(self, remaining: Collection[str] = ()) -> None:
+        """Close the hubs of all teammates except those that remain."""
+        for name in self._hubs.keys() - remaining:
+            self._hubs.pop(name).close()
+
     def deliver(self) -> str:
         """Put messages for idle teammates into their mailboxes. Return why that is impossible, or an empty text."""
         troubles = []
-        for teammate in find_teammates(teams_folder(), self._claude):
+        teammates = find_teammates(teams_folder(), self._claude)
+        self.close({teammate.agent for teammate in teammates})
+        for teammate in teammates:
             try:
                 self._deliver_to(teammate)
             except UnusableInbox as error:
