@@ -21,7 +21,7 @@ from ..validation import check_text, quote
 from .row_values import as_text
 
 if TYPE_CHECKING:
-    from ..engines.engine import Row, Transaction
+    from ..engines.engine import Result, Row, Transaction
 
 PRESENT_STATUSES = (ONLINE, DEGRADED)
 
@@ -44,11 +44,14 @@ def enroll(db: "Transaction", name: str, kind: str) -> None:
 
 
 def kinds_of(db: "Transaction", name: str, other: str | None = None) -> dict[str, str]:
-    """Return the kind of each known name. A foreign program may have written its name in capitals."""
-    known = db.execute(
-        "SELECT lower(agent_name), kind FROM agent_status WHERE lower(agent_name) IN (?, ?)", (name, other)
-    )
-    return dict(known.fetchall())
+    """Return the kind of each known name."""
+    return dict(select_kinds(db, name, other).fetchall())
+
+
+def select_kinds(db: "Transaction", name: str, other: str | None = None) -> "Result":
+    """Select the known names and their kinds. A foreign program may have written its name in capitals."""
+    sql = "SELECT lower(agent_name), kind FROM agent_status WHERE lower(agent_name) IN (?, ?)"
+    return db.execute(sql, (name, other))
 
 
 def record_heartbeat(

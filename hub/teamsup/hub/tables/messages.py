@@ -89,8 +89,10 @@ def insert_message(db: Transaction, message: NewMessage, now: float, *, known_on
         return existing
     answers = None if message.reply_to is None else _select_answered(db, message)
     expires = None if message.expires_in is None else now + message.expires_in
-    # A server gets the message and the questions together. An error below undoes the transaction.
-    stored = db.execute(
+    # A server gets the message and the questions together. An error below undoes the transaction. SQLite's RETURNING is
+    # read at once, because an interrupt would leave it open, and nothing could be committed.
+    members = agents.select_kinds(db, message.sender, recipient)
+    ((number,),) = db.execute(
         "INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, created_at,"
         " expires_at, conversation_id, reply_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (
@@ -106,9 +108,8 @@ def insert_message(db: Transaction, message: NewMessage, now: float, *, known_on
             message.conversation_id,
             message.reply_to,
         ),
-    )
-    kinds = agents.kinds_of(db, message.sender, recipient)
-    ((number,),) = stored.fetchall()
+    ).fetchall()
+    kinds = dict(members.fetchall())
     if recipient is not None and recipient not in kinds and known_only:
         raise UnknownRecipient(_unknown_recipient(recipient, db))
     hops = 0
