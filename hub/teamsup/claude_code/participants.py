@@ -68,7 +68,7 @@ class Participant:
             self.presence_details[HOST] = host
         self._last_activity = time.monotonic()
         self.blocked_stops = 0
-        """The number of times that a hook has prolonged its turn."""
+        """The number of times that a hook has prolonged this turn of the session."""
         self._read_tracker = ReadTracker(hub)
         self._read_lock = anyio.Lock()
         self._calls = 0
@@ -78,7 +78,7 @@ class Participant:
         self._last_activity = time.monotonic()
 
     def record_blocked_stop(self) -> None:
-        """Note that a hook has prolonged its turn once more."""
+        """Note that a hook has prolonged the session's turn once more."""
         self.blocked_stops += 1
 
     def reset_blocked_stops(self) -> None:
@@ -284,8 +284,8 @@ class Participants:
                 tasks.start_soon(functools.partial(participant.leave, is_last=True))
 
     async def record_hook(self) -> None:
-        """Record that a hook has reached this server. doctor shows the time for an agent that does not get its
-        messages.
+        """Record that a hook has reached this server. If an agent does not get its messages, doctor shows the
+        time of its last hook.
         """
         first = "hooks" not in self.main.presence_details
         self.main.presence_details["hooks"] = datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,4 +1,5 @@
-"""Verbs of a command, such as ``teamsup hub stats``. The old name of a renamed verb is refused, with the new name."""
+"""Verbs of a command, such as ``teamsup hub stats``. The old name of a renamed verb is refused; the error says
+the new name."""
 
 import argparse
 from collections.abc import Callable

@@ -36,7 +36,7 @@ def test_it_shows_everybody(teamsup: TeamsupCommand) -> None:
 
 @pytest.mark.usefixtures("lead")
 def test_one_that_is_gone_is_forgotten_and_what_waits_for_it_stays(teamsup: TeamsupCommand) -> None:
-    waits = "1 unread message waits until an agent of that name comes back."
+    waits = "1 unread message waits for a new agent of that name."
     assert teamsup.run("agents", "rm", "scout", "--dry-run").stdout == f"Would forget scout. {waits}\n"
     refused = teamsup.run("agents", "rm", "scout")
     asked = f"teamsup: scout will be forgotten. {waits} Add --yes to do it."
@@ -44,7 +44,7 @@ def test_one_that_is_gone_is_forgotten_and_what_waits_for_it_stays(teamsup: Team
 
     done = teamsup.run("agents", "rm", "Scout", "--yes")
 
-    assert done.stdout == "scout is forgotten. 1 unread message waits until an agent of that name comes back.\n"
+    assert done.stdout == "scout is forgotten. 1 unread message waits for a new agent of that name.\n"
     assert "There is no agent 'scout'" in refusal_of(teamsup.run("send", "scout", "two"))
     with MessageHub(teamsup.team, agent="scout") as scout:
         assert [delivery.message.content for delivery in scout.claim()] == ["one"]

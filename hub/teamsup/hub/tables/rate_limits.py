@@ -2,7 +2,8 @@
 turn.
 
 All processes share two limits: a rate for each sender, and turns for each pair of agents. The limit of turns also ends
-an exchange without reply_to. A message of a person or daemon to one of the two starts the count again.
+an exchange without reply_to. A message of a person or daemon to either agent of a pair starts
+its count again.
 """
 
 import math

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     start = add_verb(verbs, "start", "start an agent now, within its limits", _start)
     pause = add_verb(verbs, "pause", "start no runs of an agent until you resume it", _pause)
     resume = add_verb(verbs, "resume", "allow runs of a paused agent again", _resume)
-    rm = add_verb(verbs, "rm", "forget an agent; its messages stay until an agent of that name comes back", _remove)
+    rm = add_verb(verbs, "rm", "forget an agent; its unread messages wait for a new agent of that name", _remove)
     add_json_option(parser, start, pause, resume, rm)
     for verb in (start, pause, resume, rm):
         complete_as(Kind.MEMBER, verb.add_argument("name", metavar="NAME"))
@@ -178,7 +178,7 @@ def _remove(hub: MessageHub, arguments: argparse.Namespace) -> None:
         _require_unused(hub.team, found)
     name = sanitize(found.name)
     count = "1 unread message waits" if found.unread == 1 else f"{found.unread} unread messages wait"
-    waits = f" {count} until an agent of that name comes back." if found.unread else ""
+    waits = f" {count} for a new agent of that name." if found.unread else ""
     if not arguments.dry_run:
         require_confirmation(f"{name} will be forgotten.{waits}", is_given=arguments.yes)
         hub.maintenance.retire(found.name)

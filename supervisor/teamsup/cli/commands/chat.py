@@ -37,7 +37,7 @@ EXAMPLES = ("teamsup chat", "teamsup chat --once 'how is the load?'")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Exit codes: 0 all questions are answered; 65 the team refused a question; 67 no agent can answer it; "
-        "69 an answer does not come in time, but later; 70 an answer is an error. "
+        "69 an answer is late; 70 an answer is an error. "
         "In a terminal, Alt-Enter or a backslash at the end begins a new line. "
         "Ctrl-C clears the line; on an empty line Ctrl-C or Ctrl-D ends the chat."
     )

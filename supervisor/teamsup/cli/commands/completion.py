@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs=argparse.REMAINDER,
         metavar="WORD",
-        help="a command line to complete: print the words that can replace its last word",
+        help="the words of a command line; the shell passes them to get the completions of the last word",
     )
 
 

@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     claude.add_argument(
         "--remove",
         action="store_true",
-        help="remove what this command has written; also forget its agents that have never been active",
+        help="remove what 'teamsup init --claude' has written; also forget the project's agents that have never been "
+        "active",
     )
 
 

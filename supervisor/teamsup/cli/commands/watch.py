@@ -26,7 +26,7 @@ _CHECK_SECONDS = 1.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_agent(parser, "the agent whose messages to watch for")
-    help_text = "print a line only if a session serves the agent and Claude Code's rules allow team_read_messages"
+    help_text = "print a line only if a session of the agent is open and may call team_read_messages"
     parser.add_argument("--for-session", action="store_true", help=help_text)
 
 

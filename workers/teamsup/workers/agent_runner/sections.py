@@ -90,8 +90,8 @@ class AgentSection:
     ask_people: Annotated[tuple[str, ...], Example('["Bash"]')] = ()
     """Tools whose calls people must permit."""
     deciders: Annotated[tuple[str, ...], Example('["discord:123456789012345678"]')] = ()
-    """The people who may permit tool calls, each by the name in a terminal or as discord:ID. Empty: all who may
-    write.
+    """The people who may permit tool calls: names at a terminal, such as ann, or discord:ID. Empty: all who
+    may write.
     """
     decision_seconds: Annotated[float, Number("seconds", 30, 7 * 86400)] = 3600.0
     """Without a decision in this time a call is denied."""

@@ -47,7 +47,7 @@ class GatewaySection:
     answer_in: Annotated[Mapping[str, AnswerMode], Example('{ "123456789012345678" = "mentioned" }')] = field(
         default_factory=dict
     )
-    """The value of answer for single channels, with their threads, by ID."""
+    """Another value of "answer" for some channels, by their IDs, and for the threads in them."""
     link_previews: bool = True
     """Whether Discord adds previews of the links in answers."""
     threads: bool = False

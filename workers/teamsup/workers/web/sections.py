@@ -19,14 +19,14 @@ class WebSection:
     enabled: bool = True
     """Whether the page is served."""
     listen: str = "127.0.0.1:0"
-    """The address and the port of the page. Port 0: a free port, which later starts use again."""
+    """The address and the port of the page. Port 0: the first start finds a free port, and the next starts keep it."""
     operators: Annotated[tuple[str, ...], Example('["ann"]')] = ()
     """Other people who may act on the page, by their names in 'teamsup open --as NAME'."""
     trusted_hosts: Annotated[tuple[str, ...], Example('["team.example.com"]')] = ()
     """Names by which browsers may reach the page. Required if other machines can reach it."""
     trusted_proxies: Annotated[tuple[str, ...], Example('["10.0.0.2"]')] = ()
-    """Addresses or networks of proxies that set X-Forwarded-For. Wrong secrets are then limited for each browser behind
-    the proxy.
+    """Addresses or networks of proxies that set X-Forwarded-For. With them, each browser behind the proxy has its own
+    limit of wrong secrets.
     """
 
     def __post_init__(self) -> None:

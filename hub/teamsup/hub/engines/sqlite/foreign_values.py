@@ -1,4 +1,4 @@
-"""Correct what foreign programs can store only in SQLite: a counter of ids that is too far ahead."""
+"""Correct a counter of ids that a foreign program has set too far ahead. Only SQLite lets it do so."""
 
 import sqlite3
 

@@ -228,7 +228,7 @@ def _own_agent(run: Run, agent: AgentSection, instructions: str) -> Mapping[str,
 def run_settings(agent: AgentSection, environment: Mapping[str, str]) -> Mapping[str, Any]:
     """Return the settings of a run: the hooks of its gate, and the variables that no project may change.
 
-    The plugin itself already has the gate's hook for Bash, so that no tool gets the hook twice.
+    The settings leave Bash out, because the plugin has a hook for Bash, and no tool may get the hook twice.
     """
     asked = [tool_of(rule) for rule in agent.ask_people]
     unrecorded = [tool for tool in _WITHOUT_EFFECT if not any(covers(rule, tool) for rule in asked)]

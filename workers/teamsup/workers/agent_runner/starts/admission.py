@@ -58,7 +58,7 @@ class Wait:
     """
 
     def name_setting(self, agent: str) -> str:
-        """Return the place of the limit for a person, such as "usd_per_day in [agent.lead]", or an empty text."""
+        """Name the setting of the limit, such as "usd_per_day in [agent.lead]"; an empty text if it has none."""
         section, _, key = self.setting.rpartition(".")
         return f"{key} in [{section or f'agent.{agent}'}]" if key else ""
 

@@ -201,7 +201,7 @@ def next_action(decision: Decision, now: datetime, first_reminder: float, shown_
     """Return the due action. People are reminded until the deadline, and each interval is twice as long as the previous
     interval.
 
-    A default that may permit something waits until people have had time to object. The default of a decision that no
+    If a default may permit something, people first have time to object. The default of a decision that no
     person has seen does not count.
     """
     left = math.inf if decision.deadline is None else (decision.deadline - now).total_seconds()

@@ -87,8 +87,8 @@ class Origin:
 def route_line(
     line: str, origin: Origin, rules: RoutingRules, team: Sequence[Agent], matcher: PatternMatcher | None = None
 ) -> Route:
-    """Return the route of a person's line. A rule applies only if the team knows its agents; user_comm does not count.
-    ``matcher`` remembers slow patterns.
+    """Return the route of a person's line. A rule applies only if the team knows its agents. A person's line is
+    never routed to user_comm itself. ``matcher`` remembers slow patterns.
     """
     text = line.strip()
     known = {agent.name: agent for agent in team if agent.kind != "console" and agent.name != USER_COMM}
