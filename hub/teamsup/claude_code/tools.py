@@ -30,6 +30,9 @@ _NO_HOOKS = "Answer them, or read once more before you end. Otherwise they come 
 # Claude Code gives up a call after half an hour without a message.
 _PROGRESS_SECONDS = 30.0
 
+_Content = Annotated[str, Field(description="Text, may be Markdown")]
+_Priority = Annotated[Priority, Field(description="Higher is read first")]
+
 
 class TeamTools:
     """The five tools that a model calls."""
@@ -47,20 +50,20 @@ class TeamTools:
     async def team_send_message(
         self,
         context: Context[None],
-        content: str,
+        content: _Content,
         recipient: Annotated[str | None, Field(description="Agent's name, unless reply_to")] = None,
         reply_to: Annotated[str | None, Field(description="Answers this message: #12")] = None,
-        priority: Priority = "normal",
-        message_type: str = "message",
+        priority: _Priority = "normal",
+        message_type: Annotated[str, Field(description="status_report: progress, not yet an answer")] = "message",
         expires_in: Annotated[float | None, Field(description="Seconds to read it, or to decide")] = None,
         options: Annotated[
             list[str] | None,
             Field(description="People decide among these", max_length=MAX_OPTIONS),
         ] = None,
-        default: Annotated[str | None, Field(description="Counts at the deadline")] = None,
-        default_denies: Annotated[bool, Field(description="Then nothing is done")] = False,
+        default: Annotated[str | None, Field(description="Option that counts at the deadline")] = None,
+        default_denies: Annotated[bool, Field(description="default means: do nothing")] = False,
         deciders: Annotated[list[str] | None, Field(description="Who may decide")] = None,
-        file_paths: list[str] | None = None,
+        file_paths: Annotated[list[str] | None, Field(description="Attach for people on Discord: files/a.pdf")] = None,
     ) -> str:
         """Send a message to one agent or daemon of your team, or answer a message and end it."""
         asked = {"options": options, "default": default, "default_denies": default_denies, "deciders": deciders}
@@ -93,8 +96,8 @@ class TeamTools:
     async def team_read_messages(
         self,
         context: Context[None],
-        wait_seconds: Annotated[float, Field(ge=0, le=86400, description="Wait for the first")] = 0,
-        limit: Annotated[int, Field(ge=1, le=100)] = 10,
+        wait_seconds: Annotated[float, Field(ge=0, le=86400, description="Wait this long for the first")] = 0,
+        limit: Annotated[int, Field(ge=1, le=100, description="At most this many messages")] = 10,
         peek: Annotated[bool, Field(description="Previews; nothing counts as read")] = False,
         message_id: Annotated[str | None, Field(description="Read this one again: #12")] = None,
         offset: Annotated[int, Field(ge=0, description="First character, with message_id")] = 0,
@@ -149,7 +152,7 @@ class TeamTools:
                 raise
         return text
 
-    async def team_broadcast(self, context: Context[None], content: str, priority: Priority = "normal") -> str:
+    async def team_broadcast(self, context: Context[None], content: _Content, priority: _Priority = "normal") -> str:
         """Send a message to every agent and daemon of your team."""
         async with self._caller(context) as caller:
             message = await run_in_thread(lambda: caller.hub.broadcast(content, priority=priority))
@@ -182,7 +185,7 @@ class TeamTools:
     async def team_update_status(
         self,
         context: Context[None],
-        status: Literal["online", "busy"],
+        status: Annotated[Literal["online", "busy"], Field(description="busy while you work")],
         note: Annotated[str, Field(max_length=500, description="What you do, for people")] = "",
     ) -> str:
         """Tell the team how you are."""
