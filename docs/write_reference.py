@@ -10,6 +10,7 @@ from typing import Any
 from teamsup.claude_code.team_comm_mcp_server import tool_definitions
 from teamsup.config.components import ComponentTables, installed_components, open_hub
 from teamsup.hub import MessageHub, Team
+from teamsup.hub.engines.postgresql.translation import translate_types
 from teamsup.status.process_state import State
 from teamsup.status.state_file import TeamState, WorkerState
 from teamsup.supervisor.metrics import render_component_metrics, render_metrics
@@ -66,8 +67,8 @@ def render_tables(tables: Mapping[str, Mapping[str, list[tuple[str, str, bool]]]
     """Return the page of the tables. Raise KeyError for one whose meaning is missing."""
     lines = [
         f"# Tables\n\n{HEAD}\n`messages` and `agent_status` are a public interface: [The hub](hub.md). The other tables"
-        "\nmay change with a version. PostgreSQL has the same tables, with types of its own. The type says `null` where"
-        "\na value may be NULL.\n"
+        "\nmay change with a version. The type says `null` where a value may be NULL.\n"
+        f"\n{describe_postgresql_types(tables)}\n"
     ]
     for owner, found in tables.items():
         meanings = tomllib.loads(COLUMNS[owner.replace("-", "_")].read_text("utf-8"))
@@ -80,6 +81,13 @@ def render_tables(tables: Mapping[str, Mapping[str, list[tuple[str, str, bool]]]
             ]
             lines.append("")
     return "\n".join(lines)
+
+
+def describe_postgresql_types(tables: Mapping[str, Mapping[str, list[tuple[str, str, bool]]]]) -> str:
+    """Return the sentence that names PostgreSQL's type for each type of these tables."""
+    kinds = sorted({kind for found in tables.values() for columns in found.values() for _, kind, _ in columns})
+    mapped = [f"`{kind}` is `{translate_types(kind)}`" for kind in kinds]
+    return f"The types are those of SQLite. On PostgreSQL {', '.join(mapped[:-1])} and {mapped[-1]}."
 
 
 def render_messages() -> str:
