@@ -30,7 +30,7 @@ from teamsup.cli.commands import doctor
 from teamsup.cli.main import main
 from teamsup.config.components import Component
 from teamsup.config.resources import resource_path
-from teamsup.hub import MessageHub, Team
+from teamsup.hub import Agent, MessageHub, Team
 from teamsup.hub.engines import maintenance_progress
 from teamsup.hub.wakeup.doorbell import Doorbell, Doorbells
 from teamsup.status import state_file
@@ -223,6 +223,19 @@ def test_the_listening_program_is_named_by_pid(tmp_path: Path) -> None:
     for bell in bells:
         bell.close()
     assert Doorbells(tmp_path).listener_pids("scout") == []
+
+
+def test_an_agent_whose_process_was_killed_does_not_wait_although_another_has_its_pid(team: Team) -> None:
+    team.create()
+    for is_dead in (False, True):
+        bell = Doorbell(team.run, "scout")
+        bell.bind()
+        if is_dead:
+            bell._socket.close()
+        assert (
+            doctor._read_mailbox(team, Agent("scout", "agent", "online", None, {}, 0), None).is_waiting is not is_dead
+        )
+        bell.close()
 
 
 @dataclass(frozen=True)

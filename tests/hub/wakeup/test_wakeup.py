@@ -132,6 +132,24 @@ def test_the_bell_of_a_dead_process_is_taken_away(team: Team) -> None:
     assert not dead.exists()
 
 
+def test_no_file_of_a_dead_process_is_left_when_all_doorbells_are_rung(team: Team) -> None:
+    team.create()
+    for name in ("boss@1.0", "session-7@2.0"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as abandoned:
+            abandoned.bind(str(team.run / name))
+    (team.run / f"{PRESENCE_TOPIC}@1.0").symlink_to("boss@1.0")
+    (team.run / f"{PRESENCE_TOPIC}@3.0").symlink_to("gone@3.0")
+
+    with open_doorbell(team.run, "scout", PRESENCE_TOPIC) as alive:
+        Doorbells(team.run).ring_all()
+        Doorbells(team.run).ring_all()
+
+        assert alive.wait(TIMEOUT_SECONDS)
+        links = {path.name for path in team.run.glob(f"{PRESENCE_TOPIC}@*")}
+        assert {path.name for path in team.run.glob("*@*")} == {alive.path.name, *links}
+        assert len(links) == 1
+
+
 def test_a_long_name_and_a_deep_folder_still_have_a_bell(tmp_path: Path) -> None:
     deep = Team("crew", tmp_path.joinpath(*["deeper-and-deeper"] * 8) / "crew")
     name = "x" * 64

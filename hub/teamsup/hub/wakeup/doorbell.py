@@ -153,12 +153,13 @@ class Doorbells:
                     _ring(bell)
 
     def ring_all(self) -> None:
+        """Ring every doorbell. Remove those whose process has died."""
         for bells in self._bound_paths().values():
             for bell in bells:
                 _ring(bell)
 
     def agents_listening(self, agents: Iterable[str]) -> set[str]:
-        """Return the agents that have a bound doorbell now."""
+        """Return the agents that have a doorbell now, whose process may have died."""
         up = self._bound_paths()
         return {agent for agent in agents if doorbell_name(agent) in up}
 
@@ -195,7 +196,7 @@ class Doorbells:
 def _ring(bell: str) -> None:
     try:
         _sender().sendto(_RING_BYTE, bell)
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, FileNotFoundError):  # the latter for a link to a doorbell that was removed
         with suppress(OSError):
             os.unlink(bell)
     except OSError:

@@ -262,7 +262,9 @@ def _read_mailbox(team: Team, agent: Agent, hooks: datetime | None) -> Mailbox:
     def age(moment: datetime | None) -> float | None:
         return None if moment is None else max(0.0, (now - moment).total_seconds())
 
-    are_monitors = [_is_monitor(pid) for pid in Doorbells(team.run).listener_pids(agent.name)]
+    bells = Doorbells(team.run)
+    bells.ring([agent.name])  # removes a doorbell of a killed process, whose pid another process may have by now
+    are_monitors = [_is_monitor(pid) for pid in bells.listener_pids(agent.name)]
     return Mailbox(
         name=agent.name,
         kind=agent.kind,

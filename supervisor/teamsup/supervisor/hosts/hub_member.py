@@ -7,6 +7,7 @@ from teamsup.config.components import installed_tables
 from teamsup.hub import Agent, Delivery, MessageHub
 from teamsup.hub.errors import UnusableComponent
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR
+from teamsup.hub.wakeup.doorbell import Doorbells
 from teamsup.status.degradation import blocked_reason
 from teamsup.status.state_file import WorkerState
 
@@ -76,7 +77,9 @@ class HubMember:
         return self._hub.agents(), requests
 
     def prune(self, keep_seconds: float) -> None:
-        """Remove old messages, if this host answers for the team."""
+        """Remove the doorbells of this host whose process was killed, and old messages if it answers for the team."""
+        # A doorbell is otherwise removed when it is rung, but nobody sends to a session that is gone.
+        Doorbells(self._hub.team.run).ring_all()
         if self._roles.holds(SUPERVISOR):
             self._hub.maintenance.prune(older_than=keep_seconds, components=installed_tables())
 
