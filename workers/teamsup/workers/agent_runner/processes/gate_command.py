@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from teamsup.hub import Team
+from teamsup.terminal.bounded_command import run_bounded
 
 from ..judgement import Finish
 from ..programs.command import BRIEFING
@@ -24,25 +25,14 @@ async def ask_gate(team: Team, run: Run, section: AgentSection, folder: Path) ->
     if not section.gate or run.starts or run.cause.kind == "person":
         return None
     environment = build_environment(team, run, section)
-    process = await asyncio.create_subprocess_exec(
-        *section.gate,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=team.folder,
-        env=environment,
-    )
-    try:
-        async with asyncio.timeout(_GATE_SECONDS):
-            out, err = await process.communicate((folder / BRIEFING).read_bytes())
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise OSError(f"its gate has not answered within {_GATE_SECONDS:.0f} seconds") from None
-    said = out.decode(errors="replace").strip()[:_MAX_GATE_CHARACTERS]
-    if process.returncode == 0:
+    briefing = await asyncio.to_thread((folder / BRIEFING).read_bytes)
+    end = await run_bounded(section.gate, briefing, _GATE_SECONDS, environment=environment, folder=team.folder)
+    if end.code is None:
+        raise OSError(f"its gate has not answered within {_GATE_SECONDS:.0f} seconds")
+    said = end.output.decode(errors="replace").strip()[:_MAX_GATE_CHARACTERS]
+    if end.code == 0:
         return None
-    if process.returncode == _GATE_REFUSES:
+    if end.code == _GATE_REFUSES:
         return Finish("stopped", f"its gate did not start it: {said or 'it gave no reason'}")
-    last = err.decode(errors="replace").strip().splitlines()[-1:]
-    raise OSError(f"its gate failed with exit code {process.returncode}: {' '.join(last)[:_MAX_GATE_CHARACTERS]}")
+    last = end.errors.decode(errors="replace").strip().splitlines()[-1:]
+    raise OSError(f"its gate failed with exit code {end.code}: {' '.join(last)[:_MAX_GATE_CHARACTERS]}")
