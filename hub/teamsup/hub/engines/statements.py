@@ -3,6 +3,14 @@
 SELECT_BY_MESSAGE_ID = "SELECT * FROM messages WHERE message_id IN (?, CAST(? AS BLOB))"
 """The message with a message_id, as text or as bytes, because a foreign program may have stored bytes."""
 
+INSERT_MESSAGE = (
+    "INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, created_at,"
+    " expires_at, conversation_id, reply_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+"""Store a message, whose ``id`` is the ``lastrowid`` of the result. In SQLite a RETURNING takes 15 µs more. If an
+interrupt leaves it open, nothing can be committed.
+"""
+
 SELECT_FOR_CLAIM = (
     "SELECT d.attempts AS claims, d.message, m.* FROM deliveries AS d LEFT JOIN messages AS m ON m.id = d.message"
     " WHERE d.recipient = ? AND d.state = 'ready' AND d.is_head = 1 AND d.available_at IS NULL"

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from .. import timestamps
 from ..engines.engine import Result, Transaction
-from ..engines.statements import SELECT_BY_MESSAGE_ID
+from ..engines.statements import INSERT_MESSAGE, SELECT_BY_MESSAGE_ID
 from ..errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
 from ..models import (
     HUB_SENDER,
@@ -89,12 +89,10 @@ def insert_message(db: Transaction, message: NewMessage, now: float, *, known_on
         return existing
     answers = None if message.reply_to is None else _select_answered(db, message)
     expires = None if message.expires_in is None else now + message.expires_in
-    # A server gets the message and the questions together. An error below undoes the transaction. SQLite's RETURNING is
-    # read at once, because an interrupt would leave it open, and nothing could be committed.
+    # A server gets the message and the questions together. An error below undoes the transaction.
     members = agents.select_kinds(db, message.sender, recipient)
-    ((number,),) = db.execute(
-        "INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, created_at,"
-        " expires_at, conversation_id, reply_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+    number = db.execute(
+        INSERT_MESSAGE,
         (
             message.identity,
             message.sender,
@@ -108,7 +106,7 @@ def insert_message(db: Transaction, message: NewMessage, now: float, *, known_on
             message.conversation_id,
             message.reply_to,
         ),
-    ).fetchall()
+    ).lastrowid
     kinds = dict(members.fetchall())
     if recipient is not None and recipient not in kinds and known_only:
         raise UnknownRecipient(_unknown_recipient(recipient, db))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..engine import Values
-from ..statements import IS_CLAIMABLE, SELECT_BY_MESSAGE_ID, SELECT_FOR_CLAIM, SELECT_NEXT_DUE
+from ..statements import INSERT_MESSAGE, IS_CLAIMABLE, SELECT_BY_MESSAGE_ID, SELECT_FOR_CLAIM, SELECT_NEXT_DUE
 
 
 def _above_floor(column: str, reader: str = ":me", lowest: str = "-infinity") -> str:
@@ -22,6 +22,7 @@ def _above_floor(column: str, reader: str = ":me", lowest: str = "-infinity") ->
 _LOWEST_RANK = str(-(2**63))
 _OWN_CONDITION = f"{IS_CLAIMABLE} AND {_above_floor('rank', lowest=_LOWEST_RANK)}"
 _OWN_TEXTS = {
+    INSERT_MESSAGE: f"{INSERT_MESSAGE} RETURNING id",
     SELECT_BY_MESSAGE_ID: "SELECT * FROM messages WHERE message_id IN (?, ?)",
     # Another reader skips the rows that this one is about to lease.
     SELECT_FOR_CLAIM: SELECT_FOR_CLAIM.replace(

@@ -31,6 +31,11 @@ class StatementAnswer:
     rowcount: int = -1
     rows: list[NamedRow] = field(default_factory=list)
 
+    @property
+    def lastrowid(self) -> object:
+        """The ``id`` of INSERT_MESSAGE, to which translate() adds RETURNING."""
+        return self.rows[0][0]
+
     def fetchone(self) -> NamedRow | None:
         return self.rows.pop(0) if self.rows else None
 

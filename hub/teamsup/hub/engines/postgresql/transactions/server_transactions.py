@@ -59,6 +59,10 @@ class ServerResult:
     def rowcount(self) -> int:
         return self._answered().rowcount
 
+    @property
+    def lastrowid(self) -> object:
+        return self._answered().lastrowid
+
     def fetchone(self) -> NamedRow | None:
         return self._answered().fetchone()
 
@@ -145,9 +149,7 @@ class ServerTransaction:
 
 
 class ServerTransactions:
-    """The transactions of a store: one at a time, in any thread. An inner transaction is a savepoint of the outer
-    transaction.
-    """
+    """The transactions of a store: one at a time, in any thread. An inner transaction is a savepoint of the outer."""
 
     def __init__(self, connections: ServerConnections, host: str, fence: RoleFence | None) -> None:
         self._connections = connections
@@ -177,9 +179,8 @@ class ServerTransactions:
                 run_script(self._connections.writer(), _FLUSH)
                 self._unflushed = False
             except (psycopg.Error, StoreError) as error:
-                raise StoreUncertain(
-                    f"{self._name} was written, but may not be on its disk: {describe_error(error)}."
-                ) from error
+                why = f"{self._name} was written, but may not be on its disk: {describe_error(error)}."
+                raise StoreUncertain(why) from error
             finally:
                 self._connections.roll_back()
 
@@ -320,9 +321,8 @@ class ServerTransactions:
         if busy_seconds > BUSY_SECONDS:
             commands.append(f"SET LOCAL lock_timeout = '{busy_seconds:.0f}s'")
         if longest is None:
-            commands.append(
-                f"SET LOCAL statement_timeout = '{max(_STATEMENT_SECONDS, busy_seconds + BUSY_SECONDS):.0f}s'"
-            )
+            seconds = max(_STATEMENT_SECONDS, busy_seconds + BUSY_SECONDS)
+            commands.append(f"SET LOCAL statement_timeout = '{seconds:.0f}s'")
         else:
             commands.append("SET LOCAL idle_in_transaction_session_timeout = 0")
         component = "hub" if self.own_tables is None else self.own_tables.component
