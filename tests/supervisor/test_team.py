@@ -113,6 +113,16 @@ def test_logs_follow_shows_what_comes(running: TeamsupCommand) -> None:
         assert follower.wait(TIMEOUT_SECONDS) == 130
 
 
+@pytest.mark.slow
+def test_logs_follow_ends_without_a_line_when_its_reader_leaves(running: TeamsupCommand) -> None:
+    with running.open("logs", "--follow", "supervisor") as follower:
+        assert follower.stdout is not None
+        follower.stdout.readline()
+        follower.stdout.close()
+
+        assert follower.wait(TIMEOUT_SECONDS) == 141
+
+
 def test_restart_replaces_one_worker_and_no_other(running: TeamsupCommand) -> None:
     before = running.ps()
 

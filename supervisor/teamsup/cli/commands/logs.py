@@ -167,8 +167,12 @@ def _open_new_logs(team: Team, known: Collection[str]) -> Iterator[tuple[str, "L
 def _follow(team: Team, only: str | None, logs: dict[str, "LogReader"], show: Callable[[str, str], None]) -> None:
     from watchfiles import watch
 
+    from .watch import has_reader
+
     # A timeout counts as an event: one may have come before the watch was set up.
     for _ in watch(team.logs, recursive=False, debounce=50, step=20, rust_timeout=500, yield_on_timeout=True):
+        if not has_reader():  # of a quiet team no line would notice it
+            raise BrokenPipeError
         if only is None:
             # A reload may have brought new workers.
             logs |= dict(_open_new_logs(team, logs))

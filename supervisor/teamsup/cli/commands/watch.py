@@ -33,12 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
     signal.signal(signal.SIGTERM, _end)
-    while arguments.for_session and _has_reader() and not session_can_read():
+    while arguments.for_session and has_reader() and not session_can_read():
         time.sleep(_WAIT_SECONDS)
-    while _has_reader():
+    while has_reader():
         try:
             with open_as(team, arguments.agent) as hub:
-                while _has_reader():
+                while has_reader():
                     if arguments.for_session and not _is_present(hub):
                         time.sleep(_CHECK_SECONDS)
                     else:
@@ -61,7 +61,7 @@ def _watch(hub: MessageHub) -> None:
         while _is_in_turn(hub) and time.monotonic() < ends_at and hub.wait(0, step=WakeStep.WOKEN):
             time.sleep(_GRACE_SECONDS)
         # A wake step whose line cannot be printed is lost.
-        if _has_reader() and hub.wake_ladder.take_wake_step(WakeStep.WOKEN):
+        if has_reader() and hub.wake_ladder.take_wake_step(WakeStep.WOKEN):
             print(WAKE_LINE, flush=True)
 
 
@@ -75,7 +75,7 @@ def _is_in_turn(hub: MessageHub) -> bool:
     return agent is not None and agent.is_present(datetime.now(UTC)) and agent.metadata.get("in_turn") is True
 
 
-def _has_reader() -> bool:
+def has_reader() -> bool:
     """Return whether a process still reads this program's output. A killed session does not report its end."""
     output = select.poll()
     output.register(sys.stdout, 0)
