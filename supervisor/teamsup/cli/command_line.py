@@ -40,7 +40,8 @@ COMMANDS = {
     "read": "read your messages",
     "trace": "show what happened to a message",
     "agents": "list the agents that the team knows; start, pause, resume or forget one",
-    "hub": "inspect and maintain the message store: stats, check, backup, restore, copy, prune, dead-letters, retry",
+    "hub": "inspect and maintain the message store: stats, check, backup, restore, copy, export, import, prune, "
+    "dead-letters, retry",
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
     "watch": "print a line when a new message waits for an agent, to wake its Claude Code session",
 }

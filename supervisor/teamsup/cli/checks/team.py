@@ -144,7 +144,7 @@ def check_hub(team: Team, trouble: str) -> list[Finding]:
     if trouble:
         hint = f"Nobody can send or read now. See: ls -l {quote(str(team.folder))}; df -h {quote(str(team.folder))}"
         if find_address(team) is not None:
-            hint = "Nobody can send or read now. Look at the server and its log; docs/scale-out.md lists the causes."
+            hint = "Nobody can send or read now. Look at the server and its log. Causes: teamsup docs scale-out"
         elif holder := _describe_lock_owner(team):
             hint = f"{holder} Nobody can send until it releases the lock."
         found.append(Finding("team", Verdict.FAILED, trouble, hint))

@@ -130,7 +130,7 @@ def _check_store(hub: _HubState, call: CommandHint) -> list[Finding]:
     """Check the store for faults and dead letters."""
     remedy = f"Restore a backup: {call('hub', 'restore', 'FILE')}"
     if hub.journal is None:  # the faults of a server name their remedies
-        remedy = "docs/scale-out.md says more about a server."
+        remedy = "More about a server: teamsup docs scale-out"
     found = [Finding("store", Verdict.FAILED, fault.rstrip("."), remedy) for fault in hub.faults or ()]
     if hub.faults is None:
         text = f"{hub.file_bytes / 2**30:.1f} GiB are not searched for faults here"

@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON for programs")
     form.add_argument(
-        "--alive", action="store_true", help="show which members are silent, for a health check: see docs/container.md"
+        "--alive",
+        action="store_true",
+        help="show which members are silent, for a health check: teamsup docs container",
     )
     form.add_argument("--watch", action="store_true", help="show the table every second, until Ctrl-C")
     parser.epilog = (

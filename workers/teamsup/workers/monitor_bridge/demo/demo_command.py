@@ -24,9 +24,10 @@ def run(arguments: argparse.Namespace) -> int:
     pause = 0.0 if arguments.quick else _PAUSE_SECONDS
     if arguments.agent:
         show_agent_story(pause)
-        page = "docs/agents.md"
+        page = "agents"
     else:
         show_alert_story(pause)
-        page = "docs/monitoring.md"
-    narrate(f"The team has stopped, and its folder is removed. To run your own team: teamsup start. Then read {page}.")
+        page = "monitoring"
+    narrate("The team has stopped, and its folder is removed. To run your own team: teamsup start")
+    narrate(f"Then read: teamsup docs {page}")
     return 0
