@@ -120,8 +120,8 @@ class WorkerSection:
     heartbeat_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("30")] = None
     """For a worker that sends heartbeats. It is replaced if it does not send one for this time."""
     start_seconds: Annotated[float | None, UP_TO_AN_HOUR, Example("60")] = None
-    """It must send its first heartbeat, or pass its check "ready", within this time, by default 60 s. A worker with
-    neither counts as ready after this time, by default 1 s.
+    """It must send its first heartbeat, or pass its check "ready", within this time, by default 60 s. A worker that
+    has neither counts as ready after this time; for such a worker the default is 1 s.
     """
     stop_signal: str = "TERM"
     """The signal that stops it, such as TERM, INT or QUIT."""

@@ -127,17 +127,17 @@ def read_cost_limit(agents: Iterable[Agent]) -> float | None:
 
 
 def list_agents(hub: "MessageHub") -> list[Agent]:
-    """Return all known agents, by name. An agent that a message would start now counts as present, and asleep."""
+    """Return all known agents, by name. If a message would start an absent agent, it counts as asleep."""
     return wake_startable(hub.agents())
 
 
 def wake_startable(agents: Sequence[Agent]) -> list[Agent]:
-    """Return all agents of a team. An agent that a message would start now counts as present, and asleep."""
+    """Return all agents of a team. If a message would start an absent agent, it counts as asleep."""
     return _wake(agents, agents, datetime.now(UTC))
 
 
 def find_agent(hub: "MessageHub", name: str) -> Agent | None:
-    """Return the agent of this name, or None. If a message would start it now, it counts as present, and asleep."""
+    """Return the agent of this name, or None. If a message would start it, it counts as asleep."""
     found, now = hub.find_agent(name), datetime.now(UTC)
     if found is None or found.is_present(now) or (runner := hub.find_agent(AGENT_RUNNER)) is None:
         return found

@@ -21,7 +21,8 @@ T = TypeVar("T")
 
 
 def signal_safe(function: Callable[P, Generator[T, None, None]]) -> Callable[P, AbstractContextManager[T]]:
-    """Decorate a generator function like ``contextmanager``. The block also ends when a signal interrupts it.
+    """Decorate a generator function like ``contextmanager``. The code after
+    ``yield`` also runs when a signal interrupts the ``with`` block.
 
     The generator yields once, and must let every exception through.
     """

@@ -1,4 +1,4 @@
-"""Queries of tools about deliveries: their states, deliveries in backoff, and dead letters."""
+"""Queries about deliveries, for tools: states, deliveries in backoff, and dead letters."""
 
 from collections.abc import Callable
 from typing import Any

@@ -76,7 +76,7 @@ def insert_message(db: Transaction, message: NewMessage, now: float, *, known_on
     """Store the message and, through the triggers, its deliveries. A second insert with the same message_id changes
     nothing.
 
-    ``known_only=False`` also sends to a name that has never taken part, where the delivery waits for it.
+    ``known_only=False`` also sends to an unknown name. The delivery waits until an agent has that name.
     """
     metadata = _validate(message)
     recipient = message.recipient

@@ -1,4 +1,4 @@
-"""Wait for the answer to a question, while other messages of the asker stay unread."""
+"""Wait for the answer to a question. Other messages to the asker stay unread."""
 
 import time
 

@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     claude.add_argument(
         "--shared",
         action="store_true",
-        help="write the settings that fit every machine to .claude/settings.json, which you can commit; without it "
-        "all are in settings.local.json",
+        help="write the settings that fit every machine to .claude/settings.json, which you can commit; without "
+        "--shared all settings are in settings.local.json",
     )
     claude.add_argument("--dry-run", action="store_true", help="only show the changes")
     claude.add_argument(

@@ -35,8 +35,8 @@ class MonitorSection:
     listen: Annotated[str, Example('"127.0.0.1:9095"')] = ""
     """The address for the sources of alerts. Without a source no port is opened."""
     recipient: str = "user_comm"
-    """The last agent to notify of an alert without a route; "user_comm": people. First the
-    agent of a cloud is notified (gcp-monitor, oci-monitor), then alert-manager, each if the team knows it.
+    """The last agent to notify of an alert without a route; "user_comm": people. Before it
+    come gcp-monitor (alerts of Google Cloud) or oci-monitor (Oracle Cloud), and then alert-manager, if they are known.
     """
     ack_timeout_seconds: Annotated[float, UP_TO_A_WEEK] = 180.0
     """An agent has this time to acknowledge, answer or report. Then the next agent is notified."""

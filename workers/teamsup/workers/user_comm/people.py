@@ -90,9 +90,10 @@ def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:
 
 
 def attribute_to_sender(message: Message, recipient: str, *, about: str = "") -> str:
-    """Return the content after its sender and subject, cut to the limit of a message.
+    """Put the sender and the subject before the content, and cut the result to the limit of a message.
 
-    No further line looks like another sender's. Mark urgent messages for Discord; a terminal marks them itself.
+    Indent further lines, so that none looks like the line of another sender. Mark urgent messages for Discord; a
+    terminal marks them itself.
     """
     urgent = "❗ " if message.priority == "urgent" and recipient == GATEWAY else ""
     return truncate_to_limit(

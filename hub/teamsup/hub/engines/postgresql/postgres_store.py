@@ -105,8 +105,8 @@ class PostgresStore:
             return connections.retry(lambda: run(connections.second_reader()))
 
     def data_version(self) -> int:
-        """Return a number that changes every ten seconds. Doorbells ring for every commit. This change makes readers
-        look even if a ring was lost.
+        """Return a number that changes every ten seconds. Doorbells ring for every commit. If a ring was lost, readers
+        look because of the new number.
         """
         return int(time.monotonic() / _VERSION_SECONDS)
 

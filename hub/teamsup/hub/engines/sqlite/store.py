@@ -42,7 +42,7 @@ class Store:
     has_cheap_looks = True
 
     def __init__(self, path: Path, durability: Durability = "full", run: Path | None = None) -> None:
-        """Open the database, or create it. ``run`` is the folder with the record of the last open database."""
+        """Open the database, or create it. ``run`` is the folder that records which database was opened last."""
         self.path = path
         self.name = str(path)
         self._run = run

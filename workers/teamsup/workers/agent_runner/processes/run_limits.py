@@ -1,4 +1,4 @@
-"""The remaining limits when another process continues a run. A program counts only its own process."""
+"""The remaining limits when another process continues a run. A program counts only what its own process has used."""
 
 import json
 from collections.abc import Mapping

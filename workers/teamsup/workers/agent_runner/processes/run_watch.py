@@ -22,7 +22,7 @@ _TERM_SECONDS = 1.0
 
 
 def start_watch(team: Team) -> None:
-    """Start the watch of this host, if agent-runner has a lease and no watch runs. Raise OSError and StoreError."""
+    """Start this host's watch if it is missing and agent-runner has a lease. Raise OSError and StoreError."""
     if process_fence() is None or (lock := try_lock(_lock_file(team))) is None:
         return
     os.close(lock)

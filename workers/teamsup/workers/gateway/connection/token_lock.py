@@ -48,7 +48,7 @@ class TokenLock:
         self._token = token
 
     def _acquire_socket(self, name: str) -> None:
-        """Bind an abstract socket: all users of the host share its names, and no file is left."""
+        """Bind an abstract socket. Its name is taken for all users of the host, and no file is left."""
         found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             found.bind(f"\0{name}")

@@ -124,8 +124,8 @@ class EventHandler:
         return found
 
     async def record_skipped(self) -> None:
-        """Store the positions of channels with skipped messages. Call this from time to time. After a crash the gateway
-        skips the same messages again.
+        """Store the positions of channels with skipped messages. Call this from time to time. If a crash comes before,
+        the gateway only skips the same messages again.
         """
         noted, self._skipped = self._skipped, {}
         try:

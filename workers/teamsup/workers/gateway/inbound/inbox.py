@@ -304,7 +304,7 @@ class Inbox:
             await self._handle(number, self._to_event(client, message))
 
     async def _find_direct_messages(self, person: int, beginning: int) -> None:
-        """Ask for the direct messages of admitted users, because Discord does not list them."""
+        """Ask Discord for the channel of an admitted user's direct messages, because it does not list such channels."""
         try:
             channel = await self._calls.call_discord(lambda client: client.create_dm(discord.Object(person)))
         except permanent_errors() as error:

@@ -27,8 +27,8 @@ _URGENT = ("high", "urgent")
 
 @dataclass(frozen=True, slots=True)
 class DeliveryView:
-    """One delivery. An event has the seconds since the message was stored. ``None``: it has not happened.
-    ``Missing.UNKNOWN``: it may have happened.
+    """One delivery. Each event is given by the seconds between the storing of the message and the event. ``None``: it
+    has not happened. ``Missing.UNKNOWN``: it may have happened.
     """
 
     recipient: str
