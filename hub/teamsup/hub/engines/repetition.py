@@ -4,14 +4,23 @@ import functools
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from ..errors import StoreInterrupted, StoreUncertain
 from .engine import BUSY_SECONDS, Engine
 
 T = TypeVar("T")
-Hub = TypeVar("Hub")
 P = ParamSpec("P")
+
+
+class WithSession(Protocol):
+    """A part of the hub. Its session has the store."""
+
+    @property
+    def _session(self) -> Any: ...  # noqa: ANN401 - an engine does not know sessions
+
+
+Hub = TypeVar("Hub", bound=WithSession)
 
 
 def repeat(store: Engine, verb: Callable[[], T], find_stored: Callable[[], T | None] | None = None) -> T:
@@ -39,7 +48,6 @@ def repeated(verb: Callable[Concatenate[Hub, P], T]) -> Callable[Concatenate[Hub
 
     @functools.wraps(verb)
     def run(hub: Hub, /, *arguments: P.args, **named: P.kwargs) -> T:
-        session: Any = hub._session  # type: ignore[attr-defined]
-        return repeat(session.store, lambda: verb(hub, *arguments, **named), lambda: None)
+        return repeat(hub._session.store, lambda: verb(hub, *arguments, **named), lambda: None)
 
     return run
