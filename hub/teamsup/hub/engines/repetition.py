@@ -13,14 +13,14 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class WithSession(Protocol):
+class _SessionOwner(Protocol):
     """A part of the hub. Its session has the store."""
 
     @property
     def _session(self) -> Any: ...  # noqa: ANN401 - an engine does not know sessions
 
 
-Hub = TypeVar("Hub", bound=WithSession)
+Hub = TypeVar("Hub", bound=_SessionOwner)
 
 
 def repeat(store: Engine, verb: Callable[[], T], find_stored: Callable[[], T | None] | None = None) -> T:

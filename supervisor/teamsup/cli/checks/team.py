@@ -133,8 +133,10 @@ def _database_files(team: Team) -> Iterator[tuple[Path, int]]:
         yield team.folder / name, 0o644
 
 
-def check_hub(team: Team, trouble: str) -> list[Finding]:
-    """Return findings about the hub: why it cannot be used, and the maintenance that is running."""
+def check_hub(team: Team, trouble: str, *, is_outdated: bool = False) -> list[Finding]:
+    """Return findings about the hub: why it cannot be used, and the maintenance that is running. ``is_outdated`` means
+    that this program is too old for the store.
+    """
     work = maintenance_progress.read_maintenance(team.run)
     found = []
     if work is not None:
@@ -143,7 +145,9 @@ def check_hub(team: Team, trouble: str) -> list[Finding]:
         found.append(Finding("maintenance", Verdict.WARNING, text, "Wait for its end."))
     if trouble:
         hint = f"Nobody can send or read now. See: ls -l {quote(str(team.folder))}; df -h {quote(str(team.folder))}"
-        if find_address(team) is not None:
+        if is_outdated:
+            hint = "Update with: pip install -U teamsup, or uv tool upgrade teamsup, or pipx upgrade teamsup"
+        elif find_address(team) is not None:
             hint = "Nobody can send or read now. Look at the server and its log. Causes: teamsup docs scale-out"
         elif holder := _describe_lock_owner(team):
             hint = f"{holder} Nobody can send until it releases the lock."

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from teamsup.config.components import installed_components, installed_tables, load_function
-from teamsup.hub import Agent, MessageHub, StoreError, Team
+from teamsup.hub import Agent, MessageHub, SchemaTooNew, StoreError, Team
 from teamsup.hub.engines.choice import has_store, read_journal_mode
 from teamsup.hub.errors import ExitCode
 from teamsup.hub.models import NOT_CONFIGURED, OFFLINE
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         agents, trouble = hub.agents, hub.trouble
         findings = [
             *check_machine(team, hub.newest, hub.journal, datetime.now(UTC)),
-            *_check_team(team, agents, trouble, call),
+            *_check_team(team, hub, call),
             *_check_store(hub, call),
             *check_service(team, call),
             check_mcp_server(installed_command(), call),
@@ -88,13 +88,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _HubState:
-    """The state of the hub. ``trouble`` is the reason why it cannot be used. ``faults`` is None for a large store,
-    which is not searched.
+    """The state of the hub. ``trouble`` is the reason why it cannot be used, and ``is_outdated`` says that this program
+    is too old for it. ``faults`` is None for a large store, which is not searched.
     """
 
     agents: list[Agent] = field(default_factory=list)
     undeliverable: dict[str, int] = field(default_factory=dict)
     trouble: str = ""
+    is_outdated: bool = False
     newest: datetime | None = None
     journal: str | None = None
     dead: int = 0
@@ -123,7 +124,7 @@ def _read_hub(team: Team) -> _HubState:
                 file_bytes=size,
             )
     except StoreError as error:
-        return _HubState(trouble=str(error), faults=[])
+        return _HubState(trouble=str(error), is_outdated=isinstance(error, SchemaTooNew), faults=[])
 
 
 def _check_store(hub: _HubState, call: CommandHint) -> list[Finding]:
@@ -142,7 +143,7 @@ def _check_store(hub: _HubState, call: CommandHint) -> list[Finding]:
     return found
 
 
-def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint) -> list[Finding]:
+def _check_team(team: Team, hub: _HubState, call: CommandHint) -> list[Finding]:
     if (pid := owner_without_folder(team)) is not None:
         return [
             Finding(
@@ -154,20 +155,20 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
 
     from ..checks.team import check_configuration, check_folder, check_hub, check_participants
 
-    if not has_store(team) and not trouble and owner_pid(team) is None:
+    if not has_store(team) and not hub.trouble and owner_pid(team) is None:
         hint = f"Start it with: {call('start')}"
         new = Finding("team", Verdict.WARNING, f"there is no team {team.name!r} in {team.folder} yet", hint)
         return [new, *check_folder(team), *check_configuration(team, call), *_run_checks("checks", team, (), call)]
     well = Finding("team", Verdict.OK, f"{team.name!r} in {team.folder} can be read and written")
     team_status = read_team_status(team)
     return [
-        *([] if trouble else [well]),
-        *check_hub(team, trouble),
+        *([] if hub.trouble else [well]),
+        *check_hub(team, hub.trouble, is_outdated=hub.is_outdated),
         *check_folder(team),
-        *check_native_teams(team, agents),
+        *check_native_teams(team, hub.agents),
         *check_configuration(team, call),
         *check_participants(team_status, call),
-        *_run_checks("checks", team, agents, call),
+        *_run_checks("checks", team, hub.agents, call),
     ]
 
 
