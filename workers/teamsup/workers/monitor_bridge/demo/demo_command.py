@@ -2,6 +2,9 @@
 
 import argparse
 
+from teamsup.hub import Team
+from teamsup.terminal.hints import command_hint
+
 from .agent_story import show_agent_story
 from .alert_story import show_alert_story
 from .demo_output import narrate
@@ -28,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         show_alert_story(pause)
         page = "monitoring"
-    narrate("The team has stopped, and its folder is removed. To run your own team: teamsup start")
-    narrate(f"Then read: teamsup docs {page}")
+    team = Team.named()
+    narrate(f"The team has stopped, and its folder is removed. To run your own team: {command_hint(team, 'start')}")
+    narrate(f"Then read: {command_hint(team, 'docs', page)}")
     return 0
