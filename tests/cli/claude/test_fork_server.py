@@ -120,7 +120,7 @@ def test_a_session_is_served_by_a_process_that_was_forked_and_ends_with_its_inpu
     # An import would cost every session: name the module in forked_session.load() instead.
     assert session.imports == []
     assert is_gone(server)
-    assert psutil.Process(fork_server[1]).children() == []
+    eventually(lambda: not psutil.Process(fork_server[1]).children(), "the fork server has reaped it")
 
 
 def sockets_of(pid: int) -> set[str]:
