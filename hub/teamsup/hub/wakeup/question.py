@@ -2,13 +2,12 @@
 
 import time
 
-from ..engines.repetition import repeat
 from ..errors import NoAnswer
 from ..models import Message
 from ..session import HubSession
-from ..tables import deliveries
 from ..tables.row_values import message_from_row
 from ..validation import check_timeout
+from .withdrawal import complete_unclaimed
 
 _CHECK_SECONDS = 1.0
 """Seconds between two looks. A doorbell usually rings earlier, but not for an answer that a foreign program has
@@ -33,10 +32,5 @@ def wait_for_answer(session: HubSession, question: Message, timeout: float) -> M
                 raise NoAnswer(f"{question.recipient} has not answered within {timeout:g} s.")
             bell.wait(min(left, _CHECK_SECONDS))
     answer = message_from_row(rows[0])
-
-    def end() -> None:
-        with session.write() as db:
-            deliveries.complete_unclaimed(db, answer, session.agent, "answered", session.clock())
-
-    repeat(session.store, end, lambda: None)
+    complete_unclaimed(session, answer, "answered")
     return answer
